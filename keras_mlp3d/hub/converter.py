@@ -1,0 +1,20 @@
+"""A preset's video converter, made from the arguments that the preset holds."""
+
+from keras_mlp3d.data.converter import VideoConverter
+
+
+def make_converter(config):
+    """Returns the `VideoConverter` of a preset.
+
+    Args:
+        config: Arguments of the converter, from `video_converter.json`.
+
+    Raises:
+        ValueError: If an argument is unknown or wrong.
+
+    Example:
+
+    >>> make_converter({"num_frames": 16, "image_size": [64, 64]}).num_frames
+    16
+    """
+    return VideoConverter.from_config(config)

@@ -1,0 +1,109 @@
+"""Uploads of saved presets to the Hugging Face Hub."""
+
+import json
+import pathlib
+
+from keras_mlp3d.hub.address import parse_hub_uri
+from keras_mlp3d.hub.client import LOGIN, HubError, explained, hash_file, hub_api, list_files
+
+PRESET_FILES = (
+    "config.json",
+    "metadata.json",
+    "model.weights.h5",
+    "task.json",
+    "task.weights.h5",
+    "video_converter.json",
+    "README.md",
+)
+
+
+def upload_preset(uri, directory, private=False, commit_message=None):
+    """Puts a saved preset on the Hugging Face Hub: `km.upload_preset("hf://user/repo", directory)`.
+
+    Creates the repository where it does not exist. All files go up in one commit, which also
+    removes files of an earlier preset that this one does not have; other files of the repository,
+    and other files of the directory, are left alone.
+
+    Args:
+        uri: str, `hf://user/repo`, or with `@branch` an existing branch.
+        directory: path of a folder that `save_to_preset` wrote.
+        private: bool, whether a repository that is created is private; False leaves it to the
+            default of its owner.
+        commit_message: str, or None for a message that names the model's class.
+
+    Returns:
+        str, the address of the repository's page.
+
+    Raises:
+        FileNotFoundError: the directory or a file that every preset has does not exist.
+        ValueError: the address is not of the safe form, or the directory holds something else.
+        HubError: no token, no permission, no network.
+
+    Example:
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     try:
+    ...         upload_preset("hf://someone/mlp3d", directory)
+    ...     except FileNotFoundError:
+    ...         print("an empty folder is no preset")
+    an empty folder is no preset
+    """
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, get_token
+
+    address = parse_hub_uri(uri)
+    directory = pathlib.Path(directory)
+    class_name = _check_preset(directory)
+    with explained(address, "looking for a token"):
+        token = get_token()
+    if token is None:
+        raise HubError(f"Uploading to {address} needs a token: {LOGIN} with one that may write.")
+    with explained(address, "creating the repository"):
+        page = hub_api().create_repo(address.repo_id, private=private or None, exist_ok=True)
+    _, remote = list_files(address)
+    operations = []
+    for name in PRESET_FILES:
+        if (directory / name).is_file():
+            operations.append(CommitOperationAdd(name, str(directory / name)))
+        elif name in remote:
+            operations.append(CommitOperationDelete(name))
+    with explained(address, "uploading"):
+        hub_api().create_commit(
+            address.repo_id,
+            operations,
+            commit_message=commit_message or f"Upload a preset of {class_name}",
+            revision=address.revision,
+        )
+    return str(page)
+
+
+def _check_preset(directory):
+    """Returns the class name of the preset in a directory, or says why it holds none."""
+    found = {}
+    for name in ("config.json", "metadata.json"):
+        path = directory / name
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{directory} has no {name}: `directory` must be a folder that save_to_preset "
+                f"wrote."
+            )
+        try:
+            found[name] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{path} is not JSON ({error}): save the preset again.") from error
+    for name, key in (("config.json", "registered_name"), ("metadata.json", "class_name")):
+        if not isinstance(found[name], dict) or not isinstance(found[name].get(key), str):
+            raise ValueError(
+                f"{directory / name} has no {key!r}: `directory` must be a folder that "
+                f"save_to_preset wrote."
+            )
+    for name, expected in (found["metadata.json"].get("sha256") or {}).items():
+        path = directory / name
+        if name not in PRESET_FILES or not path.is_file():
+            raise ValueError(f"{directory} lacks {name!r}, which its metadata.json lists.")
+        if (actual := hash_file(path)) != expected:
+            raise ValueError(
+                f"{path} is not the file that metadata.json lists: expected SHA-256 {expected}, "
+                f"got {actual}. Save the preset again."
+            )
+    return found["metadata.json"]["class_name"]

@@ -1,0 +1,116 @@
+"""The MLP-3D block: token mixing, then the channel MLP, each behind a norm and beside a shortcut.
+
+Source: section 3.2, Eq. (1), Figure 1.
+"""
+
+import keras
+
+from keras_mlp3d.layers._checks import check_tokens
+from keras_mlp3d.layers.channel_mlp import ChannelMLP
+from keras_mlp3d.layers.stochastic_depth import StochasticDepth
+from keras_mlp3d.layers.token_mixing import TokenMixing
+
+LAYER_NORM_EPSILON = 1e-5
+
+
+@keras.saving.register_keras_serializable(package="keras_mlp3d")
+class MLP3DBlock(keras.layers.Layer):
+    """Y = TokenMixing(LN(X)) + X, then Z = ChannelMLP(LN(Y)) + Y.
+
+    Args:
+        kind: Kind of time mixing; see `GroupedTimeMixing`.
+        group_size: Group size S of the time mixing; None for "full" alone.
+        mlp_ratio: Hidden channels of the channel MLP over C.
+        share_weights: Whether the time mixing shares its weights by time interval.
+        max_group_size: None, or the largest group size that the shared kernel serves.
+        drop_path_rate: Rate of stochastic depth on both residual branches, in [0, 1).
+        time_bias: Whether the time mixing has a bias.
+        **kwargs: `name`, `dtype` and other arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: Tokens (B, T', H', W', C).
+        training: Whether stochastic depth drops.
+
+    Input shape:
+        (B, T', H', W', C)
+
+    Output shape:
+        (B, T', H', W', C)
+
+    Raises:
+        ValueError: If an argument is wrong, or the group size does not fit T'.
+
+    Source:
+        Section 3.2, Eq. (1).
+
+    Example:
+
+    >>> block = MLP3DBlock("shift_token", 4)
+    >>> block(np.ones((1, 4, 3, 5, 8), "float32")).shape == (1, 4, 3, 5, 8)
+    True
+    """
+
+    def __init__(
+        self,
+        kind,
+        group_size=None,
+        mlp_ratio=4,
+        share_weights=True,
+        max_group_size=None,
+        drop_path_rate=0.0,
+        time_bias=True,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.kind = kind
+        self.group_size = group_size
+        self.mlp_ratio = mlp_ratio
+        self.share_weights = share_weights
+        self.max_group_size = max_group_size
+        self.drop_path_rate = drop_path_rate
+        self.time_bias = time_bias
+        options = {"dtype": self.dtype_policy}
+        self.token_norm = keras.layers.LayerNormalization(
+            epsilon=LAYER_NORM_EPSILON, name="token_norm", **options
+        )
+        self.token_mixing = TokenMixing(
+            kind,
+            group_size,
+            share_weights=share_weights,
+            max_group_size=max_group_size,
+            time_bias=time_bias,
+            name="token_mixing",
+            **options,
+        )
+        self.token_drop = StochasticDepth(drop_path_rate, name="token_drop", **options)
+        self.channel_norm = keras.layers.LayerNormalization(
+            epsilon=LAYER_NORM_EPSILON, name="channel_norm", **options
+        )
+        self.channel_mlp = ChannelMLP(mlp_ratio, name="channel_mlp", **options)
+        self.channel_drop = StochasticDepth(drop_path_rate, name="channel_drop", **options)
+
+    def build(self, input_shape):
+        check_tokens(self, input_shape)
+        for layer in (self.token_norm, self.token_mixing, self.channel_norm, self.channel_mlp):
+            layer.build(input_shape)
+
+    def call(self, inputs, training=False):
+        mixed = self.token_mixing(self.token_norm(inputs))
+        tokens = inputs + self.token_drop(mixed, training=training)
+        mapped = self.channel_mlp(self.channel_norm(tokens))
+        return tokens + self.channel_drop(mapped, training=training)
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "kind": self.kind,
+            "group_size": self.group_size,
+            "mlp_ratio": self.mlp_ratio,
+            "share_weights": self.share_weights,
+            "max_group_size": self.max_group_size,
+            "drop_path_rate": self.drop_path_rate,
+            "time_bias": self.time_bias,
+        }

@@ -1,0 +1,152 @@
+"""Tubelet embedding: each window of 7 x 7 pixels and four frames becomes one token.
+
+Source: section 3.1.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_mlp3d.layers._checks import check_integers, check_positive_integer, check_tokens
+
+
+@keras.saving.register_keras_serializable(package="keras_mlp3d")
+class TubeletEmbedding(keras.layers.Layer):
+    """Maps every space-time window of a clip linearly to a token.
+
+    A window is folded into the channels of a frame, and a 2-D convolution over all folded frames
+    at once does the rest: no 3-D convolution is needed. (No padding in time, spatial padding 2,
+    a bias and no norm are our reading, after CycleMLP's embedding.)
+
+    Args:
+        filters: Number of channels of a token.
+        window: Window in frames, rows and columns.
+        strides: Step of the window in frames, rows and columns.
+        padding: Zeros added on both sides in frames, rows and columns.
+        kernel_initializer: Initialiser of the kernel.
+        bias_initializer: Initialiser of the bias.
+        **kwargs: `name`, `dtype` and other arguments of `keras.layers.Layer`.
+
+    Attributes:
+        kernel: Weight (frames, rows, columns, channels, filters).
+        bias: Weight (filters,).
+
+    Input shape:
+        (B, T, H, W, C)
+
+    Output shape:
+        (B, T', H', W', filters), each of T', H', W' being
+        `(length + 2 * padding - window) // stride + 1`.
+
+    Raises:
+        ValueError: If an argument or the rank of the input is wrong, or the window does not fit.
+
+    Source:
+        Section 3.1.
+
+    Example:
+
+    >>> layer = TubeletEmbedding(16)
+    >>> layer(np.ones((1, 8, 32, 40, 3), "float32")).shape == (1, 2, 8, 10, 16)
+    True
+    """
+
+    def __init__(
+        self,
+        filters,
+        window=(4, 7, 7),
+        strides=(4, 4, 4),
+        padding=(0, 2, 2),
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.filters = check_positive_integer("filters", filters)
+        self.window = check_integers("window", window, 3, 1)
+        self.strides = check_integers("strides", strides, 3, 1)
+        self.padding = check_integers("padding", padding, 3, 0)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+
+    def build(self, input_shape):
+        check_tokens(self, input_shape, "a clip (B, T, H, W, C)")
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(*self.window, input_shape[-1], self.filters),
+            initializer=self.kernel_initializer,
+        )
+        self.bias = self.add_weight(
+            name="bias", shape=(self.filters,), initializer=self.bias_initializer
+        )
+
+    def _fold_windows(self, clip):
+        """Returns (B, T', H, W, frames * C): the frames of each window beside each other."""
+        batch, time, height, width, channels = ops.shape(clip)
+        frames, stride = self.window[0], self.strides[0]
+        if frames == 1 and stride == 1:
+            return clip
+        steps = (time - frames) // stride + 1
+        if frames == stride:
+            windows = ops.reshape(
+                clip[:, : steps * frames], (batch, steps, frames, height, width, channels)
+            )
+        else:
+            starts = ops.arange(steps) * stride
+            windows = ops.take(clip, starts[:, None] + np.arange(frames)[None, :], axis=1)
+        windows = ops.transpose(windows, (0, 1, 3, 4, 2, 5))
+        return ops.reshape(windows, (batch, steps, height, width, frames * channels))
+
+    def call(self, inputs):
+        self._output_lengths(inputs.shape)
+        time_pad, *space_pad = self.padding
+        # Height and width are padded before folding: the pad then reads the clip as it lies.
+        padding = [(0, 0), (time_pad, time_pad), *((p, p) for p in space_pad), (0, 0)]
+        clip = ops.pad(inputs, padding) if any(self.padding) else inputs
+        folded = self._fold_windows(clip)
+        batch, steps, height, width, channels = ops.shape(folded)
+        frames = ops.reshape(folded, (-1, height, width, channels))
+        kernel = ops.transpose(ops.convert_to_tensor(self.kernel), (1, 2, 0, 3, 4))
+        kernel = ops.reshape(kernel, (*self.window[1:], channels, self.filters))
+        tokens = ops.conv(
+            frames, kernel, strides=self.strides[1:], padding="valid", data_format="channels_last"
+        )
+        tokens = tokens + self.bias
+        _, height, width, _ = ops.shape(tokens)
+        return ops.reshape(tokens, (batch, steps, height, width, self.filters))
+
+    def _output_lengths(self, shape):
+        lengths = []
+        rows = zip(
+            ("frames", "rows", "columns"),
+            shape[1:4],
+            self.window,
+            self.strides,
+            self.padding,
+            strict=True,
+        )
+        for what, length, window, stride, pad in rows:
+            if length is None:
+                lengths.append(None)
+                continue
+            if length + 2 * pad < window:
+                raise ValueError(
+                    f"The clip has {length} {what}; a window of {window} with padding {pad} needs "
+                    f"at least {window - 2 * pad}. Got shape {tuple(shape)}."
+                )
+            lengths.append((length + 2 * pad - window) // stride + 1)
+        return lengths
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], *self._output_lengths(input_shape), self.filters)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "window": self.window,
+            "strides": self.strides,
+            "padding": self.padding,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+        }

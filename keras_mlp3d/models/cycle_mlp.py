@@ -1,0 +1,157 @@
+"""CycleMLP, the 2-D network that MLP-3D starts from.
+
+Source: section 3.4 and reference [6].
+"""
+
+import keras
+from keras import ops
+
+from keras_mlp3d.models._network import (
+    build_stages,
+    check_frames,
+    check_network,
+    check_parameter_bound,
+    normalised_pixels,
+    policy_config,
+    static_shape,
+)
+from keras_mlp3d.models.preset_model import PresetModel, check_class_names
+from keras_mlp3d.models.schedule import Mixing
+
+
+@keras.saving.register_keras_serializable(package="keras_mlp3d")
+class CycleMLP(PresetModel):
+    """Classifies images: MLP-3D with one token in time.
+
+    Its blocks are MLP-3D blocks on a single frame: with S = 1, time mixing is CycleMLP's channel
+    mixing (which has no bias), and the tubelet is one frame long. So the weights of both networks
+    have the same names, and one goes over into the other.
+
+    Args:
+        channels: Channels of the four stages.
+        depths: Number of blocks of the four stages.
+        mlp_ratios: Ratio of the channel MLPs, one number or one for each stage.
+        num_classes: Number of classes.
+        drop_path_rate: Rate of stochastic depth at the last block, rising linearly from 0.
+        dropout: Rate of the dropout in front of the linear layer, in training.
+        activation: Activation of the output: None for logits, or "softmax".
+        include_rescaling: Whether the input is pixel values 0..255 of any real dtype, which the
+            network then normalises (/255, ImageNet mean and standard deviation).
+        input_shape: (height, width, 3); None leaves a length open.
+        class_names: None, or the name of each class.
+        dtype: Dtype or dtype policy of the layers.
+        name: Name of the model.
+
+    Attributes:
+        pyramid_outputs: {"P2": ..., "P5": ...}: symbolic tokens (B, H', W', C) behind each stage.
+
+    Input shape:
+        (B, H, W, 3), H and W at least 32.
+
+    Output shape:
+        (B, num_classes), float32
+
+    Raises:
+        ValueError: If an argument is wrong, or an image does not fit.
+
+    Source:
+        Reference [6] of the paper; weights: section 4.2.
+
+    Example:
+
+    >>> model = CycleMLP((8, 8, 16, 16), (1, 1, 1, 1), 2, num_classes=10)
+    >>> tuple(model(np.zeros((2, 32, 48, 3), "uint8")).shape)
+    (2, 10)
+    """
+
+    def __init__(
+        self,
+        channels,
+        depths,
+        mlp_ratios,
+        num_classes=1000,
+        drop_path_rate=0.0,
+        dropout=0.0,
+        activation=None,
+        include_rescaling=True,
+        input_shape=(None, None, 3),
+        class_names=None,
+        dtype=None,
+        name=None,
+    ):
+        channels, depths, mlp_ratios = check_network(channels, depths, mlp_ratios)
+        class_names = check_class_names(num_classes, class_names)
+        schedule = (Mixing("short_range", 1),) * sum(depths)
+        check_parameter_bound(channels, depths, mlp_ratios, schedule)
+        if not isinstance(input_shape, list | tuple) or len(input_shape) != 3:
+            raise ValueError(f"input_shape must be (height, width, 3), got {input_shape!r}.")
+        check_frames("input_shape", (None, *input_shape), "(batch, height, width, 3)")
+        policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
+        image = keras.Input(tuple(input_shape), dtype="float32", name="image")
+        pixels = normalised_pixels(image) if include_rescaling else image
+        tokens, pyramid = build_stages(
+            ops.expand_dims(pixels, 1),
+            channels,
+            depths,
+            mlp_ratios,
+            schedule,
+            drop_path_rate,
+            policy,
+            window=1,
+            time_bias=False,
+        )
+        options = {"dtype": "float32"}
+        pooled = keras.layers.GlobalAveragePooling3D(
+            data_format="channels_last", name="pooling", **options
+        )(tokens)
+        pooled = keras.layers.Dropout(dropout, name="dropout", **options)(pooled)
+        outputs = keras.layers.Dense(num_classes, activation=activation, name="head", **options)(
+            pooled
+        )
+        super().__init__(inputs=image, outputs=outputs, name=name)
+        self.pyramid_outputs = {key: ops.squeeze(level, 1) for key, level in pyramid.items()}
+        self.channels, self.depths, self.mlp_ratios = channels, depths, mlp_ratios
+        self.num_classes = num_classes
+        self.drop_path_rate = drop_path_rate
+        self.dropout = dropout
+        self.activation = keras.activations.get(activation) if activation is not None else None
+        self.include_rescaling = include_rescaling
+        self.class_names = class_names
+        self.dtype_policy = policy
+
+    def check_input(self, inputs):
+        """Raises ValueError if images of this shape do not fit the network."""
+        check_frames(self.name, static_shape(inputs), "(batch, height, width, 3)")
+
+    def __call__(self, inputs, *args, **kwargs):
+        self.check_input(inputs)
+        return super().__call__(inputs, *args, **kwargs)
+
+    @classmethod
+    def _from_files(cls, files, num_classes, overrides):
+        cls.check_overrides(overrides, cls)
+        config = dict(files.config)
+        if num_classes is not None:
+            config.update(num_classes=num_classes, class_names=None)
+        return cls(**{**config, **overrides})
+
+    def head_layers(self):
+        return [self.get_layer("head")]
+
+    def get_config(self):
+        activation = self.activation
+        return {
+            "name": self.name,
+            "trainable": self.trainable,
+            "channels": list(self.channels),
+            "depths": list(self.depths),
+            "mlp_ratios": list(self.mlp_ratios),
+            "num_classes": self.num_classes,
+            "drop_path_rate": self.drop_path_rate,
+            "dropout": self.dropout,
+            "activation": None if activation is None else keras.activations.serialize(activation),
+            "include_rescaling": self.include_rescaling,
+            "input_shape": list(self.input_shape[1:]),
+            "class_names": None if self.class_names is None else list(self.class_names),
+            "dtype": policy_config(self.dtype_policy),
+        }

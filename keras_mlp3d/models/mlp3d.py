@@ -1,0 +1,164 @@
+"""MLP-3D with its classifier.
+
+Source: sections 3.1 and 3.4, Figure 2.
+"""
+
+import inspect
+
+import keras
+
+from keras_mlp3d import hub
+from keras_mlp3d.models.mlp3d_backbone import MLP3DBackbone
+from keras_mlp3d.models.preset_model import PresetModel, check_class_names, portable_config
+
+
+@keras.saving.register_keras_serializable(package="keras_mlp3d")
+class MLP3D(PresetModel):
+    """Classifies clips: backbone, mean over space and time, dropout, one linear layer.
+
+    Args:
+        backbone: An `MLP3DBackbone`.
+        num_classes: Number of classes.
+        dropout: Rate of the dropout in front of the linear layer, in training.
+        activation: Activation of the output: None for logits, or "softmax".
+        class_names: None, or the name of each class, in the order of the outputs.
+        converter: None, or the `data.VideoConverter` that turns a video into the clips that this
+            network takes; saved in a preset with it.
+        name: Name of the model.
+
+    Input shape:
+        (B, T, H, W, 3), as `backbone` takes it.
+
+    Output shape:
+        (B, num_classes), float32 under every dtype policy.
+
+    Raises:
+        ValueError: If an argument is wrong, or a clip does not fit.
+
+    Source:
+        Sections 3.1 and 3.4.
+
+    Example:
+
+    >>> backbone = MLP3DBackbone((8, 8, 16, 16), (1, 1, 1, 1), 2, "shift_token:4")
+    >>> model = MLP3D(backbone, num_classes=5)
+    >>> tuple(model(np.zeros((2, 16, 32, 32, 3), "uint8")).shape)
+    (2, 5)
+    """
+
+    def __init__(
+        self,
+        backbone,
+        num_classes,
+        dropout=0.5,
+        activation=None,
+        class_names=None,
+        converter=None,
+        name=None,
+    ):
+        if not isinstance(backbone, MLP3DBackbone):
+            raise ValueError(f"backbone must be an MLP3DBackbone, got {type(backbone).__name__}.")
+        class_names = check_class_names(num_classes, class_names)
+        clip = keras.Input(backbone.input_shape[1:], dtype="float32", name="clip")
+        # The classifier works in float32 whatever the policy, so that logits are exact.
+        options = {"dtype": "float32"}
+        tokens = backbone(clip)
+        pooled = keras.layers.GlobalAveragePooling3D(
+            data_format="channels_last", name="pooling", **options
+        )(tokens)
+        pooled = keras.layers.Dropout(dropout, name="dropout", **options)(pooled)
+        outputs = keras.layers.Dense(num_classes, activation=activation, name="head", **options)(
+            pooled
+        )
+        super().__init__(inputs=clip, outputs=outputs, name=name)
+        self.backbone = backbone
+        self.num_classes = num_classes
+        self.dropout = dropout
+        self.activation = keras.activations.get(activation) if activation is not None else None
+        self.class_names = class_names
+        self.converter = converter
+        self.dtype_policy = backbone.dtype_policy
+
+    def __call__(self, inputs, *args, **kwargs):
+        self.backbone.check_input(inputs)
+        return super().__call__(inputs, *args, **kwargs)
+
+    def check_input(self, inputs):
+        """Raises ValueError if the backbone cannot take clips of this shape."""
+        self.backbone.check_input(inputs)
+
+    def get_config(self):
+        return {
+            "name": self.name,
+            "trainable": self.trainable,
+            "backbone": keras.saving.serialize_keras_object(self.backbone),
+            "converter": keras.saving.serialize_keras_object(self.converter),
+            **self.task_config(),
+        }
+
+    def task_config(self):
+        """Returns the arguments of the classifier, without backbone and converter."""
+        activation = self.activation
+        return {
+            "num_classes": self.num_classes,
+            "dropout": self.dropout,
+            "activation": None if activation is None else keras.activations.serialize(activation),
+            "class_names": None if self.class_names is None else list(self.class_names),
+        }
+
+    @classmethod
+    def preset_class_names(cls):
+        return ("MLP3D", "MLP3DBackbone")
+
+    @classmethod
+    def _from_files(cls, files, num_classes, overrides):
+        cls.check_overrides(overrides, cls, MLP3DBackbone)
+        task = dict(files.task or {})
+        if num_classes is not None:
+            task.update(num_classes=num_classes, class_names=None)
+        elif not task:
+            raise ValueError(
+                f"The preset {files.handle!r} is a backbone without classes: pass num_classes."
+            )
+        if files.converter is not None:
+            task["converter"] = hub.make_converter(files.converter)
+        task_names = inspect.signature(cls.__init__).parameters
+        task.update({key: overrides.pop(key) for key in list(overrides) if key in task_names})
+        backbone = MLP3DBackbone(**{**files.config, **overrides})
+        return cls(backbone, **task)
+
+    @classmethod
+    def _saved_form(cls, files, num_classes):
+        return cls._from_files(files, num_classes if files.task is None else None, {})
+
+    def _load_preset_weights(self, files):
+        sums = files.metadata.get("sha256", {})
+        for name, part in self._weight_parts().items():
+            if name != hub.TASK_WEIGHTS or files.task is not None:
+                hub.load_weights(part, files.folder / name, sums.get(name))
+
+    def head_layers(self):
+        return [self.get_layer("head")]
+
+    def _preset_objects(self):
+        objects = {
+            hub.CONFIG: ("MLP3DBackbone", portable_config(self.backbone)),
+            hub.TASK: ("MLP3D", self.task_config()),
+        }
+        if self.converter is not None:
+            objects[hub.CONVERTER] = ("VideoConverter", self.converter.get_config())
+        return objects
+
+    def _weight_parts(self):
+        head = hub.layer_model(self.get_layer("head"))
+        return {hub.WEIGHTS: self.backbone, hub.TASK_WEIGHTS: head}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        for key in ("backbone", "converter"):
+            if isinstance(config.get(key), dict):
+                config[key] = keras.saving.deserialize_keras_object(
+                    config[key], custom_objects=custom_objects
+                )
+        return super().from_config(config)

@@ -1,0 +1,65 @@
+"""The token shift in front of a Cycle FC: each channel looks one cyclic step further along an axis.
+
+Source: section 3.2 (Cycle FC of CycleMLP, reference [6] of the paper).
+"""
+
+import numpy as np
+from keras import ops
+
+
+def cycle_offsets(channels, kernel_size):
+    """Returns how far along the axis each channel looks, as integers.
+
+    Args:
+        channels: Number of input channels C.
+        kernel_size: Number of positions k that the channels cycle through.
+
+    Returns:
+        NumPy array (C,): `((c + k // 2) mod k) - k // 2` for channel c.
+
+    Example:
+
+    >>> cycle_offsets(5, 3)
+    array([ 0,  1, -1,  0,  1])
+    """
+    return (np.arange(channels) + kernel_size // 2) % kernel_size - kernel_size // 2
+
+
+def cycle_shift(x, axis, kernel_size):
+    """Moves every channel of `x` by its cycle offset along `axis`; zeros come in from outside.
+
+    Channel c of the output at position p is channel c of the input at position
+    `p + cycle_offsets(C, k)[c]`.
+
+    Args:
+        x: Tensor (..., C), channels last.
+        axis: Non-negative axis of positions, not the last.
+        kernel_size: Number of positions k; 1 leaves `x` as it is.
+
+    Returns:
+        Tensor of the shape and dtype of `x`.
+
+    Example:
+
+    >>> x = np.arange(6.0).reshape(1, 1, 1, 2, 3)
+    >>> np.array(cycle_shift(x, axis=3, kernel_size=3))[0, 0, 0]
+    array([[0., 4., 0.],
+           [3., 0., 2.]])
+    """
+    if kernel_size == 1:
+        return x
+    offsets = cycle_offsets(x.shape[-1], kernel_size)
+    before, after = kernel_size // 2, (kernel_size - 1) // 2
+    padding = [(0, 0)] * len(x.shape)
+    padding[axis] = (before, after)
+    padded = ops.pad(x, padding)
+    length = ops.shape(x)[axis]
+    lead = (slice(None),) * axis
+    # A select between k views of one padded tensor: compilers fuse it into a single pass over
+    # memory, where a gather would read position by position.
+    shifted = x
+    for offset in range(-before, after + 1):
+        if offset:
+            view = padded[(*lead, slice(before + offset, before + offset + length))]
+            shifted = ops.where(offsets == offset, view, shifted)
+    return shifted

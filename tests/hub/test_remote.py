@@ -1,0 +1,432 @@
+"""Addresses, downloads and uploads of presets, over real HTTP to a small Hub on this machine."""
+
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import huggingface_hub
+import pytest
+from hub import fake_hub
+from huggingface_hub import constants
+
+from keras_mlp3d.hub import remote
+
+REPO = "someone/mlp3d"
+URI = f"hf://{REPO}"
+CONFIG = b'{"registered_name": "keras_mlp3d>MLP3DBackbone", "config": {}}\n'
+WEIGHTS = bytes(range(256)) * 20
+FILES = {"config.json": CONFIG, "model.weights.h5": WEIGHTS, "README.md": b"---\n---\nA card.\n"}
+WANTED = {"config.json": True, "model.weights.h5": True, "task.json": False}
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """A fresh Hub and a fresh cache. What huggingface_hub reads from the environment at its import
+    is set where it keeps it; `test_environment_variables` takes the way from the environment."""
+    with fake_hub.serve() as server:
+        template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "ENDPOINT", server.url)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
+        for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_OIDC_RESOURCE"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+        huggingface_hub.close_session()
+        yield server
+        huggingface_hub.close_session()
+
+
+@pytest.mark.parametrize(
+    ("uri", "repo_id", "revision"),
+    [
+        ("hf://someone/mlp3d", "someone/mlp3d", "main"),
+        ("hf://Some-One/mlp3d_s.v1@v1.0+cpu", "Some-One/mlp3d_s.v1", "v1.0+cpu"),
+        ("hf://a/b@refs/pr/1", "a/b", "refs/pr/1"),
+    ],
+)
+def test_address_is_read(uri, repo_id, revision):
+    address = remote.parse_hub_uri(uri)
+    assert (address.repo_id, address.revision, str(address)) == (repo_id, revision, uri)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "mlp3d_s",
+        "HF://someone/mlp3d",
+        "hf://",
+        "hf://mlp3d",
+        "hf:///mlp3d",
+        "hf://someone/",
+        "hf://someone/mlp3d/",
+        "hf://someone/mlp3d/config.json",
+        "hf://datasets/mlp3d",
+        "hf://../mlp3d",
+        "hf://someone/..",
+        "hf://someone/a..b",
+        "hf://someone/a--b",
+        "hf://someone/mlp3d.git",
+        "hf://.someone/mlp3d",
+        "hf://someone/-mlp3d",
+        "hf://someone\\mlp3d",
+        "hf://someone/mlp3d%2e",
+        "hf://someone/mlp 3d",
+        "hf://someone/mlp3d\n",
+        "hf://someone/mlp\u00e9",
+        "hf://someone/mlp3d?x",
+        "hf://someone/" + "m" * 90,
+        "hf://someone/mlp3d@",
+        "hf://someone/mlp3d@../main",
+        "hf://someone/mlp3d@refs/../../x",
+        "hf://someone/mlp3d@/main",
+        "hf://someone/mlp3d@refs//x",
+        "hf://someone/mlp3d@a@b",
+        "hf://someone/mlp3d@-x",
+        "hf://someone/mlp3d@a\\b",
+        "hf://someone/mlp3d@a%2fb",
+        "hf://someone/mlp3d@v1\n",
+        None,
+    ],
+)
+def test_hostile_address_is_refused(uri):
+    with pytest.raises(ValueError, match="hf://user/repo") as caught:
+        remote.parse_hub_uri(uri)
+    assert repr(uri) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["../config.json", "a/b.json", "/etc/passwd", "a\\b", "", ".."])
+def test_hostile_file_name_is_refused(name):
+    with pytest.raises(ValueError, match="plain name"):
+        remote.download_preset(URI, {name: True})
+
+
+def test_nothing_required_is_refused():
+    with pytest.raises(ValueError, match="at least one file"):
+        remote.download_preset(URI, {"config.json": False})
+
+
+def test_download_then_cache(hub, tmp_path):
+    sha = hub.add(REPO, FILES).refs["main"]
+    folder = remote.download_preset(URI, WANTED)
+    assert folder.is_relative_to(tmp_path / "cache")
+    assert folder.name == sha
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.weights.h5"]
+    assert (folder / "config.json").read_bytes() == CONFIG
+    assert (folder / "model.weights.h5").read_bytes() == WEIGHTS
+    assert len(hub.asked("GET", "/resolve/") + hub.asked("GET", "/storage/")) == 2
+
+    assert remote.download_preset(URI, WANTED) == folder
+    assert len(hub.asked("GET", "/resolve/") + hub.asked("GET", "/storage/")) == 2
+
+
+def test_token_stays_on_the_hub(hub, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", fake_hub.TOKEN)
+    hub.add(REPO, FILES)
+    remote.download_preset(URI, WANTED)
+    assert "authorization" in hub.asked("GET", "/resolve/")[0]
+    assert "authorization" not in hub.asked("GET", "/storage/")[0]
+
+
+def test_revision(hub):
+    repository = hub.add(REPO, FILES)
+    old = repository.refs["main"]
+    repository.commit(FILES | {"config.json": b"{}"}, "refs/pr/1")
+    assert (remote.download_preset(f"{URI}@refs/pr/1", WANTED) / "config.json").read_text() == "{}"
+    assert (remote.download_preset(f"{URI}@{old}", WANTED) / "config.json").read_bytes() == CONFIG
+
+
+def test_files_are_of_one_commit_though_the_branch_moves(hub):
+    repository = hub.add(REPO, FILES)
+    new = {"config.json": b"{}", "model.weights.h5": WEIGHTS[::-1]}
+    hub.before_resolve = lambda: repository.commit(new)
+    folder = remote.download_preset(URI, WANTED)
+    assert folder.name == repository.refs["main"]
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == new
+
+
+def test_missing_repository(hub, monkeypatch):
+    for token in ("", fake_hub.TOKEN):
+        monkeypatch.setenv("HF_TOKEN", token)
+        with pytest.raises(remote.HubError, match=r"no repository 'someone/mlp3d'.*check the name"):
+            remote.download_preset(URI, WANTED)
+
+
+def test_missing_revision(hub):
+    hub.add(REPO, FILES)
+    with pytest.raises(remote.HubError, match="no revision 'v9'"):
+        remote.download_preset(f"{URI}@v9", WANTED)
+
+
+def test_missing_required_file(hub):
+    hub.add(REPO, {"config.json": CONFIG})
+    with pytest.raises(remote.HubError, match=r"no file 'model.weights.h5'.*It has: config.json"):
+        remote.download_preset(URI, WANTED)
+    assert not hub.asked("GET", "/resolve/")
+
+
+def test_gated_repository(hub):
+    hub.add(REPO, FILES, gated=True)
+    with pytest.raises(remote.HubError, match=r"hf://someone/mlp3d is gated.*HF_TOKEN"):
+        remote.download_preset(URI, WANTED)
+
+
+def test_too_large_is_refused_before_the_download(hub):
+    hub.add(REPO, FILES)
+    with pytest.raises(remote.HubError, match=r"take 5,\d+ bytes, and at most 5,000"):
+        remote.download_preset(URI, WANTED, max_bytes=5000)
+    assert not hub.asked("GET", "/resolve/")
+
+
+def test_broken_off_download_resumes(hub, monkeypatch):
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1000)
+    hub.add(REPO, FILES, break_after={"model.weights.h5": 3000})
+    folder = remote.download_preset(URI, WANTED)
+    assert (folder / "model.weights.h5").read_bytes() == WEIGHTS
+    ranges = [headers.get("range") for headers in hub.asked("GET", "/storage/")]
+    assert ranges == [None, "bytes=3000-"]
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.weights.h5"])
+def test_wrong_content_is_refused_and_fetched_anew(hub, name):
+    wrong = FILES[name][:-2] + b"x" + FILES[name][-1:]
+    repository = hub.add(REPO, FILES, sent={name: wrong})
+    with pytest.raises(remote.HubError) as caught:
+        remote.download_preset(URI, WANTED)
+    hashes = (fake_hub.git_hash, fake_hub.sha256)[name == "model.weights.h5"]
+    for part in (repr(name), URI, hashes(FILES[name]), hashes(wrong), "try again"):
+        assert part in str(caught.value)
+    repository.sent.clear()
+    assert (remote.download_preset(URI, WANTED) / name).read_bytes() == FILES[name]
+
+
+def test_size_other_than_listed_is_refused(hub):
+    hub.add(REPO, FILES, stated_size={"config.json": len(CONFIG) + 1})
+    message = f"expected {len(CONFIG) + 1} bytes, got {len(CONFIG)} bytes"
+    with pytest.raises(remote.HubError, match=message):
+        remote.download_preset(URI, WANTED)
+
+
+def test_size_other_than_announced_is_refused(hub, tmp_path):
+    hub.add(REPO, FILES, sent={"model.weights.h5": WEIGHTS[:-1]})
+    with pytest.raises(remote.HubError, match=r"downloading 'model.weights.h5'.*size 5120 but has"):
+        remote.download_preset(URI, WANTED)
+    assert not list(tmp_path.rglob("*.incomplete"))
+    assert not list(tmp_path.rglob("model.weights.h5"))
+
+
+def test_file_damaged_in_the_cache_is_fetched_anew(hub, monkeypatch):
+    hub.add(REPO, FILES)
+    weights = remote.download_preset(URI, WANTED) / "model.weights.h5"
+    weights.resolve().write_bytes(WEIGHTS[::-1])
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(remote.HubError, match=r"'model.weights.h5' of hf.*is damaged.*removed"):
+        remote.download_preset(URI, WANTED)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    assert (remote.download_preset(URI, WANTED) / "model.weights.h5").read_bytes() == WEIGHTS
+
+
+def test_file_of_the_shared_store_is_checked_by_its_own_hash(hub, monkeypatch):
+    """Xet files lie in a store of the whole cache, under a name that is no SHA-256."""
+    hub.add(REPO, FILES)
+    folder = remote.download_preset(URI, WANTED)
+    blob = (folder / "model.weights.h5").resolve()
+    stored = folder.parents[2] / "blobs" / "ab" / ("ab" * 32)
+    stored.parent.mkdir(parents=True)
+    blob.rename(stored)
+    blob.symlink_to(os.path.relpath(stored, blob.parent))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert remote.download_preset(URI, WANTED) == folder
+    stored.write_bytes(WEIGHTS[::-1])
+    with pytest.raises(remote.HubError, match="is damaged"):
+        remote.download_preset(URI, WANTED)
+    assert not stored.exists()
+    assert not blob.is_symlink()
+
+
+def test_offline_from_the_cache(hub, monkeypatch):
+    repository = hub.add(REPO, FILES)
+    repository.commit(FILES, "v1")
+    for uri in (URI, f"{URI}@v1", f"{URI}@{repository.refs['main']}"):
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        folder = remote.download_preset(uri, WANTED)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+        asked = len(hub.requests)
+        assert remote.download_preset(uri, WANTED) == folder
+        assert len(hub.requests) == asked
+
+
+def test_offline_and_not_cached(hub, monkeypatch):
+    hub.add(REPO, FILES)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(remote.HubError, match=r"HF_HUB_OFFLINE is set.*no 'config.json'"):
+        remote.download_preset(URI, WANTED)
+    assert not hub.requests
+
+
+def test_without_network(hub):
+    hub.add(REPO, FILES)
+    folder = remote.download_preset(URI, {"config.json": True})
+    huggingface_hub.close_session()
+    hub.stop()
+    assert remote.download_preset(URI, {"config.json": True}) == folder
+    with pytest.raises(remote.HubError, match=r"check the network.*no 'model.weights.h5'"):
+        remote.download_preset(URI, WANTED)
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [(500, "check the network"), (429, "wait"), (403, "refused"), (418, "418")],
+)
+def test_answers_of_a_troubled_hub(hub, status, message):
+    hub.answer_all = status
+    with pytest.raises(remote.HubError, match=message) as caught:
+        remote.download_preset(URI, WANTED)
+    assert URI in str(caught.value)
+
+
+# The module without its package, which would start a backend; and it is light to import.
+ALONE = """
+import sys, types
+for name in ("keras_mlp3d", "keras_mlp3d.hub"):
+    sys.modules[name] = types.ModuleType(name)
+sys.modules["keras_mlp3d.hub"].__path__ = [sys.argv[1]]
+from keras_mlp3d.hub import remote
+assert "huggingface_hub" not in sys.modules
+print(remote.download_preset(sys.argv[2], {"config.json": True}))
+"""
+
+
+def test_environment_variables(hub, tmp_path):
+    """In a process of its own, as a user sets them: endpoint, cache, then offline mode."""
+    hub.add(REPO, FILES)
+    environment = os.environ | {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home")}
+    environment.pop("HF_HUB_CACHE", None)
+    folders = []
+    for offline in ("0", "1"):
+        done = subprocess.run(
+            [sys.executable, "-c", ALONE, pathlib.Path(remote.__file__).parent, URI],
+            env=environment | {"HF_HUB_OFFLINE": offline},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        folders.append(pathlib.Path(done.stdout.strip().splitlines()[-1]))
+    assert folders[0] == folders[1]
+    assert (folders[0] / "config.json").read_bytes() == CONFIG
+    assert folders[0].is_relative_to(tmp_path / "home")
+
+
+@pytest.fixture
+def preset(tmp_path):
+    """A saved preset, and beside it a file that is nobody else's business."""
+    directory = tmp_path / "preset"
+    directory.mkdir()
+    hashes = {"model.weights.h5": hashlib.sha256(WEIGHTS).hexdigest()}
+    metadata = json.dumps({"class_name": "MLP3D", "sha256": hashes}).encode()
+    for name, content in (FILES | {"metadata.json": metadata}).items():
+        (directory / name).write_bytes(content)
+    (directory / "secrets.txt").write_text("mine")
+    return directory
+
+
+def stored(hub, branch="main"):
+    repository = hub.repositories[REPO]
+    return repository.commits[repository.refs[branch]]
+
+
+# huggingface_hub 2.4 itself sends an LFS file in a way that its HTTP library deprecates.
+lfs_upload = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+
+
+@lfs_upload
+def test_upload(hub, preset, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", fake_hub.TOKEN)
+    assert remote.upload_preset(URI, preset) == f"{hub.url}/{REPO}"
+    names = {"config.json", "metadata.json", "model.weights.h5", "README.md"}
+    files = stored(hub)
+    assert set(files) == names | {".gitattributes"}
+    assert all(files[name] == (preset / name).read_bytes() for name in names)
+    assert len(hub.repositories[REPO].commits) == 2
+    assert (remote.download_preset(URI, WANTED) / "model.weights.h5").read_bytes() == WEIGHTS
+
+
+@lfs_upload
+def test_upload_replaces_the_earlier_preset(hub, preset, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", fake_hub.TOKEN)
+    hub.add(REPO, {"config.json": b"{}", "task.json": b"{}", "notes.txt": b"kept"})
+    remote.upload_preset(URI, str(preset), commit_message="Anew")
+    assert set(stored(hub)) == {
+        "config.json",
+        "metadata.json",
+        "model.weights.h5",
+        "README.md",
+        "notes.txt",
+    }
+
+
+@lfs_upload
+def test_upload_to_a_branch(hub, preset, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", fake_hub.TOKEN)
+    repository = hub.add(REPO, {"notes.txt": b"kept"})
+    with pytest.raises(remote.HubError, match="no revision 'next'"):
+        remote.upload_preset(f"{URI}@next", preset)
+    repository.commit({}, "next")
+    remote.upload_preset(f"{URI}@next", preset)
+    assert stored(hub) == {"notes.txt": b"kept"}
+    assert stored(hub, "next")["model.weights.h5"] == WEIGHTS
+
+
+def test_upload_without_token_asks_nothing(hub, preset):
+    with pytest.raises(remote.HubError, match="needs a token"):
+        remote.upload_preset(URI, preset)
+    assert not hub.requests
+
+
+def test_upload_with_wrong_token(hub, preset, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_other")
+    with pytest.raises(remote.HubError, match=r"'someone/mlp3d' while creating.*token that has"):
+        remote.upload_preset(URI, preset)
+    assert not hub.repositories
+
+
+def test_upload_without_permission(hub, preset, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", fake_hub.TOKEN)
+    hub.add(REPO, FILES, writable=False)
+    with pytest.raises(remote.HubError, match=r"Access to hf://someone/mlp3d was refused"):
+        remote.upload_preset(URI, preset)
+    assert stored(hub) == FILES
+
+
+def test_upload_without_network(hub, preset, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", fake_hub.TOKEN)
+    hub.stop()
+    with pytest.raises(remote.HubError, match="check the network"):
+        remote.upload_preset(URI, preset)
+
+
+def test_upload_of_something_else(preset):
+    with pytest.raises(FileNotFoundError, match=r"no config\.json"):
+        remote.upload_preset(URI, preset / "absent")
+    (preset / "model.weights.h5").write_bytes(b"other")
+    with pytest.raises(ValueError, match=r"not the file that metadata\.json lists"):
+        remote.upload_preset(URI, preset)
+    (preset / "model.weights.h5").unlink()
+    with pytest.raises(ValueError, match=r"lacks 'model\.weights\.h5'"):
+        remote.upload_preset(URI, preset)
+    (preset / "metadata.json").write_text('["list"]')
+    with pytest.raises(ValueError, match="no 'class_name'"):
+        remote.upload_preset(URI, preset)
+    (preset / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(ValueError, match="no 'registered_name'"):
+        remote.upload_preset(URI, preset)
+    (preset / "config.json").write_text("{")
+    with pytest.raises(ValueError, match="is not JSON"):
+        remote.upload_preset(URI, preset)

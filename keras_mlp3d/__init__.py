@@ -1,0 +1,53 @@
+"""MLP-3D for Keras 3: video recognition with neither convolution blocks nor attention.
+
+An implementation of "MLP-3D: A MLP-like 3D Architecture with Grouped Time Mixing" (Qiu, Yao, Ngo,
+Mei; CVPR 2022) that runs alike on TensorFlow, JAX and PyTorch.
+"""
+
+import importlib
+
+from keras_mlp3d import layers, models, ops
+from keras_mlp3d.hub import list_presets, upload_preset
+from keras_mlp3d.models import (
+    MLP3D,
+    CycleMLP,
+    Mixing,
+    MLP3DBackbone,
+    TwoPathMLP3D,
+    parse_schedule,
+)
+from keras_mlp3d.version import __version__
+
+#: Rooms that a network itself does not need: imported when first asked for.
+_LAZY = ("conversion", "cost", "data", "hub", "inference", "plots")
+
+__all__ = [
+    "MLP3D",
+    "CycleMLP",
+    "MLP3DBackbone",
+    "Mixing",
+    "TwoPathMLP3D",
+    "__version__",
+    "conversion",
+    "cost",
+    "data",
+    "hub",
+    "inference",
+    "layers",
+    "list_presets",
+    "models",
+    "ops",
+    "parse_schedule",
+    "plots",
+    "upload_preset",
+]
+
+
+def __getattr__(name):
+    if name in _LAZY:
+        return importlib.import_module(f"keras_mlp3d.{name}")
+    raise AttributeError(f"module 'keras_mlp3d' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *_LAZY})

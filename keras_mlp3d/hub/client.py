@@ -103,7 +103,7 @@ def _explain(error, address, doing):
     )
 
 
-def hash_file(path, git_blob=False):
+def hash_file(path, git_blob):
     """Returns a file's SHA-256, or its Git blob hash (of what the Hub does not keep as LFS)."""
     if git_blob:
         digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)

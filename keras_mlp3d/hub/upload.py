@@ -4,17 +4,8 @@ import json
 import pathlib
 
 from keras_mlp3d.hub.address import parse_hub_uri
-from keras_mlp3d.hub.client import LOGIN, HubError, explained, hash_file, hub_api, list_files
-
-PRESET_FILES = (
-    "config.json",
-    "metadata.json",
-    "model.weights.h5",
-    "task.json",
-    "task.weights.h5",
-    "video_converter.json",
-    "README.md",
-)
+from keras_mlp3d.hub.client import LOGIN, HubError, explained, hub_api, list_files
+from keras_mlp3d.hub.preset import CONFIG, METADATA, PRESET_FILES, file_sha256
 
 
 def upload_preset(uri, directory, private=False, commit_message=None):
@@ -80,7 +71,7 @@ def upload_preset(uri, directory, private=False, commit_message=None):
 def _check_preset(directory):
     """Returns the class name of the preset in a directory, or says why it holds none."""
     found = {}
-    for name in ("config.json", "metadata.json"):
+    for name in (CONFIG, METADATA):
         path = directory / name
         if not path.is_file():
             raise FileNotFoundError(
@@ -91,19 +82,19 @@ def _check_preset(directory):
             found[name] = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise ValueError(f"{path} is not JSON ({error}): save the preset again.") from error
-    for name, key in (("config.json", "registered_name"), ("metadata.json", "class_name")):
+    for name, key in ((CONFIG, "registered_name"), (METADATA, "class_name")):
         if not isinstance(found[name], dict) or not isinstance(found[name].get(key), str):
             raise ValueError(
                 f"{directory / name} has no {key!r}: `directory` must be a folder that "
                 f"save_to_preset wrote."
             )
-    for name, expected in (found["metadata.json"].get("sha256") or {}).items():
+    for name, expected in (found[METADATA].get("sha256") or {}).items():
         path = directory / name
         if name not in PRESET_FILES or not path.is_file():
             raise ValueError(f"{directory} lacks {name!r}, which its metadata.json lists.")
-        if (actual := hash_file(path)) != expected:
+        if (actual := file_sha256(path)) != expected:
             raise ValueError(
                 f"{path} is not the file that metadata.json lists: expected SHA-256 {expected}, "
                 f"got {actual}. Save the preset again."
             )
-    return found["metadata.json"]["class_name"]
+    return found[METADATA]["class_name"]

@@ -122,8 +122,10 @@ def test_download_then_cache(hub, tmp_path):
     assert (folder / "model.weights.h5").read_bytes() == WEIGHTS
     assert len(hub.asked("GET", "/resolve/") + hub.asked("GET", "/storage/")) == 2
 
+    hub.requests.clear()
     assert remote.download_preset(URI, WANTED) == folder
-    assert len(hub.asked("GET", "/resolve/") + hub.asked("GET", "/storage/")) == 2
+    assert not hub.asked("GET", "/resolve/") + hub.asked("GET", "/storage/")
+    assert len(hub.requests) == 2  # the list, and the head of one file
 
 
 def test_token_stays_on_the_hub(hub, monkeypatch):

@@ -1,0 +1,88 @@
+"""`keras-mlp3d cost`: multiply-accumulates and parameters of a preset."""
+
+from keras_mlp3d.cli.common import add_command, image_size, load_model, positive, print_json
+
+
+def add_parser(commands):
+    """Adds the command to the command line."""
+    parser = add_command(
+        commands,
+        "cost",
+        run,
+        "count what a network costs, layer by layer",
+        "Count multiply-accumulates and parameters of a preset, layer by layer, for one clip. "
+        "No weights are loaded.",
+        [
+            "keras-mlp3d cost mlp3d_xs --size 128",
+            "keras-mlp3d cost mlp3d_nano --schedule short_range:4+shift_window:4",
+        ],
+    )
+    parser.add_argument(
+        "preset", metavar="PRESET", help="built-in name, directory or hf:// address"
+    )
+    parser.add_argument(
+        "--frames", type=positive, metavar="N", help="frames of the clip; default: the preset's"
+    )
+    parser.add_argument(
+        "--size", type=image_size, metavar="N|HxW", help="pixels of the clip; default: the preset's"
+    )
+    parser.add_argument(
+        "--schedule",
+        metavar="S",
+        help="time mixing instead of the preset's: kind:group_size, several joined by + to take "
+        "turns, or one for each block joined by commas",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def run(options):
+    """Prints the cost."""
+    from keras_mlp3d import cost, hub
+
+    files = hub.read_preset(options.preset)
+    shape = _input_shape(files, options)
+    overrides = {"load_weights": False}
+    if options.schedule is not None:
+        if files.class_name == "CycleMLP":
+            raise ValueError("--schedule is for networks on clips; a CycleMLP mixes no time.")
+        turns = options.schedule.split(",")
+        overrides["schedule"] = turns if len(turns) > 1 else options.schedule
+    model, _ = load_model(options.preset, **overrides)
+    counted = cost.count(model, shape)
+    if options.json:
+        print_json(
+            {
+                "preset": options.preset,
+                "input_shape": list(shape),
+                "macs": counted.macs,
+                "params": counted.params,
+                "layers": [
+                    {
+                        "name": layer.name,
+                        "output_shape": list(layer.output_shape),
+                        "macs": layer.macs,
+                        "params": layer.params,
+                    }
+                    for layer in counted.layers
+                ],
+            }
+        )
+        return 0
+    print(counted.table())
+    clip = " x ".join(str(length) for length in shape[:-1])
+    print(
+        f"\n{options.preset} at {clip}: {counted.macs / 1e9:.2f} G multiply-accumulates, "
+        f"{counted.params / 1e6:.2f} M parameters"
+    )
+    return 0
+
+
+def _input_shape(files, options):
+    """Returns the shape of one input: as asked for, else as the preset is made for."""
+    clip = files.clip
+    size = options.size or (clip.size if clip else files.metadata.get("image_size")) or (224, 224)
+    if files.class_name == "CycleMLP":
+        if options.frames is not None:
+            raise ValueError("--frames is for networks on clips; a CycleMLP takes single images.")
+        return (*size, 3)
+    return (options.frames or (clip.frames if clip else 64), *size, 3)

@@ -1,0 +1,72 @@
+"""`keras-mlp3d presets`: the built-in presets."""
+
+import shutil
+import textwrap
+
+from keras_mlp3d.cli.common import add_command, print_json
+
+
+def add_parser(commands):
+    """Adds the command to the command line."""
+    parser = add_command(
+        commands,
+        "presets",
+        run,
+        "list the built-in presets",
+        "List the built-in presets: class, parameters, multiply-accumulates of one clip, the clip "
+        "(frames x height x width) and whether they come with weights.",
+        ["keras-mlp3d presets"],
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def run(options):
+    """Prints the presets."""
+    from keras_mlp3d import hub
+
+    presets = [_row(hub.read_preset(name)) for name in hub.list_presets()]
+    if options.json:
+        print_json(presets)
+        return 0
+    table = [("name", "class", "parameters", "GMACs", "clip", "weights")]
+    for row in presets:
+        size = [row["frames"], *row["image_size"]] if row["image_size"] else []
+        table.append(
+            (
+                row["name"],
+                row["class_name"],
+                "" if row["parameter_count"] is None else f"{row['parameter_count']:,}",
+                "" if row["macs"] is None else f"{row['macs'] / 1e9:.2f}",
+                " x ".join(str(length) for length in size if length),
+                row["weights"],
+            )
+        )
+    widths = [max(len(line[column]) for line in table) for column in range(6)]
+    width = min(max(shutil.get_terminal_size().columns, 60), 120)
+    for line, row in zip(table, [None, *presets], strict=True):
+        cells = [
+            f"{cell:>{size}}" if column in (2, 3) else f"{cell:<{size}}"
+            for column, (cell, size) in enumerate(zip(line, widths, strict=True))
+        ]
+        print("  ".join(cells).rstrip())
+        if row is not None:
+            print(textwrap.fill(row["description"], width, **dict.fromkeys(_INDENTS, "    ")))
+    return 0
+
+
+_INDENTS = ("initial_indent", "subsequent_indent")
+
+
+def _row(preset):
+    metadata, clip = preset.metadata, preset.clip
+    size = clip.size if clip else metadata.get("image_size")
+    return {
+        "name": preset.handle,
+        "class_name": preset.class_name,
+        "parameter_count": metadata.get("parameter_count"),
+        "macs": preset.macs,
+        "frames": clip.frames if clip else None,
+        "image_size": list(size) if size else None,
+        "weights": preset.weights,
+        "description": preset.description,
+    }

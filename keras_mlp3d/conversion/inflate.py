@@ -1,0 +1,79 @@
+"""From the 2-D network to the 3-D one.
+
+Source: section 4.2, center initialisation.
+"""
+
+import numpy as np
+from keras import ops
+
+from keras_mlp3d.layers import GroupedTimeMixing
+from keras_mlp3d.models import MLP3D, CycleMLP, MLP3DBackbone
+from keras_mlp3d.models.transfer import transfer_weights, walk_layers
+
+_STRUCTURE = ("channels", "depths", "mlp_ratios")
+
+
+def inflate(cycle_mlp, mlp3d):
+    """Gives an MLP-3D the weights of a CycleMLP, in place: center initialisation.
+
+    The kernel of the 2-D embedding goes to the middle frame of the tubelet (index 2 of 4), the
+    other frames get zeros. In every time mixing w_0 becomes the 2-D channel mixing, all other w_Δ
+    and the bias zero. The rest is copied, the head where both have as many classes. So on a clip
+    whose frames are all one image, the logits are those of CycleMLP, whatever the schedule.
+
+    Args:
+        cycle_mlp: `CycleMLP` whose weights are read.
+        mlp3d: `MLP3D` or `MLP3DBackbone` of the same channels, depths and MLP ratios, with any
+            schedule, its time-mixing weights shared or not.
+
+    Returns:
+        List of the paths of weights of `mlp3d` that keep their own values: those of the head
+        where the number of classes differs, otherwise none.
+
+    Raises:
+        ValueError: If the networks do not match.
+
+    Source:
+        Section 4.2; the reading of "center initialisation" is ours.
+
+    Example:
+
+    >>> sizes = (8, 8, 16, 16), (1, 1, 1, 1), 2
+    >>> frame = CycleMLP(*sizes, num_classes=10)
+    >>> video = MLP3D(MLP3DBackbone(*sizes, "short_range:2"), num_classes=10)
+    >>> inflate(frame, video)
+    []
+    >>> image = np.random.default_rng(0).uniform(0, 255, (1, 32, 32, 3))
+    >>> clip = np.repeat(image[:, None], 8, axis=1)
+    >>> bool(np.allclose(frame(image), video(clip), atol=1e-4))
+    True
+    """
+    if not isinstance(cycle_mlp, CycleMLP):
+        raise ValueError(f"cycle_mlp must be a CycleMLP, got {type(cycle_mlp).__name__}.")
+    if not isinstance(mlp3d, MLP3D | MLP3DBackbone):
+        raise ValueError(f"mlp3d must be an MLP3D or MLP3DBackbone, got {type(mlp3d).__name__}.")
+    backbone = mlp3d.backbone if isinstance(mlp3d, MLP3D) else mlp3d
+    for name in _STRUCTURE:
+        flat, deep = getattr(cycle_mlp, name), getattr(backbone, name)
+        if flat != deep:
+            raise ValueError(
+                f"Both networks must have the same {name}: cycle_mlp has {flat}, mlp3d has {deep}."
+            )
+    kept = transfer_weights(cycle_mlp, mlp3d)
+    embedding = backbone.get_layer("embedding")
+    _center(cycle_mlp.get_layer("embedding"), embedding)
+    settled = [embedding.kernel.path]
+    for layer in walk_layers(backbone):
+        if isinstance(layer, GroupedTimeMixing):
+            settled.append(layer.kernel.path)
+            if layer.bias is not None:
+                layer.bias.assign(ops.zeros_like(layer.bias))
+                settled.append(layer.bias.path)
+    return [path for path in kept if not path.startswith(tuple(settled))]
+
+
+def _center(flat, tubelet):
+    frames = tubelet.kernel.shape[0]
+    kernel = np.zeros(tubelet.kernel.shape, "float32")
+    kernel[frames // 2] = ops.convert_to_numpy(ops.cast(flat.kernel, "float32"))[0]
+    tubelet.kernel.assign(kernel)

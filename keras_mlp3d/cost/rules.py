@@ -1,0 +1,84 @@
+"""The counting rule of every layer: rows of (path, output shape, MACs, parameters)."""
+
+import math
+
+import keras
+
+from keras_mlp3d.layers import (
+    ChannelMLP,
+    CycleFC,
+    GroupedTimeMixing,
+    MLP3DBlock,
+    StageTransition,
+    StochasticDepth,
+    TokenMixing,
+    TubeletEmbedding,
+)
+
+#: Layers that multiply no weight with an activation.
+FREE = (
+    keras.layers.Rescaling,
+    keras.layers.Dropout,
+    keras.layers.GlobalAveragePooling3D,
+    keras.layers.LayerNormalization,
+    StochasticDepth,
+)
+
+
+def layer_rows(layer, shape):
+    """Returns the rows of a layer for an input shape, batch axis first.
+
+    Raises:
+        ValueError: If there is no rule for the layer's class.
+    """
+    if isinstance(layer, MLP3DBlock):
+        parts = (layer.token_norm, layer.token_mixing, layer.channel_norm, layer.channel_mlp)
+        return _rows_of(layer, [(part, shape) for part in parts])
+    if isinstance(layer, TokenMixing):
+        pooled = (shape[0], shape[-1])
+        hidden = layer.squeeze.compute_output_shape(pooled)
+        return _rows_of(
+            layer,
+            [
+                (layer.mix_width, shape),
+                (layer.mix_height, shape),
+                (layer.mix_time, shape),
+                (layer.squeeze, pooled),
+                (layer.excite, hidden),
+                (layer.projection, shape),
+            ],
+        )
+    if isinstance(layer, ChannelMLP):
+        hidden = layer.expand.compute_output_shape(shape)
+        return _rows_of(layer, [(layer.expand, shape), (layer.reduce, hidden)])
+    output = layer.compute_output_shape(shape)
+    params = sum(math.prod(weight.shape) for weight in layer.trainable_weights)
+    params += sum(math.prod(weight.shape) for weight in layer.non_trainable_weights)
+    if isinstance(layer, StochasticDepth | keras.layers.Dropout):
+        params = 0
+    return [(layer.name, output, _macs(layer, shape, output), params)]
+
+
+def _rows_of(layer, parts):
+    return [
+        (f"{layer.name}/{name}", *rest)
+        for part, shape in parts
+        for name, *rest in layer_rows(part, shape)
+    ]
+
+
+def _macs(layer, shape, output):
+    positions = math.prod(output[:-1]) // output[0]
+    if isinstance(layer, FREE):
+        return 0
+    if isinstance(layer, keras.layers.Dense | CycleFC):
+        return positions * shape[-1] * output[-1]
+    if isinstance(layer, StageTransition | TubeletEmbedding):
+        return positions * math.prod(layer.kernel.shape)
+    if isinstance(layer, GroupedTimeMixing):
+        size = shape[1] if layer.kind == "full" else layer.group_size
+        return positions * size * shape[-1] ** 2
+    raise ValueError(
+        f"No counting rule for {type(layer).__name__} {layer.name!r}: add one to "
+        "keras_mlp3d/cost/rules.py."
+    )

@@ -1,0 +1,223 @@
+"""Turns a video of any length and size into clips of the one shape that a model takes."""
+
+import dataclasses
+import logging
+import os
+
+import numpy as np
+
+from keras_mlp3d.data._crops import covering_size, random_corner, spread_corners
+from keras_mlp3d.data._scaling import FILTERS, Scaler
+from keras_mlp3d.data._video_file import VideoError
+from keras_mlp3d.data._video_reader import VideoReader
+from keras_mlp3d.data.sampling import SAMPLINGS, clip_indices
+
+_logger = logging.getLogger("keras_mlp3d")
+
+CROPS = ("center", "random", "none")
+INTERPOLATIONS = tuple(FILTERS)
+_MAX_CLIP_BYTES = 4 * 2**30
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoConverter:
+    """Samples frames of a video, resizes and crops them; immutable, saved with a preset.
+
+    A call takes the frames (only these are decoded), resizes them with their aspect ratio kept
+    until they cover `image_size`, and cuts out `image_size`. Resizing is FFmpeg's, whose filters
+    widen with the reduction, so it does not alias (`"nearest"` does). A video that has the size
+    already comes through untouched.
+
+    Source: section 3.4 (64 uniformly sampled frames, 128 x 128 crops, three crops in testing).
+
+    Args:
+        num_frames: Frames in a clip, T.
+        image_size: `(height, width)` of a clip, in pixels.
+        sampling: `"uniform"`: spread over the whole video; `"dense"`: `frame_stride` apart.
+        frame_stride: Video frames from one clip frame to the next, for `"dense"`.
+        crop: `"center"`; `"random"`, which needs `rng` in every call; or `"none"`: frames are
+            resized straight to `image_size` and their aspect ratio is not kept, for material that
+            is already cut to what matters, such as 160 x 80 mouths.
+        resize: Pixels of the short side that frames are resized to before the crop; by default,
+            and where it would not cover `image_size`, the least that covers it.
+        interpolation: `"bilinear"`, `"bicubic"`, `"area"`, `"lanczos"` or `"nearest"`.
+
+    Input shape: a video file, or uint8 `(frames, height, width, 3)`.
+
+    Output shape: uint8 `(num_frames, height, width, 3)`.
+
+    Raises:
+        ValueError: An argument is not as above. Calls raise `VideoError` (a `ValueError`) or
+            `FileNotFoundError` for a file that cannot be read.
+
+    Example:
+
+    >>> import numpy as np
+    >>> converter = VideoConverter(num_frames=4, image_size=(32, 32))
+    >>> converter(np.zeros((10, 60, 80, 3), "uint8")).shape
+    (4, 32, 32, 3)
+    >>> views, frame_indices = converter.views(np.zeros((10, 60, 80, 3), "uint8"), clips=2, crops=3)
+    >>> views.shape, frame_indices.tolist()
+    ((6, 4, 32, 32, 3), [[0, 3, 5, 8], [1, 4, 6, 9]])
+    """
+
+    num_frames: int = 64
+    image_size: tuple[int, int] = (128, 128)
+    sampling: str = "uniform"
+    frame_stride: int = 1
+    crop: str = "center"
+    resize: int | None = None
+    interpolation: str = "bilinear"
+
+    def __post_init__(self):
+        set_field = object.__setattr__
+        set_field(self, "num_frames", _whole("num_frames", self.num_frames))
+        set_field(self, "frame_stride", _whole("frame_stride", self.frame_stride))
+        size = self.image_size
+        if not isinstance(size, (tuple, list)) or len(size) != 2:
+            raise ValueError(f"`image_size` must be (height, width), received {size!r}")
+        size = tuple(_whole("image_size", side) for side in size)
+        set_field(self, "image_size", size)
+        for name, known in (
+            ("sampling", SAMPLINGS),
+            ("crop", CROPS),
+            ("interpolation", INTERPOLATIONS),
+        ):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"`{name}` must be one of {known}, received {getattr(self, name)!r}"
+                )
+        if self.resize is not None:
+            set_field(self, "resize", _whole("resize", self.resize))
+            if self.crop == "none":
+                raise ValueError(
+                    f"`resize` must be None where `crop` is 'none', received {self.resize}; "
+                    "frames are then resized to `image_size`"
+                )
+            if self.resize < min(size):
+                raise ValueError(
+                    f"`resize` must be at least the shorter side of `image_size` {size}, "
+                    f"received {self.resize}"
+                )
+        if self.num_frames * size[0] * size[1] * 3 > _MAX_CLIP_BYTES:
+            raise ValueError(
+                f"`num_frames` {self.num_frames} and `image_size` {size} make clips of more than "
+                f"{_MAX_CLIP_BYTES} bytes"
+            )
+
+    def get_config(self):
+        """The arguments as JSON-ready values; `from_config` takes them back."""
+        return {**dataclasses.asdict(self), "image_size": list(self.image_size)}
+
+    @classmethod
+    def from_config(cls, config):
+        """A converter from what `get_config` gave; a key it does not know is an error."""
+        known = [field.name for field in dataclasses.fields(cls)]
+        unknown = sorted(set(config) - set(known))
+        if unknown:
+            raise ValueError(f"a video converter has no {unknown}; its arguments are {known}")
+        return cls(**config)
+
+    def __call__(self, video, rng=None):
+        """One clip.
+
+        Args:
+            video: File name, or uint8 array `(frames, height, width, 3)`.
+            rng: A `numpy.random.Generator` for training: frames are drawn at random (see
+                `sampling`), and so is the crop where `crop` is `"random"`.
+
+        Returns:
+            uint8 `(num_frames, height, width, 3)`.
+        """
+        if self.crop == "random" and rng is None:
+            raise ValueError("`rng` must be given where `crop` is 'random', received None")
+        if self.crop == "random":
+            views, _ = self._convert(video, 1, rng, lambda free: [random_corner(free, rng)])
+        else:
+            views, _ = self._convert(video, 1, rng, lambda free: spread_corners(free, 1))
+        return views[0]
+
+    def views(self, video, clips=1, crops=1):
+        """All views of a video whose scores are averaged: evenly spaced clips and crops.
+
+        One crop is the centre; several are spread along the longer side, from its start to its
+        end. `crop="random"` has no effect here. Where nothing is free (`crop="none"`, or pictures
+        of the shape of `image_size`) all crops are alike.
+
+        Source: section 3.4, "three-crop strategy".
+
+        Args:
+            video: File name, or uint8 array `(frames, height, width, 3)`.
+            clips: Clips a video.
+            crops: Crops a clip.
+
+        Returns:
+            `(views, frame_indices)`: uint8 `(clips * crops, num_frames, height, width, 3)`, the
+            crops of the first clip first, and int64 `(clips, num_frames)`.
+        """
+        clips, crops = _whole("clips", clips), _whole("crops", crops)
+        return self._convert(video, clips, None, lambda free: spread_corners(free, crops))
+
+    def _convert(self, video, clips, rng, corners_of):
+        if not isinstance(video, (str, os.PathLike)):
+            video = _checked_array(video)
+            indices = self._indices(len(video), clips, rng)
+            pictures = ((i, video[i]) for i in np.unique(indices))
+            return self._fill(pictures, indices, corners_of), indices
+        with VideoReader(video) as reader:
+            indices = self._indices(reader.num_frames, clips, rng)
+            try:
+                pictures = reader.frames(np.unique(indices).tolist())
+                return self._fill(pictures, indices, corners_of), indices
+            except VideoError as error:
+                if not error.num_decodable:
+                    raise
+                _logger.warning("%s; the clip is taken from these", error)
+                indices = self._indices(error.num_decodable, clips, rng)
+            pictures = reader.frames(np.unique(indices).tolist())
+            return self._fill(pictures, indices, corners_of), indices
+
+    def _indices(self, num_video_frames, clips, rng):
+        return clip_indices(
+            self.sampling, num_video_frames, self.num_frames, self.frame_stride, clips, rng
+        )
+
+    def _fill(self, pictures, indices, corners_of):
+        """Views `(clips * crops, T, height, width, 3)` from pictures that come one by one."""
+        height, width = self.image_size
+        scaler, views = Scaler(), None
+        for index, picture in pictures:
+            if views is None:
+                size = self.image_size
+                if self.crop != "none":
+                    size = covering_size(picture.shape[:2], self.image_size, self.resize)
+                corners = corners_of((size[0] - height, size[1] - width))
+                views = np.empty(
+                    (len(indices), len(corners), self.num_frames, height, width, 3), "uint8"
+                )
+            if picture.shape[:2] != size:
+                picture = scaler.resize(np.ascontiguousarray(picture), *size, self.interpolation)
+            places = indices == index
+            for crop, (top, left) in enumerate(corners):
+                window = picture[top : top + height, left : left + width]
+                views[:, crop][places] = window
+        return views.reshape(-1, self.num_frames, height, width, 3)
+
+
+def _whole(name, value):
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"`{name}` must be a whole number of at least 1, received {value!r}")
+    return int(value)
+
+
+def _checked_array(video):
+    shape, dtype = getattr(video, "shape", None), getattr(video, "dtype", None)
+    if not isinstance(video, np.ndarray) or dtype != np.uint8 or len(shape) != 4 or shape[3] != 3:
+        received = f"shape {shape} of {dtype}" if shape is not None else repr(video)[:80]
+        raise ValueError(
+            "`video` must be a file name or a NumPy array of uint8 (frames, height, width, 3), "
+            f"received {received}"
+        )
+    if 0 in shape:
+        raise ValueError(f"`video` must hold at least one frame and pixel, received shape {shape}")
+    return video

@@ -1,0 +1,150 @@
+"""Which frames of a video make a clip: arithmetic on frame numbers, nothing is read."""
+
+import operator
+
+import numpy as np
+
+SAMPLINGS = ("uniform", "dense")
+
+
+def uniform_indices(num_video_frames, num_frames, clip=0, clips=1, *, rng=None):
+    """Frames spread over the whole video: one from each of `num_frames` equal segments.
+
+    Frame i of clip c is floor((i + (c + 1/2) / clips) * n / T): one clip takes the middle of every
+    segment, several clips take evenly spaced places in it. A video of T frames is taken whole; a
+    shorter one repeats its frames in order.
+
+    Source: section 3.4 (64 uniformly sampled frames); the place in the segment is our reading.
+
+    Args:
+        num_video_frames: Frames in the video, n.
+        num_frames: Frames in the clip, T.
+        clip: Which of the `clips` clips, from 0.
+        clips: How many clips are taken from the video.
+        rng: A `numpy.random.Generator`; where given, the place in every segment is drawn at
+            random instead, and `clip` has no effect.
+
+    Returns:
+        int64 array `(num_frames,)`, never falling, from 0 to `num_video_frames - 1`.
+
+    Raises:
+        ValueError: A count is below 1, or `clip` is not one of the clips.
+
+    Example:
+
+    >>> uniform_indices(10, 4).tolist()
+    [1, 3, 6, 8]
+    >>> uniform_indices(3, 6).tolist()
+    [0, 0, 1, 1, 2, 2]
+    """
+    n, frames = _count("num_video_frames", num_video_frames), _count("num_frames", num_frames)
+    clip, clips = _clip(clip, clips)
+    segment = np.arange(frames, dtype="int64")
+    if _generator(rng) is None:
+        return (2 * clips * segment + 2 * clip + 1) * n // (2 * clips * frames)
+    places = np.floor((segment + rng.random(frames)) * n / frames).astype("int64")
+    return np.minimum(places, n - 1)
+
+
+def dense_indices(num_video_frames, num_frames, stride, clip=0, clips=1, *, rng=None):
+    """Frames `stride` apart from one stretch of the video.
+
+    The stretch spans (T - 1) * stride + 1 frames. One clip lies in the middle of the video; the
+    starts of several are evenly spaced, the first at its beginning and the last at its end. Past
+    the end of a video shorter than the span the frames start over (modulo n).
+
+    Args:
+        num_video_frames: Frames in the video, n.
+        num_frames: Frames in the clip, T.
+        stride: Video frames from one clip frame to the next.
+        clip: Which of the `clips` clips, from 0.
+        clips: How many clips are taken from the video.
+        rng: A `numpy.random.Generator`; where given, the start is drawn at random instead, and
+            `clip` has no effect.
+
+    Returns:
+        int64 array `(num_frames,)` with values from 0 to `num_video_frames - 1`.
+
+    Raises:
+        ValueError: A count is below 1, or `clip` is not one of the clips.
+
+    Example:
+
+    >>> dense_indices(20, 4, stride=2).tolist()
+    [6, 8, 10, 12]
+    >>> dense_indices(5, 4, stride=2).tolist()
+    [0, 2, 4, 1]
+    """
+    n, frames = _count("num_video_frames", num_video_frames), _count("num_frames", num_frames)
+    stride = _count("stride", stride)
+    clip, clips = _clip(clip, clips)
+    free = max(n - ((frames - 1) * stride + 1), 0)
+    if _generator(rng) is not None:
+        start = int(rng.integers(free + 1))
+    elif clips == 1:
+        start = free // 2
+    else:
+        start = clip * free // (clips - 1)
+    return (start + stride * np.arange(frames, dtype="int64")) % n
+
+
+def clip_indices(sampling, num_video_frames, num_frames, stride=1, clips=1, rng=None):
+    """The frames of every clip taken from a video.
+
+    Args:
+        sampling: `"uniform"` (see `uniform_indices`) or `"dense"` (see `dense_indices`).
+        num_video_frames: Frames in the video.
+        num_frames: Frames in a clip.
+        stride: Video frames from one clip frame to the next; `"uniform"` has no use for it.
+        clips: How many clips.
+        rng: A `numpy.random.Generator` for random training offsets, drawn anew for every clip.
+
+    Returns:
+        int64 array `(clips, num_frames)`.
+
+    Raises:
+        ValueError: An argument is not as above.
+
+    Example:
+
+    >>> clip_indices("dense", 10, 3, stride=2, clips=2).tolist()
+    [[0, 2, 4], [5, 7, 9]]
+    """
+    if sampling not in SAMPLINGS:
+        raise ValueError(f"`sampling` must be one of {SAMPLINGS}, received {sampling!r}")
+    clips = _count("clips", clips)
+    if sampling == "uniform":
+        rows = [
+            uniform_indices(num_video_frames, num_frames, c, clips, rng=rng) for c in range(clips)
+        ]
+    else:
+        rows = [
+            dense_indices(num_video_frames, num_frames, stride, c, clips, rng=rng)
+            for c in range(clips)
+        ]
+    return np.stack(rows)
+
+
+def _count(name, value):
+    """`value` as a whole number of at least 1, or an error that names it."""
+    try:
+        if isinstance(value, bool) or operator.index(value) < 1:
+            raise TypeError
+    except TypeError:
+        raise ValueError(
+            f"`{name}` must be a whole number of at least 1, received {value!r}"
+        ) from None
+    return operator.index(value)
+
+
+def _clip(clip, clips):
+    clips = _count("clips", clips)
+    if isinstance(clip, bool) or not hasattr(clip, "__index__") or not 0 <= clip < clips:
+        raise ValueError(f"`clip` must be a whole number from 0 to {clips - 1}, received {clip!r}")
+    return operator.index(clip), clips
+
+
+def _generator(rng):
+    if rng is not None and not isinstance(rng, np.random.Generator):
+        raise ValueError(f"`rng` must be a numpy.random.Generator or None, received {rng!r}")
+    return rng

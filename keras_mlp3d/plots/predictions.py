@@ -1,0 +1,134 @@
+"""What a network says of videos: for each a strip of its frames beside the best classes."""
+
+import os
+
+import numpy as np
+
+from keras_mlp3d.plots.figure import FAINT_INK, INK, fit_text, new_figure, plain_text, save_figure
+
+#: More rows than that make a picture that few programs open.
+MAX_ROWS = 100
+
+_STRIP_WIDTH, _BARS_WIDTH, _MARGIN = 8.0, 4.2, 0.2  # inches
+_TITLE_HEIGHT, _BAR_HEIGHT, _MAX_STRIP_HEIGHT = 0.24, 0.26, 3.0
+_BEST, _OTHER = "#9db8e8", "#dfe5ee"
+
+
+def plot_predictions(predictions, frames, path=None, max_frames=8):
+    """Draws a row for each video: frames that the network saw, and bars of the best scores.
+
+    Args:
+        predictions: Objects with `path`, `labels` and `scores`, such as `inference.Prediction`.
+        frames: For each of them the frames to show, uint8 (T, H, W, 3).
+        path: None, or the .png, .pdf or .svg file to write.
+        max_frames: How many frames to show at most, evenly spaced.
+
+    Returns:
+        `matplotlib.figure.Figure`
+
+    Raises:
+        ValueError: If there is nothing or too much to draw, or frames have another form.
+        ImportError: If matplotlib is not installed.
+
+    Example:
+
+    >>> from keras_mlp3d.inference import Prediction
+    >>> prediction = Prediction("a.mp4", ("jump", "run"), (0.75, 0.25), np.array([[0, 2, 4, 6]]))
+    >>> figure = plot_predictions([prediction], [np.zeros((4, 48, 64, 3), "uint8")])
+    >>> len(figure.axes)
+    2
+    """
+    predictions, frames = list(predictions), [np.asarray(clip) for clip in frames]
+    if not 1 <= len(predictions) <= MAX_ROWS:
+        raise ValueError(f"Between 1 and {MAX_ROWS} videos can be drawn, got {len(predictions)}.")
+    if len(frames) != len(predictions):
+        raise ValueError(
+            f"frames must hold one clip for each prediction, got {len(frames)} clips and "
+            f"{len(predictions)} predictions."
+        )
+    if isinstance(max_frames, bool) or not isinstance(max_frames, int) or max_frames < 1:
+        raise ValueError(f"max_frames must be a positive integer, got {max_frames!r}.")
+    strips = [_strip(clip, max_frames) for clip in frames]
+    heights = [
+        _TITLE_HEIGHT
+        + max(
+            min(_STRIP_WIDTH * strip.shape[0] / strip.shape[1], _MAX_STRIP_HEIGHT),
+            _BAR_HEIGHT * len(prediction.labels),
+        )
+        for prediction, strip in zip(predictions, strips, strict=True)
+    ]
+    width = _STRIP_WIDTH + _BARS_WIDTH + 3 * _MARGIN
+    height = sum(heights) + _MARGIN * (len(heights) + 1)
+    figure = new_figure(width, height)
+    top = height - _MARGIN
+    for prediction, strip, row in zip(predictions, strips, heights, strict=True):
+        top -= row
+        inner = row - _TITLE_HEIGHT
+        axes = _axes(figure, _MARGIN, top, _STRIP_WIDTH, inner)
+        _draw_strip(axes, strip, os.path.basename(prediction.path))
+        left = _STRIP_WIDTH + 2 * _MARGIN
+        bars = min(inner, 1.3 * _BAR_HEIGHT * len(prediction.labels))
+        _draw_bars(_axes(figure, left, top + inner - bars, _BARS_WIDTH, bars), prediction)
+        top -= _MARGIN
+    if path is not None:
+        save_figure(figure, path)
+    return figure
+
+
+def _axes(figure, left, bottom, width, height):
+    """Returns axes without a frame at a place given in inches."""
+    total_width, total_height = figure.get_size_inches()
+    axes = figure.add_axes(
+        (left / total_width, bottom / total_height, width / total_width, height / total_height)
+    )
+    axes.set_axis_off()
+    return axes
+
+
+def _strip(clip, max_frames):
+    """Joins evenly spaced frames of a clip (T, H, W, 3) side by side, thin gaps between them."""
+    if clip.ndim != 4 or clip.shape[-1] != 3 or clip.dtype != np.uint8 or 0 in clip.shape:
+        raise ValueError(
+            f"frames must hold uint8 clips (T, H, W, 3), got {clip.dtype} {clip.shape}."
+        )
+    count = min(max_frames, len(clip))
+    chosen = (np.arange(count) + 0.5) * len(clip) / count
+    gap = max(1, clip.shape[2] // 40)
+    pieces = []
+    for frame in clip[chosen.astype(int)]:
+        pieces += [frame, np.full((clip.shape[1], gap, 3), 255, "uint8")]
+    # Few frames leave the rest of the strip empty instead of growing, so that rows are alike.
+    empty = (clip.shape[2] + gap) * (max_frames - count)
+    pieces[-1] = np.full((clip.shape[1], empty, 3), 255, "uint8")
+    return np.concatenate(pieces, axis=1)
+
+
+def _draw_strip(axes, strip, title):
+    axes.imshow(strip, aspect="equal", interpolation="antialiased")
+    axes.set_anchor("NW")
+    # `parse_math=False`: a dollar sign in a file name or a class is no formula.
+    name = axes.text(
+        0, 1, plain_text(title), transform=axes.transAxes, fontsize=10, color=INK,
+        verticalalignment="bottom", parse_math=False, fontweight="bold",
+    )  # fmt: skip
+    fit_text(name, axes.get_window_extent().width)
+
+
+def _draw_bars(axes, prediction):
+    """Draws one bar for each class, its name inside and its score in a column behind it."""
+    places = range(len(prediction.labels))
+    colours = [_BEST if place == 0 else _OTHER for place in places]
+    axes.set_xlim(0, 1.18)
+    axes.set_ylim(len(prediction.labels) - 0.5, -0.5)
+    axes.barh(places, prediction.scores, height=0.82, color=colours)
+    room = axes.get_window_extent().width
+    for place, label, score in zip(places, prediction.labels, prediction.scores, strict=True):
+        axes.text(
+            1.18, place, f"{100 * score:.1f} %", fontsize=9, color=FAINT_INK, parse_math=False,
+            verticalalignment="center", horizontalalignment="right",
+        )  # fmt: skip
+        name = axes.text(
+            0.02, place, plain_text(label), fontsize=9, color=INK, parse_math=False,
+            verticalalignment="center",
+        )  # fmt: skip
+        fit_text(name, 0.81 * room)

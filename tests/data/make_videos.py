@@ -1,0 +1,68 @@
+"""Writes tiny videos for the tests."""
+
+import pathlib
+
+import av
+import numpy as np
+
+
+def moving_frames(num_frames=12, height=48, width=64):
+    """uint8 (T, H, W, 3): a bright square that crosses a colour gradient, each frame its own."""
+    rows, columns = np.mgrid[:height, :width]
+    frames = np.empty((num_frames, height, width, 3), "uint8")
+    frames[..., 0] = rows * 200 // height
+    frames[..., 1] = columns * 200 // width
+    frames[..., 2] = (np.arange(num_frames) * 200 // num_frames)[:, None, None]
+    for t, frame in enumerate(frames):
+        left = t * (width - 8) // num_frames
+        frame[height // 4 : height // 2, left : left + 8] = 255
+    return frames
+
+
+def write_video(path, frames, codec="libx264", pix_fmt="yuv420p", rate=8, setup=None, **options):
+    """Writes frames (T, H, W, 3) to `path`, whose suffix names the container.
+
+    Args:
+        path: The file.
+        frames: uint8 (T, H, W, 3), or PyAV frames.
+        codec: FFmpeg's encoder.
+        pix_fmt: Its pixel format.
+        rate: Frames a second.
+        setup: Called with the stream before the first frame.
+        **options: The encoder's.
+    """
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream(codec, rate=rate, options={k: str(v) for k, v in options.items()})
+        first = frames[0]
+        stream.height, stream.width = (
+            first.shape[:2] if isinstance(first, np.ndarray) else (first.height, first.width)
+        )
+        stream.pix_fmt = pix_fmt
+        if setup is not None:
+            setup(stream)
+        for number, frame in enumerate(frames):
+            if isinstance(frame, np.ndarray):
+                frame = av.VideoFrame.from_ndarray(frame, "rgb24")
+            frame.pts = number
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    return str(path)
+
+
+def write_lossless(path, frames, **kwargs):
+    """Writes a Matroska file that decodes to `frames` to the bit."""
+    return write_video(path, frames, codec="ffv1", pix_fmt="bgr0", **kwargs)
+
+
+def write_damaged(path, frames, first_bad):
+    """Writes a QuickTime file whose pictures from `first_bad` on do not decode."""
+    write_video(path, frames, codec="png", pix_fmt="rgb24")
+    path = pathlib.Path(path)
+    data = bytearray(path.read_bytes())
+    start = -1
+    for number in range(len(frames)):
+        start = data.index(b"\x89PNG", start + 1)
+        if number >= first_bad:
+            data[start : start + 40] = bytes(40)
+    path.write_bytes(data)
+    return str(path)

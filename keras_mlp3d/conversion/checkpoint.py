@@ -72,7 +72,7 @@ def _read_safetensors(path):
         raise ValueError(
             f"Checkpoint {str(path)!r} is damaged or no safetensors file: {_line(error)}."
         ) from error
-    except (TypeError, KeyError) as error:
+    except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(
             f"Checkpoint {str(path)!r} holds numbers that NumPy has not ({_line(error)}): save it "
             "as float32."

@@ -60,8 +60,8 @@ def load_cyclemlp(cycle_mlp, checkpoint):
     >>> try:
     ...     load_cyclemlp(model, {"head.bias": np.zeros(10, "float32")})
     ... except ValueError as error:
-    ...     print(str(error).partition(";")[0])
-    The checkpoint does not fit this CycleMLP: 101 keys are missing
+    ...     print(str(error).partition(":")[0])
+    The checkpoint does not fit this CycleMLP
     """
     if not isinstance(cycle_mlp, CycleMLP):
         raise ValueError(f"cycle_mlp must be a CycleMLP, got {type(cycle_mlp).__name__}.")
@@ -176,7 +176,7 @@ def _as_numpy(name, key, value):
         if hasattr(value, "detach"):
             value = value.detach().cpu().float()
         array = np.asarray(value)
-        if array.dtype.kind not in "fiu":
+        if array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16":
             raise TypeError(f"it has dtype {array.dtype}")
         # A copy: a backend may go on using the memory that it is given.
         array = array.astype("float32")

@@ -121,8 +121,10 @@ def _model_rows(model, shape):
     for layer in model.layers:
         if isinstance(layer, keras.layers.InputLayer):
             continue
-        rows += _model_rows(layer, shape) if isinstance(layer, MLP3DBackbone) else layer_rows(
-            layer, shape
+        rows += (
+            _model_rows(layer, shape)
+            if isinstance(layer, MLP3DBackbone)
+            else layer_rows(layer, shape)
         )
         shape = layer.compute_output_shape(shape)
     return rows

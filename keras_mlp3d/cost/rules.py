@@ -9,6 +9,7 @@ from keras_mlp3d.layers import (
     CycleFC,
     GroupedTimeMixing,
     MLP3DBlock,
+    PixelNormalization,
     StageTransition,
     StochasticDepth,
     TokenMixing,
@@ -17,7 +18,7 @@ from keras_mlp3d.layers import (
 
 #: Layers that multiply no weight with an activation.
 FREE = (
-    keras.layers.Rescaling,
+    PixelNormalization,
     keras.layers.Dropout,
     keras.layers.GlobalAveragePooling3D,
     keras.layers.LayerNormalization,

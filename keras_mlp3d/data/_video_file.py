@@ -71,8 +71,8 @@ def check_size(path, width, height):
 def open_stream(path):
     """The open container and its video stream, ready to be demuxed and decoded.
 
-    Of several video streams it is the one marked as default, else the first; cover pictures do
-    not count.
+    Of several video streams it is the one that FFmpeg deems best (marked as default, then the
+    larger bit rate and number of frames), as players do; cover pictures do not count.
     """
     try:
         container = av.open("file:" + path, options=_OPTIONS)
@@ -83,7 +83,8 @@ def open_stream(path):
         streams = [s for s in container.streams.video if not s.disposition & covers]
         if not streams:
             raise VideoError(path, "it has no video stream")
-        stream = next((s for s in streams if s.disposition & Disposition.default), streams[0])
+        best = container.streams.best("video")
+        stream = best if best in streams else streams[0]
         codec = stream.codec_context
         if codec is None:
             raise VideoError(path, "no decoder is known for its video stream")

@@ -1,4 +1,4 @@
-"""Presets: folders with a network's configuration and weights, on disk or on the Hugging Face Hub."""
+"""Presets: folders with a network's configuration and weights, on disk or on the Hub."""
 
 from keras_mlp3d.hub.converter import make_converter
 from keras_mlp3d.hub.model_card import model_card

@@ -219,9 +219,11 @@ def check_directory(directory):
     path = pathlib.Path(directory)
     if path.exists() and not path.is_dir():
         raise ValueError(f"Cannot write a preset to {str(path)!r}: it is a file.")
-    foreign = sorted(p.name for p in path.iterdir() if p.name not in PRESET_FILES) if (
-        path.is_dir()
-    ) else []
+    foreign = (
+        sorted(p.name for p in path.iterdir() if p.name not in PRESET_FILES)
+        if (path.is_dir())
+        else []
+    )
     if foreign:
         raise ValueError(
             f"Cannot write a preset to {str(path)!r}: it holds {', '.join(foreign[:5])}, which "

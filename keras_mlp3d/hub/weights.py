@@ -71,9 +71,7 @@ def check_weights_file(path, max_bytes, sha256=None):
         with h5py.File(path, "r") as file:
             inspect(file)
     except (OSError, RuntimeError, KeyError, RecursionError) as error:
-        raise ValueError(
-            f"Weights file {path!r} is damaged or no HDF5 file: {error}."
-        ) from error
+        raise ValueError(f"Weights file {path!r} is damaged or no HDF5 file: {error}.") from error
 
 
 def load_weights(model, path, sha256=None):

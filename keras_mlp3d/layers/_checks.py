@@ -23,9 +23,7 @@ def check_integers(name, value, length, minimum):
         values = ()
     integers = all(isinstance(v, int) and not isinstance(v, bool) and v >= minimum for v in values)
     if len(values) != length or not integers:
-        raise ValueError(
-            f"{name} must be {length} integers of at least {minimum}, got {value!r}."
-        )
+        raise ValueError(f"{name} must be {length} integers of at least {minimum}, got {value!r}.")
     return values
 
 

@@ -6,6 +6,7 @@ Source: section 3.2.
 import keras
 
 from keras_mlp3d.layers._checks import check_positive
+from keras_mlp3d.layers.glorot_uniform import GlorotUniform
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
@@ -45,10 +46,19 @@ class ChannelMLP(keras.layers.Layer):
         channels = input_shape[-1]
         hidden = int(channels * self.ratio)
         self.expand = keras.layers.Dense(
-            hidden, activation="gelu", dtype=self.dtype_policy, name="expand"
+            hidden,
+            activation="gelu",
+            kernel_initializer=GlorotUniform(),
+            dtype=self.dtype_policy,
+            name="expand",
         )
         self.expand.build(input_shape)
-        self.reduce = keras.layers.Dense(channels, dtype=self.dtype_policy, name="reduce")
+        self.reduce = keras.layers.Dense(
+            channels,
+            kernel_initializer=GlorotUniform(),
+            dtype=self.dtype_policy,
+            name="reduce",
+        )
         self.reduce.build((*input_shape[:-1], hidden))
 
     def call(self, inputs):

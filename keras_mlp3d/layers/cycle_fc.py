@@ -6,6 +6,7 @@ Source: section 3.2, after CycleMLP (reference [6]).
 import keras
 
 from keras_mlp3d.layers._checks import check_positive_integer, check_tokens
+from keras_mlp3d.layers.glorot_uniform import GlorotUniform
 from keras_mlp3d.ops import cycle_shift
 
 AXES = {"height": 2, "width": 3}
@@ -26,7 +27,7 @@ class CycleFC(keras.layers.Layer):
         axis: "height" or "width".
         kernel_size: Number of positions k that the channels cycle through.
         use_bias: Whether to add a bias.
-        kernel_initializer: Initialiser of the kernel (C, filters).
+        kernel_initializer: Initialiser of the kernel (C, filters); None for `GlorotUniform`.
         bias_initializer: Initialiser of the bias (filters,).
         **kwargs: `name`, `dtype` and other arguments of `keras.layers.Layer`.
 
@@ -59,7 +60,7 @@ class CycleFC(keras.layers.Layer):
         axis="width",
         kernel_size=3,
         use_bias=True,
-        kernel_initializer="glorot_uniform",
+        kernel_initializer=None,
         bias_initializer="zeros",
         **kwargs,
     ):
@@ -70,7 +71,7 @@ class CycleFC(keras.layers.Layer):
         self.axis = axis
         self.kernel_size = check_positive_integer("kernel_size", kernel_size)
         self.use_bias = use_bias
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer or GlorotUniform())
         self.bias_initializer = keras.initializers.get(bias_initializer)
 
     def build(self, input_shape):

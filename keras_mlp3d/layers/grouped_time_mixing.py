@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_mlp3d.layers._checks import check_positive_integer, check_tokens
+from keras_mlp3d.layers.glorot_uniform import GlorotUniform
 from keras_mlp3d.ops import check_group_size, group_time, shift_tokens, ungroup_time
 
 
@@ -38,7 +39,7 @@ class GroupedTimeMixing(keras.layers.Layer):
         max_group_size: None, or M >= S: the kernel then holds w_Δ for all |Δ| < M and serves every
             kind and size up to M. Needs `share_weights`.
         use_bias: Whether to add a bias.
-        kernel_initializer: Initialiser of the kernel.
+        kernel_initializer: Initialiser of the kernel; None for `GlorotUniform`.
         bias_initializer: Initialiser of the bias.
         **kwargs: `name`, `dtype` and other arguments of `keras.layers.Layer`.
 
@@ -76,7 +77,7 @@ class GroupedTimeMixing(keras.layers.Layer):
         share_weights=True,
         max_group_size=None,
         use_bias=True,
-        kernel_initializer="glorot_uniform",
+        kernel_initializer=None,
         bias_initializer="zeros",
         **kwargs,
     ):
@@ -98,7 +99,7 @@ class GroupedTimeMixing(keras.layers.Layer):
         self.share_weights = share_weights
         self.max_group_size = max_group_size
         self.use_bias = use_bias
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer or GlorotUniform())
         self.bias_initializer = keras.initializers.get(bias_initializer)
 
     def build(self, input_shape):
@@ -143,7 +144,7 @@ class GroupedTimeMixing(keras.layers.Layer):
 
     def _interval_indices(self):
         """Index into the shared kernel of the block from input place i to output place j."""
-        place = np.arange(self._size)
+        place = ops.arange(self._size)
         if self.kind == "shift_token":
             first = 0 if self.max_group_size is None else self.max_group_size - 1
             return first + place[:, None]

@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_mlp3d.layers._checks import check_positive_integer, check_tokens
+from keras_mlp3d.layers.glorot_uniform import GlorotUniform
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
@@ -54,6 +55,7 @@ class StageTransition(keras.layers.Layer):
             strides=2,
             padding="valid",
             data_format="channels_last",
+            kernel_initializer=GlorotUniform(),
             dtype=self.dtype_policy,
             name="projection",
         )

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_mlp3d.layers._checks import check_positive_integer, check_tokens
 from keras_mlp3d.layers.cycle_fc import CycleFC
+from keras_mlp3d.layers.glorot_uniform import GlorotUniform
 from keras_mlp3d.layers.grouped_time_mixing import GroupedTimeMixing
 
 
@@ -88,12 +89,26 @@ class TokenMixing(keras.layers.Layer):
             branch.build(input_shape)
         hidden = max(1, channels // self.reduction)
         self.squeeze = keras.layers.Dense(
-            hidden, activation="gelu", dtype=self.dtype_policy, name="squeeze"
+            hidden,
+            activation="gelu",
+            kernel_initializer=GlorotUniform(),
+            dtype=self.dtype_policy,
+            name="squeeze",
         )
         self.squeeze.build((input_shape[0], channels))
-        self.excite = keras.layers.Dense(3 * channels, dtype=self.dtype_policy, name="excite")
+        self.excite = keras.layers.Dense(
+            3 * channels,
+            kernel_initializer=GlorotUniform(),
+            dtype=self.dtype_policy,
+            name="excite",
+        )
         self.excite.build((input_shape[0], hidden))
-        self.projection = keras.layers.Dense(channels, dtype=self.dtype_policy, name="projection")
+        self.projection = keras.layers.Dense(
+            channels,
+            kernel_initializer=GlorotUniform(),
+            dtype=self.dtype_policy,
+            name="projection",
+        )
         self.projection.build(input_shape)
 
     def branch_weights(self, total):

@@ -4,10 +4,10 @@ Source: section 3.1.
 """
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_mlp3d.layers._checks import check_integers, check_positive_integer, check_tokens
+from keras_mlp3d.layers.glorot_uniform import GlorotUniform
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
@@ -23,7 +23,7 @@ class TubeletEmbedding(keras.layers.Layer):
         window: Window in frames, rows and columns.
         strides: Step of the window in frames, rows and columns.
         padding: Zeros added on both sides in frames, rows and columns.
-        kernel_initializer: Initialiser of the kernel.
+        kernel_initializer: Initialiser of the kernel; None for `GlorotUniform`.
         bias_initializer: Initialiser of the bias.
         **kwargs: `name`, `dtype` and other arguments of `keras.layers.Layer`.
 
@@ -57,7 +57,7 @@ class TubeletEmbedding(keras.layers.Layer):
         window=(4, 7, 7),
         strides=(4, 4, 4),
         padding=(0, 2, 2),
-        kernel_initializer="glorot_uniform",
+        kernel_initializer=None,
         bias_initializer="zeros",
         **kwargs,
     ):
@@ -66,7 +66,7 @@ class TubeletEmbedding(keras.layers.Layer):
         self.window = check_integers("window", window, 3, 1)
         self.strides = check_integers("strides", strides, 3, 1)
         self.padding = check_integers("padding", padding, 3, 0)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer or GlorotUniform())
         self.bias_initializer = keras.initializers.get(bias_initializer)
 
     def build(self, input_shape):
@@ -93,7 +93,7 @@ class TubeletEmbedding(keras.layers.Layer):
             )
         else:
             starts = ops.arange(steps) * stride
-            windows = ops.take(clip, starts[:, None] + np.arange(frames)[None, :], axis=1)
+            windows = ops.take(clip, starts[:, None] + ops.arange(frames)[None, :], axis=1)
         windows = ops.transpose(windows, (0, 1, 3, 4, 2, 5))
         return ops.reshape(windows, (batch, steps, height, width, frames * channels))
 

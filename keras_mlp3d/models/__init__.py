@@ -7,8 +7,8 @@ from keras_mlp3d.models.schedule import Mixing, parse_schedule
 from keras_mlp3d.models.two_path import TwoPathMLP3D
 
 __all__ = [
-    "CycleMLP",
     "MLP3D",
+    "CycleMLP",
     "MLP3DBackbone",
     "Mixing",
     "TwoPathMLP3D",

@@ -5,13 +5,12 @@ import numpy as np
 
 from keras_mlp3d.layers import (
     MLP3DBlock,
+    PixelNormalization,
     StageTransition,
     TubeletEmbedding,
     stochastic_depth_rates,
 )
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 MIN_SIZE = 32  # four halvings behind the stride of the embedding leave one token
 
 #: A bound on what a configuration may ask for: some thirty times MLP-3D-L.
@@ -59,9 +58,7 @@ def check_parameter_bound(channels, depths, mlp_ratios, schedule, shared_size=No
 
 def normalised_pixels(pixels):
     """Maps pixel values 0..255 to ImageNet's mean 0 and standard deviation 1, in float32."""
-    scale = [1 / (255 * std) for std in IMAGENET_STD]
-    offset = [-mean / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)]
-    return keras.layers.Rescaling(scale, offset, dtype="float32", name="rescaling")(pixels)
+    return PixelNormalization(name="normalisation")(pixels)
 
 
 def build_stages(
@@ -155,5 +152,8 @@ def static_shape(inputs):
 
 def policy_config(policy):
     """Returns a dtype policy as a plain name where that says it all, else serialised."""
-    plain = type(policy) in (keras.dtype_policies.DTypePolicy, keras.dtype_policies.FloatDTypePolicy)
+    plain = type(policy) in (
+        keras.dtype_policies.DTypePolicy,
+        keras.dtype_policies.FloatDTypePolicy,
+    )
     return policy.name if plain else keras.dtype_policies.serialize(policy)

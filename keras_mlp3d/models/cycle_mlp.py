@@ -6,6 +6,7 @@ Source: section 3.4 and reference [6].
 import keras
 from keras import ops
 
+from keras_mlp3d.layers.glorot_uniform import GlorotUniform
 from keras_mlp3d.models._network import (
     build_stages,
     check_frames,
@@ -105,9 +106,13 @@ class CycleMLP(PresetModel):
             data_format="channels_last", name="pooling", **options
         )(tokens)
         pooled = keras.layers.Dropout(dropout, name="dropout", **options)(pooled)
-        outputs = keras.layers.Dense(num_classes, activation=activation, name="head", **options)(
-            pooled
-        )
+        outputs = keras.layers.Dense(
+            num_classes,
+            activation=activation,
+            kernel_initializer=GlorotUniform(),
+            name="head",
+            **options,
+        )(pooled)
         super().__init__(inputs=image, outputs=outputs, name=name)
         self.pyramid_outputs = {key: ops.squeeze(level, 1) for key, level in pyramid.items()}
         self.channels, self.depths, self.mlp_ratios = channels, depths, mlp_ratios

@@ -8,6 +8,7 @@ import inspect
 import keras
 
 from keras_mlp3d import hub
+from keras_mlp3d.layers.glorot_uniform import GlorotUniform
 from keras_mlp3d.models.mlp3d_backbone import MLP3DBackbone
 from keras_mlp3d.models.preset_model import PresetModel, check_class_names, portable_config
 
@@ -67,9 +68,13 @@ class MLP3D(PresetModel):
             data_format="channels_last", name="pooling", **options
         )(tokens)
         pooled = keras.layers.Dropout(dropout, name="dropout", **options)(pooled)
-        outputs = keras.layers.Dense(num_classes, activation=activation, name="head", **options)(
-            pooled
-        )
+        outputs = keras.layers.Dense(
+            num_classes,
+            activation=activation,
+            kernel_initializer=GlorotUniform(),
+            name="head",
+            **options,
+        )(pooled)
         super().__init__(inputs=clip, outputs=outputs, name=name)
         self.backbone = backbone
         self.num_classes = num_classes

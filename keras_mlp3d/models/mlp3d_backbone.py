@@ -3,6 +3,8 @@
 Source: sections 3.1 and 3.4, Figure 2, Table 1.
 """
 
+import math
+
 import keras
 
 from keras_mlp3d.models._network import (
@@ -16,6 +18,7 @@ from keras_mlp3d.models._network import (
 )
 from keras_mlp3d.models.preset_model import PresetModel
 from keras_mlp3d.models.schedule import parse_schedule
+from keras_mlp3d.ops import GROUPED_KINDS
 
 TUBELET_FRAMES = 4
 
@@ -196,10 +199,11 @@ def check_clip(schedule, shape, name):
         return
     time, left = divmod(frames, TUBELET_FRAMES)
     if left or not time or not all(mixing.divides(time) for mixing in schedule):
-        lengths = valid_num_frames(schedule, max(2 * frames, 128))
+        sizes = {mixing.group_size for mixing in schedule if mixing.kind in GROUPED_KINDS}
+        step = TUBELET_FRAMES * math.lcm(*sizes)
+        lengths = ", ".join(str(step * count) for count in range(1, 9))
         raise ValueError(
             f"{name}: a clip of {frames} frames does not fit the schedule (tubelets of "
-            f"{TUBELET_FRAMES} frames, group sizes "
-            f"{sorted({m.group_size for m in schedule if m.group_size})}); valid numbers of "
-            f"frames: {', '.join(map(str, lengths))}."
+            f"{TUBELET_FRAMES} frames, group sizes {sorted(sizes)}); valid numbers of frames are "
+            f"the multiples of {step}: {lengths} and so on."
         )

@@ -110,7 +110,6 @@ def parse_schedule(schedule, depth):
         )
     if len(schedule) != depth:
         raise ValueError(
-            f"The schedule must have one entry for each of the {depth} blocks, got "
-            f"{len(schedule)}."
+            f"The schedule must have one entry for each of the {depth} blocks, got {len(schedule)}."
         )
     return tuple(_as_mixing(item) for item in schedule)

@@ -48,18 +48,19 @@ def cycle_shift(x, axis, kernel_size):
     """
     if kernel_size == 1:
         return x
-    offsets = cycle_offsets(x.shape[-1], kernel_size)
     before, after = kernel_size // 2, (kernel_size - 1) // 2
     padding = [(0, 0)] * len(x.shape)
     padding[axis] = (before, after)
     padded = ops.pad(x, padding)
     length = ops.shape(x)[axis]
     lead = (slice(None),) * axis
+    # `cycle_offsets` in tensors: torch.compile cannot trace a NumPy array as a condition.
+    offsets = (ops.arange(x.shape[-1]) + before) % kernel_size - before
     # A select between k views of one padded tensor: compilers fuse it into a single pass over
     # memory, where a gather would read position by position.
     shifted = x
     for offset in range(-before, after + 1):
         if offset:
             view = padded[(*lead, slice(before + offset, before + offset + length))]
-            shifted = ops.where(offsets == offset, view, shifted)
+            shifted = ops.where(ops.equal(offsets, offset), view, shifted)
     return shifted

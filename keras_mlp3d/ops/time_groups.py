@@ -28,15 +28,15 @@ def check_group_size(kind, group_size, time=None):
     >>> check_group_size("long_range", 3, time=8)
     Traceback (most recent call last):
     ...
-    ValueError: group_size=3 of kind 'long_range' does not divide the 8 tokens in time; group sizes \
-that do: 1, 2, 4, 8.
+    ValueError: group_size=3 of kind 'long_range' does not divide 8 tokens in time; sizes that \
+do: 1, 2, 4, 8.
     """
     if kind not in KINDS:
         raise ValueError(f"Unknown kind of time mixing {kind!r}; expected one of {list(KINDS)}.")
     if kind == "full":
         if group_size is not None:
             raise ValueError(
-                f"kind='full' mixes all tokens in time: group_size must be None, got {group_size!r}."
+                f"kind='full' mixes all tokens: group_size must be None, got {group_size!r}."
             )
         return
     if isinstance(group_size, bool) or not isinstance(group_size, int) or group_size < 1:
@@ -46,8 +46,8 @@ that do: 1, 2, 4, 8.
     if kind in GROUPED_KINDS and time is not None and time % group_size:
         sizes = ", ".join(str(s) for s in range(1, time + 1) if time % s == 0)
         raise ValueError(
-            f"group_size={group_size} of kind {kind!r} does not divide the {time} tokens in time; "
-            f"group sizes that do: {sizes}."
+            f"group_size={group_size} of kind {kind!r} does not divide {time} tokens in time; "
+            f"sizes that do: {sizes}."
         )
 
 

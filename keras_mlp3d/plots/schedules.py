@@ -3,7 +3,7 @@
 Source: Figure 7.
 """
 
-from keras_mlp3d.plots.figure import FAINT_INK, INK, new_figure, plain_text, save_figure
+from keras_mlp3d.plots.figure import FAINT_INK, INK, fit_text, new_figure, plain_text, save_figure
 
 #: The paper's short names of the kinds of grouped time mixing, section 3.3.
 SHORT_NAMES = {
@@ -77,10 +77,11 @@ def plot_schedule(schedule, path=None, depths=None, title=None):
             _draw_stage(axes, start, left - _GAP, stage)
         left += _STAGE_GAP
     if title:
-        axes.text(
+        line = axes.text(
             0, _HEIGHT + 0.1, plain_text(title), fontsize=11, color=INK, parse_math=False,
             verticalalignment="bottom", fontweight="bold",
         )  # fmt: skip
+        fit_text(line, (width - 0.4) * figure.dpi)
     if path is not None:
         save_figure(figure, path)
     return figure

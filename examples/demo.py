@@ -1,0 +1,93 @@
+"""The main job, end to end: classify videos, fine-tune on other classes, save, load, classify.
+
+    KERAS_BACKEND=jax python examples/demo.py --to demo
+
+Every video here is a real file that the data set `motion_shapes` draws and encodes on the spot:
+a textured shape performs two events one after the other.
+"""
+
+import argparse
+import os
+import pathlib
+import time
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+import keras
+
+import keras_mlp3d as km
+from keras_mlp3d.data import VideoFolder, motion_shapes
+from keras_mlp3d.inference import classify
+from keras_mlp3d.plots import plot_predictions
+
+PRESET = "mlp3d_nano_motion_shapes"
+#: Classes that the preset has never seen: other events.
+NEW_CLASSES = ("circle_then_tilt", "squash_then_tint", "tilt_then_circle", "tint_then_squash")
+
+
+def show(model, paths, picture):
+    """Classifies videos, prints one line for each, and draws a picture."""
+    predictions = classify(model, paths, clips=1, crops=1, top_k=3)
+    right = 0
+    for prediction in predictions:
+        truth = pathlib.Path(prediction.path).parent.name
+        right += prediction.labels[0] == truth
+        best = ", ".join(
+            f"{label} {score:.2f}"
+            for label, score in zip(prediction.labels, prediction.scores, strict=True)
+        )
+        print(f"  {truth:20s} -> {best}")
+    print(f"  {right} of {len(predictions)} right; picture: {picture}")
+    frames = [model.converter(path) for path in paths[:6]]
+    plot_predictions(predictions[:6], frames, picture)
+
+
+def some_videos(directory, each=1):
+    """Returns the first videos of every class folder."""
+    folders = sorted(path for path in pathlib.Path(directory).iterdir() if path.is_dir())
+    return [video for folder in folders for video in sorted(folder.glob("*.mp4"))[:each]]
+
+
+def main():
+    """Runs the whole way and says how long each step took."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--to", default="demo", help="folder for videos, pictures and the preset")
+    parser.add_argument("--epochs", type=int, default=8)
+    arguments = parser.parse_args()
+    folder = pathlib.Path(arguments.to)
+    started = time.perf_counter()
+    keras.utils.set_random_seed(0)
+
+    print(f"1. Draw video files into {folder}/videos")
+    known, new, new_test = (folder / "videos" / name for name in ("known", "new", "new_test"))
+    motion_shapes.write_motion_shapes(known, split="test", num_clips=40)
+    motion_shapes.write_motion_shapes(new, split="train", num_clips=160, classes=NEW_CLASSES)
+    motion_shapes.write_motion_shapes(new_test, split="test", num_clips=40, classes=NEW_CLASSES)
+
+    print(f"2. Load {PRESET} and classify")
+    model = km.MLP3D.from_preset(PRESET)
+    show(model, some_videos(known), folder / "predictions.png")
+
+    print(f"3. Fine-tune it on {len(NEW_CLASSES)} classes that it has never seen")
+    videos = VideoFolder(new, model.converter, batch_size=16, shuffle=True, cache=True)
+    held_out = VideoFolder(new_test, model.converter, batch_size=20, cache=True)
+    tuned = km.MLP3D.from_preset(
+        PRESET, num_classes=len(videos.class_names), class_names=videos.class_names
+    )
+    tuned.compile(
+        keras.optimizers.AdamW(2e-3),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    tuned.fit(videos, validation_data=held_out, epochs=arguments.epochs)
+
+    preset = folder / "my_preset"
+    print(f"4. Save it to {preset}, load it again, classify held-out videos")
+    tuned.save_to_preset(preset, description="mlp3d_nano fine-tuned on four new classes.")
+    again = km.MLP3D.from_preset(preset)
+    show(again, some_videos(new_test, each=5), folder / "fine_tuned.png")
+    print(f"Done in {time.perf_counter() - started:.0f} s.")
+
+
+if __name__ == "__main__":
+    main()

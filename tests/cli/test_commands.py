@@ -1,0 +1,124 @@
+"""`presets`, `cost` and `upload`."""
+
+import json
+
+import pytest
+
+from keras_mlp3d import cost, hub
+from keras_mlp3d.models import MLP3D, CycleMLP
+
+
+def test_presets_are_listed(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, err = run("presets")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0].split() == ["name", "class", "parameters", "GMACs", "clip", "weights"]
+    rows = [line for line in lines[1:] if not line.startswith(" ")]
+    assert [row.split()[0] for row in rows] == hub.list_presets()
+    [row] = [row for row in rows if row.startswith("mlp3d_nano ")]
+    assert row.split()[1:] == ["MLP3D", "750,702", "0.10", "32", "x", "64", "x", "64", "none"]
+    assert max(map(len, lines)) <= 80
+
+
+def test_presets_as_json(run):
+    code, out, _ = run("presets", "--json")
+    entries = {entry["name"]: entry for entry in json.loads(out)}
+    assert (code, sorted(entries)) == (0, hub.list_presets())
+    description = entries["cyclemlp_b1"].pop("description")
+    assert description.startswith("CycleMLP-B1, ")
+    assert entries["cyclemlp_b1"] == {
+        "name": "cyclemlp_b1",
+        "class_name": "CycleMLP",
+        "parameter_count": 15_155_400,
+        "macs": 2_121_523_200,
+        "frames": None,
+        "image_size": [224, 224],
+        "weights": "none",
+    }
+
+
+def test_cost_is_the_table_of_the_package(run):
+    code, out, err = run("cost", "mlp3d_nano")
+    model = MLP3D.from_preset("mlp3d_nano", load_weights=False)
+    counted = cost.count(model, (32, 64, 64, 3))
+    assert (code, err) == (0, "")
+    assert out.startswith(counted.table())
+    assert out.endswith(
+        "mlp3d_nano at 32 x 64 x 64: 0.10 G multiply-accumulates, 0.75 M parameters\n"
+    )
+
+
+def test_cost_of_another_clip_and_schedule(run):
+    code, out, _ = run(
+        *("cost", "mlp3d_nano", "--frames", 16, "--size", "48x80", "--schedule", "shift_token:2"),
+        "--json",
+    )
+    model = MLP3D.from_preset("mlp3d_nano", load_weights=False, schedule="shift_token:2")
+    counted = cost.count(model, (16, 48, 80, 3))
+    said = json.loads(out)
+    assert (code, said["macs"], said["params"]) == (0, counted.macs, counted.params)
+    assert said["input_shape"] == [16, 48, 80, 3]
+    assert sum(layer["macs"] for layer in said["layers"]) == counted.macs
+
+
+def test_cost_of_a_schedule_with_an_entry_for_each_block(run):
+    blocks = "full,short_range:1,short_range:2,long_range:4,shift_token:3"
+    code, out, _ = run("cost", "mlp3d_nano", "--schedule", blocks, "--json")
+    rows = {layer["name"]: layer for layer in json.loads(out)["layers"]}
+    macs = [row["macs"] for name, row in rows.items() if name.endswith("token_mixing/mix_time")]
+    tokens = [8 * 16 * 16, 8 * 8 * 8, 8 * 4 * 4, 8 * 4 * 4, 8 * 2 * 2]
+    widths = [24, 48, 96, 96, 128]
+    sizes = [8, 1, 2, 4, 3]
+    assert code == 0
+    assert macs == [n * s * c * c for n, s, c in zip(tokens, sizes, widths, strict=True)]
+
+
+def test_cost_of_images(run, presets):
+    code, out, _ = run("cost", presets / "frames", "--json")
+    model = CycleMLP.from_preset(presets / "frames", load_weights=False)
+    assert (code, json.loads(out)["macs"]) == (0, cost.count(model, (32, 32, 3)).macs)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["mlp3d_nan"], "Did you mean 'mlp3d_nano'?"),
+        (["mlp3d_nano", "--frames", "20"], "valid numbers of frames: 16, 32"),
+        (["mlp3d_nano", "--schedule", "sideways:4"], "sideways"),
+        (["mlp3d_nano", "--schedule", "full,full"], "each of the 5 blocks"),
+        (["cyclemlp_b1", "--frames", "8"], "takes single images"),
+        (["cyclemlp_b1", "--schedule", "full"], "mixes no time"),
+    ],
+)
+def test_costs_that_cannot_be_counted(run, arguments, message):
+    code, out, err = run("cost", *arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert message in err
+
+
+def test_upload_hands_everything_over(run, monkeypatch):
+    calls = []
+
+    def recorded(uri, directory, private, commit_message):
+        calls.append((uri, directory, private, commit_message))
+        return "https://huggingface.co/user/repo"
+
+    monkeypatch.setattr(hub, "upload_preset", recorded)
+    page = (0, "https://huggingface.co/user/repo\n", "")
+    assert run("upload", "folder", "hf://user/repo") == page
+    arguments = ["upload", "folder", "hf://user/repo", "--private", "--message", "First"]
+    assert run(*arguments) == page
+    assert calls == [
+        ("hf://user/repo", "folder", False, None),
+        ("hf://user/repo", "folder", True, "First"),
+    ]
+
+
+def test_upload_of_what_is_no_preset(run, tmp_path):
+    code, _, err = run("upload", tmp_path, "hf://user/repo")
+    assert code == 2
+    assert "has no config.json" in err
+    code, _, err = run("upload", tmp_path, "user/repo")
+    assert code == 2
+    assert "does not start with hf://" in err

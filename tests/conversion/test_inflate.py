@@ -1,0 +1,126 @@
+"""From the 2-D network to the 3-D one: every form of time mixing, every dtype, and refusals."""
+
+import numpy as np
+import pytest
+from conversion import tiny_checkpoint
+from conversion.running import run
+
+from keras_mlp3d import MLP3D, CycleMLP, MLP3DBackbone
+from keras_mlp3d.conversion import inflate, load_cyclemlp
+
+SIZES, CLASSES = tiny_checkpoint.SIZES, tiny_checkpoint.CLASSES
+FORMS = [
+    ("short_range:1", {}),
+    ("short_range:4+long_range:2", {}),
+    ("shift_window:4+shift_token:3", {"max_group_size": 8}),
+    ("shift_token:2+short_range:1", {"share_weights": False}),
+    ("shift_window:2", {"share_weights": False}),
+    ("full", {"input_shape": (16, 32, 32, 3)}),
+]
+
+
+@pytest.fixture(scope="module")
+def frame():
+    model = CycleMLP(**SIZES, num_classes=CLASSES)
+    load_cyclemlp(model, tiny_checkpoint.state_dict())
+    return model
+
+
+@pytest.fixture(scope="module")
+def image():
+    return np.random.default_rng(1).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
+
+
+def scrambled(schedule, options, num_classes=CLASSES):
+    """A network none of whose weights is at its start, the biases of time mixing included."""
+    model = MLP3D(MLP3DBackbone(**SIZES, schedule=schedule, **options), num_classes)
+    random = np.random.default_rng(2)
+    for variable in model.weights:
+        variable.assign(random.normal(0, 0.3, variable.shape))
+    return model
+
+
+def still(image):
+    return np.repeat(image[:, None], 16, axis=1)
+
+
+@pytest.mark.parametrize(("schedule", "options"), FORMS)
+def test_a_still_clip_gives_the_logits_of_the_image(frame, image, schedule, options):
+    model = scrambled(schedule, options)
+    assert inflate(frame, model) == []
+    expected = run(frame, image)
+    np.testing.assert_allclose(
+        run(model, still(image)), expected, atol=1e-4 * expected.std(), rtol=0
+    )
+
+
+def test_center_initialisation(frame):
+    model = scrambled("short_range:4", {})
+    inflate(frame, model)
+    kernel = np.array(model.backbone.get_layer("embedding").kernel)
+    np.testing.assert_array_equal(kernel[2], np.array(frame.get_layer("embedding").kernel)[0])
+    assert not kernel[[0, 1, 3]].any()
+    mixing = model.backbone.get_layer("stage1_block1").token_mixing.mix_time
+    flat = frame.get_layer("stage1_block1").token_mixing.mix_time
+    np.testing.assert_array_equal(np.array(mixing.kernel)[3], np.array(flat.kernel)[0])
+    assert not np.array(mixing.kernel)[[0, 1, 2, 4, 5, 6]].any()
+    assert not np.array(mixing.bias).any()
+
+
+def test_another_number_of_classes_keeps_the_head(frame):
+    model = scrambled("shift_token:2", {}, num_classes=3)
+    head = [np.array(value) for value in model.get_layer("head").get_weights()]
+    assert inflate(frame, model) == ["head/kernel", "head/bias"]
+    for old, new in zip(head, model.get_layer("head").get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    norm = model.backbone.get_layer("norm").gamma
+    np.testing.assert_array_equal(np.array(norm), np.array(frame.get_layer("norm").gamma))
+
+
+def test_backbone_alone(frame, image):
+    model = scrambled("long_range:2", {}).backbone
+    assert inflate(frame, model) == []
+    tokens = run(model, still(image))
+    assert tokens.shape == (2, 4, 1, 1, 20)
+    np.testing.assert_allclose(tokens[:, 0], tokens[:, 3], atol=1e-5)
+    head = [np.array(value) for value in frame.get_layer("head").get_weights()]
+    logits = tokens[:, 0, 0, 0] @ head[0] + head[1]
+    np.testing.assert_allclose(logits, run(frame, image), atol=1e-4)
+
+
+@pytest.mark.parametrize("dtypes", [("float32", "mixed_bfloat16"), ("bfloat16", "float32")])
+def test_dtypes_may_differ(image, dtypes):
+    frame = CycleMLP(**SIZES, num_classes=CLASSES, dtype=dtypes[0])
+    load_cyclemlp(frame, tiny_checkpoint.state_dict())
+    model = scrambled("short_range:2", {"dtype": dtypes[1]})
+    assert inflate(frame, model) == []
+    flat, deep = (
+        np.array(m.get_layer("stage4_block1").token_mixing.projection.kernel, "float32")
+        for m in (frame, model.backbone)
+    )
+    np.testing.assert_array_equal(flat, deep)
+    expected = run(frame, image)
+    np.testing.assert_allclose(run(model, still(image)), expected, atol=0.2 * expected.std())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("channels", (8, 12, 16, 24)), ("depths", (1, 1, 1, 1)), ("mlp_ratios", (2, 2, 2, 2))],
+)
+def test_networks_that_do_not_match(frame, name, value):
+    model = MLP3DBackbone(**{**SIZES, name: value}, schedule="short_range:2")
+    before = [np.array(array) for array in model.get_weights()]
+    with pytest.raises(ValueError, match=f"the same {name}: cycle_mlp has ") as caught:
+        inflate(frame, model)
+    assert str(SIZES[name]) in str(caught.value)
+    assert str(value) in str(caught.value)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_arguments_in_the_wrong_order(frame):
+    model = MLP3DBackbone(**SIZES, schedule="short_range:2")
+    with pytest.raises(ValueError, match="cycle_mlp must be a CycleMLP, got MLP3DBackbone"):
+        inflate(model, frame)
+    with pytest.raises(ValueError, match="mlp3d must be an MLP3D or MLP3DBackbone, got CycleMLP"):
+        inflate(frame, frame)

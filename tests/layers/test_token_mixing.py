@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+from layer_contract import check_layer, forward, to_numpy
+from numpy_weights import fill, weights_of
+from reference import token_mixing as twin
+
+from keras_mlp3d.layers import TokenMixing
+
+C = 8
+CYCLE_FC, TIME, SPLIT, PROJECTION = C * C + C, C, C * 2 + 2 + 2 * 3 * C + 3 * C, C * C + C
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "options"),
+    [
+        ("short_range", 3, {}),
+        ("long_range", 2, {"share_weights": False}),
+        ("shift_window", 2, {"max_group_size": 3}),
+        ("shift_token", 4, {"cycle_kernel_size": 5}),
+        ("shift_token", 1, {}),
+        ("full", None, {}),
+    ],
+)
+def test_matches_twin(kind, size, options, rng):
+    x = rng.standard_normal((2, 6, 3, 5, C)).astype("float32")
+    layer = TokenMixing(kind, size, **options)
+    layer.build(x.shape)
+    fill(layer)
+    expected = twin.token_mixing(x.astype("float64"), weights_of(layer), kind, size, **options)
+    np.testing.assert_allclose(to_numpy(forward(layer, x)), expected, rtol=0, atol=2e-5)
+
+
+def test_matches_twin_without_bias_in_time(rng):
+    x = rng.standard_normal((1, 4, 3, 5, C)).astype("float32")
+    layer = TokenMixing("short_range", 1, time_bias=False)
+    layer.build(x.shape)
+    fill(layer)
+    weights = weights_of(layer)
+    assert "mix_time/bias" not in weights
+    expected = twin.token_mixing(x.astype("float64"), weights, "short_range", 1)
+    np.testing.assert_allclose(to_numpy(forward(layer, x)), expected, rtol=0, atol=2e-5)
+
+
+def test_samples_of_a_batch_do_not_see_each_other(rng):
+    x = rng.standard_normal((3, 4, 3, 5, C)).astype("float32")
+    layer = TokenMixing("short_range", 2)
+    layer.build(x.shape)
+    fill(layer)
+    changed = x.copy()
+    changed[1] += 1
+    before, after = to_numpy(forward(layer, x)), to_numpy(forward(layer, changed))
+    np.testing.assert_array_equal(before[[0, 2]], after[[0, 2]])
+    assert (before[1] != after[1]).all(axis=-1).any()
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "options", "matrices"),
+    [
+        ("short_range", 2, {}, 3),
+        ("shift_token", 3, {"max_group_size": 3}, 5),
+        ("long_range", 3, {"time_bias": False}, 5),
+    ],
+)
+def test_contract(kind, size, options, matrices, tmp_path):
+    bias = options.get("time_bias", True)
+    check_layer(
+        lambda **kwargs: TokenMixing(kind, size, **options, **kwargs),
+        input_shape=(2, 6, 3, 5, C),
+        output_shape=(2, 6, 3, 5, C),
+        num_weights=12 if bias else 11,
+        num_params=2 * CYCLE_FC + matrices * C * C + TIME * bias + SPLIT + PROJECTION,
+        tmp_path=tmp_path,
+    )
+
+
+def test_few_channels_leave_at_least_one_hidden_channel():
+    layer = TokenMixing("short_range", 1)
+    layer.build((None, 2, 4, 4, 3))
+    assert tuple(weights_of(layer)["squeeze/kernel"].shape) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"kind": "short_range"}, "group_size must be a positive integer .* got None"),
+        (
+            {"kind": "short_range", "group_size": 2, "reduction": 0},
+            "reduction must be a positive integer, got 0",
+        ),
+        (
+            {"kind": "short_range", "group_size": 2, "cycle_kernel_size": 1.5},
+            "cycle_kernel_size must be a positive integer, got 1.5",
+        ),
+    ],
+)
+def test_wrong_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        TokenMixing(**arguments)
+
+
+def test_wrong_input_shape():
+    with pytest.raises(ValueError, match=r"TokenMixing expects tokens .* \(2, 4, 5, 8\)"):
+        TokenMixing("short_range", 2).build((2, 4, 5, 8))

@@ -16,7 +16,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 import keras
 
 import keras_mlp3d as km
-from keras_mlp3d.data import VideoFolder, motion_shapes
+from keras_mlp3d.data import VideoFolder, motion_shapes, read_video
 from keras_mlp3d.inference import classify
 from keras_mlp3d.plots import plot_predictions
 
@@ -38,8 +38,8 @@ def show(model, paths, picture):
         )
         print(f"  {truth:20s} -> {best}")
     print(f"  {right} of {len(predictions)} right; picture: {picture}")
-    frames = [model.converter(path) for path in paths[:6]]
-    plot_predictions(predictions[:6], frames, picture)
+    seen = [read_video(item.path, item.frame_indices[0])[0] for item in predictions[:6]]
+    plot_predictions(predictions[:6], seen, picture)
 
 
 def some_videos(directory, each=1):

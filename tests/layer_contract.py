@@ -17,6 +17,7 @@ def check_layer(
     num_weights,
     tmp_path,
     open_axes=(0, 1, 2, 3),
+    open_output_axes=None,
     num_params=None,
     random_states=0,
 ):
@@ -29,6 +30,7 @@ def check_layer(
         num_weights: Number of weight arrays.
         tmp_path: Empty folder to save into.
         open_axes: Axes of the input that may be None in a symbolic call.
+        open_output_axes: Axes of the output that then are None; by default the same.
         num_params: None, or the number of parameters.
         random_states: Number of seed states that the layer keeps.
     """
@@ -36,7 +38,8 @@ def check_layer(
     _check_config(make_layer)
     layer = _check_build(make_layer, x, output_shape, num_weights, num_params, random_states)
     expected = to_numpy(layer(x))
-    _check_symbolic(make_layer, input_shape, output_shape, open_axes)
+    open_outputs = open_axes if open_output_axes is None else open_output_axes
+    _check_symbolic(make_layer, input_shape, output_shape, open_axes, open_outputs)
     _check_sublayers(make_layer, x)
     _check_compiled(layer, x, expected, open_axes)
     _check_saving(layer, x, expected, tmp_path)
@@ -90,7 +93,7 @@ def _check_build(make_layer, x, output_shape, num_weights, num_params, random_st
     return layer
 
 
-def _check_symbolic(make_layer, input_shape, output_shape, open_axes):
+def _check_symbolic(make_layer, input_shape, output_shape, open_axes, open_outputs):
     """A symbolic call says what an eager call gives, also with lengths unknown."""
     layer = make_layer()
     assert tuple(layer.compute_output_shape(input_shape)) == output_shape
@@ -99,8 +102,9 @@ def _check_symbolic(make_layer, input_shape, output_shape, open_axes):
     shape = tuple(None if axis in open_axes else n for axis, n in enumerate(input_shape))
     symbolic = tuple(layer(keras.KerasTensor(shape)).shape)
     assert symbolic == tuple(layer.compute_output_shape(shape))
-    open_output = tuple(None if axis in open_axes else n for axis, n in enumerate(output_shape))
-    assert symbolic == open_output
+    assert symbolic == tuple(
+        None if axis in open_outputs else n for axis, n in enumerate(output_shape)
+    )
 
 
 def _check_sublayers(make_layer, x):

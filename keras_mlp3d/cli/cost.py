@@ -42,6 +42,9 @@ def run(options):
     files = hub.read_preset(options.preset)
     shape = _input_shape(files, options)
     overrides = {"load_weights": False}
+    if files.class_name != "CycleMLP":
+        # The kernel of full time mixing is as large as the clip is long.
+        overrides["input_shape"] = (shape[0], None, None, 3)
     if options.schedule is not None:
         if files.class_name == "CycleMLP":
             raise ValueError("--schedule is for networks on clips; a CycleMLP mixes no time.")

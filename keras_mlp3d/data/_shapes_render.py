@@ -85,8 +85,9 @@ class Scene:
 
 def draw_scene(rng, split, size):
     """Draws shape, textures, colours, place and up to two still shapes from `rng`."""
-    dark_body = rng.random() < 0.5
-    background = _draw_texture(rng, split, _colours(rng, 0.68 if dark_body else 0.02, 0.22))
+    # Bright on dark throughout: were the contrast of either sign, a network that starts from random
+    # weights would need many more clips before it saw anything at all.
+    background = _draw_texture(rng, split, _colours(rng, 0.02, 0.14))
     grid = (np.arange(size, dtype=np.float32) + 0.5) / size
     y, x = np.meshgrid(grid, grid, indexing="ij")
     cycles = _BACKGROUND_CYCLES
@@ -102,16 +103,16 @@ def draw_scene(rng, split, size):
             y=0.5 + 0.4 * np.sin(around),
             radius=rng.uniform(0.07, 0.12),
             angle=rng.random(),
-            texture=_draw_texture(rng, split, _colours(rng, rng.uniform(0.0, 0.5), 0.4)),
+            texture=_draw_texture(rng, split, _colours(rng, rng.uniform(0.1, 0.5), 0.3)),
         )
         paint(picture, still, Pose())
     body = Body(
         shape=str(rng.choice(SHAPES)),
         x=rng.uniform(0.4, 0.6),
         y=rng.uniform(0.4, 0.6),
-        radius=rng.uniform(0.14, 0.22),
+        radius=rng.uniform(0.17, 0.23),
         angle=rng.random(),
-        texture=_draw_texture(rng, split, _colours(rng, 0.02 if dark_body else 0.44, 0.5)),
+        texture=_draw_texture(rng, split, _colours(rng, 0.5, 0.45)),
     )
     return Scene(body, picture)
 

@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import os
 
+import keras
 import numpy as np
 
 from keras_mlp3d.data._crops import covering_size, random_corner, spread_corners
@@ -19,6 +20,7 @@ INTERPOLATIONS = tuple(FILTERS)
 _MAX_CLIP_BYTES = 4 * 2**30
 
 
+@keras.saving.register_keras_serializable(package="keras_mlp3d")
 @dataclasses.dataclass(frozen=True)
 class VideoConverter:
     """Samples frames of a video, resizes and crops them; immutable, saved with a preset.

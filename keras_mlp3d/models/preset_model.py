@@ -60,7 +60,7 @@ class PresetModel(keras.Model):
 
         >>> model = MLP3DBackbone.from_preset("mlp3d_nano", load_weights=False)
         >>> model.channels
-        (24, 48, 96, 128)
+        (16, 32, 64, 96)
         """
         files = hub.read_preset(preset)
         if files.class_name not in cls.preset_class_names():

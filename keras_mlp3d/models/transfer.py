@@ -34,6 +34,8 @@ def transfer_weights(source, target, skip=()):
         if id(layer) in skip
         for weight in layer.weights
     }
+    # Each weight becomes a copy: on JAX two networks would otherwise share one array, which is
+    # gone for the second as soon as the first trains.
     missing = []
     carried = {}
     for layer in walk_layers(target):
@@ -47,8 +49,9 @@ def transfer_weights(source, target, skip=()):
             layer, origin = carried[weight.path]
             if not layer.take_intervals(origin):
                 missing.append(f"{weight.path} (time intervals new to it are zero)")
+            weight.assign(keras.ops.convert_to_numpy(weight))
         elif tuple(same.shape) == tuple(weight.shape):
-            weight.assign(keras.ops.convert_to_tensor(same))
+            weight.assign(keras.ops.convert_to_numpy(same))
         else:
             missing.append(weight.path)
     return missing

@@ -23,7 +23,7 @@ class MotionView(keras.layers.Layer):
     """Resizes a clip and erases its background: each frame minus the mean over time.
 
     Args:
-        size: (height, width) in pixels of the output; lengths of None keep the input's.
+        size: (height, width) in pixels of the output.
         **kwargs: `name`, `dtype` and other arguments of `keras.layers.Layer`.
 
     Input shape:
@@ -31,6 +31,9 @@ class MotionView(keras.layers.Layer):
 
     Output shape:
         (B, T, height, width, C), float32
+
+    Raises:
+        ValueError: If `size` is not two positive integers.
 
     Source:
         Section 4.3.
@@ -44,12 +47,13 @@ class MotionView(keras.layers.Layer):
 
     def __init__(self, size, **kwargs):
         super().__init__(**{"dtype": "float32", **kwargs})
-        self.size = size
+        self.size = check_integers("size", size, 2, 1)
         self.built = True
 
     def call(self, clip):
+        clip = ops.cast(clip, self.compute_dtype)  # resizing whole numbers would round them
         batch, time, height, width, channels = ops.shape(clip)
-        target = tuple(self.size)
+        target = self.size
         if target != tuple(clip.shape[2:4]):
             frames = ops.reshape(clip, (-1, height, width, channels))
             frames = ops.image.resize(

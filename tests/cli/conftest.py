@@ -47,7 +47,7 @@ def videos(tmp_path_factory):
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Puts `logits_of` in the place of the networks' forward pass, which takes seconds to compile."""
+    """Puts `logits_of` in the place of the forward pass, which takes seconds to compile."""
     from keras_mlp3d.models import MLP3D, CycleMLP
 
     for model in (MLP3D, CycleMLP):

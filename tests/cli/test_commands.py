@@ -84,7 +84,7 @@ def test_cost_of_images(run, presets):
     ("arguments", "message"),
     [
         (["mlp3d_nan"], "Did you mean 'mlp3d_nano'?"),
-        (["mlp3d_nano", "--frames", "20"], "valid numbers of frames: 16, 32"),
+        (["mlp3d_nano", "--frames", "20"], "20 frames does not fit the schedule"),
         (["mlp3d_nano", "--schedule", "sideways:4"], "sideways"),
         (["mlp3d_nano", "--schedule", "full,full"], "each of the 5 blocks"),
         (["cyclemlp_b1", "--frames", "8"], "takes single images"),

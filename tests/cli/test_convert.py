@@ -53,7 +53,7 @@ def test_to_a_preset_of_mlp3d(run, presets, checkpoint, tmp_path, num_classes, f
     )
     assert (code, err) == (0, "")
     model = MLP3D.from_preset(tmp_path / "new")
-    assert model.num_classes == num_classes or 4
+    assert model.num_classes == (num_classes or 4)
     assert model.converter.num_frames == 8
     frame_model = CycleMLP.from_preset(presets / "frames", load_weights=False, num_classes=7)
     conversion.load_cyclemlp(frame_model, checkpoint)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from conversion import tiny_checkpoint
-from conversion.running import run
+from conversion.running import quick_compilation, run
 
 from keras_mlp3d import MLP3D, CycleMLP, MLP3DBackbone
 from keras_mlp3d.conversion import inflate, load_cyclemlp
@@ -88,8 +88,20 @@ def test_backbone_alone(frame, image):
     np.testing.assert_allclose(logits, run(frame, image), atol=1e-4)
 
 
+def test_networks_share_no_memory(frame, image):
+    """Training one must leave the other alone; on JAX it would even delete shared arrays."""
+    model = scrambled("short_range:1", {})
+    inflate(frame, model)
+    before = [np.array(value) for value in frame.get_weights()]
+    model.compile("sgd", "mse")
+    with quick_compilation():
+        model.fit(still(image)[:, :4], np.ones((2, CLASSES)), verbose=0)
+    for old, new in zip(before, frame.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
 @pytest.mark.parametrize("dtypes", [("float32", "mixed_bfloat16"), ("bfloat16", "float32")])
-def test_dtypes_may_differ(image, dtypes):
+def test_dtypes_may_differ(dtypes):
     frame = CycleMLP(**SIZES, num_classes=CLASSES, dtype=dtypes[0])
     load_cyclemlp(frame, tiny_checkpoint.state_dict())
     model = scrambled("short_range:2", {"dtype": dtypes[1]})
@@ -99,8 +111,6 @@ def test_dtypes_may_differ(image, dtypes):
         for m in (frame, model.backbone)
     )
     np.testing.assert_array_equal(flat, deep)
-    expected = run(frame, image)
-    np.testing.assert_allclose(run(model, still(image)), expected, atol=0.2 * expected.std())
 
 
 @pytest.mark.parametrize(

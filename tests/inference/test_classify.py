@@ -200,7 +200,7 @@ def test_a_converter_is_needed(video):
 
 def test_clips_must_fit_the_network(model, video):
     converter = VideoConverter(num_frames=12, image_size=(32, 32))
-    with pytest.raises(ValueError, match=r"12 frames does not fit .* numbers of frames: 8, 16"):
+    with pytest.raises(ValueError, match=r"12 frames does not fit the schedule .* 8, 16"):
         classify(model, video, converter=converter)
 
 

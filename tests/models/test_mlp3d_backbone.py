@@ -240,15 +240,19 @@ def test_refused_clip_length_names_lengths_that_do(backbone, frames):
     assert len(message) < 400
 
 
-@pytest.mark.parametrize("by", ["call", "predict", "input_shape"])
-def test_every_way_in_refuses_a_wrong_clip_length(backbone, by):
+@pytest.mark.parametrize(
+    "way_in",
+    [
+        lambda backbone, clip: backbone(clip),
+        lambda backbone, clip: backbone(clip.tolist()),
+        lambda backbone, clip: backbone.predict(clip, verbose=0),
+        lambda backbone, clip: tiny.tiny_backbone(input_shape=clip.shape[1:]),
+    ],
+    ids=["call", "call with a list", "predict", "input_shape"],
+)
+def test_every_way_in_refuses_a_wrong_clip_length(backbone, way_in):
     with pytest.raises(ValueError, match="a clip of 20 frames does not fit the schedule"):
-        if by == "call":
-            backbone(np.zeros((1, 20, 32, 32, 3), "uint8"))
-        elif by == "predict":
-            backbone.predict(np.zeros((1, 20, 32, 32, 3), "uint8"), verbose=0)
-        else:
-            tiny.tiny_backbone(input_shape=(20, None, None, 3))
+        way_in(backbone, np.zeros((1, 20, 32, 32, 3), "uint8"))
 
 
 # --- what it refuses --------------------------------------------------------------------------

@@ -1,0 +1,192 @@
+import json
+import re
+
+import keras
+import numpy as np
+import pytest
+from layer_contract import forward, to_numpy
+from models import tiny
+from numpy_weights import weights_of
+from reference import network as twin
+
+from keras_mlp3d import MLP3D
+from keras_mlp3d.data import VideoConverter
+
+NAMES = ["up", "down", "left", "right", "still"]
+
+
+@pytest.fixture(scope="module")
+def logits(model):
+    return to_numpy(forward(model, tiny.pixels()))
+
+
+def test_matches_twin(model, logits):
+    schedule = [(mixing.kind, mixing.group_size) for mixing in model.backbone.schedule]
+    clip = tiny.pixels().astype("float64")
+    expected = twin.logits(clip, weights_of(model), tiny.DEPTHS, schedule)
+    assert expected.shape == (2, 5)
+    np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-5)
+
+
+def test_softmax_activation_gives_the_softmax_of_the_logits(logits):
+    model = tiny.tiny_model(task={"activation": "softmax"})
+    scores = to_numpy(forward(model, tiny.pixels()))
+    powers = np.exp(logits)
+    np.testing.assert_allclose(scores, powers / powers.sum(1, keepdims=True), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_logits_are_float32_under_mixed_precision(policy, logits):
+    outputs = forward(tiny.tiny_model(dtype=policy), tiny.pixels())
+    assert keras.backend.standardize_dtype(outputs.dtype) == "float32"
+    np.testing.assert_allclose(
+        to_numpy(outputs), logits, rtol=0, atol=0.1 if policy == "mixed_bfloat16" else 0.02
+    )
+
+
+def test_a_network_without_time_mixing_is_blind_to_the_order_of_its_tubelets():
+    clip = tiny.pixels((1, 16, 32, 32, 3))
+    backwards = clip.reshape(1, 4, 4, 32, 32, 3)[:, ::-1].reshape(clip.shape)
+    for schedule, sees_order in (("short_range:1", False), (tiny.SCHEDULE, True)):
+        model = tiny.tiny_model(schedule)
+        difference = to_numpy(forward(model, clip)) - to_numpy(forward(model, backwards))
+        assert (np.abs(difference).max() > 1e-3) == sees_order
+
+
+def test_schedules_agree_where_only_w_0_is_not_zero():
+    clip = tiny.pixels((1, 32, 32, 32, 3))
+    expected = None
+    for schedule, options in (
+        (tiny.SCHEDULE, {}),
+        ("shift_token:4+long_range:8", {}),
+        ("shift_window:4", {"share_weights": False}),
+        ("short_range:2", {"max_group_size": 5}),
+        ("full", {"input_shape": (32, None, None, 3)}),
+    ):
+        model = tiny.tiny_model(schedule, **options)
+        for mixing in time_mixings(model):
+            channels = mixing.path.startswith("stage1") and 4
+            channels = channels or (12 if mixing.path.startswith("stage4") else 8)
+            rng = np.random.default_rng(len(mixing.path))
+            mixing.set_intervals(rng.standard_normal((1, channels, channels)) / channels)
+            mixing.bias.assign(np.full(mixing.bias.shape, 0.25))
+        outputs = to_numpy(forward(model, clip))
+        expected = outputs if expected is None else expected
+        np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-5)
+
+
+def time_mixings(model):
+    return [layer for layer in model._flatten_layers(recursive=True) if layer.name == "mix_time"]
+
+
+# --- training -----------------------------------------------------------------------------------
+
+
+def test_fit_takes_a_step_that_moves_every_weight():
+    model = tiny.tiny_model(drop_path_rate=0.1)
+    before = weights_of(model)
+    model.compile(
+        optimizer=keras.optimizers.SGD(0.5),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    clips = tiny.pixels((8, 16, 32, 32, 3))
+    history = model.fit(clips, np.arange(8) % tiny.CLASSES, batch_size=8, epochs=1, verbose=0)
+    assert np.isfinite(history.history["loss"][0])
+    for name, value in weights_of(model).items():
+        assert np.isfinite(value).all(), name
+        assert (value != before[name]).any(), f"{name} did not learn"
+
+
+def test_dropout_acts_in_training_alone():
+    model = tiny.tiny_model(task={"dropout": 0.9})
+    clip = tiny.pixels((1, 16, 32, 32, 3))
+    head = model.get_layer("dropout")
+    assert head.rate == 0.9
+    first, second = (to_numpy(model(clip, training=True)) for _ in range(2))
+    assert (first != second).any()
+    np.testing.assert_array_equal(to_numpy(model(clip)), to_numpy(model(clip, training=False)))
+
+
+# --- configuration and saving ---------------------------------------------------------------
+
+
+def test_config_round_trip():
+    model = tiny.tiny_model(
+        task={
+            "dropout": 0.25,
+            "activation": "softmax",
+            "class_names": NAMES,
+            "converter": VideoConverter(16, (36, 50)),
+            "name": "verbs",
+        },
+        dtype="mixed_bfloat16",
+    )
+    config = json.loads(json.dumps(model.get_config()))
+    again = MLP3D.from_config(config)
+    assert again.get_config() == model.get_config()
+    assert again.class_names == NAMES
+    assert again.converter == model.converter
+    assert again.backbone.dtype_policy.name == "mixed_bfloat16"
+    assert [w.path for w in again.weights] == [w.path for w in model.weights]
+
+
+@pytest.mark.parametrize("converter", [None, VideoConverter(16, (36, 50), crop="none")])
+def test_saved_whole_model_is_the_same(converter, logits, tmp_path):
+    model = tiny.tiny_model(task={"class_names": NAMES, "converter": converter})
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    assert isinstance(again, MLP3D)
+    assert again.class_names == NAMES
+    assert again.converter == converter
+    np.testing.assert_allclose(to_numpy(forward(again, tiny.pixels())), logits, rtol=0, atol=1e-6)
+
+
+def test_saved_weights_go_into_a_new_model(model, logits, tmp_path):
+    model.save_weights(tmp_path / "model.weights.h5")
+    other = tiny.tiny_model(seed=5)
+    other.load_weights(tmp_path / "model.weights.h5")
+    np.testing.assert_allclose(to_numpy(forward(other, tiny.pixels())), logits, rtol=0, atol=1e-6)
+
+
+def test_weights_have_the_paths_of_backbone_and_head(model):
+    paths = [weight.path for weight in model.weights]
+    assert len(set(paths)) == len(paths)
+    assert paths[:-2] == [weight.path for weight in model.backbone.weights]
+    assert paths[-2:] == ["head/kernel", "head/bias"]
+    assert all(
+        re.match(r"(embedding|stage[1-4]_(block\d|transition)|norm|head)/", p) for p in paths
+    )
+
+
+# --- errors -----------------------------------------------------------------------------------
+
+
+def test_clip_that_does_not_fit_is_refused(model):
+    with pytest.raises(ValueError, match="a clip of 6 frames does not fit the schedule"):
+        model(np.zeros((1, 6, 32, 32, 3), "uint8"))
+    with pytest.raises(ValueError, match="height of at least 32 pixels, got 16"):
+        model.predict(np.zeros((1, 16, 16, 32, 3), "uint8"), verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_classes": 0}, "num_classes must be a positive integer, got 0"),
+        ({"num_classes": True}, "num_classes must be a positive integer, got True"),
+        ({"num_classes": 2.0}, "num_classes must be a positive integer, got 2.0"),
+        ({"class_names": ["a", "b"]}, "class_names must be 5 different names, got 2"),
+        ({"class_names": list("aabcd")}, "5 different names, got 5, some of them twice"),
+        ({"class_names": [1, 2, 3, 4, 5]}, "class_names must be strings"),
+        ({"class_names": "hello"}, "class_names must be 5 different names, got 1"),
+        ({"activation": "softish"}, "softish"),
+        ({"dropout": 1.5}, "1.5"),
+    ],
+)
+def test_wrong_arguments(backbone, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        MLP3D(**{"backbone": backbone, "num_classes": 5, **arguments})
+
+
+def test_backbone_must_be_one(model):
+    with pytest.raises(ValueError, match="backbone must be an MLP3DBackbone, got MLP3D"):
+        MLP3D(model, 5)

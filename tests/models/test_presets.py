@@ -1,0 +1,86 @@
+"""Every preset that the package ships: it builds, and its numbers are exact."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from keras_mlp3d import MLP3D, CycleMLP, MLP3DBackbone, TwoPathMLP3D, list_presets
+from keras_mlp3d.cost import count
+from keras_mlp3d.layers import GlorotUniform
+
+CLASSES = {"MLP3D": MLP3D, "CycleMLP": CycleMLP, "TwoPathMLP3D": TwoPathMLP3D}
+TABLE_1 = {
+    "mlp3d_xs": ((64, 128, 320, 512), (2, 2, 4, 2), (4, 4, 4, 4)),
+    "mlp3d_s": ((64, 128, 320, 512), (2, 3, 10, 3), (4, 4, 4, 4)),
+    "mlp3d_m": ((64, 128, 320, 512), (3, 4, 18, 3), (8, 8, 4, 4)),
+    "mlp3d_l": ((96, 192, 384, 768), (3, 4, 24, 3), (4, 4, 4, 4)),
+}
+#: Parameters of the public checkpoints, and giga multiply-accumulates at 224 x 224.
+PUBLISHED = {
+    "cyclemlp_b1": (15_155_400, 2.12),
+    "cyclemlp_b2": (26_802_504, 3.88),
+    "cyclemlp_b3": (38_385_720, 6.83),
+    "cyclemlp_b5": (75_747_280, 12.23),
+}
+
+
+@pytest.fixture(autouse=True)
+def _quick_weights(monkeypatch):
+    """Initialisers give zeros, which take no time to draw."""
+
+    def zeros(self, shape, dtype=None):
+        return keras.ops.convert_to_tensor(np.zeros(shape, dtype or "float32"))
+
+    monkeypatch.setattr(GlorotUniform, "__call__", zeros)
+
+
+def metadata(name):
+    rows = {**MLP3D.presets, **CycleMLP.presets, **TwoPathMLP3D.presets}
+    return rows[name]
+
+
+def test_every_preset_is_listed_under_its_class():
+    listed = [set(cls.presets) for cls in CLASSES.values()]
+    assert sorted(set().union(*listed)) == list_presets()
+    assert sum(map(len, listed)) == len(list_presets())
+    assert set(TABLE_1) | {"mlp3d_nano"} <= set(MLP3D.presets)
+    assert set(PUBLISHED) <= set(CycleMLP.presets)
+    assert set(MLP3DBackbone.presets) == set(MLP3D.presets)
+
+
+@pytest.mark.parametrize("name", list_presets())
+def test_stated_numbers_are_exact(name):
+    stated = metadata(name)
+    model = CLASSES[stated["class_name"]].from_preset(name, load_weights=False)
+    clip = stated["clip"]
+    shape = (clip["frames"], *clip["size"], 3) if clip else (*stated["image_size"], 3)
+    cost = count(model, shape)
+    assert cost.params == stated["parameter_count"] == model.count_params()
+    assert cost.macs == stated["macs"]
+    if name in PUBLISHED:
+        assert shape == (224, 224, 3)
+        assert (cost.params, round(cost.macs / 1e9, 2)) == PUBLISHED[name]
+    if name in TABLE_1:
+        backbone = model.backbone
+        assert (backbone.channels, backbone.depths, backbone.mlp_ratios) == TABLE_1[name]
+    if clip:
+        assert clip["frames"] in model.backbone.valid_num_frames(clip["frames"])
+        assert model.converter.num_frames == clip["frames"]
+        assert list(model.converter.image_size) == clip["size"]
+        assert model.converter.sampling == clip["sampling"]
+
+
+@pytest.mark.parametrize("name", list_presets())
+def test_metadata_says_what_a_reader_needs(name):
+    stated = metadata(name)
+    assert stated["description"].endswith(".")
+    assert stated["weights"] in ("none", "bundled") or stated["weights"].startswith("hf://")
+    assert json.loads(json.dumps(stated)) == stated
+
+
+def test_architecture_without_weights_says_so():
+    with pytest.raises(ValueError, match="'mlp3d_xs' is an architecture without weights") as error:
+        MLP3D.from_preset("mlp3d_xs")
+    assert "load_weights=False" in str(error.value)

@@ -4,6 +4,8 @@ As one would write it on a first reading: a 3-D convolution for the tubelets, Cy
 each channel's position, Algorithm 1 for time mixing with unshared weights.
 """
 
+import itertools
+
 import torch
 from torch import nn
 
@@ -101,10 +103,11 @@ class PlainMLP3D(nn.Module):
         )
         self.transitions = nn.ModuleList(
             nn.Conv3d(a, b, (1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1))
-            for a, b in zip(channels[:-1], channels[1:], strict=True)
+            for a, b in itertools.pairwise(channels)
         )
-        self.norm, self.head = nn.LayerNorm(channels[-1], eps=1e-5), nn.Linear(
-            channels[-1], num_classes
+        self.norm, self.head = (
+            nn.LayerNorm(channels[-1], eps=1e-5),
+            nn.Linear(channels[-1], num_classes),
         )
 
     @staticmethod

@@ -51,9 +51,8 @@ def add_parser(commands):
 def run(options):
     """Converts and saves; whatever can be refused is, before the checkpoint is read."""
     from keras_mlp3d import conversion, cost, hub
-    from keras_mlp3d.hub.preset import check_directory
 
-    check_directory(options.to)
+    hub.check_directory(options.to)
     target = None
     if options.inflate is not None:
         target = _read(options.inflate, "MLP3D", "--inflate")

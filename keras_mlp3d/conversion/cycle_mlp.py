@@ -10,7 +10,6 @@ import numpy as np
 
 from keras_mlp3d.conversion.checkpoint import find_state_dict, read_checkpoint
 from keras_mlp3d.models import CycleMLP
-from keras_mlp3d.ops import cycle_offsets
 
 #: Module of a block in the checkpoint -> layer of the block here, and the length of the window
 #: that a checkpoint's kernel (out, in, *window) has behind its channels; None for a linear layer.
@@ -124,7 +123,7 @@ def _offset_table(model):
     """Returns {key: constant} of the offsets, (1, 2 C, 1, 1): rows and columns in turn."""
     table = {}
     for stage, (channels, depth) in enumerate(zip(model.channels, model.depths, strict=True)):
-        steps = cycle_offsets(channels, 3)
+        steps = (np.arange(channels) + 1) % 3 - 1
         still = np.zeros_like(steps)
         width, height = (
             np.stack(pair, axis=1).reshape(1, -1, 1, 1) for pair in ((still, steps), (steps, still))

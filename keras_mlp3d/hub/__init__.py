@@ -1,8 +1,7 @@
 """Presets: folders with a network's configuration and weights, on disk or on the Hub."""
 
 from keras_mlp3d.hub.converter import make_converter
-from keras_mlp3d.hub.model_card import model_card
-from keras_mlp3d.hub.preset import (
+from keras_mlp3d.hub.files import (
     CARD,
     CONFIG,
     CONVERTER,
@@ -11,14 +10,14 @@ from keras_mlp3d.hub.preset import (
     TASK,
     TASK_WEIGHTS,
     WEIGHTS,
-    Preset,
+    check_directory,
     file_sha256,
-    list_presets,
-    read_preset,
     serialised,
     write_json,
     write_preset,
 )
+from keras_mlp3d.hub.model_card import model_card
+from keras_mlp3d.hub.preset import Preset, list_presets, read_preset
 from keras_mlp3d.hub.remote import HubError, download_preset, upload_preset
 from keras_mlp3d.hub.weights import layer_model, load_weights, save_weights
 
@@ -33,6 +32,7 @@ __all__ = [
     "WEIGHTS",
     "HubError",
     "Preset",
+    "check_directory",
     "download_preset",
     "file_sha256",
     "layer_model",

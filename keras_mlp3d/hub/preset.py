@@ -1,32 +1,23 @@
-"""Presets as data: finding, reading and writing the folder that holds a network.
-
-A preset is a folder with KerasHub's file names: `config.json` (the network), `metadata.json`,
-`model.weights.h5`, `task.json` and `task.weights.h5` (the classifier), `video_converter.json`
-(how videos become clips) and `README.md` (the model card).
-"""
+"""Presets as data: finding and reading the folder that holds a network."""
 
 import dataclasses
 import difflib
-import hashlib
-import json
 import os
 import pathlib
-import shutil
-import tempfile
+import re
 
-CONFIG, METADATA, TASK, CONVERTER, CARD = (
-    "config.json",
-    "metadata.json",
-    "task.json",
-    "video_converter.json",
-    "README.md",
+from keras_mlp3d.hub.files import (
+    CONFIG,
+    CONVERTER,
+    METADATA,
+    TASK,
+    TASK_WEIGHTS,
+    WEIGHTS,
+    read_json,
+    read_object,
 )
-WEIGHTS, TASK_WEIGHTS = "model.weights.h5", "task.weights.h5"
-PRESET_FILES = (CONFIG, METADATA, WEIGHTS, TASK, TASK_WEIGHTS, CONVERTER, CARD)
-#: Which files a preset on the Hub must have; the others are taken where they exist.
-HUB_FILES = {name: name in (CONFIG, METADATA, WEIGHTS) for name in PRESET_FILES if name != CARD}
 
-MAX_JSON_BYTES = 4 * 2**20
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,11 +101,13 @@ def list_presets():
     return sorted(path.parent.name for path in builtin_folder().glob(f"*/{CONFIG}"))
 
 
-def find_preset(handle):
+def find_preset(handle, weights=False):
     """Finds a preset and returns the folder that holds its files.
 
     Args:
         handle: Built-in name, path of a directory, or "hf://user/repo[@revision]".
+        weights: Whether a preset on the Hub must come with its weights; without, only its few
+            kilobytes of JSON are downloaded.
 
     Returns:
         `pathlib.Path` of the folder; a preset on the Hub is downloaded, or taken from the cache.
@@ -123,11 +116,17 @@ def find_preset(handle):
         ValueError: If there is no such preset, or the directory holds none.
         keras_mlp3d.hub.HubError: If the Hub cannot give it.
     """
+    if not isinstance(handle, str | os.PathLike):
+        raise ValueError(f"A preset is named by a string or a path, got {type(handle).__name__}.")
     name = os.fspath(handle)
     if name.startswith("hf://"):
         from keras_mlp3d.hub.remote import download_preset
 
-        return download_preset(name, HUB_FILES)
+        # Which files the preset must have; the others are taken where they exist.
+        files = {CONFIG: True, METADATA: True, TASK: False, CONVERTER: False}
+        return download_preset(
+            name, files | ({WEIGHTS: True, TASK_WEIGHTS: False} if weights else {})
+        )
     if name in list_presets():
         return builtin_folder() / name
     folder = pathlib.Path(name)
@@ -143,122 +142,60 @@ def find_preset(handle):
     )
 
 
-def read_preset(handle):
+def read_preset(handle, weights=False):
     """Reads the preset of that name, directory or address.
 
     Args:
         handle: Built-in name, path of a directory, or "hf://user/repo[@revision]".
+        weights: Whether a preset on the Hub must come with its weights, to be loaded from
+            `Preset.folder`.
 
     Returns:
         A `Preset`.
 
     Raises:
         ValueError: If there is no such preset or one of its files is damaged.
+        keras_mlp3d.hub.HubError: If the Hub cannot give it.
 
     Example:
 
     >>> read_preset("mlp3d_xs").config["channels"]
     [64, 128, 320, 512]
     """
-    folder = find_preset(handle)
-    class_name, config = _read_object(folder / CONFIG)
+    folder = find_preset(handle, weights)
+    class_name, config = read_object(folder / CONFIG)
     task_class, task = (
-        _read_object(folder / TASK) if (folder / TASK).is_file() else (class_name, None)
+        read_object(folder / TASK) if (folder / TASK).is_file() else (class_name, None)
     )
-    converter = _read_object(folder / CONVERTER)[1] if (folder / CONVERTER).is_file() else None
-    metadata = _read_json(folder / METADATA) if (folder / METADATA).is_file() else {}
+    converter = read_object(folder / CONVERTER)[1] if (folder / CONVERTER).is_file() else None
+    metadata = read_json(folder / METADATA) if (folder / METADATA).is_file() else {}
+    _check_metadata(folder / METADATA, metadata)
     return Preset(os.fspath(handle), folder, task_class, config, task, converter, metadata)
 
 
-def _read_json(path):
-    size = path.stat().st_size
-    if size > MAX_JSON_BYTES:
-        raise ValueError(f"{path} has {size:,} bytes; at most {MAX_JSON_BYTES:,} are read.")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged: {error}.") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} must hold a JSON object, got {type(content).__name__}.")
-    return content
+def _check_metadata(path, metadata):
+    """Refuses metadata whose entries that the package itself reads have another form."""
 
+    def is_count(value):
+        return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
-def _read_object(path):
-    """Returns (class name, arguments) of a serialised object of this package, and of no other."""
-    content = _read_json(path)
-    registered = content.get("registered_name")
-    package, _, class_name = str(registered).partition(">")
-    if package != "keras_mlp3d" or not class_name or not isinstance(content.get("config"), dict):
-        raise ValueError(
-            f"{path} is no file of a keras_mlp3d preset: expected 'registered_name' "
-            f"'keras_mlp3d>...' and 'config', got registered_name {registered!r}."
-        )
-    return class_name, content["config"]
-
-
-def serialised(class_name, config):
-    """Returns the JSON object that a preset's files hold for an object of this package."""
-    return {"registered_name": f"keras_mlp3d>{class_name}", "config": config}
-
-
-def file_sha256(path):
-    """Returns the SHA-256 of a file's content in hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def check_directory(directory):
-    """Refuses a directory whose content a preset would overwrite or mix with.
-
-    Args:
-        directory: Where a preset is to be written: absent, empty, or a preset.
-
-    Raises:
-        ValueError: If it holds anything that is no file of a preset, or is a file.
-    """
-    path = pathlib.Path(directory)
-    if path.exists() and not path.is_dir():
-        raise ValueError(f"Cannot write a preset to {str(path)!r}: it is a file.")
-    foreign = (
-        sorted(p.name for p in path.iterdir() if p.name not in PRESET_FILES)
-        if (path.is_dir())
-        else []
-    )
-    if foreign:
-        raise ValueError(
-            f"Cannot write a preset to {str(path)!r}: it holds {', '.join(foreign[:5])}, which "
-            "would be lost. Choose a new or an empty directory, or that of an earlier preset."
-        )
-    return path
-
-
-def write_preset(directory, write_files):
-    """Writes a preset whole or not at all.
-
-    Args:
-        directory: Where it goes: absent, empty, or an earlier preset, which it replaces.
-        write_files: Function that gets an empty folder beside `directory` and fills it.
-
-    Raises:
-        ValueError: If the directory holds anything else.
-    """
-    path = check_directory(directory).absolute()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as beside:
-        fresh, previous = pathlib.Path(beside, "new"), pathlib.Path(beside, "old")
-        fresh.mkdir()
-        write_files(fresh)
-        if path.exists():
-            os.rename(path, previous)
-        try:
-            os.rename(fresh, path)
-        except OSError:
-            if previous.exists():
-                shutil.move(previous, path)
-            raise
-
-
-def write_json(path, content):
-    """Writes `content` as readable JSON, a newline at its end."""
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    pathlib.Path(path).write_text(text + "\n", encoding="utf-8")
+    sums, clip = metadata.get("sha256", {}), metadata.get("clip")
+    size = clip.get("size") if isinstance(clip, dict) else None
+    good = {
+        "weights": isinstance(metadata.get("weights", ""), str),
+        "description": isinstance(metadata.get("description", ""), str),
+        "parameter_count": is_count(metadata.get("parameter_count", 1)),
+        "macs": metadata.get("macs") is None or is_count(metadata["macs"]),
+        "sha256": isinstance(sums, dict)
+        and all(isinstance(value, str) and _SHA256.fullmatch(value) for value in sums.values()),
+        "clip": clip is None
+        or (
+            isinstance(size, list)
+            and len(size) == 2
+            and all(is_count(value) for value in (clip.get("frames"), *size))
+            and isinstance(clip.get("sampling"), str)
+        ),
+    }
+    for key, fine in good.items():
+        if not fine:
+            raise ValueError(f"{path} is damaged: {key!r} cannot be {metadata[key]!r}.")

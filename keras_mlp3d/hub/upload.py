@@ -5,7 +5,7 @@ import pathlib
 
 from keras_mlp3d.hub.address import parse_hub_uri
 from keras_mlp3d.hub.client import LOGIN, HubError, explained, hub_api, list_files
-from keras_mlp3d.hub.preset import CONFIG, METADATA, PRESET_FILES, file_sha256
+from keras_mlp3d.hub.files import CONFIG, METADATA, PRESET_FILES, file_sha256
 
 
 def upload_preset(uri, directory, private=False, commit_message=None):

@@ -1,10 +1,11 @@
 """Reading weights from a file that may be damaged, foreign or hostile."""
 
 import os
+import warnings
 
 import keras
 
-from keras_mlp3d.hub.preset import file_sha256
+from keras_mlp3d.hub.files import file_sha256
 
 MAX_HDF5_OBJECTS = 200_000
 
@@ -60,7 +61,7 @@ def check_weights_file(path, max_bytes, sha256=None):
                     f"Weights file {path!r} is refused: {item.name} holds {item.dtype} values, "
                     "not numbers."
                 )
-            total += item.size * item.dtype.itemsize
+            total += (item.size or 0) * item.dtype.itemsize
             if total > max_bytes:
                 raise ValueError(
                     f"Weights file {path!r} is refused: it declares over {total:,} bytes of "
@@ -89,7 +90,10 @@ def load_weights(model, path, sha256=None):
     size = sum(8 * _size(variable.shape) for variable in model.variables)
     check_weights_file(path, size + 2**20, sha256)
     try:
-        model.load_weights(path)
+        with warnings.catch_warnings():
+            # Keras warns of what it then raises an error for.
+            warnings.filterwarnings("ignore", "Skipping nested container", UserWarning)
+            model.load_weights(path)
     except (ValueError, OSError, KeyError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(

@@ -94,11 +94,11 @@ class MLP3DBlock(keras.layers.Layer):
         for layer in (self.token_norm, self.token_mixing, self.channel_norm, self.channel_mlp):
             layer.build(input_shape)
 
-    def call(self, inputs, training=False):
-        mixed = self.token_mixing(self.token_norm(inputs))
-        tokens = inputs + self.token_drop(mixed, training=training)
-        mapped = self.channel_mlp(self.channel_norm(tokens))
-        return tokens + self.channel_drop(mapped, training=training)
+    # No `training` argument: Keras hands it on to stochastic depth by itself, and torch.compile
+    # breaks its graph at every layer that is called with keywords.
+    def call(self, inputs):
+        tokens = inputs + self.token_drop(self.token_mixing(self.token_norm(inputs)))
+        return tokens + self.channel_drop(self.channel_mlp(self.channel_norm(tokens)))
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)

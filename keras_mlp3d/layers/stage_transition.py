@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_mlp3d.layers._checks import check_positive_integer, check_tokens
 from keras_mlp3d.layers.glorot_uniform import GlorotUniform
+from keras_mlp3d.ops import pad_zeros
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
@@ -74,7 +75,7 @@ class StageTransition(keras.layers.Layer):
     def call(self, inputs):
         batch, time, height, width, channels = ops.shape(inputs)
         frames = ops.reshape(inputs, (-1, height, width, channels))
-        frames = ops.pad(frames, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        frames = pad_zeros(pad_zeros(frames, 1, 1, 1), 2, 1, 1)
         frames = self.projection(frames)
         _, height, width, channels = ops.shape(frames)
         return ops.reshape(frames, (batch, time, height, width, channels))

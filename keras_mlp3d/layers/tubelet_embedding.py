@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_mlp3d.layers._checks import check_integers, check_positive_integer, check_tokens
 from keras_mlp3d.layers.glorot_uniform import GlorotUniform
+from keras_mlp3d.ops import pad_zeros
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
@@ -99,13 +100,12 @@ class TubeletEmbedding(keras.layers.Layer):
 
     def call(self, inputs):
         self._output_lengths(inputs.shape)
-        time_pad, *space_pad = self.padding
-        # Height and width are padded before folding: the pad then reads the clip as it lies.
-        padding = [(0, 0), (time_pad, time_pad), *((p, p) for p in space_pad), (0, 0)]
-        clip = ops.pad(inputs, padding) if any(self.padding) else inputs
-        folded = self._fold_windows(clip)
+        frame_pad, row_pad, column_pad = self.padding
+        folded = self._fold_windows(pad_zeros(inputs, 1, frame_pad, frame_pad))
         batch, steps, height, width, channels = ops.shape(folded)
         frames = ops.reshape(folded, (-1, height, width, channels))
+        frames = pad_zeros(frames, 1, row_pad, row_pad)
+        frames = pad_zeros(frames, 2, column_pad, column_pad)
         kernel = ops.transpose(ops.convert_to_tensor(self.kernel), (1, 2, 0, 3, 4))
         kernel = ops.reshape(kernel, (*self.window[1:], channels, self.filters))
         tokens = ops.conv(

@@ -15,6 +15,7 @@ MIN_SIZE = 32  # four halvings behind the stride of the embedding leave one toke
 
 #: A bound on what a configuration may ask for: some thirty times MLP-3D-L.
 MAX_PARAMETERS = 4_000_000_000
+MAX_BLOCKS = 1000
 
 
 def check_network(channels, depths, mlp_ratios):
@@ -28,6 +29,8 @@ def check_network(channels, depths, mlp_ratios):
             raise ValueError(
                 f"{name} must be four positive integers, one for each stage, got {value!r}."
             )
+    if sum(depths) > MAX_BLOCKS:
+        raise ValueError(f"depths must be at most {MAX_BLOCKS:,} blocks together, got {depths!r}.")
     if isinstance(mlp_ratios, int | float):
         mlp_ratios = (mlp_ratios,) * 4
     positive = isinstance(mlp_ratios, list | tuple) and all(
@@ -41,14 +44,28 @@ def check_network(channels, depths, mlp_ratios):
     return tuple(channels), tuple(depths), tuple(mlp_ratios)
 
 
-def check_parameter_bound(channels, depths, mlp_ratios, schedule, shared_size=None):
-    """Refuses a configuration whose matrices alone would take an absurd amount of memory."""
+def check_parameter_bound(
+    channels, depths, mlp_ratios, schedule, share_weights=True, max_group_size=None, time=None
+):
+    """Refuses a configuration whose matrices alone would take an absurd amount of memory.
+
+    Args:
+        channels: Channels of each stage.
+        depths: Blocks of each stage.
+        mlp_ratios: Channel MLP ratio of each stage.
+        schedule: One `Mixing` for each block.
+        share_weights: Whether time mixing shares its weights.
+        max_group_size: None, or the largest group size that every kernel serves.
+        time: None, or the number of tokens in time, the group size of full time mixing.
+    """
+    largest = max_group_size if isinstance(max_group_size, int) else None
     blocks = iter(schedule)
     total = 0
     for stage_channels, depth, ratio in zip(channels, depths, mlp_ratios, strict=True):
         for _ in range(depth):
-            size = shared_size or next(blocks).group_size or 1
-            total += stage_channels**2 * (2 * size + 3 + 2 * ratio)
+            size = largest or next(blocks).group_size or time or 1
+            matrices = 2 * size if share_weights else size**2
+            total += stage_channels**2 * (matrices + 3 + 2 * ratio)
             if total > MAX_PARAMETERS:
                 raise ValueError(
                     f"channels={channels}, depths={depths}, mlp_ratios={mlp_ratios} ask for more "

@@ -136,12 +136,6 @@ class MLP3D(PresetModel):
     def _saved_form(cls, files, num_classes):
         return cls._from_files(files, num_classes if files.task is None else None, {})
 
-    def _load_preset_weights(self, files):
-        sums = files.metadata.get("sha256", {})
-        for name, part in self._weight_parts().items():
-            if name != hub.TASK_WEIGHTS or files.task is not None:
-                hub.load_weights(part, files.folder / name, sums.get(name))
-
     def head_layers(self):
         return [self.get_layer("head")]
 

@@ -85,7 +85,6 @@ class MLP3DBackbone(PresetModel):
     ):
         channels, depths, mlp_ratios = check_network(channels, depths, mlp_ratios)
         schedule = parse_schedule(schedule, sum(depths))
-        check_parameter_bound(channels, depths, mlp_ratios, schedule, max_group_size)
         if not isinstance(input_shape, list | tuple) or len(input_shape) != 4:
             raise ValueError(
                 f"input_shape must be (frames, height, width, 3), got {input_shape!r}."
@@ -103,6 +102,10 @@ class MLP3DBackbone(PresetModel):
             "include_rescaling": include_rescaling,
         }
         check_clip(schedule, (None, *input_shape), "input_shape")
+        time = input_shape[0] and input_shape[0] // TUBELET_FRAMES
+        check_parameter_bound(
+            channels, depths, mlp_ratios, schedule, share_weights, max_group_size, time
+        )
         clip = keras.Input(tuple(input_shape), dtype="float32", name="clip")
         pixels = normalised_pixels(clip) if include_rescaling else clip
         tokens, pyramid = build_stages(

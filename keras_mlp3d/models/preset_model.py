@@ -16,6 +16,9 @@ logger = logging.getLogger("keras_mlp3d")
 #: What makes a network the one that it is: other values would leave a preset's weights no place.
 STRUCTURE = ("channels", "depths", "mlp_ratios")
 
+#: A bound on what a preset's file may ask for.
+MAX_CLASSES = 1_000_000
+
 
 class _Presets:
     """The class attribute `presets`: name of each built-in preset of the class -> metadata."""
@@ -63,33 +66,45 @@ class PresetModel(keras.Model):
         (16, 32, 64, 96)
         """
         files = hub.read_preset(preset)
-        if files.class_name not in cls.preset_class_names():
-            raise ValueError(
-                f"The preset {files.handle!r} holds a {files.class_name}; load it with "
-                f"{files.class_name}.from_preset."
-            )
-        if load_weights and files.weights.startswith("hf://"):
-            remote = hub.read_preset(files.weights)
-            return cls._load(remote, load_weights, num_classes, overrides)
-        return cls._load(files, load_weights, num_classes, overrides)
-
-    @classmethod
-    def _load(cls, files, load_weights, num_classes, overrides):
-        if load_weights and files.weights == "none":
-            raise ValueError(
-                f"The preset {files.handle!r} is an architecture without weights. Pass "
-                "load_weights=False to start from random ones, or make a preset with weights from "
-                "a CycleMLP checkpoint: keras-mlp3d convert CHECKPOINT --to DIRECTORY --inflate "
-                f"{files.handle}."
-            )
+        cls._check_class(files)
         if load_weights:
+            if files.weights == "none":
+                raise ValueError(
+                    f"The preset {files.handle!r} is an architecture without weights. Pass "
+                    "load_weights=False to start from random ones, or make a preset with weights "
+                    "from a CycleMLP checkpoint: keras-mlp3d convert CHECKPOINT --to DIRECTORY "
+                    f"--inflate {files.handle}."
+                )
             fixed = [name for name in STRUCTURE if name in overrides]
             if fixed:
                 raise ValueError(
                     f"{', '.join(fixed)} cannot be overridden with load_weights=True: the weights "
                     "of the preset would not fit. Pass load_weights=False."
                 )
-        model = cls._from_files(files, num_classes, dict(overrides))
+            source = files.weights if files.weights.startswith("hf://") else files.handle
+            if source.startswith("hf://"):
+                files = hub.read_preset(source, weights=True)
+                cls._check_class(files)
+        return cls._load(files, load_weights, num_classes, overrides)
+
+    @classmethod
+    def _check_class(cls, files):
+        if files.class_name not in cls.preset_class_names():
+            raise ValueError(
+                f"The preset {files.handle!r} holds a {files.class_name}; load it with "
+                f"{files.class_name}.from_preset."
+            )
+
+    @classmethod
+    def _load(cls, files, load_weights, num_classes, overrides):
+        try:
+            model = cls._from_files(files, num_classes, dict(overrides))
+        except (TypeError, KeyError, AttributeError) as error:
+            given = f" with {', '.join(overrides)} overridden" if overrides else ""
+            raise ValueError(
+                f"The preset {files.handle!r} cannot be built{given}: {type(error).__name__}: "
+                f"{error}."
+            ) from error
         if not load_weights:
             return model
         changed = num_classes is not None or overrides
@@ -113,7 +128,7 @@ class PresetModel(keras.Model):
             name
             for signature in signatures
             for name in inspect.signature(signature.__init__).parameters
-            if name not in ("self", "backbone", "num_classes")
+            if name not in ("self", "backbone", "num_classes", "appearance", "motion")
         ]
         for name in overrides:
             if name not in known:
@@ -192,6 +207,13 @@ class PresetModel(keras.Model):
     def _load_preset_weights(self, files):
         sums = files.metadata.get("sha256", {})
         for name, part in self._weight_parts().items():
+            if name == hub.TASK_WEIGHTS and files.task is None:
+                continue  # The preset is a backbone, the head is new.
+            if not (files.folder / name).is_file():
+                raise FileNotFoundError(
+                    f"The preset {files.handle!r} lacks its weights, {name}: get the file, or pass "
+                    "load_weights=False to start from random ones."
+                )
             hub.load_weights(part, files.folder / name, sums.get(name))
 
     @classmethod
@@ -225,6 +247,8 @@ def check_class_names(num_classes, class_names):
     """Returns the class names as a list, or None, checked against their number."""
     if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 1:
         raise ValueError(f"num_classes must be a positive integer, got {num_classes!r}.")
+    if num_classes > MAX_CLASSES:
+        raise ValueError(f"num_classes must be at most {MAX_CLASSES:,}, got {num_classes:,}.")
     if class_names is None:
         return None
     names = [class_names] if isinstance(class_names, str) else list(class_names)

@@ -1,6 +1,7 @@
 """Array operations without weights, in `keras.ops` alone: they run alike on every backend."""
 
 from keras_mlp3d.ops.cycle_shift import cycle_offsets, cycle_shift
+from keras_mlp3d.ops.pad_zeros import pad_zeros
 from keras_mlp3d.ops.time_groups import (
     GROUPED_KINDS,
     KINDS,
@@ -17,6 +18,7 @@ __all__ = [
     "cycle_offsets",
     "cycle_shift",
     "group_time",
+    "pad_zeros",
     "shift_tokens",
     "ungroup_time",
 ]

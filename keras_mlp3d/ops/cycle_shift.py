@@ -6,6 +6,8 @@ Source: section 3.2 (Cycle FC of CycleMLP, reference [6] of the paper).
 import numpy as np
 from keras import ops
 
+from keras_mlp3d.ops.pad_zeros import pad_zeros
+
 
 def cycle_offsets(channels, kernel_size):
     """Returns how far along the axis each channel looks, as integers.
@@ -49,9 +51,7 @@ def cycle_shift(x, axis, kernel_size):
     if kernel_size == 1:
         return x
     before, after = kernel_size // 2, (kernel_size - 1) // 2
-    padding = [(0, 0)] * len(x.shape)
-    padding[axis] = (before, after)
-    padded = ops.pad(x, padding)
+    padded = pad_zeros(x, axis, before, after)
     length = ops.shape(x)[axis]
     lead = (slice(None),) * axis
     # `cycle_offsets` in tensors: torch.compile cannot trace a NumPy array as a condition.

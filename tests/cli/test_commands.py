@@ -16,8 +16,13 @@ def test_presets_are_listed(run, monkeypatch):
     assert lines[0].split() == ["name", "class", "parameters", "GMACs", "clip", "weights"]
     rows = [line for line in lines[1:] if not line.startswith(" ")]
     assert [row.split()[0] for row in rows] == hub.list_presets()
-    [row] = [row for row in rows if row.startswith("mlp3d_nano ")]
-    assert row.split()[1:] == ["MLP3D", "750,702", "0.10", "32", "x", "64", "x", "64", "none"]
+    [row] = [row for row in rows if row.startswith("cyclemlp_b1 ")]
+    assert row.split()[1:] == ["CycleMLP", "15,155,400", "2.12", "224", "x", "224", "none"]
+    [row] = [row for row in rows if row.startswith("mlp3d_xs ")]
+    preset = hub.read_preset("mlp3d_xs")
+    assert row.split()[1:-1] == (
+        f"MLP3D {preset.parameter_count:,} {preset.macs / 1e9:.2f} 64 x 224 x 224".split()
+    )
     assert max(map(len, lines)) <= 80
 
 
@@ -38,23 +43,22 @@ def test_presets_as_json(run):
     }
 
 
-def test_cost_is_the_table_of_the_package(run):
-    code, out, err = run("cost", "mlp3d_nano")
-    model = MLP3D.from_preset("mlp3d_nano", load_weights=False)
-    counted = cost.count(model, (32, 64, 64, 3))
+def test_cost_is_the_table_of_the_package(run, presets):
+    code, out, err = run("cost", presets / "clips")
+    counted = cost.count(MLP3D.from_preset(presets / "clips"), (8, 32, 32, 3))
     assert (code, err) == (0, "")
     assert out.startswith(counted.table())
     assert out.endswith(
-        "mlp3d_nano at 32 x 64 x 64: 0.10 G multiply-accumulates, 0.75 M parameters\n"
+        f"{presets / 'clips'} at 8 x 32 x 32: {counted.macs / 1e9:.2f} G multiply-accumulates, "
+        f"{counted.params / 1e6:.2f} M parameters\n"
     )
 
 
-def test_cost_of_another_clip_and_schedule(run):
-    code, out, _ = run(
-        *("cost", "mlp3d_nano", "--frames", 16, "--size", "48x80", "--schedule", "shift_token:2"),
-        "--json",
-    )
-    model = MLP3D.from_preset("mlp3d_nano", load_weights=False, schedule="shift_token:2")
+def test_cost_of_another_clip_and_schedule(run, presets):
+    form = ["--frames", 16, "--size", "48x80", "--schedule", "shift_token:3+long_range:2"]
+    code, out, _ = run("cost", presets / "clips", *form, "--json")
+    schedule = "shift_token:3+long_range:2"
+    model = MLP3D.from_preset(presets / "clips", load_weights=False, schedule=schedule)
     counted = cost.count(model, (16, 48, 80, 3))
     said = json.loads(out)
     assert (code, said["macs"], said["params"]) == (0, counted.macs, counted.params)
@@ -62,14 +66,14 @@ def test_cost_of_another_clip_and_schedule(run):
     assert sum(layer["macs"] for layer in said["layers"]) == counted.macs
 
 
-def test_cost_of_a_schedule_with_an_entry_for_each_block(run):
-    blocks = "full,short_range:1,short_range:2,long_range:4,shift_token:3"
-    code, out, _ = run("cost", "mlp3d_nano", "--schedule", blocks, "--json")
-    rows = {layer["name"]: layer for layer in json.loads(out)["layers"]}
-    macs = [row["macs"] for name, row in rows.items() if name.endswith("token_mixing/mix_time")]
-    tokens = [8 * 16 * 16, 8 * 8 * 8, 8 * 4 * 4, 8 * 4 * 4, 8 * 2 * 2]
-    widths = [24, 48, 96, 96, 128]
-    sizes = [8, 1, 2, 4, 3]
+def test_cost_of_a_schedule_with_an_entry_for_each_block(run, presets):
+    blocks = "full,short_range:1,long_range:2,shift_token:3"
+    form = ["--frames", 16, "--size", 64, "--schedule", blocks]
+    code, out, _ = run("cost", presets / "clips", *form, "--json")
+    rows = json.loads(out)["layers"]
+    macs = [row["macs"] for row in rows if row["name"].endswith("mix_time")]
+    # 16 frames are 4 tokens in time; each stage halves 16 x 16 tokens in space.
+    tokens, widths, sizes = [1024, 256, 64, 16], [8, 8, 16, 16], [4, 1, 2, 3]
     assert code == 0
     assert macs == [n * s * c * c for n, s, c in zip(tokens, sizes, widths, strict=True)]
 
@@ -84,15 +88,15 @@ def test_cost_of_images(run, presets):
     ("arguments", "message"),
     [
         (["mlp3d_nan"], "Did you mean 'mlp3d_nano'?"),
-        (["mlp3d_nano", "--frames", "20"], "20 frames does not fit the schedule"),
-        (["mlp3d_nano", "--schedule", "sideways:4"], "sideways"),
-        (["mlp3d_nano", "--schedule", "full,full"], "each of the 5 blocks"),
-        (["cyclemlp_b1", "--frames", "8"], "takes single images"),
-        (["cyclemlp_b1", "--schedule", "full"], "mixes no time"),
+        (["{presets}/clips", "--frames", "20"], "20 frames does not fit the schedule"),
+        (["{presets}/clips", "--schedule", "sideways:4"], "sideways"),
+        (["{presets}/clips", "--schedule", "full,full"], "each of the 4 blocks"),
+        (["{presets}/frames", "--frames", "8"], "takes single images"),
+        (["{presets}/frames", "--schedule", "full"], "mixes no time"),
     ],
 )
-def test_costs_that_cannot_be_counted(run, arguments, message):
-    code, out, err = run("cost", *arguments)
+def test_costs_that_cannot_be_counted(run, presets, arguments, message):
+    code, out, err = run("cost", *[text.format(presets=presets) for text in arguments])
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert message in err
 

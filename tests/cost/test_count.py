@@ -179,7 +179,7 @@ def test_default_input_shapes_are_the_papers():
     assert count(frame) == count(frame, (224, 224, 3))
 
 
-# --- published numbers; those of CycleMLP stand in models/test_presets.py --------------------------
+# --- published numbers; those of CycleMLP stand in models/test_presets.py -------------------------
 
 
 def test_published_cost_of_mlp3d_xs():

@@ -20,7 +20,9 @@ from keras_mlp3d.data.decode import VideoError, VideoInfo, probe_video, read_vid
 def one_by_one(path):
     """Every frame, as PyAV's own loop decodes and converts it."""
     with av.open(path) as file:
-        return np.stack([f.to_ndarray(format="rgb24") for f in file.decode(file.streams.best("video"))])
+        return np.stack(
+            [f.to_ndarray(format="rgb24") for f in file.decode(file.streams.best("video"))]
+        )
 
 
 # What is read -----------------------------------------------------------------------------------

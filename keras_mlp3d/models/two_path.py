@@ -16,6 +16,7 @@ from keras_mlp3d.models.mlp3d import MLP3D
 from keras_mlp3d.models.mlp3d_backbone import MLP3DBackbone
 from keras_mlp3d.models.preset_model import PresetModel, check_class_names, portable_config
 from keras_mlp3d.models.transfer import transfer_weights
+from keras_mlp3d.ops import resize_frames
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
@@ -52,18 +53,8 @@ class MotionView(keras.layers.Layer):
 
     def call(self, clip):
         clip = ops.cast(clip, self.compute_dtype)  # resizing whole numbers would round them
-        batch, time, height, width, channels = ops.shape(clip)
-        target = self.size
-        if target != tuple(clip.shape[2:4]):
-            frames = ops.reshape(clip, (-1, height, width, channels))
-            frames = ops.image.resize(
-                frames,
-                target,
-                interpolation="bilinear",
-                antialias=True,
-                data_format="channels_last",
-            )
-            clip = ops.reshape(frames, (batch, time, *target, channels))
+        if self.size != tuple(clip.shape[2:4]):
+            clip = resize_frames(clip, self.size)
         return clip - ops.mean(clip, axis=1, keepdims=True)
 
     def compute_output_shape(self, input_shape):

@@ -2,6 +2,7 @@
 
 from keras_mlp3d.ops.cycle_shift import cycle_offsets, cycle_shift
 from keras_mlp3d.ops.pad_zeros import pad_zeros
+from keras_mlp3d.ops.resize_frames import resize_frames
 from keras_mlp3d.ops.time_groups import (
     GROUPED_KINDS,
     KINDS,
@@ -19,6 +20,7 @@ __all__ = [
     "cycle_shift",
     "group_time",
     "pad_zeros",
+    "resize_frames",
     "shift_tokens",
     "ungroup_time",
 ]

@@ -1,0 +1,40 @@
+"""What the README says: its main job runs, and its table is the presets' own."""
+
+import re
+import shutil
+
+import keras_mlp3d as km
+from keras_mlp3d.data.motion_shapes import write_motion_shapes
+
+
+def readme(root_dir):
+    return (root_dir / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_main_job_runs_as_written(root_dir, tmp_path, monkeypatch):
+    code = re.search(r"```python\n(.*?)```", readme(root_dir), re.DOTALL).group(1)
+    assert "fit(videos, epochs=10)" in code
+    classes = ("circle_then_tilt", "tilt_then_circle")
+    write_motion_shapes(tmp_path / "my_videos", num_clips=4, classes=classes)
+    shutil.copy(tmp_path / "my_videos" / classes[0] / "00000.mp4", tmp_path / "clip.mp4")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(code.replace("epochs=10", "epochs=1"), names)
+    again = km.MLP3D.from_preset("my_preset")
+    assert again.class_names == list(classes)
+
+
+def test_the_table_of_presets_is_theirs(root_dir):
+    rows = dict(re.findall(r"^\| `(\w+)` \|(.*)$", readme(root_dir), re.MULTILINE))
+    assert sorted(rows) == km.list_presets()
+    for name, row in rows.items():
+        preset = km.hub.read_preset(name)
+        assert f" {preset.parameter_count:,} |" in row
+        assert f" {preset.macs / 1e9:.2f} |" in row
+
+
+def test_the_links_lead_somewhere(root_dir):
+    links = re.findall(r"\]\(([^)#]+)\)", readme(root_dir))
+    assert links
+    for link in links:
+        assert (root_dir / link).exists(), link

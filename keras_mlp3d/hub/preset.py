@@ -30,6 +30,15 @@ class Clip:
 
 
 @dataclasses.dataclass(frozen=True)
+class Size:
+    """The size of a network: channels, depths and channel MLP ratios of the four stages."""
+
+    channels: tuple[int, ...]
+    depths: tuple[int, ...]
+    mlp_ratios: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Preset:
     """What the files of a preset say, checked for form; weights stay on disk.
 
@@ -50,6 +59,24 @@ class Preset:
     task: dict | None
     converter: dict | None
     metadata: dict
+
+    @property
+    def size(self):
+        """The `Size` of the network; of the appearance path where there are two."""
+        config = self.config.get("appearance", {}).get("backbone", self.config)
+        return Size(*(tuple(config[name]) for name in ("channels", "depths", "mlp_ratios")))
+
+    @property
+    def schedule(self):
+        """(kind, group size) of every block, or None for a network without time mixing."""
+        config = self.config.get("appearance", {}).get("backbone", self.config)
+        pairs = config.get("schedule")
+        return pairs and tuple(tuple(pair) for pair in pairs)
+
+    @property
+    def drop_path_rate(self):
+        """Rate of stochastic depth at the last block."""
+        return self.config.get("appearance", {}).get("backbone", self.config)["drop_path_rate"]
 
     @property
     def weights(self):

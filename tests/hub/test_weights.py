@@ -35,7 +35,7 @@ def assert_refused(model, path, message, sha256=None, error=ValueError):
 def replace(path, make):
     """Replaces the kernel of the first layer by what `make(group, name)` puts there."""
     with h5py.File(path, "r+") as file:
-        group = file["layers/hidden/vars"]
+        group = file["layers/dense/vars"]
         del group["0"]
         make(group, "0")
 

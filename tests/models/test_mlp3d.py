@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from layer_contract import forward, to_numpy
 from models import tiny
-from numpy_weights import weights_of
+from numpy_weights import fill, weights_of
 from reference import network as twin
 
-from keras_mlp3d import MLP3D
+from keras_mlp3d import MLP3D, MLP3DBackbone
 from keras_mlp3d.data import VideoConverter
 
 NAMES = ["up", "down", "left", "right", "still"]
@@ -83,13 +83,14 @@ def time_mixings(model):
 
 
 def test_fit_takes_a_step_that_moves_every_weight():
-    model = tiny.tiny_model(drop_path_rate=0.1)
+    backbone = MLP3DBackbone((4, 4, 8, 8), (1, 1, 1, 1), 1, "shift_token:2", drop_path_rate=0.01)
+    model = fill(MLP3D(backbone, tiny.CLASSES))
     before = weights_of(model)
     model.compile(
         optimizer=keras.optimizers.SGD(0.5),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
-    clips = tiny.pixels((8, 16, 32, 32, 3))
+    clips = tiny.pixels((8, 8, 32, 32, 3))
     history = model.fit(clips, np.arange(8) % tiny.CLASSES, batch_size=8, epochs=1, verbose=0)
     assert np.isfinite(history.history["loss"][0])
     for name, value in weights_of(model).items():
@@ -97,14 +98,22 @@ def test_fit_takes_a_step_that_moves_every_weight():
         assert (value != before[name]).any(), f"{name} did not learn"
 
 
-def test_dropout_acts_in_training_alone():
-    model = tiny.tiny_model(task={"dropout": 0.9})
-    clip = tiny.pixels((1, 16, 32, 32, 3))
-    head = model.get_layer("dropout")
-    assert head.rate == 0.9
-    first, second = (to_numpy(model(clip, training=True)) for _ in range(2))
-    assert (first != second).any()
-    np.testing.assert_array_equal(to_numpy(model(clip)), to_numpy(model(clip, training=False)))
+@pytest.mark.parametrize("what", ["dropout", "drop_path_rate"])
+def test_dropout_and_drop_path_act_in_training_alone(what):
+    """Through the whole model, that is: `training` reaches every block."""
+    backbone = MLP3DBackbone(
+        (4, 4, 8, 8),
+        (1, 1, 1, 1),
+        1,
+        "shift_token:2",
+        drop_path_rate=0.9 if what == "drop_path_rate" else 0.0,
+    )
+    model = fill(MLP3D(backbone, tiny.CLASSES, dropout=0.9 if what == "dropout" else 0.0))
+    clip = tiny.pixels((8, 8, 32, 32, 3))
+    in_training = to_numpy(forward(model, clip, training=True))
+    expected = to_numpy(forward(model, clip))
+    assert np.abs(in_training - expected).max() > 1e-3
+    np.testing.assert_array_equal(to_numpy(forward(model, clip, training=False)), expected)
 
 
 # --- configuration and saving ---------------------------------------------------------------

@@ -1,0 +1,211 @@
+"""Imports run one way: every file's, those inside functions too, against the table of rooms."""
+
+import ast
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import pytest
+
+PACKAGE = pathlib.Path(__file__).resolve().parent.parent / "keras_mlp3d"
+
+#: Room -> what it may import of the package; "data.converter" is that module alone.
+ALLOWED = {
+    "ops": set(),
+    "layers": {"ops"},
+    "hub": {"data.converter", "version"},
+    "models": {"layers", "ops", "hub", "version"},
+    "cost": {"models", "layers", "ops"},
+    "conversion": {"models", "layers", "ops"},
+    "data": set(),
+    "inference": {"models", "hub", "data"},
+    "plots": set(),
+}
+#: Rooms that may import what they like; nothing imports them.
+TOPS = {"cli"}
+#: Other libraries that a room may import, beside the standard library.
+LIBRARIES = {
+    "ops": {"keras", "numpy"},
+    "layers": {"keras", "numpy"},
+    "models": {"keras", "numpy"},
+    "cost": {"keras", "numpy"},
+    "conversion": {"keras", "numpy", "torch", "safetensors", "ml_dtypes"},
+    "data": {"keras", "numpy", "av"},
+    "hub": {"keras", "numpy", "h5py", "huggingface_hub"},
+    "inference": {"keras", "numpy"},
+    "plots": {"numpy", "matplotlib"},
+    "cli": {"keras", "numpy", "matplotlib"},
+}
+#: Imported inside a function alone, as only some users have them or need them.
+LATE = {"torch", "safetensors", "ml_dtypes", "h5py", "matplotlib", "tensorflow", "jax"}
+
+
+def source_files():
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def room_of(path):
+    parts = path.relative_to(PACKAGE).parts
+    return parts[0] if len(parts) > 1 else ""
+
+
+def imports_of(path):
+    """[(module in full, line, whether it stands inside a function)] of a file."""
+    found = []
+
+    def visit(node, inside):
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import):
+                found.extend((alias.name, child.lineno, inside) for alias in child.names)
+            elif isinstance(child, ast.ImportFrom):
+                assert child.level == 0, f"{path}:{child.lineno}: a relative import"
+                found.extend(_from_imports(child, inside))
+            elif _is_dynamic_import(child):
+                name = child.args[0]
+                literal = name.value if isinstance(name, ast.Constant) else ast.unparse(name)
+                found.append((literal, child.lineno, inside))
+            function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            visit(child, inside or function)
+
+    visit(ast.parse(path.read_text(encoding="utf-8")), False)
+    return found
+
+
+def _from_imports(node, inside):
+    for alias in node.names:
+        full = f"{node.module}.{alias.name}"
+        module = PACKAGE.parent.joinpath(*full.split("."))
+        is_module = module.with_suffix(".py").is_file() or module.is_dir()
+        yield (full if is_module else node.module), node.lineno, inside
+
+
+def _is_dynamic_import(node):
+    return (
+        isinstance(node, ast.Call)
+        and bool(node.args)
+        and ast.unparse(node.func) in ("importlib.import_module", "import_module", "__import__")
+    )
+
+
+def test_every_room_is_in_the_table():
+    rooms = {room_of(path) for path in source_files()} - {""}
+    assert rooms == set(ALLOWED) | TOPS
+
+
+@pytest.mark.parametrize("room", sorted(ALLOWED))
+def test_rooms_import_what_the_table_allows(room):
+    wrong = []
+    for path in source_files():
+        if room_of(path) != room:
+            continue
+        for module, line, _ in imports_of(path):
+            if module.split(".")[0] != PACKAGE.name:
+                continue
+            target = module.removeprefix(PACKAGE.name).lstrip(".")
+            allowed = ALLOWED[room] | {room}
+            if not any(target == name or target.startswith(name + ".") for name in allowed):
+                wrong.append(f"{path.relative_to(PACKAGE)}:{line} imports {module}")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("room", sorted(LIBRARIES))
+def test_rooms_import_the_libraries_of_the_table(room):
+    wrong = []
+    for path in source_files():
+        if room_of(path) != room:
+            continue
+        for module, line, inside in imports_of(path):
+            library = module.split(".")[0]
+            if library in sys.stdlib_module_names or library == PACKAGE.name:
+                continue
+            where = f"{path.relative_to(PACKAGE)}:{line} imports {module}"
+            if library not in LIBRARIES[room]:
+                wrong.append(where)
+            elif library in LATE and not inside:
+                wrong.append(f"{where} at the top of the file")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_nothing_imports_the_tops():
+    wrong = [
+        f"{path.relative_to(PACKAGE)}:{line}"
+        for path in source_files()
+        if room_of(path) not in TOPS and path.name != "__main__.py"
+        for module, line, _ in imports_of(path)
+        if any(f"{module}.".startswith(f"{PACKAGE.name}.{top}.") for top in TOPS)
+    ]
+    assert not wrong, wrong
+
+
+def test_no_import_is_hidden_from_this_test():
+    """Dynamic imports are of the package's own rooms, by a name this test can read or a list."""
+    for path in source_files():
+        for module, line, _ in imports_of(path):
+            readable = module.replace(".", "").replace("_", "").isalnum()
+            own = module.startswith(f"f'{PACKAGE.name}.")
+            assert readable or own, f"{path}:{line}: {module}"
+
+
+def test_reader_sees_imports_wherever_they_stand(tmp_path):
+    """The test of the test: what the functions above find in a file."""
+    (tmp_path / "file.py").write_text(
+        "import os, av.video\n"
+        "from keras_mlp3d import layers, __version__\n"
+        "from keras_mlp3d.layers.cycle_fc import CycleFC\n"
+        "def f():\n    class A:\n        from tensorflow import data\n"
+        "g = lambda: __import__('torch')\n"
+    )
+    assert imports_of(tmp_path / "file.py") == [
+        ("os", 1, False),
+        ("av.video", 1, False),
+        ("keras_mlp3d.layers", 2, False),
+        ("keras_mlp3d", 2, False),
+        ("keras_mlp3d.layers.cycle_fc", 3, False),
+        ("tensorflow", 6, True),
+        ("torch", 7, True),
+    ]
+
+
+# --- importing the package -----------------------------------------------------------------------
+
+
+def run_python(code):
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
+    return result.stdout.split()
+
+
+@pytest.fixture(scope="module")
+def import_times():
+    """Best of three: seconds that the package adds to those of its backend's Keras."""
+    code = (
+        "import sys, keras, time\n"
+        "start = time.perf_counter()\n"
+        "import keras_mlp3d\n"
+        "print(time.perf_counter() - start, *sorted({name.split('.')[0] for name in sys.modules}))"
+    )
+    runs = [run_python(code) for _ in range(3)]
+    return min(float(run[0]) for run in runs), set(runs[0][1:])
+
+
+def test_import_is_quick(import_times):
+    assert import_times[0] < 0.2
+
+
+def test_import_loads_no_library_that_a_network_does_not_need(import_times):
+    loaded = import_times[1]
+    assert {"keras", "numpy", "keras_mlp3d", keras.backend.backend()} <= loaded
+    assert not loaded & {"matplotlib", "safetensors", "pandas", "requests"}
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() == "tensorflow", reason="Keras itself imports TensorFlow there"
+)
+def test_import_of_every_room_loads_no_tensorflow():
+    rooms = ", ".join(f"keras_mlp3d.{room}" for room in sorted(set(ALLOWED) | TOPS))
+    loaded = run_python(f"import sys, {rooms}\nprint(*sys.modules)")
+    assert not {name.split(".")[0] for name in loaded} & {"tensorflow", "tensorflow_cpu"}

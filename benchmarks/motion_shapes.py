@@ -153,8 +153,8 @@ def save(model, name, accuracy, arguments):
     model.save_to_preset(
         arguments.save,
         description=(
-            f"mlp3d_nano ({name}, S = 4) trained on motion_shapes: which two of five events does "
-            "a shape perform, and in which order?"
+            f"mlp3d_nano ({name}, S = 4) trained on motion_shapes: it names the two of five events "
+            "that a shape performs, in their order."
         ),
         macs=km.cost.count(model, shape).macs,
         metrics=[

@@ -16,7 +16,19 @@ from keras_mlp3d.models import MLP3D, CycleMLP, MLP3DBackbone, TwoPathMLP3D
 
 @dataclasses.dataclass(frozen=True)
 class LayerCost:
-    """One row: a layer's path, its output shape without batch, its MACs and parameters."""
+    """What one layer costs.
+
+    Args:
+        name: Path of the layer in the network.
+        output_shape: Shape of its output without batch.
+        macs: Multiply-accumulates for one clip.
+        params: Number of parameters.
+
+    Example:
+
+    >>> LayerCost("head", (5,), macs=60, params=65).macs
+    60
+    """
 
     name: str
     output_shape: tuple
@@ -26,7 +38,22 @@ class LayerCost:
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """Multiply-accumulates and parameters of a network, and the rows that they are the sum of."""
+    """Multiply-accumulates and parameters of a network, and the rows that they are the sum of.
+
+    Args:
+        macs: Multiply-accumulates for one clip.
+        params: Number of parameters.
+        layers: One `LayerCost` for each layer.
+
+    Example:
+
+    >>> print(Cost(60, 65, (LayerCost("head", (5,), 60, 65),)).table())
+    layer  output  MACs  parameters
+    -------------------------------
+    head   5         60          65
+    -------------------------------
+    total            60          65
+    """
 
     macs: int
     params: int

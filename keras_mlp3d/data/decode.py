@@ -27,6 +27,11 @@ class VideoInfo:
         codec: FFmpeg's name of the codec, such as `"h264"`.
         rotation: Degrees, counter-clockwise, that the file asks for and that are applied: -90, 0,
             90 or 180.
+
+    Example:
+
+    >>> VideoInfo(num_frames=60, fps=30.0, height=240, width=320, codec="h264", rotation=0).codec
+    'h264'
     """
 
     num_frames: int

@@ -1,7 +1,5 @@
 """A preset's video converter, made from the arguments that the preset holds."""
 
-from keras_mlp3d.data.converter import VideoConverter
-
 
 def make_converter(config):
     """Returns the `VideoConverter` of a preset.
@@ -17,4 +15,7 @@ def make_converter(config):
     >>> make_converter({"num_frames": 16, "image_size": [64, 64]}).num_frames
     16
     """
+    # Not imported with the package: a network needs no video decoder.
+    from keras_mlp3d.data.converter import VideoConverter
+
     return VideoConverter.from_config(config)

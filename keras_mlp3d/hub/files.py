@@ -63,8 +63,17 @@ def read_object(path):
 def serialised(class_name, config):
     """Returns the JSON object that a preset's files hold for an object of this package.
 
+    Args:
+        class_name: Name of the object's class.
+        config: Its arguments, plain values.
+
     Raises:
         ValueError: If an argument is itself a serialised object, which no preset may hold.
+
+    Example:
+
+    >>> serialised("VideoConverter", {"num_frames": 8})
+    {'registered_name': 'keras_mlp3d>VideoConverter', 'config': {'num_frames': 8}}
     """
     _check_plain(class_name, config)
     return {"registered_name": f"keras_mlp3d>{class_name}", "config": config}
@@ -84,13 +93,35 @@ def _check_plain(where, config):
 
 
 def write_json(path, content):
-    """Writes `content` as readable JSON, a newline at its end."""
+    """Writes `content` as readable JSON, a newline at its end.
+
+    Args:
+        path: Path of the file; an earlier one is replaced.
+        content: Dict, list or other value that JSON knows.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_json(pathlib.Path(folder, "a.json"), {"a": 1})
+    ...     pathlib.Path(folder, "a.json").read_text().split()
+    ['{', '"a":', '1', '}']
+    """
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     pathlib.Path(path).write_text(text + "\n", encoding="utf-8")
 
 
 def file_sha256(path):
-    """Returns the SHA-256 of a file's content in hexadecimal digits."""
+    """Returns the SHA-256 of a file's content in hexadecimal digits.
+
+    Args:
+        path: Path of the file.
+
+    Example:
+
+    >>> file_sha256(os.devnull)[:16]
+    'e3b0c44298fc1c14'
+    """
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -107,6 +138,11 @@ def check_directory(directory):
     Raises:
         ValueError: If it holds anything that is no file of a preset, is a file, or is the current
             directory.
+
+    Example:
+
+    >>> check_directory("presets_of_mine/first").name
+    'first'
     """
     path = pathlib.Path(directory).resolve()
     if not path.exists():
@@ -142,6 +178,15 @@ def write_preset(directory, write_files):
 
     Raises:
         ValueError: If the directory holds anything else.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     preset = pathlib.Path(folder, "preset")
+    ...     write_preset(preset, lambda new: write_json(new / "config.json", {}))
+    ...     sorted(path.name for path in preset.iterdir())
+    ['config.json']
     """
     path = check_directory(directory)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -50,6 +50,12 @@ class Preset:
         task: Arguments of the classifier, or None.
         converter: Arguments of the `VideoConverter`, or None.
         metadata: `metadata.json` as it stands.
+
+    Example:
+
+    >>> preset = read_preset("cyclemlp_b1")
+    >>> preset.class_name, preset.weights, preset.parameter_count
+    ('CycleMLP', 'none', 15155400)
     """
 
     handle: str

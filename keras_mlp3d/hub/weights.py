@@ -86,6 +86,15 @@ def load_weights(model, path, sha256=None):
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is damaged, hostile, or of another network.
+
+    Example:
+
+    >>> inputs = keras.Input((2,))
+    >>> model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
+    >>> load_weights(model, "absent.weights.h5")
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: Weights file 'absent.weights.h5' does not exist.
     """
     size = sum(8 * _size(variable.shape) for variable in model.variables)
     check_weights_file(path, size + 2**20, sha256)
@@ -109,10 +118,36 @@ def _size(shape):
 
 
 def save_weights(model, path):
-    """Saves a model's weights in Keras's HDF5 form."""
+    """Saves a model's weights in Keras's HDF5 form.
+
+    Args:
+        model: A built Keras model.
+        path: Path of the file, which ends in `.weights.h5`; an earlier one is replaced.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> inputs = keras.Input((2,))
+    >>> model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "model.weights.h5")
+    ...     save_weights(model, path)
+    ...     load_weights(model, path)
+    """
     model.save_weights(os.fspath(path), overwrite=True)
 
 
 def layer_model(layer):
-    """Returns a model of one layer alone, to keep its weights in a file of their own."""
+    """Returns a model of one layer alone, to keep its weights in a file of their own.
+
+    Args:
+        layer: A layer of a functional model.
+
+    Example:
+
+    >>> inputs = keras.Input((2,))
+    >>> model = keras.Model(inputs, keras.layers.Dense(3, name="head")(inputs))
+    >>> layer_model(model.get_layer("head")).count_params()
+    9
+    """
     return keras.Model(layer.input, layer.output, name=f"{layer.name}_alone")

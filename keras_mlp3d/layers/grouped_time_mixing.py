@@ -227,7 +227,7 @@ class GroupedTimeMixing(keras.layers.Layer):
             and self.max_group_size == other.max_group_size
         )
         if same_form and tuple(self.kernel.shape) == tuple(other.kernel.shape):
-            self.kernel.assign(ops.convert_to_tensor(other.kernel))
+            self.kernel.assign(ops.convert_to_numpy(other.kernel))  # a copy: JAX may delete theirs
             return True
         held = other.intervals()
         if held is None:

@@ -32,8 +32,8 @@ class PixelNormalization(keras.layers.Layer):
     Example:
 
     >>> layer = PixelNormalization()
-    >>> np.array(layer(np.full((1, 1, 1, 3), 255, "uint8"))).round(2).ravel().tolist()
-    [2.25, 2.43, 2.64]
+    >>> np.array(layer(np.full((1, 1, 1, 3), 255, "uint8"))).astype("float64").round(2).ravel()
+    array([2.25, 2.43, 2.64])
     """
 
     def __init__(self, **kwargs):

@@ -114,7 +114,7 @@ class CycleMLP(PresetModel):
             **options,
         )(pooled)
         super().__init__(inputs=image, outputs=outputs, name=name)
-        self.pyramid_outputs = {key: ops.squeeze(level, 1) for key, level in pyramid.items()}
+        self._pyramid = {key: ops.squeeze(level, 1) for key, level in pyramid.items()}
         self.channels, self.depths, self.mlp_ratios = channels, depths, mlp_ratios
         self.num_classes = num_classes
         self.drop_path_rate = drop_path_rate
@@ -124,13 +124,14 @@ class CycleMLP(PresetModel):
         self.class_names = class_names
         self.dtype_policy = policy
 
+    @property
+    def pyramid_outputs(self):
+        """Symbolic tokens behind each stage: {"P2": ..., "P3": ..., "P4": ..., "P5": ...}."""
+        return dict(self._pyramid)  # what Keras tracks is no plain dict, which JAX insists on
+
     def check_input(self, inputs):
         """Raises ValueError if images of this shape do not fit the network."""
         check_frames(self.name, static_shape(inputs), "(batch, height, width, 3)")
-
-    def __call__(self, inputs, *args, **kwargs):
-        self.check_input(inputs)
-        return super().__call__(inputs, *args, **kwargs)
 
     @classmethod
     def _from_files(cls, files, num_classes, overrides):

@@ -84,10 +84,6 @@ class MLP3D(PresetModel):
         self.converter = converter
         self.dtype_policy = backbone.dtype_policy
 
-    def __call__(self, inputs, *args, **kwargs):
-        self.backbone.check_input(inputs)
-        return super().__call__(inputs, *args, **kwargs)
-
     def check_input(self, inputs):
         """Raises ValueError if the backbone cannot take clips of this shape."""
         self.backbone.check_input(inputs)
@@ -155,9 +151,10 @@ class MLP3D(PresetModel):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         config = dict(config)
-        for key in ("backbone", "converter"):
-            if isinstance(config.get(key), dict):
-                config[key] = keras.saving.deserialize_keras_object(
-                    config[key], custom_objects=custom_objects
-                )
+        if isinstance(config.get("converter"), dict):
+            config["converter"] = hub.make_converter(config["converter"]["config"])
+        if isinstance(config["backbone"], dict):
+            config["backbone"] = keras.saving.deserialize_keras_object(
+                config["backbone"], custom_objects=custom_objects
+            )
         return super().from_config(config)

@@ -122,17 +122,18 @@ class MLP3DBackbone(PresetModel):
         )
         super().__init__(inputs=clip, outputs=tokens, name=name)
         self.dtype_policy = policy
-        self.pyramid_outputs = pyramid
+        self._pyramid = pyramid
         for key, value in config.items():
             setattr(self, key, value)
+
+    @property
+    def pyramid_outputs(self):
+        """Symbolic tokens behind each stage: {"P2": ..., "P3": ..., "P4": ..., "P5": ...}."""
+        return dict(self._pyramid)  # what Keras tracks is no plain dict, which JAX insists on
 
     def check_input(self, inputs):
         """Raises ValueError if clips of this shape do not fit the network and its schedule."""
         check_clip(self.schedule, static_shape(inputs), self.name)
-
-    def __call__(self, inputs, *args, **kwargs):
-        self.check_input(inputs)
-        return super().__call__(inputs, *args, **kwargs)
 
     @classmethod
     def preset_class_names(cls):

@@ -34,6 +34,19 @@ class PresetModel(keras.Model):
 
     presets = _Presets()
 
+    # Keras enters a model here, and JAX's trainer by `call` alone.
+    def __call__(self, inputs, *args, **kwargs):
+        self.check_input(inputs)
+        return super().__call__(inputs, *args, **kwargs)
+
+    def call(self, inputs, training=None, mask=None, **kwargs):
+        self.check_input(inputs)
+        return super().call(inputs, training=training, mask=mask, **kwargs)
+
+    def check_input(self, inputs):
+        """Raises ValueError if inputs of this shape do not fit the network."""
+        raise NotImplementedError(f"{type(self).__name__} must say which inputs it takes.")
+
     @classmethod
     def preset_class_names(cls):
         """Returns the names of the classes whose presets this class loads."""

@@ -194,10 +194,6 @@ class TwoPathMLP3D(PresetModel):
         self.converter = converter or appearance.converter
         self.dtype_policy = appearance.dtype_policy
 
-    def __call__(self, inputs, *args, **kwargs):
-        self.check_input(inputs)
-        return super().__call__(inputs, *args, **kwargs)
-
     def check_input(self, inputs):
         """Raises ValueError if clips of this shape do not fit one of the paths."""
         self.appearance.check_input(inputs)
@@ -219,7 +215,9 @@ class TwoPathMLP3D(PresetModel):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         config = dict(config)
-        for key in ("appearance", "motion", "converter"):
+        if isinstance(config.get("converter"), dict):
+            config["converter"] = hub.make_converter(config["converter"]["config"])
+        for key in ("appearance", "motion"):
             if isinstance(config.get(key), dict):
                 config[key] = keras.saving.deserialize_keras_object(
                     config[key], custom_objects=custom_objects

@@ -17,7 +17,7 @@ _logger = logging.getLogger("keras_mlp3d")
 class VideoInfo:
     """What a video file holds.
 
-    Attributes:
+    Args:
         num_frames: Frames stored in the stream: its packets are counted, for headers lie. Where a
             file is damaged, or its codec stores hidden pictures (VP8), fewer decode.
         fps: Mean frames a second, or `None` where the file does not say.

@@ -10,7 +10,7 @@ from reference import network as twin
 
 from keras_mlp3d import CycleMLP
 
-IMAGES = tiny.pixels((2, 36, 50, 3))
+IMAGES = tiny.pixels(tiny.IMAGE)
 BLOCKS = [("short_range", 1)] * sum(tiny.DEPTHS)
 
 
@@ -21,7 +21,7 @@ def cycle_mlp():
 
 @pytest.fixture(scope="module")
 def logits(cycle_mlp):
-    return to_numpy(forward(cycle_mlp, IMAGES))
+    return tiny.run(cycle_mlp, IMAGES)
 
 
 def test_matches_twin_on_one_frame(cycle_mlp, logits):
@@ -35,7 +35,7 @@ def test_pyramid_matches_twin(cycle_mlp):
     model = keras.Model(cycle_mlp.input, cycle_mlp.pyramid_outputs)
     clip = IMAGES[:, None].astype("float64")
     _, expected = twin.backbone(clip, weights_of(cycle_mlp), tiny.DEPTHS, BLOCKS, frames=1)
-    levels = forward(model, IMAGES)
+    levels = model(IMAGES)
     assert list(levels) == ["P2", "P3", "P4", "P5"]
     for level, tokens in zip(levels.values(), expected, strict=True):
         np.testing.assert_allclose(to_numpy(level), tokens[:, 0], rtol=0, atol=1e-4)
@@ -48,7 +48,7 @@ def test_time_mixing_has_no_bias(cycle_mlp):
 def test_without_rescaling_the_input_is_normalised_pixels(logits):
     model = tiny.tiny_cycle_mlp(include_rescaling=False)
     normalised = ((IMAGES / 255 - twin.MEAN) / twin.STD).astype("float32")
-    np.testing.assert_allclose(to_numpy(forward(model, normalised)), logits, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(tiny.run(model, normalised), logits, rtol=0, atol=1e-5)
 
 
 def test_mixed_precision(logits):
@@ -86,7 +86,7 @@ def test_saved_whole_model_is_the_same(cycle_mlp, logits, tmp_path):
     cycle_mlp.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     assert isinstance(again, CycleMLP)
-    np.testing.assert_allclose(to_numpy(forward(again, IMAGES)), logits, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(tiny.run(again, IMAGES), logits, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ import logging
 
 import numpy as np
 import pytest
-from layer_contract import forward, to_numpy
 from models import tiny
 from numpy_weights import fill, weights_of
 
@@ -14,8 +13,8 @@ from keras_mlp3d.data import VideoConverter
 from keras_mlp3d.models.transfer import walk_layers
 
 NAMES = ["up", "down", "left", "right", "still"]
-CLIP = tiny.pixels((1, 16, 32, 48, 3))
-CONVERTER = VideoConverter(16, (32, 48), crop="none")
+CLIP = tiny.pixels()
+CONVERTER = VideoConverter(16, (36, 50), crop="none")
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +28,11 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def logits(model):
-    return to_numpy(forward(model, CLIP))
+    return tiny.run(model, CLIP)
 
 
 def assert_same(model, expected, atol=1e-6):
-    np.testing.assert_allclose(to_numpy(forward(model, CLIP)), expected, rtol=0, atol=atol)
+    np.testing.assert_allclose(tiny.run(model, CLIP), expected, rtol=0, atol=atol)
 
 
 def test_what_was_saved_comes_back(folder, logits):
@@ -61,7 +60,7 @@ def test_files_and_metadata(folder, model):
     assert metadata["license"] == "Apache-2.0"
     assert metadata["weights"] == "bundled"
     assert metadata["parameter_count"] == model.count_params()
-    assert metadata["clip"] == {"frames": 16, "size": [32, 48], "sampling": "uniform"}
+    assert metadata["clip"] == {"frames": 16, "size": [36, 50], "sampling": "uniform"}
     assert set(metadata["sha256"]) == {"model.weights.h5", "task.weights.h5"}
     config = json.loads((folder / "config.json").read_text())
     assert config["registered_name"] == "keras_mlp3d>MLP3DBackbone"
@@ -70,12 +69,12 @@ def test_files_and_metadata(folder, model):
 
 def test_without_weights_the_network_is_new(folder, logits):
     model = MLP3D.from_preset(folder, load_weights=False)
-    assert np.abs(to_numpy(forward(model, CLIP)) - logits).max() > 1e-3
+    assert np.abs(tiny.run(model, CLIP) - logits).max() > 1e-3
 
 
 def test_backbone_alone(folder, backbone):
     loaded = MLP3DBackbone.from_preset(folder)
-    assert_same(loaded, to_numpy(forward(backbone, CLIP)), atol=1e-5)
+    assert_same(loaded, tiny.run(backbone, CLIP), atol=1e-5)
     with pytest.raises(ValueError, match="MLP3DBackbone has no classes"):
         MLP3DBackbone.from_preset(folder, num_classes=3)
 
@@ -85,7 +84,7 @@ def test_backbone_preset_asks_for_classes(backbone, tmp_path):
     with pytest.raises(ValueError, match="is a backbone without classes: pass num_classes"):
         MLP3D.from_preset(tmp_path / "spine")
     model = MLP3D.from_preset(tmp_path / "spine", num_classes=3)
-    assert_same(model.backbone, to_numpy(forward(backbone, CLIP)), atol=1e-5)
+    assert_same(model.backbone, tiny.run(backbone, CLIP), atol=1e-5)
     assert model.output_shape == (None, 3)
 
 
@@ -111,7 +110,7 @@ def test_num_classes_makes_a_new_head_even_where_the_number_is_the_same(folder, 
     "overrides",
     [
         {"drop_path_rate": 0.3},
-        {"input_shape": (16, 32, 48, 3)},
+        {"input_shape": (16, 36, 50, 3)},
         {"max_group_size": 5},
         {"dropout": 0.0, "class_names": list("abcde"), "converter": VideoConverter(32, (64, 64))},
         {"share_weights": True, "name": "other"},
@@ -137,14 +136,14 @@ def test_dtype_override(folder, logits):
 def test_activation_override(folder, logits):
     powers = np.exp(logits)
     model = MLP3D.from_preset(folder, activation="softmax")
-    assert_same(model, powers / powers.sum(), atol=1e-5)
+    assert_same(model, powers / powers.sum(axis=1, keepdims=True), atol=1e-5)
 
 
 def test_include_rescaling_override(folder, logits):
     model = MLP3D.from_preset(folder, include_rescaling=False)
     mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
     normalised = ((CLIP / 255 - mean) / std).astype("float32")
-    np.testing.assert_allclose(to_numpy(forward(model, normalised)), logits, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(tiny.run(model, normalised), logits, rtol=0, atol=1e-5)
 
 
 def test_schedule_override_carries_weights_by_interval(tmp_path, caplog):
@@ -155,7 +154,7 @@ def test_schedule_override_carries_weights_by_interval(tmp_path, caplog):
             matrices, first = layer.intervals()
             layer.set_intervals(matrices[-first : -first + 1])
     model.save_to_preset(tmp_path / "center")
-    expected = to_numpy(forward(model, CLIP))
+    expected = tiny.run(model, CLIP)
     with caplog.at_level(logging.WARNING, "keras_mlp3d"):
         other = MLP3D.from_preset(tmp_path / "center", schedule="shift_token:1+long_range:2")
     assert [m.kind for m in other.backbone.schedule][:2] == ["shift_token", "long_range"]
@@ -170,11 +169,11 @@ def test_two_paths(tmp_path):
         tiny.tiny_model(seed=seed, task={"name": name, "class_names": NAMES})
         for seed, name in enumerate(("seen", "moving"))
     ]
-    two = TwoPathMLP3D(*paths, motion_size=(32, 36), converter=CONVERTER)
+    two = TwoPathMLP3D(*paths, motion_size=(36, 50), converter=CONVERTER)
     two.save_to_preset(tmp_path / "two")
     again = TwoPathMLP3D.from_preset(tmp_path / "two")
-    assert_same(again, to_numpy(forward(two, CLIP)))
-    assert (again.motion_size, again.class_names, again.converter) == ((32, 36), NAMES, CONVERTER)
+    assert_same(again, tiny.run(two, CLIP))
+    assert (again.motion_size, again.class_names, again.converter) == ((36, 50), NAMES, CONVERTER)
     new = TwoPathMLP3D.from_preset(tmp_path / "two", num_classes=3, motion_size=(32, 32))
     assert new.output_shape == (None, 3)
     for path in ("appearance", "motion"):
@@ -188,9 +187,9 @@ def test_cycle_mlp(tmp_path):
     frame = tiny.tiny_cycle_mlp()
     frame.save_to_preset(tmp_path / "frame")
     image = CLIP[:, 0]
-    expected = to_numpy(forward(frame, image))
+    expected = tiny.run(frame, image)
     again = CycleMLP.from_preset(tmp_path / "frame")
-    np.testing.assert_allclose(to_numpy(forward(again, image)), expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(tiny.run(again, image), expected, rtol=0, atol=1e-6)
     new = CycleMLP.from_preset(tmp_path / "frame", num_classes=3, drop_path_rate=0.1)
     assert new.output_shape == (None, 3)
     assert new.drop_path_rate == 0.1
@@ -202,7 +201,7 @@ def test_saving_again_replaces_the_earlier_preset(tmp_path):
     first, second = tiny.tiny_model(seed=1), tiny.tiny_model(seed=2)
     first.save_to_preset(tmp_path / "preset")
     second.save_to_preset(tmp_path / "preset")
-    assert_same(MLP3D.from_preset(tmp_path / "preset"), to_numpy(forward(second, CLIP)))
+    assert_same(MLP3D.from_preset(tmp_path / "preset"), tiny.run(second, CLIP))
     assert [path.name for path in tmp_path.iterdir()] == ["preset"]
 
 

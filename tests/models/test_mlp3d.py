@@ -17,7 +17,7 @@ NAMES = ["up", "down", "left", "right", "still"]
 
 @pytest.fixture(scope="module")
 def logits(model):
-    return to_numpy(forward(model, tiny.pixels()))
+    return tiny.run(model, tiny.pixels())
 
 
 def test_matches_twin(model, logits):
@@ -30,38 +30,35 @@ def test_matches_twin(model, logits):
 
 def test_softmax_activation_gives_the_softmax_of_the_logits(logits):
     model = tiny.tiny_model(task={"activation": "softmax"})
-    scores = to_numpy(forward(model, tiny.pixels()))
+    scores = tiny.run(model, tiny.pixels())
     powers = np.exp(logits)
     np.testing.assert_allclose(scores, powers / powers.sum(1, keepdims=True), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_logits_are_float32_under_mixed_precision(policy, logits):
-    outputs = forward(tiny.tiny_model(dtype=policy), tiny.pixels())
+def test_logits_are_float32_under_mixed_precision(logits):
+    outputs = forward(tiny.tiny_model(dtype="mixed_float16"), tiny.pixels())
     assert keras.backend.standardize_dtype(outputs.dtype) == "float32"
-    np.testing.assert_allclose(
-        to_numpy(outputs), logits, rtol=0, atol=0.1 if policy == "mixed_bfloat16" else 0.02
-    )
+    np.testing.assert_allclose(to_numpy(outputs), logits, rtol=0, atol=0.02)
 
 
 def test_a_network_without_time_mixing_is_blind_to_the_order_of_its_tubelets():
-    clip = tiny.pixels((1, 16, 32, 32, 3))
-    backwards = clip.reshape(1, 4, 4, 32, 32, 3)[:, ::-1].reshape(clip.shape)
+    clip = tiny.pixels()
+    backwards = clip.reshape(2, 4, 4, 36, 50, 3)[:, ::-1].reshape(clip.shape)
     for schedule, sees_order in (("short_range:1", False), (tiny.SCHEDULE, True)):
         model = tiny.tiny_model(schedule)
-        difference = to_numpy(forward(model, clip)) - to_numpy(forward(model, backwards))
+        difference = tiny.run(model, clip) - tiny.run(model, backwards)
         assert (np.abs(difference).max() > 1e-3) == sees_order
 
 
 def test_schedules_agree_where_only_w_0_is_not_zero():
-    clip = tiny.pixels((1, 32, 32, 32, 3))
+    clip = tiny.pixels()
     expected = None
     for schedule, options in (
         (tiny.SCHEDULE, {}),
-        ("shift_token:4+long_range:8", {}),
+        ("shift_token:4+long_range:4", {}),
         ("shift_window:4", {"share_weights": False}),
         ("short_range:2", {"max_group_size": 5}),
-        ("full", {"input_shape": (32, None, None, 3)}),
+        ("full", {"input_shape": (16, None, None, 3)}),
     ):
         model = tiny.tiny_model(schedule, **options)
         for mixing in time_mixings(model):
@@ -70,7 +67,7 @@ def test_schedules_agree_where_only_w_0_is_not_zero():
             rng = np.random.default_rng(len(mixing.path))
             mixing.set_intervals(rng.standard_normal((1, channels, channels)) / channels)
             mixing.bias.assign(np.full(mixing.bias.shape, 0.25))
-        outputs = to_numpy(forward(model, clip))
+        outputs = tiny.run(model, clip)
         expected = outputs if expected is None else expected
         np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-5)
 
@@ -110,10 +107,10 @@ def test_dropout_and_drop_path_act_in_training_alone(what):
     )
     model = fill(MLP3D(backbone, tiny.CLASSES, dropout=0.9 if what == "dropout" else 0.0))
     clip = tiny.pixels((8, 8, 32, 32, 3))
-    in_training = to_numpy(forward(model, clip, training=True))
-    expected = to_numpy(forward(model, clip))
+    in_training = tiny.run(model, clip, training=True)
+    expected = tiny.run(model, clip)
     assert np.abs(in_training - expected).max() > 1e-3
-    np.testing.assert_array_equal(to_numpy(forward(model, clip, training=False)), expected)
+    np.testing.assert_array_equal(tiny.run(model, clip), expected)
 
 
 # --- configuration and saving ---------------------------------------------------------------
@@ -147,14 +144,14 @@ def test_saved_whole_model_is_the_same(converter, logits, tmp_path):
     assert isinstance(again, MLP3D)
     assert again.class_names == NAMES
     assert again.converter == converter
-    np.testing.assert_allclose(to_numpy(forward(again, tiny.pixels())), logits, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(tiny.run(again, tiny.pixels()), logits, rtol=0, atol=1e-6)
 
 
 def test_saved_weights_go_into_a_new_model(model, logits, tmp_path):
     model.save_weights(tmp_path / "model.weights.h5")
     other = tiny.tiny_model(seed=5)
     other.load_weights(tmp_path / "model.weights.h5")
-    np.testing.assert_allclose(to_numpy(forward(other, tiny.pixels())), logits, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(tiny.run(other, tiny.pixels()), logits, rtol=0, atol=1e-6)
 
 
 def test_weights_have_the_paths_of_backbone_and_head(model):

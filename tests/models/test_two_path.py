@@ -3,15 +3,15 @@ import json
 import keras
 import numpy as np
 import pytest
-from layer_contract import check_layer, forward, to_numpy
+from layer_contract import check_layer, to_numpy
 from models import tiny
 
 from keras_mlp3d import TwoPathMLP3D
 from keras_mlp3d.data import VideoConverter
 from keras_mlp3d.models.two_path import MotionView, PathScores
 
-CLIP = tiny.pixels((2, 16, 40, 64, 3))
-SIZE = (32, 36)
+CLIP = tiny.pixels()
+SIZE = tiny.CLIP[2:4]
 NAMES = ["up", "down", "left", "right", "still"]
 
 
@@ -41,39 +41,54 @@ def softmax(logits):
 @pytest.fixture(scope="module")
 def scores(two):
     """The mean of both paths' softmax scores, each path run by itself."""
-    motion = forward(MotionView(SIZE), CLIP)
-    seen = softmax(forward(two.appearance, CLIP))
-    moving = softmax(forward(two.motion, motion))
-    return (seen + moving) / 2
+    motion = to_numpy(MotionView(SIZE)(CLIP))
+    return (softmax(tiny.run(two.appearance, CLIP)) + softmax(tiny.run(two.motion, motion))) / 2
 
 
 def test_outputs_are_the_logarithm_of_the_mean_of_both_scores(two, scores):
-    outputs = forward(two, CLIP)
+    outputs = two(CLIP)
     assert keras.backend.standardize_dtype(outputs.dtype) == "float32"
     np.testing.assert_allclose(to_numpy(outputs), np.log(scores), rtol=0, atol=1e-5)
     np.testing.assert_allclose(softmax(outputs), scores, rtol=0, atol=1e-6)
 
 
+def test_motion_path_has_a_size_of_its_own(two):
+    """As the clip resized by Keras, minus its mean over time, would be scored."""
+    clip = tiny.pixels((2, 16, 40, 64, 3))
+    small = keras.ops.image.resize(
+        clip.reshape(32, 40, 64, 3).astype("float32"),
+        SIZE,
+        antialias=True,
+        data_format="channels_last",
+    )
+    small = keras.ops.convert_to_numpy(small).reshape(tiny.CLIP)
+    view = keras.Model(two.input, two.get_layer("motion_view").output)
+    expected = small - small.mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(to_numpy(view(clip)), expected, rtol=0, atol=2e-3)
+    scores = softmax(tiny.run(two.appearance, clip)) + softmax(tiny.run(two.motion, expected))
+    np.testing.assert_allclose(softmax(tiny.run(two, clip)), scores / 2, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("activation", [("softmax", "softmax"), (None, "softmax")])
 def test_softmax_form_and_paths_that_give_scores(activation, scores):
     two = TwoPathMLP3D(*paths(activation), motion_size=SIZE, activation="softmax")
-    np.testing.assert_allclose(to_numpy(forward(two, CLIP)), scores, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(tiny.run(two, CLIP), scores, rtol=0, atol=1e-5)
 
 
 def test_motion_path_of_a_still_clip_sees_zeros(two):
     still = np.repeat(CLIP[:, :1], 16, axis=1)
     view = keras.Model(two.input, two.get_layer("motion_view").output)
-    seen = to_numpy(forward(view, still))
+    seen = to_numpy(view(still))
     assert seen.shape == (2, 16, *SIZE, 3)
     assert np.abs(seen).max() < 1e-3
-    moving = to_numpy(forward(view, CLIP))
+    moving = to_numpy(view(CLIP))
     assert np.abs(moving).max() > 10
     np.testing.assert_allclose(moving.mean(axis=1), 0, atol=1e-3)
 
 
 def test_motion_view_at_the_clips_own_size_is_the_clip_minus_its_mean_over_time():
     clip = CLIP.astype("float64")
-    view = to_numpy(MotionView((40, 64))(CLIP))
+    view = to_numpy(MotionView(SIZE)(CLIP))
     np.testing.assert_allclose(view, clip - clip.mean(axis=1, keepdims=True), rtol=0, atol=1e-4)
 
 
@@ -115,7 +130,7 @@ def test_config_round_trip():
         motion_size=SIZE,
         activation="softmax",
         class_names=NAMES,
-        converter=VideoConverter(16, (40, 64)),
+        converter=VideoConverter(16, SIZE),
         name="both",
     )
     config = json.loads(json.dumps(two.get_config()))
@@ -131,12 +146,12 @@ def test_saved_whole_model_is_the_same(two, tmp_path):
     two.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     assert isinstance(again, TwoPathMLP3D)
-    outputs = to_numpy(forward(again, CLIP))
-    np.testing.assert_allclose(outputs, to_numpy(forward(two, CLIP)), rtol=0, atol=1e-6)
+    outputs = tiny.run(again, CLIP)
+    np.testing.assert_allclose(outputs, tiny.run(two, CLIP), rtol=0, atol=1e-6)
 
 
 def test_class_names_and_converter_come_from_the_appearance_path():
-    converter = VideoConverter(16, (40, 64))
+    converter = VideoConverter(16, SIZE)
     two = TwoPathMLP3D(*paths(class_names=NAMES, converter=converter), motion_size=SIZE)
     assert two.class_names == NAMES
     assert two.converter == converter
@@ -148,19 +163,19 @@ def test_both_paths_are_trained_and_count(two):
     for path in (two.appearance, two.motion):
         assert {id(weight) for weight in path.trainable_weights} <= trained
     assert len(trained) == len(two.appearance.weights) + len(two.motion.weights)
-    before = to_numpy(forward(two, CLIP))
+    before = tiny.run(two, CLIP)
     for path in (two.appearance, two.motion):
         head = path.get_layer("head").bias
         held = to_numpy(head).copy()
         head.assign(held + np.arange(5))
-        assert np.abs(to_numpy(forward(two, CLIP)) - before).max() > 0.1
+        assert np.abs(tiny.run(two, CLIP) - before).max() > 0.1
         head.assign(held)
 
 
 def test_errors(two):
     seen, moving = two.appearance, two.motion
     with pytest.raises(ValueError, match="a clip of 20 frames does not fit"):
-        two(np.zeros((1, 20, 40, 64, 3), "uint8"))
+        two(np.zeros((1, 20, 36, 50, 3), "uint8"))
     with pytest.raises(ValueError, match="height of at least 32 pixels, got 16"):
         TwoPathMLP3D(seen, moving, motion_size=(16, 32))
     with pytest.raises(ValueError, match="motion_size must be 2 integers of at least 1, got 32"):
@@ -180,4 +195,4 @@ def test_errors(two):
     long = tiny.tiny_model("long_range:8", task={"name": "long"})
     both = TwoPathMLP3D(seen, long, motion_size=SIZE)
     with pytest.raises(ValueError, match=r"a clip of 16 frames .* multiples of 32"):
-        both(np.zeros((1, 16, 40, 64, 3), "uint8"))
+        both(np.zeros((1, 16, 36, 50, 3), "uint8"))

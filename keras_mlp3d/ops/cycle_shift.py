@@ -44,9 +44,8 @@ def cycle_shift(x, axis, kernel_size):
     Example:
 
     >>> x = np.arange(6.0).reshape(1, 1, 1, 2, 3)
-    >>> np.array(cycle_shift(x, axis=3, kernel_size=3))[0, 0, 0]
-    array([[0., 4., 0.],
-           [3., 0., 2.]])
+    >>> np.array(cycle_shift(x, axis=3, kernel_size=3))[0, 0, 0].tolist()
+    [[0.0, 4.0, 0.0], [3.0, 0.0, 2.0]]
     """
     if kernel_size == 1:
         return x

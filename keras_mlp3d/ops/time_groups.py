@@ -67,9 +67,8 @@ def group_time(x, kind, group_size):
     Example:
 
     >>> x = np.arange(4.0).reshape(1, 4, 1, 1, 1)
-    >>> np.array(group_time(x, "long_range", 2)).reshape(2, 2)
-    array([[0., 2.],
-           [1., 3.]])
+    >>> np.array(group_time(x, "long_range", 2)).reshape(2, 2).tolist()
+    [[0.0, 2.0], [1.0, 3.0]]
     """
     batch, time, height, width, channels = ops.shape(x)
     groups = time // group_size
@@ -128,9 +127,7 @@ def shift_tokens(x, group_size):
     Example:
 
     >>> x = np.arange(3.0).reshape(1, 3, 1, 1, 1)
-    >>> np.array(shift_tokens(x, 2)).reshape(3, 2)
-    array([[0., 2.],
-           [1., 0.],
-           [2., 1.]])
+    >>> np.array(shift_tokens(x, 2)).reshape(3, 2).tolist()
+    [[0.0, 2.0], [1.0, 0.0], [2.0, 1.0]]
     """
     return ops.concatenate([ops.roll(x, i, axis=1) for i in range(group_size)], axis=-1)

@@ -20,21 +20,29 @@ SHAPE = (64, 128, 128, 3)
 SIDE = 2048
 
 
-def measure(run, multiply, macs, rounds):
-    """Times both in turn and returns (median seconds, median ratio of their rates)."""
-    for function in (run, multiply, run, multiply):
+def measure(runs, multiply, rounds):
+    """Times every form in turn, each between two matrix products, round after round.
+
+    Returns:
+        {form: [(seconds, seconds of the product beside it), ...]}, an entry for each round.
+    """
+    for function in (multiply, *runs.values()) * 2:
         function()
-    seconds, ratios = [], []
+    times = {form: [] for form in runs}
     for _ in range(rounds):
-        times = []
-        for function in (multiply, run, multiply):
-            start = time.perf_counter()
-            function()
-            times.append(time.perf_counter() - start)
-        product = (times[0] + times[2]) / 2
-        seconds.append(times[1])
-        ratios.append((macs / times[1]) / (SIDE**3 / product))
-    return statistics.median(seconds), statistics.median(ratios)
+        before = seconds_of(multiply)
+        for form, run in runs.items():
+            seconds, after = seconds_of(run), seconds_of(multiply)
+            times[form].append((seconds, (before + after) / 2))
+            before = after
+    return times
+
+
+def seconds_of(function):
+    """Runs a function once and returns how long it took."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
 
 
 def jax_runs(model, clip, matrix):
@@ -100,16 +108,19 @@ def run_backend(schedule, rounds):
     matrix = generator.standard_normal((SIDE, SIDE)).astype("float32")
     backend = keras.backend.backend()
     multiply, runs = globals()[f"{backend}_runs"](model, clip, matrix)
-    times = {}
-    for form, run in runs.items():
-        times[form], ratio = measure(run, multiply, macs, rounds)
+    times = measure(runs, multiply, rounds)
+    for form, pairs in times.items():
+        seconds = statistics.median(run for run, _ in pairs)
+        ratios = sorted((macs / run) / (SIDE**3 / product) for run, product in pairs)
         print(
-            f"{backend:10s} {form:9s} {schedule:32s} {macs / 1e9:6.2f} GMAC  "
-            f"{times[form]:6.3f} s  ratio {ratio:.2f}",
-            flush=True,
+            f"{backend:10s} {form:9s} {schedule:32s} {macs / 1e9:6.2f} GMAC  {seconds:6.3f} s  "
+            f"ratio {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
         )
-    if "plain" in times:
-        print(f"{backend:10s} plain over ours, eager: {times['plain'] / times['eager']:.2f}")
+    for form in ("eager", "compiled"):
+        if "plain" in times:
+            pairs = zip(times["plain"], times[form], strict=True)
+            faster = statistics.median(plain[0] / ours[0] for plain, ours in pairs)
+            print(f"{backend:10s} plain PyTorch network over ours, {form}: {faster:.2f}")
 
 
 def main():
@@ -117,7 +128,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--backends", nargs="+", default=["jax", "torch", "tensorflow"])
     parser.add_argument("--schedule", default="shift_token:4")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--here", action="store_true", help="measure the live backend")
     arguments = parser.parse_args()
     if arguments.here:

@@ -146,23 +146,21 @@ def compiled_outputs(layer, x, open_axes=()):
     return [to_numpy(_stateless(layer, x))]
 
 
-def forward(layer, x, **kwargs):
+def forward(layer, x):
     """Outputs of a built layer by the quickest way: eagerly, but for JAX as one program.
 
     JAX compiles every operation of an eager call for every shape, which takes far longer.
     """
-    if keras.backend.backend() == "jax":
-        return _stateless(layer, x, **kwargs)
-    return layer(x, **kwargs)
+    return _stateless(layer, x) if keras.backend.backend() == "jax" else layer(x)
 
 
-def _stateless(layer, x, **kwargs):
+def _stateless(layer, x):
     """Calls a layer as a function of its weights, compiled on JAX."""
     variables = layer.variables
 
     def call(values, x):
         with keras.StatelessScope(list(zip(variables, values, strict=True))):
-            return layer(x, **kwargs)
+            return layer(x)
 
     if keras.backend.backend() == "jax":
         import jax

@@ -38,6 +38,8 @@ LIBRARIES = {
     "plots": {"numpy", "matplotlib"},
     "cli": {"keras", "numpy", "matplotlib"},
 }
+#: The one file for one backend: it is imported late itself.
+BACKEND_FILE = PACKAGE / "ops" / "_torch.py"
 #: Imported inside a function alone, as only some users have them or need them.
 LATE = {"torch", "safetensors", "ml_dtypes", "h5py", "matplotlib", "tensorflow", "jax"}
 
@@ -114,7 +116,7 @@ def test_rooms_import_what_the_table_allows(room):
 def test_rooms_import_the_libraries_of_the_table(room):
     wrong = []
     for path in source_files():
-        if room_of(path) != room:
+        if room_of(path) != room or path == BACKEND_FILE:
             continue
         for module, line, inside in imports_of(path):
             library = module.split(".")[0]
@@ -126,6 +128,17 @@ def test_rooms_import_the_libraries_of_the_table(room):
             elif library in LATE and not inside:
                 wrong.append(f"{where} at the top of the file")
     assert not wrong, "\n".join(wrong)
+
+
+def test_the_file_for_one_backend_is_imported_late():
+    users = [
+        inside
+        for path in source_files()
+        for module, _, inside in imports_of(path)
+        if module == "keras_mlp3d.ops._torch"
+    ]
+    assert len(users) >= 5
+    assert all(users)
 
 
 def test_nothing_imports_the_tops():

@@ -6,7 +6,8 @@ Source: section 3.2.
 import keras
 
 from keras_mlp3d.layers._checks import check_positive
-from keras_mlp3d.layers.glorot_uniform import GlorotUniform
+from keras_mlp3d.layers._dense import Dense
+from keras_mlp3d.layers._sublayer import call_sublayer
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
@@ -45,24 +46,22 @@ class ChannelMLP(keras.layers.Layer):
     def build(self, input_shape):
         channels = input_shape[-1]
         hidden = int(channels * self.ratio)
-        self.expand = keras.layers.Dense(
+        self.expand = Dense(
             hidden,
             activation="gelu",
-            kernel_initializer=GlorotUniform(),
             dtype=self.dtype_policy,
             name="expand",
         )
         self.expand.build(input_shape)
-        self.reduce = keras.layers.Dense(
+        self.reduce = Dense(
             channels,
-            kernel_initializer=GlorotUniform(),
             dtype=self.dtype_policy,
             name="reduce",
         )
         self.reduce.build((*input_shape[:-1], hidden))
 
     def call(self, inputs):
-        return self.reduce(self.expand(inputs))
+        return call_sublayer(self.reduce, call_sublayer(self.expand, inputs))
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)

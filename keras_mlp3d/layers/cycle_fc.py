@@ -6,6 +6,8 @@ Source: section 3.2, after CycleMLP (reference [6]).
 import keras
 
 from keras_mlp3d.layers._checks import check_positive_integer, check_tokens
+from keras_mlp3d.layers._dense import Dense
+from keras_mlp3d.layers._sublayer import call_sublayer
 from keras_mlp3d.layers.glorot_uniform import GlorotUniform
 from keras_mlp3d.ops import cycle_shift
 
@@ -76,7 +78,7 @@ class CycleFC(keras.layers.Layer):
 
     def build(self, input_shape):
         check_tokens(self, input_shape)
-        self.dense = keras.layers.Dense(
+        self.dense = Dense(
             self.filters,
             use_bias=self.use_bias,
             kernel_initializer=self.kernel_initializer,
@@ -97,7 +99,7 @@ class CycleFC(keras.layers.Layer):
         return self.dense.bias
 
     def call(self, inputs):
-        return self.dense(cycle_shift(inputs, AXES[self.axis], self.kernel_size))
+        return call_sublayer(self.dense, cycle_shift(inputs, AXES[self.axis], self.kernel_size))
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.filters)

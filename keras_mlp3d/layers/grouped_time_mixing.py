@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_mlp3d.layers._checks import check_positive_integer, check_tokens
 from keras_mlp3d.layers.glorot_uniform import GlorotUniform
-from keras_mlp3d.ops import check_group_size, group_time, shift_tokens, ungroup_time
+from keras_mlp3d.ops import check_group_size, group_time, linear, shift_mix, ungroup_time
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
@@ -166,6 +166,14 @@ class GroupedTimeMixing(keras.layers.Layer):
         matrix = ops.transpose(blocks, (0, 2, 1, 3))
         return ops.reshape(matrix, (self._size * channels, indices.shape[1] * channels))
 
+    def _shift_kernel(self):
+        """Weights of shift-token as (S, C, C), that of the token i steps back at index i."""
+        kernel = ops.convert_to_tensor(self.kernel)
+        if not self.share_weights:
+            return ops.reshape(kernel, (self._size, -1, kernel.shape[-1]))
+        first = 0 if self.max_group_size is None else self.max_group_size - 1
+        return kernel[first : first + self._size]
+
     def intervals(self):
         """Returns the shared weights by time interval.
 
@@ -254,19 +262,15 @@ class GroupedTimeMixing(keras.layers.Layer):
             kernel = ops.convert_to_tensor(self.kernel)
             if self.share_weights:
                 kernel = kernel[(self.max_group_size or 1) - 1]
-            outputs = ops.matmul(inputs, kernel)
-            return outputs if self.bias is None else outputs + self.bias
+            return linear(inputs, kernel, self.bias)
         if self.kind == "shift_token":
-            outputs = ops.matmul(shift_tokens(inputs, self._size), self.group_matrix())
-            return outputs if self.bias is None else outputs + self.bias
+            return shift_mix(inputs, self._shift_kernel(), self.bias)
         kind = "short_range" if self.kind == "full" else self.kind
-        outputs = ops.matmul(group_time(inputs, kind, self._size), self.group_matrix())
-        if self.bias is not None and not self.share_weights:
-            outputs = outputs + self.bias
-        outputs = ungroup_time(outputs, kind, self._size)
-        if self.bias is not None and self.share_weights:
-            outputs = outputs + self.bias
-        return outputs
+        bias = self.bias
+        if bias is not None and self.share_weights:
+            bias = ops.tile(bias, self._size)
+        outputs = linear(group_time(inputs, kind, self._size), self.group_matrix(), bias)
+        return ungroup_time(outputs, kind, self._size)
 
     def compute_output_shape(self, input_shape):
         check_group_size(self.kind, self.group_size, input_shape[1])

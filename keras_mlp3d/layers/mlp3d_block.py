@@ -6,6 +6,7 @@ Source: section 3.2, Eq. (1), Figure 1.
 import keras
 
 from keras_mlp3d.layers._checks import check_tokens
+from keras_mlp3d.layers._sublayer import call_sublayer
 from keras_mlp3d.layers.channel_mlp import ChannelMLP
 from keras_mlp3d.layers.stochastic_depth import StochasticDepth
 from keras_mlp3d.layers.token_mixing import TokenMixing
@@ -97,8 +98,16 @@ class MLP3DBlock(keras.layers.Layer):
     # No `training` argument: Keras hands it on to stochastic depth by itself, and torch.compile
     # breaks its graph at every layer that is called with keywords.
     def call(self, inputs):
-        tokens = inputs + self.token_drop(self.token_mixing(self.token_norm(inputs)))
-        return tokens + self.channel_drop(self.channel_mlp(self.channel_norm(tokens)))
+        mixed = call_sublayer(self.token_norm, inputs)
+        mixed = call_sublayer(self.token_mixing, mixed)
+        if self.drop_path_rate:
+            mixed = self.token_drop(mixed)
+        tokens = inputs + mixed
+        mixed = call_sublayer(self.channel_norm, tokens)
+        mixed = call_sublayer(self.channel_mlp, mixed)
+        if self.drop_path_rate:
+            mixed = self.channel_drop(mixed)
+        return tokens + mixed
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)

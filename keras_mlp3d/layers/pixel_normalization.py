@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_mlp3d.ops import affine
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -50,7 +52,7 @@ class PixelNormalization(keras.layers.Layer):
         offset = ops.convert_to_tensor(
             [-m / s for m, s in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)], self.compute_dtype
         )
-        return ops.cast(inputs, self.compute_dtype) * scale + offset
+        return affine(ops.cast(inputs, self.compute_dtype), scale, offset)
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)

@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_mlp3d.layers._checks import check_positive_integer, check_tokens
 from keras_mlp3d.layers.glorot_uniform import GlorotUniform
-from keras_mlp3d.ops import pad_zeros
+from keras_mlp3d.ops import convolve
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
@@ -75,8 +75,7 @@ class StageTransition(keras.layers.Layer):
     def call(self, inputs):
         batch, time, height, width, channels = ops.shape(inputs)
         frames = ops.reshape(inputs, (-1, height, width, channels))
-        frames = pad_zeros(pad_zeros(frames, 1, 1, 1), 2, 1, 1)
-        frames = self.projection(frames)
+        frames = convolve(frames, self.kernel, self.bias, strides=(2, 2), padding=(1, 1))
         _, height, width, channels = ops.shape(frames)
         return ops.reshape(frames, (batch, time, height, width, channels))
 

@@ -7,8 +7,9 @@ import keras
 from keras import ops
 
 from keras_mlp3d.layers._checks import check_positive_integer, check_tokens
+from keras_mlp3d.layers._dense import Dense
+from keras_mlp3d.layers._sublayer import call_sublayer
 from keras_mlp3d.layers.cycle_fc import CycleFC
-from keras_mlp3d.layers.glorot_uniform import GlorotUniform
 from keras_mlp3d.layers.grouped_time_mixing import GroupedTimeMixing
 
 
@@ -88,50 +89,49 @@ class TokenMixing(keras.layers.Layer):
         for branch in (self.mix_width, self.mix_height, self.mix_time):
             branch.build(input_shape)
         hidden = max(1, channels // self.reduction)
-        self.squeeze = keras.layers.Dense(
+        self.squeeze = Dense(
             hidden,
             activation="gelu",
-            kernel_initializer=GlorotUniform(),
             dtype=self.dtype_policy,
             name="squeeze",
         )
         self.squeeze.build((input_shape[0], channels))
-        self.excite = keras.layers.Dense(
+        self.excite = Dense(
             3 * channels,
-            kernel_initializer=GlorotUniform(),
             dtype=self.dtype_policy,
             name="excite",
         )
         self.excite.build((input_shape[0], hidden))
-        self.projection = keras.layers.Dense(
+        self.projection = Dense(
             channels,
-            kernel_initializer=GlorotUniform(),
             dtype=self.dtype_policy,
             name="projection",
         )
         self.projection.build(input_shape)
 
-    def branch_weights(self, total):
+    def branch_weights(self, mean):
         """Returns the weight of each branch and channel.
 
         Args:
-            total: Sum of the three branches, (B, T', H', W', C).
+            mean: Mean over all tokens of the sum of the three branches, (B, C).
 
         Returns:
-            Tensor (B, 1, 1, 1, C, 3); the softmax is taken in float32.
+            Three tensors (B, 1, 1, 1, C); the softmax is taken in float32.
         """
-        logits = self.excite(self.squeeze(ops.mean(total, axis=(1, 2, 3))))
-        logits = ops.reshape(logits, (-1, 1, 1, 1, total.shape[-1], 3))
-        weights = ops.softmax(ops.cast(logits, "float32"), axis=-1)
-        return ops.cast(weights, self.compute_dtype)
+        logits = call_sublayer(self.excite, call_sublayer(self.squeeze, mean))
+        logits = ops.transpose(ops.reshape(logits, (-1, mean.shape[-1], 3)), (0, 2, 1))
+        weights = ops.cast(ops.softmax(ops.cast(logits, "float32"), axis=1), self.compute_dtype)
+        weights = ops.reshape(weights, (-1, 3, 1, 1, 1, mean.shape[-1]))
+        return weights[:, 0], weights[:, 1], weights[:, 2]
 
     def call(self, inputs):
-        width = self.mix_width(inputs)
-        height = self.mix_height(inputs)
-        time = self.mix_time(inputs)
-        weights = self.branch_weights(width + height + time)
-        mixed = width * weights[..., 0] + height * weights[..., 1] + time * weights[..., 2]
-        return self.projection(mixed)
+        layers = (self.mix_width, self.mix_height, self.mix_time)
+        width, height, time = (call_sublayer(layer, inputs) for layer in layers)
+        # The mean of the sum, without making the sum.
+        mean = sum(ops.mean(branch, axis=(1, 2, 3)) for branch in (width, height, time))
+        of_width, of_height, of_time = self.branch_weights(mean)
+        mixed = width * of_width + height * of_height + time * of_time
+        return call_sublayer(self.projection, mixed)
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)

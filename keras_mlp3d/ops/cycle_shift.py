@@ -6,6 +6,7 @@ Source: section 3.2 (Cycle FC of CycleMLP, reference [6] of the paper).
 import numpy as np
 from keras import ops
 
+from keras_mlp3d.ops.eager import is_eager_torch
 from keras_mlp3d.ops.pad_zeros import pad_zeros
 
 
@@ -49,6 +50,11 @@ def cycle_shift(x, axis, kernel_size):
     """
     if kernel_size == 1:
         return x
+    if is_eager_torch():
+        from keras_mlp3d.ops import _torch
+
+        # A select would be a pass of its own over all channels.
+        return _torch.cycle_shift(x, axis, cycle_offsets(kernel_size, kernel_size).tolist())
     before, after = kernel_size // 2, (kernel_size - 1) // 2
     padded = pad_zeros(x, axis, before, after)
     length = ops.shape(x)[axis]

@@ -112,22 +112,3 @@ def ungroup_time(x, kind, group_size):
     if kind == "shift_window":
         x = ops.roll(x, -(group_size // 2), axis=1)
     return x
-
-
-def shift_tokens(x, group_size):
-    """Sets each token beside the S - 1 before it, circularly in time.
-
-    Args:
-        x: Tokens (B, T', H', W', C).
-        group_size: Group size S.
-
-    Returns:
-        Tensor (B, T', H', W', S * C): at time t the tokens t, t - 1, ..., t - S + 1 (modulo T').
-
-    Example:
-
-    >>> x = np.arange(3.0).reshape(1, 3, 1, 1, 1)
-    >>> np.array(shift_tokens(x, 2)).reshape(3, 2).tolist()
-    [[0.0, 2.0], [1.0, 0.0], [2.0, 1.0]]
-    """
-    return ops.concatenate([ops.roll(x, i, axis=1) for i in range(group_size)], axis=-1)

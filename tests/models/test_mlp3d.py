@@ -95,22 +95,16 @@ def test_fit_takes_a_step_that_moves_every_weight():
         assert (value != before[name]).any(), f"{name} did not learn"
 
 
-@pytest.mark.parametrize("what", ["dropout", "drop_path_rate"])
-def test_dropout_and_drop_path_act_in_training_alone(what):
+@pytest.mark.parametrize("options", [{"task": {"dropout": 0.9}}, {"drop_path_rate": 0.9}])
+def test_dropout_and_drop_path_act_in_training_alone(options, logits):
     """Through the whole model, that is: `training` reaches every block."""
-    backbone = MLP3DBackbone(
-        (4, 4, 8, 8),
-        (1, 1, 1, 1),
-        1,
-        "shift_token:2",
-        drop_path_rate=0.9 if what == "drop_path_rate" else 0.0,
-    )
-    model = fill(MLP3D(backbone, tiny.CLASSES, dropout=0.9 if what == "dropout" else 0.0))
-    clip = tiny.pixels((8, 8, 32, 32, 3))
-    in_training = tiny.run(model, clip, training=True)
-    expected = tiny.run(model, clip)
-    assert np.abs(in_training - expected).max() > 1e-3
-    np.testing.assert_array_equal(tiny.run(model, clip), expected)
+    options.setdefault("task", {"dropout": 0.0})
+    model = tiny.tiny_model(**options)
+    in_training = to_numpy(model(tiny.pixels(), training=True))
+    assert np.abs(in_training - logits).max() > 1e-3
+    for kwargs in ({}, {"training": False}):
+        outputs = to_numpy(model(tiny.pixels(), **kwargs))
+        np.testing.assert_allclose(outputs, logits, rtol=0, atol=1e-6)
 
 
 # --- configuration and saving ---------------------------------------------------------------

@@ -53,7 +53,7 @@ def test_outputs_are_the_logarithm_of_the_mean_of_both_scores(two, scores):
 
 
 def test_motion_path_has_a_size_of_its_own(two):
-    """As the clip resized by Keras, minus its mean over time, would be scored."""
+    """It sees the clip as Keras resizes it, minus its mean over time."""
     clip = tiny.pixels((2, 16, 40, 64, 3))
     small = keras.ops.image.resize(
         clip.reshape(32, 40, 64, 3).astype("float32"),
@@ -65,8 +65,6 @@ def test_motion_path_has_a_size_of_its_own(two):
     view = keras.Model(two.input, two.get_layer("motion_view").output)
     expected = small - small.mean(axis=1, keepdims=True)
     np.testing.assert_allclose(to_numpy(view(clip)), expected, rtol=0, atol=2e-3)
-    scores = softmax(tiny.run(two.appearance, clip)) + softmax(tiny.run(two.motion, expected))
-    np.testing.assert_allclose(softmax(tiny.run(two, clip)), scores / 2, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("activation", [("softmax", "softmax"), (None, "softmax")])

@@ -1,6 +1,5 @@
 """One small network for all tests of models: odd where it can be, and quick to build."""
 
-import keras
 import numpy as np
 from layer_contract import forward, to_numpy
 from numpy_weights import fill
@@ -36,13 +35,11 @@ def pixels(shape=CLIP, seed=0):
     return np.random.default_rng(seed).integers(0, 256, shape, dtype="uint8")
 
 
-def run(model, x, **kwargs):
+def run(model, x):
     """Outputs as a NumPy array.
 
     JAX compiles eager operations one by one, and keeps them: on inputs of one shape, however many
     networks share it, that takes the least time. Everything else runs there as one program.
     """
     keep = np.shape(x) in (CLIP, IMAGE) and model.dtype_policy.compute_dtype == "float32"
-    if keras.backend.backend() == "jax" and not (keep and not kwargs):
-        return to_numpy(forward(model, x, **kwargs))
-    return to_numpy(model(x, **kwargs))
+    return to_numpy(model(x) if keep else forward(model, x))

@@ -10,7 +10,6 @@ from keras_mlp3d.ops import (
     KINDS,
     check_group_size,
     group_time,
-    shift_tokens,
     ungroup_time,
 )
 
@@ -33,14 +32,6 @@ def test_ungrouping_is_the_inverse(kind, time, size):
     x = np.random.default_rng(1).standard_normal((2, time, 3, 5, 4)).astype("float32")
     back = ungroup_time(group_time(x, kind, size), kind, size)
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(back), x)
-
-
-@pytest.mark.parametrize(("time", "size"), [*SIZES, (5, 2), (3, 5)])
-def test_shifted_tokens_go_back_in_time_circularly(time, size):
-    x = np.arange(time, dtype="float32").reshape(1, time, 1, 1, 1)
-    shifted = keras.ops.convert_to_numpy(shift_tokens(x, size)).reshape(time, size)
-    for t in range(time):
-        assert shifted[t].tolist() == [(t - i) % time for i in range(size)]
 
 
 @pytest.mark.parametrize("kind", GROUPED_KINDS)

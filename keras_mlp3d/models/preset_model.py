@@ -8,6 +8,7 @@ import math
 import keras
 
 from keras_mlp3d import hub
+from keras_mlp3d.models._whole_weights import WholeWeights
 from keras_mlp3d.models.transfer import transfer_weights
 from keras_mlp3d.version import __version__
 
@@ -29,7 +30,7 @@ class _Presets:
         return {p.handle: p.metadata for p in presets if p.class_name in names}
 
 
-class PresetModel(keras.Model):
+class PresetModel(WholeWeights):
     """Base of the networks: `from_preset`, `save_to_preset` and `presets`."""
 
     presets = _Presets()

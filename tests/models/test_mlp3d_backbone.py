@@ -242,7 +242,7 @@ def test_refused_clip_length_names_lengths_that_do(backbone, frames):
     [
         lambda backbone, clip: backbone(clip),
         lambda backbone, clip: backbone(clip.tolist()),
-        lambda backbone, clip: tiny.tiny_backbone().predict(clip, verbose=0),
+        lambda backbone, clip: backbone.predict(clip, verbose=0),
         lambda backbone, clip: tiny.tiny_backbone(input_shape=clip.shape[1:]),
     ],
     ids=["call", "call with a list", "predict", "input_shape"],

@@ -9,6 +9,7 @@ from keras_mlp3d.data._orientation import orientation
 from keras_mlp3d.data._packets import PacketInfo, packet_runs
 from keras_mlp3d.data._scaling import Scaler
 from keras_mlp3d.data._video_file import VideoError, check_size, checked_path, open_stream, why
+from keras_mlp3d.data.sampling import span_frames
 
 _KEPT_BYTES = 64 * 2**20  # compressed packets held in memory, so that a small file is read once
 # A packet is one shown picture, a key packet a clean start, and the container's times are its own.
@@ -24,7 +25,7 @@ class VideoReader:
     """
 
     def __init__(self, path):
-        self.path = checked_path(path)
+        self.path = self._checked_path(path)
         self.damage = None
         self._container = None
         self._size = None  # of the first decoded picture, before it is turned
@@ -47,6 +48,9 @@ class VideoReader:
         if self._container is not None:
             self._container.close()
             self._container = None
+
+    def _checked_path(self, path):
+        return checked_path(path)
 
     def _open(self):
         self.close()
@@ -77,6 +81,13 @@ class VideoReader:
         if not self.num_frames:
             promised = f", though its header promises {stream.frames}" if stream.frames else ""
             raise VideoError(self.path, f"its video stream holds no frames{promised}")
+
+    def span(self, start=None, end=None):
+        """`sampling.span_frames` of this video; its errors name the file."""
+        try:
+            return span_frames(self.num_frames, self.fps, start, end)
+        except ValueError as error:
+            raise VideoError(self.path, str(error)) from None
 
     # Decoding -----------------------------------------------------------------------------------
 
@@ -158,6 +169,20 @@ class VideoReader:
         if self._axes or self._flips != (1, 1):
             picture = np.ascontiguousarray(picture[:: self._flips[0], :: self._flips[1]])
         return picture
+
+    def count(self):
+        """How many frames decode before the first damage, which `damage` then tells of."""
+        count = 0
+        try:
+            for frame in self._decode():
+                count += 1
+                if self._size is None:
+                    self._set_layout(frame)
+        except FFmpegError as error:
+            self.damage = f"a frame cannot be decoded ({why(error)})"
+        if not count:
+            raise self._too_few(0)
+        return count
 
     # Skipping -----------------------------------------------------------------------------------
 

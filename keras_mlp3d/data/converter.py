@@ -8,10 +8,10 @@ import keras
 import numpy as np
 
 from keras_mlp3d.data._crops import covering_size, random_corner, spread_corners
+from keras_mlp3d.data._frame_folder import open_video
 from keras_mlp3d.data._scaling import FILTERS, Scaler
 from keras_mlp3d.data._video_file import VideoError
-from keras_mlp3d.data._video_reader import VideoReader
-from keras_mlp3d.data.sampling import SAMPLINGS, clip_indices
+from keras_mlp3d.data.sampling import SAMPLINGS, clip_indices, span_frames
 
 _logger = logging.getLogger("keras_mlp3d")
 
@@ -44,7 +44,8 @@ class VideoConverter:
             and where it would not cover `image_size`, the least that covers it.
         interpolation: `"bilinear"`, `"bicubic"`, `"area"`, `"lanczos"` or `"nearest"`.
 
-    Input shape: a video file, or uint8 `(frames, height, width, 3)`.
+    Input shape: a video file, a folder of numbered JPEG pictures, or uint8
+        `(frames, height, width, 3)`.
 
     Output shape: uint8 `(num_frames, height, width, 3)`.
 
@@ -120,26 +121,32 @@ class VideoConverter:
             raise ValueError(f"a video converter has no {unknown}; its arguments are {known}")
         return cls(**config)
 
-    def __call__(self, video, rng=None):
+    def __call__(self, video, rng=None, *, start=None, end=None):
         """One clip.
 
         Args:
-            video: File name, or uint8 array `(frames, height, width, 3)`.
+            video: File or folder name, or uint8 array `(frames, height, width, 3)`.
             rng: A `numpy.random.Generator` for training: frames are drawn at random (see
                 `sampling`), and so is the crop where `crop` is `"random"`.
+            start: Second of a file at which the stretch that counts begins (see `span_frames`).
+            end: Second at which it ends.
 
         Returns:
             uint8 `(num_frames, height, width, 3)`.
         """
         if self.crop == "random" and rng is None:
             raise ValueError("`rng` must be given where `crop` is 'random', received None")
-        if self.crop == "random":
-            views, _ = self._convert(video, 1, rng, lambda free: [random_corner(free, rng)])
-        else:
-            views, _ = self._convert(video, 1, rng, lambda free: spread_corners(free, 1))
+        random = self.crop == "random"
+        views, _ = self._convert(
+            video,
+            (start, end),
+            1,
+            rng,
+            lambda free: [random_corner(free, rng)] if random else spread_corners(free, 1),
+        )
         return views[0]
 
-    def views(self, video, clips=1, crops=1):
+    def views(self, video, clips=1, crops=1, *, start=None, end=None):
         """All views of a video whose scores are averaged: evenly spaced clips and crops.
 
         One crop is the centre; several are spread along the longer side, from its start to its
@@ -149,39 +156,46 @@ class VideoConverter:
         Source: section 3.4, "three-crop strategy".
 
         Args:
-            video: File name, or uint8 array `(frames, height, width, 3)`.
+            video: File or folder name, or uint8 array `(frames, height, width, 3)`.
             clips: Clips a video.
             crops: Crops a clip.
+            start: Second of a file at which the stretch that counts begins (see `span_frames`).
+            end: Second at which it ends.
 
         Returns:
             `(views, frame_indices)`: uint8 `(clips * crops, num_frames, height, width, 3)`, the
-            crops of the first clip first, and int64 `(clips, num_frames)`.
+            crops of the first clip first, and int64 `(clips, num_frames)`, counted from the
+            video's first frame.
         """
         clips, crops = _whole("clips", clips), _whole("crops", crops)
-        return self._convert(video, clips, None, lambda free: spread_corners(free, crops))
+        return self._convert(
+            video, (start, end), clips, None, lambda free: spread_corners(free, crops)
+        )
 
-    def _convert(self, video, clips, rng, corners_of):
+    def _convert(self, video, span, clips, rng, corners_of):
         if not isinstance(video, (str, os.PathLike)):
             video = _checked_array(video)
-            indices = self._indices(len(video), clips, rng)
+            indices = self._indices(span_frames(len(video), None, *span), clips, rng)
             pictures = ((i, video[i]) for i in np.unique(indices))
             return self._fill(pictures, indices, corners_of), indices
-        with VideoReader(video) as reader:
-            indices = self._indices(reader.num_frames, clips, rng)
+        with open_video(video) as reader:
+            span = reader.span(*span)
+            indices = self._indices(span, clips, rng)
             try:
                 pictures = reader.frames(np.unique(indices).tolist())
                 return self._fill(pictures, indices, corners_of), indices
             except VideoError as error:
-                if not error.num_decodable:
+                if (error.num_decodable or 0) <= span.start:
                     raise
                 _logger.warning("%s; the clip is taken from these", error)
-                indices = self._indices(error.num_decodable, clips, rng)
+                decodable = range(span.start, min(span.stop, error.num_decodable))
+                indices = self._indices(decodable, clips, rng)
             pictures = reader.frames(np.unique(indices).tolist())
             return self._fill(pictures, indices, corners_of), indices
 
-    def _indices(self, num_video_frames, clips, rng):
-        return clip_indices(
-            self.sampling, num_video_frames, self.num_frames, self.frame_stride, clips, rng
+    def _indices(self, span, clips, rng):
+        return span.start + clip_indices(
+            self.sampling, len(span), self.num_frames, self.frame_stride, clips, rng
         )
 
     def _fill(self, pictures, indices, corners_of):

@@ -5,8 +5,8 @@ import logging
 
 import numpy as np
 
+from keras_mlp3d.data._frame_folder import open_video
 from keras_mlp3d.data._video_file import VideoError
-from keras_mlp3d.data._video_reader import VideoReader
 
 __all__ = ["VideoError", "VideoInfo", "probe_video", "read_video"]
 
@@ -46,7 +46,7 @@ def probe_video(path):
     """Tells what a video file holds: its packets are counted and its first frame is decoded.
 
     Args:
-        path: The file.
+        path: The file, or a folder of JPEG pictures numbered without a gap (`00001.jpg`, ...).
 
     Returns:
         A `VideoInfo`.
@@ -70,7 +70,7 @@ def probe_video(path):
     ...     probe_video(path)
     VideoInfo(num_frames=10, fps=25.0, height=48, width=64, codec='mpeg4', rotation=0)
     """
-    with VideoReader(path) as video:
+    with open_video(path) as video:
         height, width, rotation = video.layout
         return VideoInfo(video.num_frames, video.fps, height, width, video.codec, rotation)
 
@@ -85,7 +85,8 @@ def read_video(path, indices=None, *, max_bytes=4 * 2**30):
     a stretch that is passed over goes unnoticed.
 
     Args:
-        path: The file. Playlists and other files that name further files are refused.
+        path: The file, or a folder of JPEG pictures numbered without a gap (`00001.jpg`, ...).
+            Playlists and other files that name further files are refused.
         indices: Frame numbers in order of presentation, in any order, repeated at will. By
             default all frames; where the file is damaged, those before the damage, and a warning
             is logged to `keras_mlp3d`.
@@ -117,7 +118,7 @@ def read_video(path, indices=None, *, max_bytes=4 * 2**30):
     >>> frames.shape, str(frames.dtype), fps
     ((3, 48, 64, 3), 'uint8', 25.0)
     """
-    with VideoReader(path) as video:
+    with open_video(path) as video:
         if indices is None:
             return _read_all(video, max_bytes), video.fps
         indices = _checked_indices(video, indices)

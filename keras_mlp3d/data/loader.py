@@ -1,12 +1,10 @@
 """Batches of clips and labels from a folder with one sub-folder a class; needs no TensorFlow."""
 
-import concurrent.futures
-import os
 import pathlib
-import threading
 
-import keras
 import numpy as np
+
+from keras_mlp3d.data._read_ahead import ReadAhead, check_whole
 
 VIDEO_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".avi"),
@@ -14,7 +12,7 @@ VIDEO_SUFFIXES = (
 )
 
 
-class VideoFolder(keras.utils.PyDataset):
+class VideoFolder(ReadAhead):
     """A folder of videos, one sub-folder a class, as batches for `fit`, `evaluate` and `predict`.
 
     Works alike on every backend. The same `seed` gives the same batches: their order depends on
@@ -84,17 +82,9 @@ class VideoFolder(keras.utils.PyDataset):
         cache=False,
         max_cache_bytes=2 * 2**30,
     ):
-        for name, value, least in (
-            ("batch_size", batch_size, 1),
-            ("seed", seed, 0),
-            ("workers", workers, 1),
-            ("max_queue_size", max_queue_size, 0),
-        ):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(
-                    f"`{name}` must be a whole number of at least {least}, received {value!r}"
-                )
-        super().__init__(workers=1, use_multiprocessing=False)
+        for name, value, least in (("batch_size", batch_size, 1), ("seed", seed, 0)):
+            check_whole(name, value, least)
+        super().__init__(workers, max_queue_size)
         self.directory, self.converter = pathlib.Path(directory), converter
         self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
         self.class_names = _class_names(self.directory, class_names)
@@ -103,45 +93,10 @@ class VideoFolder(keras.utils.PyDataset):
         if random is False and random_crop:
             raise ValueError("`random` must not be False where the converter's `crop` is 'random'")
         self.random = random_crop if random is None else bool(random)
-        self.epoch = 0
         self._cache = self._checked_cache(max_cache_bytes) if cache else None
-        self._threads, self._ahead = workers, max_queue_size
-        self._set_transient()
 
     def __len__(self):
         return -(-len(self.paths) // self.batch_size)
-
-    def __getitem__(self, index):
-        if not 0 <= index < len(self):
-            raise IndexError(f"batch {index} was asked for, and there are {len(self)}")
-        if self._owner != os.getpid():  # a fork has this object's threads on paper only
-            self._set_transient()
-        with self._lock:
-            epoch = self.epoch
-            # Whoever jumps about gets nothing decoded ahead: where to next is anyone's guess.
-            ahead = self._ahead if index in (0, self._last + 1) else 0
-            coming = range(index, min(index + ahead + 1, len(self)))
-            self._last = index
-            self._given.add(index)
-            for key in [key for key in self._futures if key[0] != epoch or key[1] not in coming]:
-                for future in self._futures.pop(key):
-                    future.cancel()
-            for number in coming:
-                if (epoch, number) not in self._futures:
-                    self._futures[epoch, number] = self._submit(epoch, number)
-            futures = self._futures.pop((epoch, index))
-        clips = np.stack([future.result() for future in futures])
-        return clips, self.labels[self._clips_of(epoch, index)]
-
-    def on_epoch_end(self):
-        """Moves on to the next epoch, if all batches of this one were handed out."""
-        # Keras calls this also after the one batch from which it builds the model, and before an
-        # evaluation. Worker processes of Keras do not report what they handed out.
-        with self._lock:
-            if len(self._given) == len(self) or (self.use_multiprocessing and not self._given):
-                self.epoch += 1
-                self._given.clear()
-            self._last = -1
 
     def _clips_of(self, epoch, index):
         order = np.arange(len(self.paths))
@@ -149,8 +104,11 @@ class VideoFolder(keras.utils.PyDataset):
             order = np.random.default_rng([self.seed, epoch, 0]).permutation(order)
         return order[index * self.batch_size : (index + 1) * self.batch_size]
 
-    def _submit(self, epoch, index):
-        return [self._pool.submit(self._clip, epoch, int(i)) for i in self._clips_of(epoch, index)]
+    def _jobs(self, epoch, index):
+        return [(self._clip, epoch, int(i)) for i in self._clips_of(epoch, index)]
+
+    def _join(self, epoch, index, results):
+        return np.stack(results), self.labels[self._clips_of(epoch, index)]
 
     def _clip(self, epoch, clip):
         if self._cache is not None and clip in self._cache:
@@ -172,20 +130,6 @@ class VideoFolder(keras.utils.PyDataset):
                 f"`max_cache_bytes` ({max_cache_bytes})"
             )
         return {}
-
-    def _set_transient(self):
-        """What neither a pickle nor a fork can take along."""
-        self._lock, self._owner = threading.Lock(), os.getpid()
-        self._pool = concurrent.futures.ThreadPoolExecutor(self._threads, "keras_mlp3d-decode")
-        self._futures, self._given, self._last = {}, set(), -1
-
-    def __getstate__(self):
-        transient = ("_lock", "_owner", "_pool", "_futures", "_given", "_last")
-        return {name: value for name, value in vars(self).items() if name not in transient}
-
-    def __setstate__(self, state):
-        vars(self).update(state)
-        self._set_transient()
 
 
 def _class_names(directory, class_names):

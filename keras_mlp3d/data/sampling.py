@@ -1,10 +1,13 @@
 """Which frames of a video make a clip: arithmetic on frame numbers, nothing is read."""
 
+import math
+import numbers
 import operator
 
 import numpy as np
 
 SAMPLINGS = ("uniform", "dense")
+_FRAME_PART = 1e-3  # of a frame: nearer than this is on it
 
 
 def uniform_indices(num_video_frames, num_frames, clip=0, clips=1, *, rng=None):
@@ -123,6 +126,53 @@ def clip_indices(sampling, num_video_frames, num_frames, stride=1, clips=1, rng=
             for c in range(clips)
         ]
     return np.stack(rows)
+
+
+def span_frames(num_video_frames, fps=None, start=None, end=None):
+    """The frames that a stretch of a video shows: the one place that turns seconds into frames.
+
+    Frame i is shown from i / fps to (i + 1) / fps; those that are shown at any time from `start`
+    up to `end` belong to the stretch. It ends with the video at the latest.
+
+    Args:
+        num_video_frames: Frames in the video.
+        fps: Its mean frames a second; needed for a stretch that is not the whole video.
+        start: Seconds from the video's beginning; None for the beginning.
+        end: Seconds, after `start`; None for the video's end.
+
+    Returns:
+        A `range` of frame numbers, never empty.
+
+    Raises:
+        ValueError: An argument is not as above, or the stretch begins after the video's end.
+
+    Example:
+
+    >>> span_frames(100, 25.0, start=1.0, end=2.0)
+    range(25, 50)
+    >>> span_frames(100, 25.0, end=0.01)
+    range(0, 1)
+    """
+    n = _count("num_video_frames", num_video_frames)
+    if start is None and end is None:
+        return range(n)
+    if fps is None:
+        raise ValueError("`start` and `end` must be None where nothing says the frames a second")
+    for name, value in (("fps", fps), ("start", start), ("end", end)):
+        if value is not None and not (isinstance(value, numbers.Real) and 0 <= value < np.inf):
+            raise ValueError(f"`{name}` must be a number of at least 0, received {value!r}")
+    start = 0.0 if start is None else start
+    if end is not None and end <= start:
+        raise ValueError(f"`end` must lie after `start`, received start {start} and end {end}")
+    # Seconds written with a few digits: 0.12 s at 25 a second is frame 3, not 2.9999999999999996.
+    first = math.floor(start * fps + _FRAME_PART)
+    stop = n if end is None else min(n, math.ceil(end * fps - _FRAME_PART))
+    if first >= n:
+        raise ValueError(
+            f"`start` must lie within the video, received {start:g} s: its {n} frames last "
+            f"{n / fps if fps else 0:g} s"
+        )
+    return range(first, max(stop, first + 1))
 
 
 def _count(name, value):

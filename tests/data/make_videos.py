@@ -1,5 +1,6 @@
 """Writes tiny videos for the tests."""
 
+import fractions
 import pathlib
 
 import av
@@ -52,6 +53,27 @@ def write_video(path, frames, codec="libx264", pix_fmt="yuv420p", rate=8, setup=
 def write_lossless(path, frames, **kwargs):
     """Writes a Matroska file that decodes to `frames` to the bit."""
     return write_video(path, frames, codec="ffv1", pix_fmt="bgr0", **kwargs)
+
+
+def jpeg(frame, pix_fmt="yuvj444p", **options):
+    """The bytes of a JPEG picture of a frame (H, W, 3)."""
+    encoder = av.CodecContext.create("mjpeg", "w")
+    encoder.height, encoder.width = frame.shape[:2]
+    encoder.pix_fmt, encoder.time_base = pix_fmt, fractions.Fraction(1, 8)
+    encoder.options = {"qmin": "1", "qmax": "1", **options}
+    encoder.qmin = encoder.qmax = 1
+    picture = av.VideoFrame.from_ndarray(frame, "rgb24").reformat(format=pix_fmt)
+    picture.pts = 0
+    return b"".join(bytes(p) for p in [*encoder.encode(picture), *encoder.encode(None)])
+
+
+def write_frames(folder, frames, first=1, **kwargs):
+    """Writes frames (T, H, W, 3) as a folder of pictures `00001.jpg`, `00002.jpg`, ..."""
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True)
+    for number, frame in enumerate(frames, start=first):
+        (folder / f"{number:05d}.jpg").write_bytes(jpeg(frame, **kwargs))
+    return str(folder)
 
 
 def write_damaged(path, frames, first_bad):

@@ -6,7 +6,13 @@ import logging
 
 import numpy as np
 import pytest
-from data.make_videos import moving_frames, write_damaged, write_lossless, write_video
+from data.make_videos import (
+    moving_frames,
+    write_damaged,
+    write_frames,
+    write_lossless,
+    write_video,
+)
 
 from keras_mlp3d.data._crops import covering_size, spread_corners
 from keras_mlp3d.data._video_reader import VideoReader
@@ -313,3 +319,56 @@ def test_a_splinter_of_a_picture_is_not_blown_up(monkeypatch):
     monkeypatch.setattr("keras_mlp3d.data._crops.MAX_PIXELS", 32 * 1000)
     with pytest.raises(ValueError, match="1 x 50 would be resized to 32 x 1600"):
         VideoConverter(2, (32, 32))(np.zeros((2, 1, 50, 3), "uint8"))
+
+
+# Stretches --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sampling", ["uniform", "dense"])
+@pytest.mark.parametrize(
+    ("start", "end", "expected"),
+    [(1.0, 2.0, (8, 16)), (1.5, None, (12, 24)), (None, 0.5, (0, 4)), (2.0, 9.0, (16, 24))],
+)
+def test_a_stretch_is_like_a_video_of_its_own(tmp_path, sampling, start, end, expected):
+    frames = moving_frames(24)
+    path = write_lossless(tmp_path / "clip.mkv", frames, rate=8)
+    converter = VideoConverter(3, (48, 64), sampling=sampling, frame_stride=2)
+    part = frames[slice(*expected)]
+    np.testing.assert_array_equal(converter(path, start=start, end=end), converter(part))
+    drawn = converter(path, np.random.default_rng(5), start=start, end=end)
+    np.testing.assert_array_equal(drawn, converter(part, np.random.default_rng(5)))
+    views, indices = converter.views(path, clips=2, crops=3, start=start, end=end)
+    expected_views, expected_indices = converter.views(part, clips=2, crops=3)
+    np.testing.assert_array_equal(views, expected_views)
+    np.testing.assert_array_equal(indices, expected_indices + expected[0])
+
+
+def test_short_stretches_repeat_frames(tmp_path):
+    frames = moving_frames(12)
+    path = write_lossless(tmp_path / "clip.mkv", frames, rate=8)
+    clip = VideoConverter(4, (48, 64))(path, start=0.5, end=0.75)
+    np.testing.assert_array_equal(clip, frames[[4, 4, 5, 5]])
+
+
+def test_a_damaged_stretch_is_taken_from_what_decodes(tmp_path, caplog):
+    path = write_damaged(tmp_path / "clip.mov", moving_frames(16), first_bad=10)
+    converter = VideoConverter(2, (48, 64))
+    with caplog.at_level(logging.WARNING, "keras_mlp3d"):
+        _, indices = converter.views(path, start=1.0, end=2.0)
+    assert indices.tolist() == [[8, 9]]
+    assert "only the first 10 of its 16 frames" in caplog.text
+    with pytest.raises(VideoError, match="only the first 10 of its 16 frames"):
+        converter(path, start=1.25, end=2.0)
+
+
+def test_stretches_that_no_video_has(tmp_path):
+    path = write_lossless(tmp_path / "clip.mkv", moving_frames(12), rate=8)
+    converter = VideoConverter(4, (48, 64))
+    with pytest.raises(VideoError, match=r"clip\.mkv.*`start` must lie within .* last 1\.5 s"):
+        converter(path, start=1.5)
+    with pytest.raises(VideoError, match=r"clip\.mkv.*`end` must lie after `start`"):
+        converter.views(path, start=1.0, end=0.5)
+    with pytest.raises(ValueError, match="nothing says the frames a second"):
+        converter(moving_frames(12), end=0.5)
+    with pytest.raises(VideoError, match="nothing says the frames a second"):
+        converter(write_frames(tmp_path / "7", moving_frames(3)), start=0.1)

@@ -1,9 +1,16 @@
 """Frame numbers, worked out by hand, and what must hold for all of them."""
 
+import itertools
+
 import numpy as np
 import pytest
 
-from keras_mlp3d.data.sampling import clip_indices, dense_indices, uniform_indices
+from keras_mlp3d.data.sampling import (
+    clip_indices,
+    dense_indices,
+    span_frames,
+    uniform_indices,
+)
 
 
 @pytest.mark.parametrize(
@@ -150,3 +157,62 @@ def test_a_clip_that_is_none_of_the_clips(clip):
         uniform_indices(8, 4, clip, clips=2)
     with pytest.raises(ValueError, match="`clip`"):
         dense_indices(8, 4, 1, clip, clips=2)
+
+
+# Stretches in seconds ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("n", "fps", "start", "end", "expected"),
+    [
+        # Frame i is shown from i / fps to (i + 1) / fps.
+        (100, 25.0, None, None, (0, 100)),
+        (100, None, None, None, (0, 100)),
+        (100, 25.0, 1.0, 2.0, (25, 50)),
+        (100, 25.0, 1.0, None, (25, 100)),
+        (100, 25.0, None, 2.0, (0, 50)),
+        (100, 25.0, 1.03, 1.05, (25, 27)),
+        (100, 10.0, 0.05, 0.06, (0, 1)),
+        (100, 10.0, 0.05, 0.15, (0, 2)),
+        # Past the end of the video.
+        (100, 25.0, 3.0, 10.0, (75, 100)),
+        (10, 1.0, 9.99, 12.0, (9, 10)),
+        (1, 25.0, 0.0, 10.0, (0, 1)),
+        # Seconds that are not exact in binary: 0.07 * 100 = 7.000000000000001, 0.29 * 100 < 29.
+        (100, 100.0, 0.0, 0.07, (0, 7)),
+        (100, 100.0, 0.29, 0.57, (29, 57)),
+        (300, 30000 / 1001, 1.001, 2.002, (30, 60)),
+        (300, 30000 / 1001, np.float32(1), 2, (29, 60)),
+        (5, 0.5, 3.0, 4.0, (1, 2)),
+        (5, 25.0, 0.0, 1e-9, (0, 1)),
+    ],
+)
+def test_span_frames(n, fps, start, end, expected):
+    assert span_frames(n, fps, start, end) == range(*expected)
+
+
+def test_stretches_side_by_side_share_no_frame_and_lose_none():
+    for fps in (7.5, 12.0, 24000 / 1001, 25.0, 29.97, 60.0):
+        for frames in (1, 2, 5, 7):
+            edges = [k * frames / fps for k in range(60 // frames)]
+            spans = [span_frames(60, fps, a, b) for a, b in itertools.pairwise(edges)]
+            assert [len(span) for span in spans] == [frames] * len(spans)
+            assert [i for span in spans for i in span] == list(range(len(spans) * frames))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((10, None, 1.0, 2.0), "must be None where nothing says the frames a second"),
+        ((10, 25.0, 2.0, 1.0), "`end` must lie after `start`, received start 2.0 and end 1.0"),
+        ((10, 25.0, None, 0.0), "`end` must lie after"),
+        ((10, 25.0, -1.0, None), "`start` must be a number of at least 0"),
+        ((10, 25.0, 0.0, np.nan), "`end` must be a number"),
+        ((10, 25.0, "1", None), "`start` must be a number"),
+        ((10, 25.0, 0.4, 1.0), r"received 0.4 s: its 10 frames last 0.4 s"),
+        ((0, 25.0, 0.4, 1.0), "`num_video_frames`"),
+    ],
+)
+def test_wrong_stretches(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        span_frames(*arguments)

@@ -1,0 +1,68 @@
+"""Whether a file ends before its container says: FFmpeg reads a broken-off download in silence."""
+
+import os
+
+_MOST_BOXES = 10_000
+
+
+def missing_bytes(path):
+    """How many bytes a file is short of what its container promises.
+
+    Looks at the outermost sizes of QuickTime and MP4, Matroska and WebM, and AVI files.
+
+    Returns:
+        0 where the file is whole, of another kind, or does not say.
+    """
+    with open(path, "rb") as file:
+        length = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        start = file.read(12)
+        if start[:4] == b"\x1a\x45\xdf\xa3":
+            promised = _matroska_end(file)
+        elif start[:4] == b"RIFF" and start[8:] == b"AVI ":
+            size = int.from_bytes(start[4:8], "little")
+            promised = 8 + size if size != 0xFFFFFFFF else 0
+        else:
+            promised = _boxes_end(file, length)
+    return max(promised - length, 0)
+
+
+def _matroska_end(file):
+    """The end of the segment, which holds all there is; 0 where its size is left open."""
+    file.seek(4)
+    size = _vint(file)
+    if size is None:
+        return 0
+    file.seek(size, os.SEEK_CUR)
+    if file.read(4) != b"\x18\x53\x80\x67":
+        return 0
+    size = _vint(file)
+    return 0 if size is None else file.tell() + size
+
+
+def _vint(file):
+    """A size of EBML: the zeros before the first one tell its bytes; all ones: not known."""
+    first = file.read(1)
+    if not first or not first[0]:
+        return None
+    more = 8 - first[0].bit_length()
+    value = int.from_bytes(bytes([first[0] ^ (0x80 >> more)]) + file.read(more), "big")
+    return None if value == (1 << 7 * (more + 1)) - 1 else value
+
+
+def _boxes_end(file, length):
+    """The end of the outermost box that reaches past the end of the file, else 0."""
+    place = 0
+    for _ in range(_MOST_BOXES):
+        file.seek(place)
+        header = file.read(16)
+        size, header_size = int.from_bytes(header[:4], "big"), 8
+        if size == 1:
+            size, header_size = int.from_bytes(header[8:16], "big"), 16
+        # A size of 0 reaches to the end. What is no such box ends the search: padding, other kinds.
+        if len(header) < header_size or size < header_size or not header[4:8].isalnum():
+            return 0
+        place += size
+        if place > length:
+            return place if header[4:8] in (b"mdat", b"moov", b"moof") else 0
+    return 0

@@ -1,0 +1,44 @@
+"""Checks of what the operations are called with."""
+
+import numpy as np
+
+
+def checked_clip(clip):
+    """Refuses what is not a uint8 array `(T, H, W, 3)` with at least one frame and pixel."""
+    if not isinstance(clip, np.ndarray) or clip.dtype != np.uint8 or not _is_shape(clip, 4):
+        raise ValueError(
+            f"`clip` must be a NumPy array of uint8 (T, H, W, 3), received {_described(clip)}"
+        )
+    return clip
+
+
+def checked_batch(clips, labels):
+    """`labels` as float32 `(B, num_classes)`, beside clips checked to be uint8."""
+    if not isinstance(clips, np.ndarray) or clips.dtype != np.uint8 or not _is_shape(clips, 5):
+        raise ValueError(
+            f"`clips` must be a NumPy array of uint8 (B, T, H, W, 3), received {_described(clips)}"
+        )
+    labels = np.asarray(labels)
+    if labels.ndim != 2 or labels.dtype.kind != "f" or len(labels) != len(clips):
+        raise ValueError(
+            f"`labels` must be one-hot or smoothed floats ({len(clips)}, num_classes), "
+            f"received {_described(labels)}"
+        )
+    return clips, labels.astype("float32")
+
+
+def checked_rng(rng):
+    """Refuses what is not a `numpy.random.Generator`."""
+    if not isinstance(rng, np.random.Generator):
+        raise ValueError(f"`rng` must be a numpy.random.Generator, received {rng!r}")
+    return rng
+
+
+def _is_shape(array, rank):
+    return array.ndim == rank and array.shape[-1] == 3 and array.size > 0
+
+
+def _described(value):
+    if isinstance(value, np.ndarray):
+        return f"shape {value.shape} of {value.dtype}"
+    return repr(value)[:80]

@@ -1,0 +1,102 @@
+"""Operations on single pixel values: a table of 256 entries, the same for all frames.
+
+All in whole numbers, so that every processor gives the same bits. Factors count in 64ths.
+"""
+
+import numpy as np
+
+_LEVELS = np.arange(256)
+#: Weights of red, green and blue in grey, in 256ths.
+GREY = (77, 150, 29)
+
+
+def apply_tables(clip, tables):
+    """Every value of a clip through a table `(256,)`, or through its channel's of `(3, 256)`.
+
+    Two values are looked up at once, and frame by frame: a table of 65,536 pairs and the places of
+    a frame stay in the processor's cache.
+    """
+    shared, tables = np.ndim(tables) == 1, np.broadcast_to(tables, (3, 256)).astype("<u2")
+    # Two pixels are the pairs red and green, blue and red, green and blue.
+    pairs = ((0, 0),) if shared else ((0, 1), (2, 0), (1, 2))
+    paired_tables = [((tables[b] << 8)[:, None] | tables[a]).reshape(-1) for a, b in pairs]
+    result = np.empty(clip.shape, "uint8")
+    for frame, target in zip(clip, result, strict=True):
+        values, found = np.ascontiguousarray(frame).reshape(-1), target.reshape(-1)
+        even = len(values) // 6 * 6
+        value_pairs, found_pairs = (flat[:even].view("<u2") for flat in (values, found))
+        for column, table in enumerate(paired_tables):
+            step = len(paired_tables)
+            found_pairs[column::step] = np.take(table, value_pairs[column::step])
+        for place in range(even, len(values)):
+            found[place] = tables[place % 3, values[place]]
+    return result
+
+
+def brightness_table(factor):
+    """Towards black (`factor` below 64) or away from it."""
+    return _blended(0, factor)
+
+
+def contrast_table(clip, factor):
+    """Towards the mean grey of the whole clip (`factor` below 64) or away from it."""
+    num_pixels = clip.size // 3
+    rows = clip.reshape(-1, clip.shape[2] * 3)
+    sums = rows.sum(axis=0, dtype="int64").reshape(-1, 3).sum(axis=0)
+    mean = (int(sums @ np.array(GREY)) + 128 * num_pixels) // (256 * num_pixels)
+    return _blended(mean, factor)
+
+
+def auto_contrast_table(clip):
+    """Each channel stretched so that its least value in the clip is 0 and its greatest 255."""
+    rows = clip.reshape(-1, clip.shape[2] * 3)
+    lows = rows.min(axis=0).reshape(-1, 3).min(axis=0).astype("int64")
+    highs = rows.max(axis=0).reshape(-1, 3).max(axis=0).astype("int64")
+    tables = [_stretched(*ends) for ends in zip(lows.tolist(), highs.tolist(), strict=True)]
+    return np.stack(tables)
+
+
+def equalize_table(clip):
+    """Each channel's values, over the whole clip, spread as evenly as whole values can be."""
+    return np.stack([_equalized(clip[..., channel]) for channel in range(3)])
+
+
+def invert_table():
+    """255 less the value."""
+    return (255 - _LEVELS).astype("uint8")
+
+
+def posterize_table(bits):
+    """Only the `bits` highest bits of a value are kept."""
+    return (_LEVELS & (256 - (1 << (8 - bits)))).astype("uint8")
+
+
+def solarize_table(threshold):
+    """Values of `threshold` and over are inverted."""
+    return np.where(threshold > _LEVELS, _LEVELS, 255 - _LEVELS).astype("uint8")
+
+
+def solarize_add_table(added):
+    """`added` on top of the values below 128."""
+    return np.where(_LEVELS < 128, np.minimum(_LEVELS + added, 255), _LEVELS).astype("uint8")
+
+
+def _blended(base, factor):
+    return np.clip(base + (((_LEVELS - base) * factor + 32) >> 6), 0, 255).astype("uint8")
+
+
+def _stretched(low, high):
+    if high == low:
+        return _LEVELS.astype("uint8")
+    width = high - low
+    return np.clip(((_LEVELS - low) * 255 + width // 2) // width, 0, 255).astype("uint8")
+
+
+def _equalized(channel):
+    counts = np.bincount(channel.reshape(-1), minlength=256)
+    # As in PIL: a step is a 255th of all pixels but those of the greatest value.
+    step = (channel.size - counts[np.flatnonzero(counts)[-1]]) // 255
+    if not step:
+        return _LEVELS.astype("uint8")
+    below = np.cumsum(counts) - counts
+    return np.minimum((below + step // 2) // step, 255).astype("uint8")

@@ -1,0 +1,222 @@
+"""All augmentation of training clips in one object."""
+
+import dataclasses
+import operator
+
+from keras_mlp3d.data.augment._arrays import checked_batch, checked_clip, checked_rng
+from keras_mlp3d.data.augment._config import Configured, checked_whole
+from keras_mlp3d.data.augment.batch_augmentation import BatchAugmentation
+from keras_mlp3d.data.augment.cut_mix import CutMix
+from keras_mlp3d.data.augment.horizontal_flip import HorizontalFlip
+from keras_mlp3d.data.augment.mix_up import MixUp
+from keras_mlp3d.data.augment.rand_augment import RandAugment
+from keras_mlp3d.data.augment.random_erasing import RandomErasing
+from keras_mlp3d.data.augment.random_resized_crop import RandomResizedCrop
+from keras_mlp3d.data.augment.smooth_labels import checked_smoothing, smooth_labels
+
+#: Field -> class of the steps, those of one clip in the order in which they are applied.
+_CLIP_STEPS = {
+    "crop": RandomResizedCrop,
+    "flip": HorizontalFlip,
+    "rand_augment": RandAugment,
+    "erasing": RandomErasing,
+}
+_STEPS = {
+    **_CLIP_STEPS,
+    "batch_augmentation": BatchAugmentation,
+    "mix_up": MixUp,
+    "cut_mix": CutMix,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Augmenter(Configured):
+    """Augments clips and batches of clips: the same for all frames, different between clips.
+
+    A call augments one clip, in a decoding thread for instance; `augment_copies` gives the copies
+    of batch augmentation; `batch` mixes clips of a batch and smooths labels. Immutable, and all
+    randomness comes from the generator given to each call: see `clip_generator` and
+    `batch_generator`. Pixels are moved by NumPy and FFmpeg's scaler in whole numbers, so every
+    backend, loader and thread gives the same clips.
+
+    Args:
+        crop: A `RandomResizedCrop` or `None`, as all steps.
+        flip: A `HorizontalFlip`.
+        rand_augment: A `RandAugment`.
+        erasing: A `RandomErasing`.
+        batch_augmentation: A `BatchAugmentation`; needs one of the steps above.
+        mix_up: A `MixUp`.
+        cut_mix: A `CutMix`. Beside `mix_up` each batch is mixed by one of them, by a fair draw.
+        label_smoothing: See `smooth_labels`.
+        num_classes: Classes that there are; needed where `batch` is given whole-number labels.
+            `bind` sets it.
+
+    Input shape: uint8 `(T, H, W, 3)` and a class index.
+
+    Output shape: The same, of the crop's size.
+
+    Raises:
+        ValueError: An argument is not as above, or two contradict each other.
+
+    Example:
+
+    >>> import numpy as np
+    >>> augmenter = Augmenter(flip=HorizontalFlip(label_map="left_right"), erasing=RandomErasing(),
+    ...                       mix_up=MixUp(0.8), label_smoothing=0.1)
+    >>> augmenter = augmenter.bind(["turn left", "turn right", "wave"])
+    >>> augmenter.num_classes, augmenter.flip.label_map
+    (3, ((0, 1),))
+    >>> rng = np.random.default_rng(0)
+    >>> clip, label = augmenter(np.zeros((4, 32, 32, 3), "uint8"), 2, rng)
+    >>> clips, labels = augmenter.batch(clip[None], [label], rng)
+    >>> clips.shape, [round(float(value), 3) for value in labels[0]]
+    ((1, 4, 32, 32, 3), [0.033, 0.033, 0.933])
+    """
+
+    crop: RandomResizedCrop | None = None
+    flip: HorizontalFlip | None = None
+    rand_augment: RandAugment | None = None
+    erasing: RandomErasing | None = None
+    batch_augmentation: BatchAugmentation | None = None
+    mix_up: MixUp | None = None
+    cut_mix: CutMix | None = None
+    label_smoothing: float = 0.0
+    num_classes: int | None = None
+
+    def __post_init__(self):
+        for name, kind in _STEPS.items():
+            step = getattr(self, name)
+            if step is not None and not isinstance(step, kind):
+                raise ValueError(f"`{name}` must be a {kind.__name__} or None, received {step!r}")
+        self._set(label_smoothing=checked_smoothing("label_smoothing", self.label_smoothing))
+        if self.num_classes is not None:
+            self._set(num_classes=checked_whole("num_classes", self.num_classes, 1))
+            self._check_flip(self.num_classes)
+        if self.copies > 1 and all(getattr(self, name) is None for name in _CLIP_STEPS):
+            raise ValueError(
+                f"`batch_augmentation` would give {self.copies} equal copies of each clip: "
+                f"give one of {tuple(_CLIP_STEPS)} too"
+            )
+
+    @classmethod
+    def from_config(cls, config):
+        """An augmenter from what `get_config` gave; a key it does not know is an error.
+
+        A step may be given by its first argument alone: `{"flip": 0.5, "mix_up": 0.8}`.
+        """
+        if isinstance(config, dict):
+            config = {name: _step(name, value) for name, value in config.items()}
+        return super().from_config(config)
+
+    @property
+    def copies(self):
+        """How many augmented copies of each clip a batch holds."""
+        return self.batch_augmentation.copies if self.batch_augmentation else 1
+
+    @property
+    def mixes(self):
+        """Whether `batch` has anything to do, so that its labels are distributions."""
+        return bool(self.mix_up or self.cut_mix or self.label_smoothing)
+
+    def bind(self, class_names):
+        """The same augmenter for these classes: `num_classes`, and a flip with class indices.
+
+        Args:
+            class_names: The classes in the order of their labels.
+
+        Returns:
+            An `Augmenter`. Raises `ValueError` where the flip's `label_map` does not fit them, or
+            where `num_classes` is another number.
+        """
+        names = list(class_names)
+        if self.num_classes not in (None, len(names)):
+            raise ValueError(
+                f"`class_names` must be {self.num_classes}, as `num_classes` says, "
+                f"received {len(names)}"
+            )
+        flip = self.flip and self.flip.bind(names)
+        return dataclasses.replace(self, flip=flip, num_classes=len(names))
+
+    def __call__(self, clip, label, rng):
+        """One clip.
+
+        Args:
+            clip: uint8 `(T, H, W, 3)`; it is left as it is.
+            label: Its class index.
+            rng: A `numpy.random.Generator`.
+
+        Returns:
+            `(clip, label)`: uint8 `(T, H, W, 3)` and an int.
+        """
+        checked_clip(clip)
+        checked_rng(rng)
+        label = operator.index(label)
+        if self.crop is not None:
+            clip = self.crop(clip, rng)
+        if self.flip is not None:
+            clip, label = self.flip(clip, label, rng)
+        if self.rand_augment is not None:
+            clip = self.rand_augment(clip, rng)
+        if self.erasing is not None:
+            clip = self.erasing(clip, rng)
+        return clip, label
+
+    def augment_copies(self, clip, label, rng):
+        """The augmented copies of one clip that go into one batch.
+
+        Args:
+            clip: uint8 `(T, H, W, 3)`.
+            label: Its class index.
+            rng: A `numpy.random.Generator`; the first copy is what a call would give.
+
+        Returns:
+            `(clips, labels)`: uint8 `(copies, T, H, W, 3)` and int32 `(copies,)`; one copy
+            without `batch_augmentation`.
+        """
+        repeated = self.batch_augmentation or BatchAugmentation(1)
+        return repeated(clip, label, rng, self)
+
+    def batch(self, clips, labels, rng):
+        """Labels as smoothed distributions, and clips mixed by `mix_up` or `cut_mix`.
+
+        Without these and `label_smoothing` (see `mixes`) everything comes back as it is.
+
+        Args:
+            clips: uint8 `(B, T, H, W, 3)`, each augmented already.
+            labels: Whole numbers `(B,)` or floats `(B, num_classes)`.
+            rng: A `numpy.random.Generator`.
+
+        Returns:
+            `(clips, labels)`: uint8 as above and float32 `(B, num_classes)`.
+        """
+        checked_rng(rng)
+        if not self.mixes:
+            return clips, labels
+        labels = smooth_labels(labels, self.label_smoothing, self.num_classes)
+        clips, labels = checked_batch(clips, labels)
+        steps = [step for step in (self.mix_up, self.cut_mix) if step is not None]
+        if not steps:
+            return clips, labels
+        step = steps[0] if len(steps) == 1 else steps[int(rng.integers(2))]
+        return step(clips, labels, rng)
+
+    def _check_flip(self, num_classes):
+        if self.flip is None or not self.flip.is_bound:
+            return
+        beyond = sorted({k for pair in self.flip.label_map for k in pair if k >= num_classes})
+        if beyond:
+            raise ValueError(
+                f"`flip` has a `label_map` of classes {beyond}, and `num_classes` is {num_classes}"
+            )
+
+
+def _step(name, value):
+    if name not in _STEPS or value is None:
+        return value
+    kind = _STEPS[name]
+    if not isinstance(value, dict):
+        value = {dataclasses.fields(kind)[0].name: value}
+    try:
+        return kind.from_config(value)
+    except ValueError as error:
+        raise ValueError(f"`{name}`: {error}") from None

@@ -1,0 +1,60 @@
+"""Several augmented copies of each clip in a batch."""
+
+import dataclasses
+
+import numpy as np
+
+from keras_mlp3d.data.augment._arrays import checked_clip, checked_rng
+from keras_mlp3d.data.augment._config import Configured, checked_whole
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchAugmentation(Configured):
+    """Gives `copies` augmentations of a clip, each drawn for itself, for one and the same batch.
+
+    A batch of B clips becomes one of B * copies, the copies of a clip next to each other; a clip
+    is decoded once.
+
+    Source: section 4.2, reference 16, Hoffer et al., "Augment Your Batch", CVPR 2020.
+
+    Args:
+        copies: M, how many of each clip; 1 is no batch augmentation.
+
+    Input shape: uint8 `(T, H, W, 3)` and a class index.
+
+    Output shape: uint8 `(copies, T, H, W, 3)` and int32 `(copies,)`.
+
+    Raises:
+        ValueError: An argument is not as above.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_mlp3d.data.augment.horizontal_flip import HorizontalFlip
+    >>> flip = HorizontalFlip(0.5, label_map=[[3, 4]])
+    >>> clip = np.arange(12, dtype="uint8").reshape(1, 1, 4, 3)
+    >>> copies = BatchAugmentation(4)
+    >>> clips, labels = copies(clip, 3, np.random.default_rng(0), flip)
+    >>> clips[:, 0, 0, 0, 0].tolist(), labels.tolist()
+    ([0, 9, 9, 9], [3, 4, 4, 4])
+    """
+
+    copies: int = 2
+
+    def __post_init__(self):
+        self._set(copies=checked_whole("copies", self.copies, 1))
+
+    def __call__(self, clip, label, rng, augment):
+        """`(clips, labels)`.
+
+        Args:
+            clip: uint8 `(T, H, W, 3)`.
+            label: Its class index.
+            rng: A `numpy.random.Generator`; the copies draw from it in turn.
+            augment: Function of `(clip, label, rng)` that returns a clip and its label.
+        """
+        checked_clip(clip)
+        checked_rng(rng)
+        pairs = [augment(clip, label, rng) for _ in range(self.copies)]
+        clips, labels = zip(*pairs, strict=True)
+        return np.stack(clips), np.array(labels, "int32")

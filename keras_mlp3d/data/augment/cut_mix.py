@@ -1,0 +1,83 @@
+"""Pastes a rectangle of one clip of a batch into another, in all frames."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from keras_mlp3d.data.augment._arrays import checked_batch, checked_rng
+from keras_mlp3d.data.augment._config import Configured, checked_number
+
+
+@dataclasses.dataclass(frozen=True)
+class CutMix(Configured):
+    """Each clip gets a rectangle, all frames of it, from another clip of the batch.
+
+    The rectangle has the picture's shape, a share 1 - w of its area with w from Beta(alpha,
+    alpha), drawn for each clip, and its middle anywhere; what lies outside is cut off. Labels are
+    weighted by the areas that are left. Partners come from one permutation of the batch; a clip
+    may meet itself and then stays as it is.
+
+    Source: Yun et al., "CutMix", ICCV 2019, Eqs. (1) and (2).
+
+    Args:
+        alpha: Above 0; 1 draws w evenly.
+        probability: With which a clip gets a rectangle at all.
+
+    Input shape: uint8 `(B, T, H, W, 3)` and floats `(B, num_classes)`.
+
+    Output shape: The same, labels in float32.
+
+    Raises:
+        ValueError: An argument is not as above.
+
+    Example:
+
+    >>> import numpy as np
+    >>> clips = np.zeros((2, 1, 8, 8, 3), "uint8")
+    >>> clips[1] = 1
+    >>> mixed, labels = CutMix(1.0)(clips, np.eye(2), np.random.default_rng(2))
+    >>> np.allclose(mixed.mean(axis=(1, 2, 3, 4)), labels[:, 1])
+    True
+    """
+
+    alpha: float = 1.0
+    probability: float = 1.0
+
+    def __post_init__(self):
+        self._set(
+            alpha=checked_number("alpha", self.alpha, above=0),
+            probability=checked_number("probability", self.probability, 0, 1),
+        )
+
+    def __call__(self, clips, labels, rng):
+        """`(clips, labels)` mixed by draws from the generator `rng`."""
+        clips, labels = checked_batch(clips, labels)
+        size = clips.shape[2:4]
+        partners, boxes = self._draw(len(clips), size, checked_rng(rng))
+        mixed, other = np.array(clips), np.zeros((len(clips), 1), "float32")
+        for number, (partner, box) in enumerate(zip(partners, boxes, strict=True)):
+            if box is not None and partner != number:
+                rows, columns = (slice(*ends) for ends in box)
+                mixed[number, :, rows, columns] = clips[partner, :, rows, columns]
+                area = (rows.stop - rows.start) * (columns.stop - columns.start)
+                other[number] = area / (size[0] * size[1])
+        return mixed, (1 - other) * labels + other * labels[partners]
+
+    def _draw(self, num_clips, size, rng):
+        """`(partners, boxes)`: each clip's partner and ((top, bottom), (left, right)) or `None`."""
+        partners, boxes = rng.permutation(num_clips), []
+        for _ in range(num_clips):
+            side = math.sqrt(1 - rng.beta(self.alpha, self.alpha))
+            middles = rng.integers(size)
+            box = tuple(
+                _cut(int(middle), round(side * length), length)
+                for middle, length in zip(middles, size, strict=True)
+            )
+            boxes.append(box if rng.random() < self.probability else None)
+        return partners, boxes
+
+
+def _cut(middle, length, limit):
+    start = middle - length // 2
+    return max(start, 0), min(start + length, limit)

@@ -1,0 +1,64 @@
+"""Class labels as distributions over the classes."""
+
+import numpy as np
+
+from keras_mlp3d.data.augment._config import checked_number, checked_whole
+
+
+def smooth_labels(labels, smoothing=0.0, num_classes=None):
+    """One-hot labels, softened: `(1 - smoothing) * label + smoothing / num_classes`.
+
+    Source: section 3.4 (label smoothing); 0.1 after its references. The formula is Keras's.
+
+    Args:
+        labels: Whole numbers `(B,)` from 0 to `num_classes - 1`, or floats `(B, num_classes)`.
+        smoothing: From 0 to below 1.
+        num_classes: Needed for whole numbers.
+
+    Returns:
+        float32 `(B, num_classes)`.
+
+    Raises:
+        ValueError: An argument is not as above.
+
+    Example:
+
+    >>> [[round(float(v), 3) for v in row] for row in smooth_labels([1], 0.2, num_classes=4)]
+    [[0.05, 0.85, 0.05, 0.05]]
+    """
+    smoothing = checked_smoothing("smoothing", smoothing)
+    labels = np.asarray(labels)
+    if num_classes is not None:
+        num_classes = checked_whole("num_classes", num_classes, 1)
+    if labels.ndim == 1 and labels.dtype.kind in "iu":
+        labels = _one_hot(labels, num_classes)
+    elif labels.ndim != 2 or labels.dtype.kind != "f":
+        raise ValueError(
+            "`labels` must be whole numbers (B,) or floats (B, num_classes), received "
+            f"shape {labels.shape} of {labels.dtype}"
+        )
+    elif num_classes not in (None, labels.shape[1]):
+        raise ValueError(
+            f"`labels` must have `num_classes` {num_classes} columns, received {labels.shape[1]}"
+        )
+    labels = labels.astype("float32")
+    if not smoothing:
+        return labels
+    return labels * np.float32(1 - smoothing) + np.float32(smoothing / labels.shape[1])
+
+
+def checked_smoothing(name, value):
+    """`value` as a float from 0 to below 1."""
+    value = checked_number(name, value, 0, 1)
+    if value == 1:
+        raise ValueError(f"`{name}` must be below 1, received 1: no label would be left")
+    return value
+
+
+def _one_hot(labels, num_classes):
+    if num_classes is None:
+        raise ValueError("`num_classes` must be given where `labels` are whole numbers")
+    wrong = labels[(labels < 0) | (labels >= num_classes)]
+    if wrong.size:
+        raise ValueError(f"`labels` must be from 0 to {num_classes - 1}, received {wrong[0]}")
+    return (labels[:, None] == np.arange(num_classes)).astype("float32")

@@ -1,0 +1,147 @@
+"""tf.data pipelines of a manifest's clips, for every Keras backend."""
+
+import contextlib
+import os
+
+import keras
+import numpy as np
+
+from keras_mlp3d.data.clip_source import ClipSource
+
+
+def make_dataset(
+    manifest,
+    converter,
+    batch_size=8,
+    training=False,
+    augment=None,
+    seed=0,
+    shard=(0, 1),
+    one_hot=False,
+    first_epoch=0,
+    workers=None,
+):
+    """Returns a `tf.data.Dataset` of the clips of a manifest, for `fit` on every Keras backend.
+
+    One pass over it is an epoch, of exact length; the next pass is the next epoch, with another
+    order and other draws in training. It hands out what `VideoLoader` with the same arguments
+    hands out. Where TensorFlow is not Keras's backend, it is told to take no GPU.
+
+    Args:
+        manifest: A `Manifest`.
+        converter: A `VideoConverter`.
+        batch_size: Clips a batch, over all shards together.
+        training: Whether clips are shuffled, frames and crops drawn at random, incomplete batches
+            left out and unreadable videos skipped.
+        augment: None, or an `Augmenter`, for training.
+        seed: A whole number from 0. The same (seed, epoch, index) gives the same clip.
+        shard: `(index, count)`: which part of every batch this process reads.
+        one_hot: Whether labels are float32 `(B, classes)`, as mixed ones always are.
+        first_epoch: Number of the epoch that the first pass is, to resume.
+        workers: Videos decoded at a time; as many as there are processors by default.
+
+    Returns:
+        A dataset of `(clips, labels)`: uint8 `(B, T, H, W, 3)`, B fixed in training, and int32
+        `(B,)` or, with `one_hot` or where the augmenter mixes labels, float32 `(B, classes)`. Its
+        attribute `source` is the `ClipSource`, which counts unreadable videos.
+
+    Raises:
+        ImportError: If TensorFlow is not installed; `VideoLoader` needs none.
+        ValueError: If an argument is not as above.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> from keras_mlp3d.data import Manifest, VideoConverter, VideoRow, motion_shapes
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = motion_shapes.write_motion_shapes(folder, num_clips=20)
+    ...     videos = sorted(pathlib.Path(folder).rglob("*.mp4"))
+    ...     rows = tuple(VideoRow(str(path), label) for label, path in enumerate(videos[:2]))
+    ...     manifest = Manifest(rows, ("first", "second"), "train")
+    ...     converter = VideoConverter(num_frames=4, image_size=(32, 32))
+    ...     clips, labels = next(iter(make_dataset(manifest, converter, batch_size=2)))
+    >>> tuple(clips.shape), labels.numpy().tolist()
+    ((2, 4, 32, 32, 3), [0, 1])
+    """
+    tf = _tensorflow()
+    source = ClipSource(manifest, converter, batch_size, training, augment, seed, shard, one_hot)
+    workers = os.cpu_count() if workers is None else workers
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+        raise ValueError(f"`workers` must be a whole number of at least 1, received {workers!r}")
+    epochs = _Epochs(first_epoch)
+    scalar = tf.TensorSpec((), tf.int64)
+    height, width = converter.image_size
+    clip_shape = (source.copies, converter.num_frames, height, width, 3)
+
+    def load(epoch, row):
+        outputs = tf.numpy_function(source.clips, (epoch, row), (tf.uint8, tf.int32))
+        outputs[0].set_shape(clip_shape)
+        outputs[1].set_shape(clip_shape[:1])
+        return outputs
+
+    def batches(epoch):
+        rows = [source.rows(int(epoch), batch) for batch in range(source.num_batches)]
+        return np.concatenate(rows).astype("int64")
+
+    def epoch_of(epoch):
+        rows = tf.numpy_function(batches, (epoch,), tf.int64)
+        rows.set_shape((None,))
+        rows = tf.data.Dataset.from_tensor_slices(rows)
+        clips = rows.map(
+            lambda row: load(epoch, row), num_parallel_calls=workers, deterministic=True
+        )
+        distinct = len(source.rows(0, 0))
+        whole = clips.batch(distinct, drop_remainder=source.training)
+        numbers = tf.data.Dataset.range(source.num_batches)
+        return tf.data.Dataset.zip(numbers, whole).map(
+            lambda batch, clips: _finished(tf, source, epoch, batch, *clips)
+        )
+
+    dataset = tf.data.Dataset.from_generator(epochs, output_signature=scalar).flat_map(epoch_of)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(source.num_batches))
+    dataset = dataset.prefetch(2)
+    dataset.source = source
+    return dataset
+
+
+class _Epochs:
+    """Gives the number of the next epoch, once a pass."""
+
+    def __init__(self, first):
+        if isinstance(first, bool) or not isinstance(first, int) or first < 0:
+            raise ValueError(f"`first_epoch` must be a whole number from 0, received {first!r}")
+        self.next = first
+
+    def __call__(self):
+        epoch, self.next = self.next, self.next + 1
+        yield epoch
+
+
+def _finished(tf, source, epoch, batch, clips, labels):
+    """A batch with the copies of each clip in a row, mixed where the augmenter mixes."""
+    shape = (None if clips.shape[0] is None else clips.shape[0] * source.copies, *clips.shape[2:])
+    clips = tf.reshape(clips, (-1, *clips.shape[2:]))
+    labels = tf.reshape(labels, (-1,))
+    if source.one_hot:
+        clips, labels = tf.numpy_function(
+            source.finish, (epoch, batch, clips, labels), (tf.uint8, tf.float32)
+        )
+    clips.set_shape(shape)
+    labels.set_shape(
+        (shape[0], len(source.manifest.class_names)) if source.one_hot else (shape[0],)
+    )
+    return clips, labels
+
+
+def _tensorflow():
+    try:
+        import tensorflow as tf
+    except ImportError as error:
+        raise ImportError(
+            "make_dataset needs TensorFlow, which is not installed: "
+            "pip install keras-mlp3d[tensorflow-cpu], or use keras_mlp3d.data.VideoLoader"
+        ) from error
+    if keras.config.backend() != "tensorflow":
+        with contextlib.suppress(RuntimeError):  # it is running already: too late to tell it
+            tf.config.set_visible_devices([], "GPU")
+    return tf

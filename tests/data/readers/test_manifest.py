@@ -1,0 +1,28 @@
+"""The reader that looks at what it was given."""
+
+import pytest
+
+from keras_mlp3d.data import read_csv, read_folder, read_manifest
+
+
+def test_folder_or_csv(tmp_path):
+    for name in ("run", "jump"):
+        (tmp_path / "train" / name).mkdir(parents=True)
+        (tmp_path / "train" / name / "a.mp4").touch()
+    folder = read_manifest(tmp_path)
+    assert folder == read_folder(tmp_path / "train")
+    path = tmp_path / "list.CSV"
+    folder.write_csv(path)
+    listed = read_manifest(str(path), "val", ["run", "jump"])
+    assert listed == read_csv(path, "val", ["run", "jump"])
+    assert listed.labels.tolist() == [1, 0]
+
+
+def test_wrong_sources(tmp_path):
+    (tmp_path / "a.mp4").touch()
+    with pytest.raises(FileNotFoundError, match=r"`source` .*nowhere does not exist"):
+        read_manifest(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match=r"ending in \.csv, received .*a\.mp4"):
+        read_manifest(tmp_path / "a.mp4")
+    with pytest.raises(ValueError, match="on this machine, received s3://bucket"):
+        read_manifest("s3://bucket/list.csv")

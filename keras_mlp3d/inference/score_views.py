@@ -80,8 +80,13 @@ def _score(model, inputs, batch_size):
         missing = size - len(batch)
         if missing:
             batch = np.concatenate([batch, np.repeat(batch[-1:], missing, axis=0)])
-        outputs.append(model.predict_on_batch(batch)[: size - missing])
-    scores = np.concatenate(outputs).astype("float64")
+        outputs.append(score_batch(model, batch)[: size - missing])
+    return np.concatenate(outputs)
+
+
+def score_batch(model, batch):
+    """Returns the softmax scores, float64, of what the model sees at once."""
+    scores = np.asarray(model.predict_on_batch(batch)).astype("float64")
     if not np.isfinite(scores).all():
         raise ValueError(
             f"{model.name} gives outputs that are not finite numbers: its weights are not usable."

@@ -1,0 +1,182 @@
+"""`keras-mlp3d evaluate`: how well a network classifies a data set."""
+
+import os
+import pathlib
+import sys
+import time
+
+from keras_mlp3d.cli.common import (
+    BAD_INPUT,
+    SUCCESS,
+    add_command,
+    image_size,
+    load_model,
+    one_line,
+    positive,
+    print_error,
+)
+from keras_mlp3d.cli.predict import _converter
+
+_NAMED_FAILURES = 10
+_BAR, _SECONDS_BETWEEN = 30, 0.1
+
+
+def add_parser(commands):
+    """Adds the command to the command line."""
+    parser = add_command(
+        commands,
+        "evaluate",
+        run,
+        "measure accuracy on labelled videos",
+        "Measure top-1 and top-5 accuracy on labelled videos, with 95 % Wilson intervals. Scores "
+        "are averaged over all views of a video: clips x crops. A video that cannot be read "
+        "counts as wrong and is named on standard error, and the exit code is 2.",
+        [
+            "keras-mlp3d evaluate --data videos/val --preset my_preset",
+            "keras-mlp3d evaluate --data val.csv --preset my_preset --clips 4 --crops 3 \\",
+            "    --json result.json --plot confusion.png",
+        ],
+    )
+    parser.add_argument(
+        "--data",
+        required=True,
+        metavar="MANIFEST_OR_FOLDER",
+        help="CSV of path,label[,start,end], or folder with a sub-folder a class",
+    )
+    parser.add_argument(
+        "--preset", required=True, help="built-in name, directory or hf:// address of the network"
+    )
+    parser.add_argument(
+        "--split",
+        default="val",
+        help="name of the split: that sub-folder is read where the folder has it; default: "
+        "%(default)s",
+    )
+    parser.add_argument(
+        "--clips", type=positive, default=1, metavar="N", help="clips a video; default: 1"
+    )
+    parser.add_argument(
+        "--crops", type=positive, default=1, metavar="N", help="crops a clip; default: 1"
+    )
+    parser.add_argument(
+        "--batch-size", type=positive, default=8, metavar="N", help="views at once; default: 8"
+    )
+    parser.add_argument(
+        "--workers", type=positive, metavar="N", help="threads that decode; default: processors"
+    )
+    parser.add_argument(
+        "--frames", type=positive, metavar="N", help="frames of a clip; default: the preset's"
+    )
+    parser.add_argument(
+        "--size", type=image_size, metavar="N|HxW", help="pixels of a clip; default: the preset's"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write all results, video by video")
+    parser.add_argument(
+        "--plot", metavar="PICTURE", help="write the confusion matrix as .png, .pdf or .svg"
+    )
+
+
+def run(options):
+    """Evaluates, prints a table, writes and draws."""
+    from keras_mlp3d import plots
+    from keras_mlp3d.data import read_manifest
+    from keras_mlp3d.inference import evaluate
+
+    # Whatever cannot be written must be known before an hour of work and not after it.
+    if options.plot is not None:
+        plots.check_picture_path(options.plot)
+    if options.json is not None:
+        _check_file(options.json)
+    model, files = load_model(options.preset, ("MLP3D", "TwoPathMLP3D", "CycleMLP"))
+    # A folder names all its classes; a CSV may lack some of the model's.
+    names = None if os.path.isdir(options.data) else model.class_names
+    manifest = read_manifest(options.data, options.split, class_names=names)
+    progress = _Bar()
+    try:
+        evaluation = evaluate(
+            model,
+            manifest,
+            clips=options.clips,
+            crops=options.crops,
+            batch_size=options.batch_size,
+            converter=_converter(model, files, options),
+            workers=options.workers,
+            progress=progress.show,
+        )
+    finally:
+        progress.clear()
+    _print_table(evaluation)
+    if options.json is not None:
+        evaluation.write_json(options.json)
+    if options.plot is not None:
+        plots.plot_confusion(evaluation.confusion, evaluation.class_names, options.plot)
+    for path, reason in evaluation.failed[:_NAMED_FAILURES]:
+        print_error(f"cannot read the video {path!r}: {reason}")
+    more = len(evaluation.failed) - _NAMED_FAILURES
+    if more > 0:
+        print_error(f"and {more} more videos cannot be read; --json lists them all")
+    return BAD_INPUT if evaluation.failed else SUCCESS
+
+
+def _check_file(name):
+    path = pathlib.Path(name)
+    if path.is_dir():
+        raise IsADirectoryError(f"Cannot write {name!r}: it is a directory.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"Cannot write {name!r}: the directory {str(path.parent)!r} does not exist."
+        )
+
+
+def _print_table(evaluation):
+    failed = len(evaluation.failed)
+    kinds = [("", "", evaluation.expected)]
+    if failed:
+        kinds.append(("_of_decoded", " of decoded", evaluation.decoded))
+    for suffix, words, total in kinds:
+        for places in (1, 5):
+            accuracy = getattr(evaluation, f"top{places}{suffix}")
+            interval = getattr(evaluation, f"top{places}{suffix}_interval")
+            _print_row(f"top-{places}{words}", _percentages(accuracy, interval, total))
+    counts = f"{evaluation.expected} expected, {evaluation.decoded} decoded, {failed} failed"
+    _print_row("videos", counts)
+    _print_row("clips x crops", f"{evaluation.clips} x {evaluation.crops}")
+    _print_row("manifest", f"{one_line(evaluation.split)}, SHA-256 {evaluation.digest}")
+    sys.stdout.flush()
+
+
+def _print_row(name, text):
+    print(f"{name:<17} {text}")
+
+
+def _percentages(accuracy, interval, total):
+    if accuracy is None:
+        return "none"
+    low, high = (100 * bound for bound in interval)
+    correct = round(accuracy * total)
+    return f"{100 * accuracy:5.1f} %   95 % interval {low:.1f} to {high:.1f}   {correct} of {total}"
+
+
+class _Bar:
+    """A bar on standard error, where a person watches, that says how far it is and how long."""
+
+    def __init__(self):
+        self._on, self._start, self._shown = sys.stderr.isatty(), time.monotonic(), 0.0
+
+    def show(self, done, total):
+        now = time.monotonic()
+        if not self._on or (now - self._shown < _SECONDS_BETWEEN and done < total):
+            return
+        self._shown = now
+        full = _BAR * done // total
+        left = (now - self._start) * (total - done) / done
+        print(
+            f"\r\033[K[{'#' * full}{'.' * (_BAR - full)}] {done}/{total} videos, {left:.0f} s left",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def clear(self):
+        if self._on:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)

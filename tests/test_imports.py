@@ -21,6 +21,7 @@ ALLOWED = {
     "conversion": {"models", "layers", "ops"},
     "data": set(),
     "inference": {"models", "hub", "data"},
+    "training": {"models", "hub", "data", "inference", "layers", "version"},
     "plots": set(),
 }
 #: Rooms that may import what they like; nothing imports them.
@@ -32,9 +33,10 @@ LIBRARIES = {
     "models": {"keras", "numpy"},
     "cost": {"keras", "numpy"},
     "conversion": {"keras", "numpy", "torch", "safetensors", "ml_dtypes"},
-    "data": {"keras", "numpy", "av"},
+    "data": {"keras", "numpy", "av", "tensorflow"},
     "hub": {"keras", "numpy", "h5py", "huggingface_hub"},
     "inference": {"keras", "numpy"},
+    "training": {"keras", "numpy"},
     "plots": {"numpy", "matplotlib"},
     "cli": {"keras", "numpy", "matplotlib"},
 }

@@ -5,7 +5,7 @@ import os
 import sys
 import traceback
 
-from keras_mlp3d.cli import convert, cost, predict, presets, upload
+from keras_mlp3d.cli import check_videos, convert, cost, evaluate, predict, presets, train, upload
 from keras_mlp3d.cli.common import (
     BAD_INPUT,
     FAILURE,
@@ -39,7 +39,7 @@ def build_parser():
         "--traceback", action="store_true", help="show where in the program an error arose"
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in (presets, predict, cost, convert, upload):
+    for command in (presets, predict, train, evaluate, check_videos, cost, convert, upload):
         command.add_parser(commands)
     return parser
 

@@ -1,5 +1,7 @@
 """What the 3-D and the 2-D network have in common: pixels in, four stages, and input checks."""
 
+import random
+
 import keras
 import numpy as np
 
@@ -136,6 +138,14 @@ def build_stages(
         pyramid[f"P{stage + 2}"] = tokens
     tokens = keras.layers.LayerNormalization(epsilon=1e-5, dtype=dtype, name="norm")(tokens)
     return tokens, pyramid
+
+
+def seeded_dropout(rate, **kwargs):
+    """Returns a Dropout whose draws a checkpoint can hold.
+
+    Keras's, without a seed, draws on PyTorch from the generator of the whole process.
+    """
+    return keras.layers.Dropout(rate, seed=random.randint(1, 10**9), **kwargs)
 
 
 def check_frames(name, shape, form):

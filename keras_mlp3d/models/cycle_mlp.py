@@ -14,6 +14,7 @@ from keras_mlp3d.models._network import (
     check_parameter_bound,
     normalised_pixels,
     policy_config,
+    seeded_dropout,
     static_shape,
 )
 from keras_mlp3d.models.preset_model import PresetModel, check_class_names
@@ -105,7 +106,7 @@ class CycleMLP(PresetModel):
         pooled = keras.layers.GlobalAveragePooling3D(
             data_format="channels_last", name="pooling", **options
         )(tokens)
-        pooled = keras.layers.Dropout(dropout, name="dropout", **options)(pooled)
+        pooled = seeded_dropout(dropout, name="dropout", **options)(pooled)
         outputs = keras.layers.Dense(
             num_classes,
             activation=activation,

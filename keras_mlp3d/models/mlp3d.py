@@ -9,6 +9,7 @@ import keras
 
 from keras_mlp3d import hub
 from keras_mlp3d.layers.glorot_uniform import GlorotUniform
+from keras_mlp3d.models._network import seeded_dropout
 from keras_mlp3d.models.mlp3d_backbone import MLP3DBackbone
 from keras_mlp3d.models.preset_model import PresetModel, check_class_names, portable_config
 
@@ -67,7 +68,7 @@ class MLP3D(PresetModel):
         pooled = keras.layers.GlobalAveragePooling3D(
             data_format="channels_last", name="pooling", **options
         )(tokens)
-        pooled = keras.layers.Dropout(dropout, name="dropout", **options)(pooled)
+        pooled = seeded_dropout(dropout, name="dropout", **options)(pooled)
         outputs = keras.layers.Dense(
             num_classes,
             activation=activation,

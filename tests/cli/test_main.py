@@ -11,7 +11,7 @@ import keras_mlp3d
 from keras_mlp3d.cli import presets as presets_command
 from keras_mlp3d.hub import HubError
 
-COMMANDS = ["convert", "cost", "predict", "presets", "upload"]
+COMMANDS = ["check-videos", "convert", "cost", "evaluate", "predict", "presets", "upload"]
 PREFIX = "keras-mlp3d: error: "
 
 
@@ -26,7 +26,7 @@ def test_help_has_an_example(run, command):
 def test_help_lists_every_command(run):
     code, out, _ = run("--help")
     assert code == 0
-    assert all(f"\n    {command} " in out for command in COMMANDS)
+    assert all(f"\n    {command} " in out.replace("\n      ", " ") for command in COMMANDS)
 
 
 def test_version(run):

@@ -1,0 +1,134 @@
+"""The optimiser that a recipe asks for.
+
+Source: section 3.4.
+"""
+
+import keras
+
+from keras_mlp3d.training._parts import EMBEDDING, is_block, stage_of, the_backbones
+from keras_mlp3d.training.layerwise_adamw import LayerwiseAdamW
+from keras_mlp3d.training.recipe import Recipe
+from keras_mlp3d.training.schedule import warmup_cosine
+
+
+def make_optimizer(model, recipe, steps_per_epoch, verbose=True):
+    """Makes AdamW as a recipe says, for this model, ready for `model.compile`.
+
+    The learning rate is scaled linearly with the global batch, warms up and falls to zero, from
+    step to step. Weights of one axis (biases, norms) are not decayed; Keras does not
+    save which those are, so make the optimiser anew, and load its state into it, to go on with a
+    saved training.
+
+    With `ema_momentum` Keras keeps a moving average of the weights and puts it into the model at
+    the end of `fit` (`keras.callbacks.SwapEMAWeights` evaluates with it before); with
+    `gradient_accumulation` the average moves at every step, by a momentum that gives the recipe's
+    over an update.
+
+    Args:
+        model: Built model, frozen already where it is to be (see `freeze`).
+        recipe: A `Recipe`.
+        steps_per_epoch: Batches of one epoch.
+        verbose: Whether to print the learning rate and how it came about, in one line.
+
+    Returns:
+        `keras.optimizers.AdamW`, or `LayerwiseAdamW` with `layer_decay`.
+
+    Raises:
+        ValueError: If these are too few steps for the recipe, or an argument is wrong.
+
+    Source:
+        Section 3.4.
+
+    Example:
+
+    >>> from keras_mlp3d import MLP3D
+    >>> model = MLP3D.from_preset("mlp3d_nano", load_weights=False)
+    >>> optimizer = make_optimizer(model, Recipe.load("something_v2_search"), steps_per_epoch=330)
+    Learning rate 0.0005: 0.0005 at a batch of 512, scaled to one of 512; 330 of 10560 steps \
+warm up, 37 of 92 weights are decayed by 0.05.
+    """
+    if not isinstance(recipe, Recipe):
+        raise ValueError(f"recipe must be a Recipe, got {type(recipe).__name__}.")
+    if isinstance(steps_per_epoch, bool) or not isinstance(steps_per_epoch, int):
+        raise ValueError(f"steps_per_epoch must be a whole number, got {steps_per_epoch!r}.")
+    every = recipe.gradient_accumulation
+    # Keras reads a schedule at the count of steps, also where several of them make one update.
+    steps = steps_per_epoch * recipe.epochs
+    warmup = round(steps_per_epoch * recipe.warmup_epochs)
+    if steps < every or steps <= warmup:
+        raise ValueError(
+            f"{steps_per_epoch} steps in each of {recipe.epochs} epochs are {steps}, {warmup} of "
+            f"them warm-up, and {every} make one update: too few to train with."
+        )
+    schedule = warmup_cosine(recipe.scaled_learning_rate, steps, warmup)
+    options = {
+        "weight_decay": recipe.weight_decay,
+        "beta_1": recipe.betas[0],
+        "beta_2": recipe.betas[1],
+        "gradient_accumulation_steps": every if every > 1 else None,
+    }
+    if recipe.clip_norm is not None:
+        name = "global_clipnorm" if recipe.clip_by == "global" else "clipnorm"
+        options[name] = recipe.clip_norm
+    if recipe.ema_momentum is not None:
+        options.update(use_ema=True, ema_momentum=recipe.ema_momentum ** (1 / every))
+    if recipe.layer_decay is None:
+        optimizer = keras.optimizers.AdamW(schedule, **options)
+    else:
+        multipliers = layer_multipliers(model, recipe.layer_decay)
+        optimizer = LayerwiseAdamW(schedule, multipliers, **options)
+    weights = model.trainable_variables
+    undecayed = [weight for weight in weights if len(weight.shape) <= 1]
+    optimizer.exclude_from_weight_decay(var_list=undecayed)
+    if verbose:
+        print(
+            f"Learning rate {recipe.scaled_learning_rate:.4g}: {recipe.learning_rate:.4g} at a "
+            f"batch of {recipe.reference_batch_size}, scaled to one of "
+            f"{recipe.global_batch_size}; {warmup} of {steps} steps warm up, "
+            f"{len(weights) - len(undecayed)} of {len(weights)} weights are decayed by "
+            f"{recipe.weight_decay:.4g}."
+        )
+    return optimizer
+
+
+def layer_multipliers(model, decay):
+    """Returns the factor of each layer's learning rate in layer-wise decay.
+
+    The classifier and the last norm have 1, the last block `decay`, the block before it `decay`
+    squared, and so on down to the embedding; a stage's transition goes with its first block.
+
+    Args:
+        model: A network of this package, or a model around one.
+        decay: Factor from one block to the one below it, above 0 and at most 1.
+
+    Returns:
+        {layer name: factor}, for `LayerwiseAdamW`.
+
+    Raises:
+        ValueError: If the model has no blocks, or two paths of it differ in depth.
+
+    Example:
+
+    >>> from keras_mlp3d import MLP3DBackbone
+    >>> backbone = MLP3DBackbone((8, 8, 8, 8), (1, 1, 1, 1), 2, "shift_token:2")
+    >>> factors = layer_multipliers(backbone, 0.5)
+    >>> [factors[name] for name in ("stage4_block1", "stage4_transition", "stage3_block1")]
+    [0.5, 0.5, 0.25]
+    """
+    found = []
+    for backbone in the_backbones(model):
+        names = [layer.name for layer in backbone.layers]
+        places, place = {EMBEDDING: 0}, 0
+        for name in names:
+            if is_block(name):
+                place += 1
+                places[name] = place
+            elif stage_of(name) is not None:
+                places[name] = place + 1
+        found.append({name: decay ** (place + 1 - at) for name, at in places.items()})
+    if any(other != found[0] for other in found):
+        raise ValueError(
+            "Layer-wise decay goes by the names of layers, and the paths of this model, of "
+            f"different depths, give one name several factors: {model.name!r}."
+        )
+    return found[0]

@@ -1,0 +1,119 @@
+"""A small network, a recipe and clips without files, for runs that are killed and gone on with.
+
+As a script it trains in a folder, and kills itself where it is told to:
+`python noise.py FOLDER OUTPUT [EVENT COUNT]`, EVENT being "batch", "replace" or "replaced".
+"""
+
+import os
+import pathlib
+import signal
+import sys
+
+import keras
+import numpy as np
+
+from keras_mlp3d import MLP3D, MLP3DBackbone
+from keras_mlp3d.training import Recipe, checkpoint, train
+
+EPOCHS, BATCHES = 4, 3
+
+
+class Clips(keras.utils.PyDataset):
+    """Clips that the epoch and the batch decide, with a pattern that tells the class."""
+
+    def __init__(self, epoch=0, batches=BATCHES, validation=False):
+        super().__init__()
+        self.epoch, self.batches, self.validation = epoch, batches, validation
+
+    def __len__(self):
+        return self.batches
+
+    def __getitem__(self, index):
+        place = 0 if self.validation else self.epoch + 1
+        rng = np.random.default_rng([place, index])
+        labels = np.arange(4, dtype="int32") % 2
+        clips = rng.integers(0, 128, (4, 8, 32, 32, 3))
+        return (clips + 100 * labels[:, None, None, None, None]).astype("uint8"), labels
+
+    def on_epoch_end(self):
+        self.epoch += 1
+
+
+def make_model():
+    """A network with every kind of state that a checkpoint must hold: dropout and drop path."""
+    keras.utils.set_random_seed(0)
+    backbone = MLP3DBackbone(
+        (4, 4, 8, 8), (1, 1, 1, 1), 1, "shift_token:2", drop_path_rate=0.2, name="backbone"
+    )
+    return MLP3D(backbone, 2, dropout=0.2, name="model")
+
+
+def make_recipe(**changes):
+    values = {
+        "epochs": EPOCHS,
+        "warmup_epochs": 0.5,
+        "batch_size": 4,
+        "learning_rate": 1.0,
+        "clip_norm": 1.0,
+        "ema_momentum": 0.9,
+    }
+    return Recipe("unmeasured", "noise", **{**values, **changes})
+
+
+def run(folder, **changes):
+    model = make_model()
+    validation = Clips(validation=True)
+    result = train(
+        model, make_recipe(**changes), Clips(), validation, folder, {"training": "noise"}, verbose=0
+    )
+    return model, result
+
+
+def _kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _arm(event, count):
+    """Makes the process kill itself at the `count`-th event."""
+    left = [count]
+
+    def happened():
+        left[0] -= 1
+        if not left[0]:
+            _kill()
+
+    if event == "batch":
+
+        class Killer(keras.callbacks.Callback):
+            def on_train_batch_end(self, batch, logs=None):
+                happened()
+
+        fit = MLP3D.fit
+
+        def armed(self, *args, callbacks, **kwargs):
+            return fit(self, *args, callbacks=[*callbacks, Killer()], **kwargs)
+
+        MLP3D.fit = armed
+        return
+    replace = os.replace
+
+    def replacing(source, target):
+        if event == "replace":
+            happened()
+        replace(source, target)
+        if event == "replaced":
+            happened()
+
+    checkpoint.os.replace = replacing
+
+
+def main():
+    folder, output = sys.argv[1:3]
+    if len(sys.argv) > 3:
+        _arm(sys.argv[3], int(sys.argv[4]))
+    model, _ = run(folder)
+    checkpoint.save_weights(pathlib.Path(output), model)
+
+
+if __name__ == "__main__":
+    main()

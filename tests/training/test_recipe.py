@@ -1,0 +1,217 @@
+import dataclasses
+import json
+
+import pytest
+
+from keras_mlp3d import list_presets
+from keras_mlp3d.data.augment import Augmenter
+from keras_mlp3d.training import Recipe, list_recipes
+
+PAPER = [
+    f"{data}_{stage}"
+    for data in ("something_v1", "something_v2", "kinetics400")
+    for stage in ("search", "final")
+]
+
+
+def made(**values):
+    return Recipe(**{"receipt": "unmeasured", "name": "mine", **values})
+
+
+def written(folder, **values):
+    path = folder / "mine.json"
+    path.write_text(json.dumps({"receipt": "unmeasured", "name": "mine", **values}))
+    return path
+
+
+def test_the_recipes_that_ship():
+    assert set(list_recipes()) == {*PAPER, "motion_shapes", "fine_tune"}
+    assert "recipes" not in list_presets()
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_every_recipe_says_what_it_is(name, root_dir):
+    recipe = Recipe.load(name)
+    assert recipe.name == name
+    assert len(recipe.description) > 40
+    assert isinstance(Augmenter.from_config(recipe.augmentation), Augmenter)
+    content = json.loads((root_dir / "presets" / "recipes" / f"{name}.json").read_text())
+    assert next(iter(content)) == "receipt"
+    assert content["receipt"] == "unmeasured" or set(content["receipt"]) == {
+        "command",
+        "result",
+        "hardware",
+    }
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_values_of_the_paper(name):
+    """Section 3.4, and the values that the reading takes from its references."""
+    recipe = Recipe.load(name)
+    assert (recipe.learning_rate, recipe.reference_batch_size) == (5e-4, 512)
+    assert (recipe.batch_size, recipe.gradient_accumulation) == (512, 1)
+    assert (recipe.weight_decay, recipe.epochs, recipe.warmup_epochs) == (0.05, 32, 1)
+    assert (recipe.num_frames, recipe.sampling) == (64, "uniform")
+    assert (recipe.dropout, recipe.label_smoothing) == (0.5, 0.1)
+    assert recipe.drop_path_rate is None  # 0.1, 0.2, 0.2, 0.3 in the presets XS, S, M, L
+    if name.endswith("search"):
+        assert recipe.image_size == (128, 128)
+        assert (recipe.batch_augmentation, recipe.random_mixing) == (1, 0)
+    else:
+        assert recipe.image_size == (224, 224)
+        assert recipe.batch_augmentation > 1
+        assert recipe.random_mixing > 0
+        assert recipe.max_group_size == 16
+
+
+def test_values_of_the_benchmark():
+    recipe = Recipe.load("motion_shapes")
+    assert recipe.scaled_learning_rate == 2e-3
+    assert (recipe.batch_size, recipe.epochs, recipe.warmup_epochs) == (16, 12, 1)
+    assert (recipe.weight_decay, recipe.clip_norm, recipe.clip_by) == (0.02, 1.0, "variable")
+    assert (recipe.dropout, recipe.label_smoothing, recipe.augmentation) == (0, 0, {})
+
+
+def test_json_there_and_back(tmp_path):
+    recipe = made(image_size=[64, 96], betas=(0.9, 0.95), augmentation={"flip": [0.5]}, seed=3)
+    path = tmp_path / "recipe.json"
+    path.write_text(recipe.to_json())
+    assert Recipe.load(path) == recipe == Recipe.from_dict(recipe.to_dict())
+    assert recipe.image_size == (64, 96)
+
+
+def test_whole_numbers_do_for_floats():
+    recipe = made(learning_rate=1, warmup_epochs=2)
+    assert recipe == made(learning_rate=1.0, warmup_epochs=2.0)
+    assert json.loads(recipe.to_json())["learning_rate"] == 1.0
+
+
+def test_nobody_else_holds_its_options():
+    options = {"erasing": [0.25]}
+    recipe = made(augmentation=options)
+    options["erasing"].append(1)
+    assert recipe.augmentation == {"erasing": [0.25]}
+    recipe.replace(epochs=3).augmentation["erasing"].append(1)
+    assert recipe.augmentation == {"erasing": [0.25]}
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        recipe.epochs = 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("receipt", "measured"),
+        ("receipt", {"command": "x", "result": "y"}),
+        ("receipt", {"command": "x", "result": "y", "hardware": ""}),
+        ("name", ""),
+        ("num_frames", 30),
+        ("num_frames", 0),
+        ("image_size", 128),
+        ("image_size", [128, 31]),
+        ("image_size", [128, 128.0]),
+        ("sampling", "random"),
+        ("sampling", ["uniform"]),
+        ("frame_stride", 0),
+        ("augmentation", []),
+        ("augmentation", {1: 2}),
+        ("label_smoothing", 1),
+        ("batch_augmentation", 0),
+        ("learning_rate", 0),
+        ("learning_rate", True),
+        ("learning_rate", "0.1"),
+        ("learning_rate", float("nan")),
+        ("learning_rate", 10**400),
+        ("weight_decay", -0.1),
+        ("clip_norm", 0),
+        ("clip_by", "layer"),
+        ("betas", [0.9, 1]),
+        ("betas", [0.9]),
+        ("epochs", 2.5),
+        ("epochs", None),
+        ("warmup_epochs", -1),
+        ("batch_size", "8"),
+        ("gradient_accumulation", 0),
+        ("ema_momentum", 1),
+        ("layer_decay", 0),
+        ("frozen_stages", 5),
+        ("drop_path_rate", 1),
+        ("dropout", -0.5),
+        ("dtype", "float64"),
+        ("remat", 1),
+        ("random_mixing", 1.5),
+        ("max_group_size", 0),
+        ("seed", -1),
+        ("seed", 2**31),
+    ],
+)
+def test_wrong_values(field, value):
+    with pytest.raises(ValueError, match=f"{field} must be "):
+        made(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"epochs": 3, "warmup_epochs": 3}, "leaves none of the epochs=3"),
+        ({"sampling": "uniform", "frame_stride": 2}, "frame_stride=2 has no meaning"),
+        ({"random_mixing": 0.1}, "needs max_group_size"),
+        ({"num_frames": 16, "max_group_size": 8}, "more than the 4 tokens in time"),
+        ({"frozen_stages": 4, "layer_decay": 0.5}, "layer_decay has nothing to act on"),
+    ],
+)
+def test_contradictions(values, words):
+    with pytest.raises(ValueError, match=words):
+        made(**values)
+
+
+def test_refused_files(tmp_path):
+    with pytest.raises(ValueError, match=r"mine\.json.*no 'epoch'\. Did you mean 'epochs'"):
+        Recipe.load(written(tmp_path, epoch=3))
+    with pytest.raises(ValueError, match=r"mine\.json.*epochs must be a whole number.*'3'"):
+        Recipe.load(written(tmp_path, epochs="3"))
+    path = tmp_path / "mine.json"
+    path.write_text('{"name": "mine"}')
+    with pytest.raises(ValueError, match=r"lacks its receipt \(or the word 'unmeasured'\)"):
+        Recipe.load(path)
+    path.write_text("[1]")
+    with pytest.raises(ValueError, match="must hold a JSON object"):
+        Recipe.load(path)
+    path.write_text("{")
+    with pytest.raises(ValueError, match="damaged"):
+        Recipe.load(path)
+    with pytest.raises(FileNotFoundError, match="Did you mean 'fine_tune'"):
+        Recipe.load("finetune")
+    with pytest.raises(ValueError, match="string or a path, got int"):
+        Recipe.load(3)
+
+
+def test_replace():
+    recipe = made(augmentation={"flip": 0.5, "erasing": 0.25})
+    changed = recipe.replace(epochs=5, **{"augmentation.flip": 0.0})
+    assert changed.augmentation == {"flip": 0.0, "erasing": 0.25}
+    assert set(recipe.differences(changed)) == {"epochs", "augmentation"}
+    assert recipe.differences(changed)["epochs"] == (32, 5)
+    with pytest.raises(ValueError, match="no 'epoch'"):
+        recipe.replace(epoch=5)
+    with pytest.raises(ValueError, match="epochs must be"):
+        recipe.replace(epochs="5")
+    with pytest.raises(ValueError, match="Only augmentation has options"):
+        recipe.replace(**{"betas.first": 0.5})
+
+
+def test_a_changed_recipe_has_no_receipt_of_another():
+    receipt = {"command": "train", "result": "0.9", "hardware": "CPU"}
+    recipe = made(receipt=receipt)
+    assert recipe.measured
+    assert recipe.replace(description="the same").measured
+    assert recipe.replace(epochs=32).measured
+    assert not recipe.replace(epochs=33).measured
+    assert recipe.replace(epochs=33, receipt=receipt).receipt == receipt
+
+
+def test_learning_rate_goes_with_the_global_batch():
+    recipe = made(learning_rate=1e-3, reference_batch_size=64, batch_size=8)
+    assert recipe.scaled_learning_rate == pytest.approx(1e-3 / 8)
+    accumulated = recipe.replace(gradient_accumulation=4)
+    assert accumulated.global_batch_size == 32
+    assert accumulated.scaled_learning_rate == pytest.approx(1e-3 / 2)

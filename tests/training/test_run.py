@@ -1,0 +1,165 @@
+import csv
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from training import noise
+
+from keras_mlp3d.training import checkpoint
+
+SCRIPT = pathlib.Path(noise.__file__)
+
+
+def weights_in(path):
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+def go(folder, output, *event):
+    """Runs the training in a process of its own; returns its exit code."""
+    here = str(SCRIPT.parent.parent.parent)
+    environment = {**os.environ, "PYTHONPATH": here}
+    command = [sys.executable, str(SCRIPT), str(folder), str(output), *map(str, event)]
+    return subprocess.run(
+        command, env=environment, capture_output=True, check=False, timeout=300
+    ).returncode
+
+
+def test_killed_five_times_it_ends_with_the_same_weights(tmp_path):
+    """In the middle of an epoch, while a file is written, just after: no kill leaves a trace."""
+    whole, killed = tmp_path / "whole.npz", tmp_path / "killed.npz"
+    assert go(tmp_path / "whole", whole) == 0
+    # Every epoch replaces three files: the best weights (in some), the history, the checkpoint.
+    events = [("batch", 2), ("replace", 4), ("batch", 4), ("replaced", 3), ("replace", 2)]
+    for event in events:
+        assert go(tmp_path / "killed", killed, *event) == -signal.SIGKILL, event
+        assert not killed.exists()
+    assert go(tmp_path / "killed", killed) == 0
+    expected, got = weights_in(whole), weights_in(killed)
+    assert set(expected) == set(got)
+    for name, value in expected.items():
+        np.testing.assert_allclose(got[name], value, rtol=0, atol=1e-6, err_msg=name)
+    histories = [(tmp_path / run / "history.csv").read_text() for run in ("whole", "killed")]
+    first, second = (list(csv.reader(text.splitlines())) for text in histories)
+    assert len(second) == 1 + noise.EPOCHS
+    assert first[0] == second[0]
+    np.testing.assert_allclose(
+        np.array(second[1:], float), np.array(first[1:], float), rtol=0, atol=1e-5
+    )
+    assert not list((tmp_path / "killed").glob("*.part"))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    return folder, *noise.run(folder, epochs=2)
+
+
+def test_a_run_leaves_what_it_says(finished):
+    folder, _, result = finished
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "best.npz",
+        "checkpoint-000001.npz",
+        "checkpoint-000002.npz",
+        "history.csv",
+        "run.json",
+    ]
+    content = json.loads((folder / "run.json").read_text())
+    assert content["recipe"]["learning_rate"] == 1.0
+    assert content["training"] == "noise"
+    assert content["versions"]["backend"] == keras.backend.backend()
+    assert {"loss", "val_loss", "accuracy", "val_accuracy"} <= set(result.history)
+    assert all(len(values) == 2 for values in result.history.values())
+
+
+def test_the_model_ends_with_the_averaged_weights_of_its_best_epoch(finished):
+    _, model, result = finished
+    scores = result.history["val_accuracy"]
+    assert result.best_epoch == scores.index(max(scores))
+    clips = noise.Clips(validation=True)
+    batches = [clips[i] for i in range(len(clips))]
+    right = [model.predict(x, verbose=0).argmax(1) == labels for x, labels in batches]
+    accuracy = np.mean(right)
+    assert accuracy == pytest.approx(max(scores), abs=1e-6)
+
+
+def test_a_finished_run_is_only_read(finished):
+    folder, model, result = finished
+    times = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    again, second = noise.run(folder, epochs=2)
+    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == times
+    assert second == result
+    for one, other in zip(model.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(*(keras.ops.convert_to_numpy(w) for w in (one, other)))
+
+
+def test_a_folder_of_another_recipe_is_refused_with_the_difference(finished):
+    with pytest.raises(ValueError, match=r"another run: recipe weight_decay was 0\.05, is 0\.1"):
+        noise.run(finished[0], epochs=2, weight_decay=0.1)
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(tmp_path, monkeypatch):
+    noise.run(tmp_path, epochs=1)
+    (tmp_path / "run.json").unlink()
+    before = (tmp_path / "checkpoint-000001.npz").read_bytes()
+
+    def spoilt(self, index):
+        clips, labels = original(self, index)
+        return (clips * np.float32("nan") if self.epoch == 1 and index == 1 else clips), labels
+
+    original = noise.Clips.__getitem__
+    monkeypatch.setattr(
+        noise.Clips,
+        "__getitem__",
+        lambda self, index: tuple(
+            part.astype("float32") if part.ndim == 5 else part for part in spoilt(self, index)
+        ),
+    )
+    with pytest.raises(FloatingPointError, match="The loss is nan at step 2 of epoch 2"):
+        noise.run(tmp_path, epochs=2)
+    assert (tmp_path / "checkpoint-000001.npz").read_bytes() == before
+    assert not (tmp_path / "checkpoint-000002.npz").exists()
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
+    model, _ = noise.run(tmp_path, epochs=1)
+    before = (tmp_path / "checkpoint-000001.npz").read_bytes()
+
+    def full(file, **arrays):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint.np, "savez", full)
+    with pytest.raises(OSError, match="No space left"):
+        checkpoint.save_checkpoint(tmp_path, model, 2)
+    assert (tmp_path / "checkpoint-000001.npz").read_bytes() == before
+    assert not list(tmp_path.glob("*.part"))
+    assert not (tmp_path / "checkpoint-000002.npz").exists()
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path, caplog):
+    model, _ = noise.run(tmp_path, epochs=2)
+    newest = tmp_path / "checkpoint-000002.npz"
+    newest.write_bytes(newest.read_bytes()[:1000])
+    epoch, state = checkpoint.load_checkpoint(tmp_path, model)
+    assert epoch == 1
+    assert len(state["history"]["loss"]) == 1
+    assert "checkpoint-000002.npz is damaged" in caplog.text
+    (tmp_path / "checkpoint-000001.npz").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"No checkpoint in .* can be read"):
+        checkpoint.load_checkpoint(tmp_path, model)
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    noise.run(tmp_path, epochs=1)
+    other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    other.compile("sgd", "mse")
+    other.optimizer.build(other.trainable_variables)
+    with pytest.raises(ValueError, match="of another model"):
+        checkpoint.load_checkpoint(tmp_path, other)

@@ -68,7 +68,7 @@ def make_dataset(
     workers = os.cpu_count() if workers is None else workers
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
         raise ValueError(f"`workers` must be a whole number of at least 1, received {workers!r}")
-    epochs = _Epochs(first_epoch)
+    epochs = _Epochs(first_epoch, source.num_batches)
     scalar = tf.TensorSpec((), tf.int64)
     height, width = converter.image_size
     clip_shape = (source.copies, converter.num_frames, height, width, 3)
@@ -94,27 +94,44 @@ def make_dataset(
         whole = clips.batch(distinct, drop_remainder=source.training)
         numbers = tf.data.Dataset.range(source.num_batches)
         return tf.data.Dataset.zip(numbers, whole).map(
-            lambda batch, clips: _finished(tf, source, epoch, batch, *clips)
+            lambda batch, clips: (epoch, batch, *_finished(tf, source, epoch, batch, *clips))
         )
+
+    def hand_out(epoch, batch, clips, labels):
+        with tf.control_dependencies(
+            [tf.numpy_function(epochs.handed_out, (epoch, batch), tf.int64)]
+        ):
+            return tf.identity(clips), tf.identity(labels)
 
     dataset = tf.data.Dataset.from_generator(epochs, output_signature=scalar).flat_map(epoch_of)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(source.num_batches))
-    dataset = dataset.prefetch(2)
+    # Read ahead up to here; from here on, batch by batch, so that the epoch can be told.
+    dataset = dataset.prefetch(2).map(hand_out)
+    options = tf.data.Options()
+    options.experimental_optimization.inject_prefetch = False
+    dataset = dataset.with_options(options)
     dataset.source = source
     return dataset
 
 
 class _Epochs:
-    """Gives the number of the next epoch, once a pass."""
+    """Numbers the passes: a pass is the next epoch when all batches of the last were handed out.
 
-    def __init__(self, first):
+    `fit` reads a first batch to build the model, on JAX and PyTorch, and then begins anew.
+    """
+
+    def __init__(self, first, num_batches):
         if isinstance(first, bool) or not isinstance(first, int) or first < 0:
             raise ValueError(f"`first_epoch` must be a whole number from 0, received {first!r}")
-        self.next = first
+        self.next, self.last = first, num_batches - 1
 
     def __call__(self):
-        epoch, self.next = self.next, self.next + 1
-        yield epoch
+        yield self.next
+
+    def handed_out(self, epoch, batch):
+        if batch == self.last:
+            self.next = int(epoch) + 1
+        return np.int64(batch)
 
 
 def _finished(tf, source, epoch, batch, clips, labels):

@@ -1,4 +1,4 @@
-"""What every layer of the package promises, checked by one call: `check_layer`."""
+"""What every layer of the package promises, checked by one call: `assert_layer_contract`."""
 
 import inspect
 import json
@@ -10,7 +10,7 @@ import numpy as np
 HALF_POLICIES = {"mixed_bfloat16": 0.03, "mixed_float16": 0.005}
 
 
-def check_layer(
+def assert_layer_contract(
     make_layer,
     input_shape,
     output_shape,

@@ -39,6 +39,7 @@ def rest_frames(num_frames):
 
 
 def check_integer(name, value, low, high=None):
+    """Refuses what is not an integer from `low`, and to `high` where that is given."""
     right = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not right or value < low or (high is not None and value > high):
         span = f"from {low}" if high is None else f"from {low} to {high}"
@@ -46,6 +47,7 @@ def check_integer(name, value, low, high=None):
 
 
 def check_options(split, num_frames, size):
+    """Refuses a split, a number of frames or a size in pixels that no clip can have."""
     if split not in SPLITS:
         raise ValueError(f"`split` must be one of {', '.join(SPLITS)}; got {split!r}.")
     check_integer("num_frames", num_frames, 16)
@@ -60,6 +62,7 @@ def check_options(split, num_frames, size):
 
 
 def check_classes(classes):
+    """Returns the names of the wanted classes as a list, all of them for None; refuses others."""
     if classes is None:
         return list(CLASS_NAMES)
     if isinstance(classes, str):

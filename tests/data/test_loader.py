@@ -41,7 +41,7 @@ def one_epoch(data):
     return [np.concatenate(part) for part in zip(*batches, strict=True)]
 
 
-def same(left, right):
+def assert_same_batches(left, right):
     return all((a == b).all() for a, b in zip(left, right, strict=True))
 
 
@@ -92,31 +92,31 @@ def test_the_same_clips_whatever_the_workers(clips_dir):
         return [one_epoch(data) for _ in range(2)]
 
     expected = epochs(workers=1, max_queue_size=0)
-    assert not same(expected[0], expected[1])
+    assert not assert_same_batches(expected[0], expected[1])
     for kwargs in ({"workers": 4}, {"workers": 2, "max_queue_size": 5}):
         for left, right in zip(expected, epochs(**kwargs), strict=True):
-            assert same(left, right)
+            assert assert_same_batches(left, right)
 
 
 def test_random_clips_do_not_depend_on_their_batch(clips_dir):
     small = VideoFolder(clips_dir, RANDOM, batch_size=1, seed=3)
     whole = VideoFolder(clips_dir, RANDOM, batch_size=7, seed=3)
-    assert same(one_epoch(small), one_epoch(whole))
+    assert assert_same_batches(one_epoch(small), one_epoch(whole))
 
 
 def test_random_frames_without_random_crops(clips_dir):
     data = VideoFolder(clips_dir, CONVERTER, random=True)
     epochs = [one_epoch(data) for _ in range(2)]
-    assert not same(*epochs)
+    assert not assert_same_batches(*epochs)
     fixed = VideoFolder(clips_dir, CONVERTER)
-    assert same(one_epoch(fixed), one_epoch(fixed))
+    assert assert_same_batches(one_epoch(fixed), one_epoch(fixed))
 
 
 def test_batches_may_be_asked_for_in_any_order_and_again(clips_dir):
     data = VideoFolder(clips_dir, RANDOM, batch_size=2)
     expected = [VideoFolder(clips_dir, RANDOM, batch_size=2)[i] for i in range(4)]
     for index in (2, 0, 3, 3, 1, 2, 0):
-        assert same(data[index], expected[index])
+        assert assert_same_batches(data[index], expected[index])
 
 
 def test_an_epoch_ends_when_all_its_batches_were_handed_out(clips_dir):
@@ -136,7 +136,7 @@ def test_worker_processes_of_keras_are_provided_for(clips_dir):
     first = one_epoch(data)
     data.epoch = 0
     data._owner = -1  # as after a fork, where the threads of the parent do not exist
-    assert same(one_epoch(data), first)
+    assert assert_same_batches(one_epoch(data), first)
     data.use_multiprocessing = True  # then no batch is handed out in this process
     data.on_epoch_end()
     assert data.epoch == 2
@@ -148,7 +148,7 @@ def test_a_run_is_resumed_by_setting_the_epoch(clips_dir):
     second = one_epoch(data)
     resumed = VideoFolder(clips_dir, RANDOM, shuffle=True, batch_size=3)
     resumed.epoch = 1
-    assert same(one_epoch(resumed), second)
+    assert assert_same_batches(one_epoch(resumed), second)
 
 
 def test_the_next_batches_are_decoded_ahead(clips_dir):
@@ -170,7 +170,7 @@ def test_a_pickled_folder_goes_on(clips_dir):
     data = VideoFolder(clips_dir, RANDOM, batch_size=3, shuffle=True)
     one_epoch(data)
     copy = pickle.loads(pickle.dumps(data))
-    assert same(one_epoch(copy), one_epoch(data))
+    assert assert_same_batches(one_epoch(copy), one_epoch(data))
 
 
 def test_cache_decodes_each_clip_once(clips_dir):
@@ -185,8 +185,8 @@ def test_cache_decodes_each_clip_once(clips_dir):
     first, second = one_epoch(data), one_epoch(data)
     assert sorted(calls) == sorted(data.paths)
     plain = VideoFolder(clips_dir, VideoConverter(4, (16, 16)), batch_size=2, shuffle=True)
-    assert same(first, one_epoch(plain))
-    assert same(second, one_epoch(plain))
+    assert assert_same_batches(first, one_epoch(plain))
+    assert assert_same_batches(second, one_epoch(plain))
 
 
 # What is refused --------------------------------------------------------------------------------

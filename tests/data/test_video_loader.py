@@ -53,7 +53,7 @@ def which(clips):
     return [int(np.rint((clip.mean() - 7) / 30)) for clip in clips.astype("float64")]
 
 
-def same(one, other):
+def assert_same_batches(one, other):
     assert len(one) == len(other)
     for (clips, labels), (more, other_labels) in zip(one, other, strict=True):
         np.testing.assert_array_equal(clips, more)
@@ -81,9 +81,9 @@ def test_tf_data_and_the_loader_hand_out_the_same(manifest, augment):
     assert dataset.element_spec[0].dtype == tf.uint8
     expected = epochs_of(loader, 2)
     got = [(x.numpy(), y.numpy()) for _ in range(2) for x, y in dataset]
-    same(expected, got)
+    assert_same_batches(expected, got)
     later = make_dataset(manifest, RANDOM, 4, first_epoch=1, **options)
-    same(expected[len(loader) :], [(x.numpy(), y.numpy()) for x, y in later])
+    assert_same_batches(expected[len(loader) :], [(x.numpy(), y.numpy()) for x, y in later])
     first, second = expected[0][0], expected[len(loader)][0]
     assert (first != second).any()  # another epoch, other clips
 
@@ -96,7 +96,7 @@ def test_evaluation_sees_every_clip_once_in_order(manifest):
     assert [k for _, labels in batches for k in labels.tolist()] == [0, 1, 0, 1, 0, 1, 0]
     pytest.importorskip("tensorflow")
     dataset = make_dataset(manifest, CONVERTER, 3)
-    same(batches, [(x.numpy(), y.numpy()) for x, y in dataset])
+    assert_same_batches(batches, [(x.numpy(), y.numpy()) for x, y in dataset])
 
 
 def test_training_sees_every_clip_at_most_once_an_epoch(manifest):
@@ -116,7 +116,7 @@ def test_shards_are_the_parts_of_the_whole_batch(manifest):
         tuple(np.concatenate(pair) for pair in zip(*batches, strict=True))
         for batches in zip(*parts, strict=True)
     ]
-    same(whole, joined)
+    assert_same_batches(whole, joined)
 
 
 def test_an_unreadable_training_video_is_replaced_and_named(damaged, caplog):
@@ -129,7 +129,7 @@ def test_an_unreadable_training_video_is_replaced_and_named(damaged, caplog):
     assert list(loader.source.unreadable) == [damaged.rows[2].path]
     assert "it is skipped, the 1st video so far" in caplog.text
     again = VideoLoader(damaged, CONVERTER, 7, training=True)
-    same([(clips, labels)], epochs_of(again))
+    assert_same_batches([(clips, labels)], epochs_of(again))
 
 
 def test_an_unreadable_test_video_is_an_error_that_names_it(damaged):
@@ -148,7 +148,7 @@ def test_nothing_readable_ends_with_an_error(tmp_path):
 def test_a_pickled_source_gives_the_same(manifest):
     source = ClipSource(manifest, RANDOM, 4, training=True, augment=AUGMENTERS["mixed"])
     again = pickle.loads(pickle.dumps(source))
-    same([source.batch(2, 1 - 1)], [again.batch(2, 0)])
+    assert_same_batches([source.batch(2, 1 - 1)], [again.batch(2, 0)])
 
 
 def test_fit_takes_both(manifest):

@@ -65,7 +65,7 @@ def twin(model, manifest, clips, crops, converter=CONVERTER):
     return answers
 
 
-def check_against_twin(evaluation, answers):
+def assert_matches_twin(evaluation, answers):
     assert [(v.best, v.rank) for v in evaluation.predictions] == [(a[0], a[2]) for a in answers]
     scores = [video.score for video in evaluation.predictions]
     np.testing.assert_allclose(scores, [answer[1] for answer in answers], rtol=1e-5)
@@ -100,7 +100,7 @@ def model():
 )
 def test_views_are_averaged_as_one_by_one(model, manifest, views, batch_size, workers):
     evaluation = evaluate(model, manifest, *views, batch_size=batch_size, workers=workers)
-    check_against_twin(evaluation, twin(model, manifest, *views))
+    assert_matches_twin(evaluation, twin(model, manifest, *views))
     assert len(set(model.batches)) == 1
     assert model.batches[0][0] <= batch_size
     assert (evaluation.expected, evaluation.decoded, evaluation.failed) == (10, 10, ())
@@ -135,8 +135,8 @@ def test_equal_crops_are_computed_once(model, folder, manifest):
     square = manifest.select([1, 2])  # "dive": one of 32 x 32 and one that is not square
     one, three = evaluate(model, square, crops=1), evaluate(model, square, 2, 3, batch_size=1)
     assert len(model.batches) == 1 + 2 + 6
-    check_against_twin(three, twin(model, square, 2, 3))
-    check_against_twin(one, twin(model, square, 1, 1))
+    assert_matches_twin(three, twin(model, square, 2, 3))
+    assert_matches_twin(one, twin(model, square, 1, 1))
 
 
 def test_stretches_of_a_video(model, folder):
@@ -144,7 +144,7 @@ def test_stretches_of_a_video(model, folder):
     rows = VideoRow(path, 0, 0.0, 1.0), VideoRow(path, 3, 1.0, None), VideoRow(path, 6)
     manifest = Manifest(rows, NAMES, "val")
     evaluation = evaluate(model, manifest, clips=2)
-    check_against_twin(evaluation, twin(model, manifest, 2, 1))
+    assert_matches_twin(evaluation, twin(model, manifest, 2, 1))
     assert [(v.start, v.end) for v in evaluation.predictions] == [(0, 1), (1, None), (None, None)]
     assert len({video.score for video in evaluation.predictions}) == 3
 
@@ -152,14 +152,14 @@ def test_stretches_of_a_video(model, folder):
 def test_cyclemlp_sees_each_frame_by_itself(manifest):
     model = quick(CycleMLP(*SIZES, num_classes=7, class_names=list(NAMES)))
     evaluation = evaluate(model, manifest, 2, 3, batch_size=10, converter=CONVERTER)
-    check_against_twin(evaluation, twin(model, manifest, 2, 3))
+    assert_matches_twin(evaluation, twin(model, manifest, 2, 3))
     assert set(model.batches) == {(10, 32, 32, 3)}
 
 
 def test_two_paths(manifest):
     paths = tiny_model("still"), tiny_model("moving", converter=None)
     two = quick(TwoPathMLP3D(*paths, motion_size=(32, 32)))
-    check_against_twin(evaluate(two, manifest, crops=3), twin(two, manifest, 1, 3))
+    assert_matches_twin(evaluate(two, manifest, crops=3), twin(two, manifest, 1, 3))
 
 
 def test_scores_of_softmax_are_taken_as_they_are(manifest):
@@ -231,7 +231,7 @@ def test_no_video_is_left_out(model, folder, tmp_path):
     evaluation = evaluate(
         model, manifest, 2, 3, workers=2, progress=lambda *counts: done.append(counts)
     )
-    check_against_twin(evaluation, twin(model, readable, 2, 3))
+    assert_matches_twin(evaluation, twin(model, readable, 2, 3))
     assert (evaluation.expected, evaluation.decoded) == (6, 2)
     assert dict(evaluation.failed) == {
         "gone.mp4": "the data set lists it, and no file was found",
@@ -294,8 +294,8 @@ def test_many_clips_come_in_parts(model, tmp_path, monkeypatch, damaged):
     monkeypatch.setattr(_decode_ahead, "_PART_BYTES", 2 * 3 * 8 * 32 * 32 * 3)
     parts = evaluate(model, manifest, 7, 3, workers=1)
     assert sizes == [6, 6, 6, 3]
-    check_against_twin(whole, answers)
-    check_against_twin(parts, answers)
+    assert_matches_twin(whole, answers)
+    assert_matches_twin(parts, answers)
 
 
 def test_few_videos_are_decoded_ahead(model, manifest, monkeypatch):
@@ -328,7 +328,7 @@ def test_classes_are_matched_by_name(folder):
     order = ("turn", "fall", "hop", "climb", "run", "dive", "jump")
     model, manifest = quick(tiny_model(class_names=order)), read_manifest(folder, "val")
     evaluation = evaluate(model, manifest)
-    check_against_twin(evaluation, twin(model, manifest, 1, 1))
+    assert_matches_twin(evaluation, twin(model, manifest, 1, 1))
     assert evaluation.class_names == order
     assert [order[v.label] for v in evaluation.predictions] == [
         os.path.basename(os.path.dirname(row.path)) for row in manifest.rows

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from layer_contract import check_layer, to_numpy
+from layer_contract import assert_layer_contract, to_numpy
 from numpy_weights import fill, weights_of
 from reference import channel_mlp as twin
 
@@ -20,7 +20,7 @@ def test_matches_twin(ratio, rng):
 
 
 def test_contract(tmp_path):
-    check_layer(
+    assert_layer_contract(
         lambda **kwargs: ChannelMLP(2.5, **kwargs),
         input_shape=(2, 3, 5, 4, 6),
         output_shape=(2, 3, 5, 4, 6),

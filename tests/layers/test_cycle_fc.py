@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from layer_contract import check_layer, to_numpy
+from layer_contract import assert_layer_contract, to_numpy
 from numpy_weights import fill, weights_of
 from reference import cycle_fc as twin
 
@@ -53,7 +53,7 @@ def test_axis_shorter_than_the_kernel(rng):
 
 @pytest.mark.parametrize("axis", ["height", "width"])
 def test_contract(axis, tmp_path):
-    check_layer(
+    assert_layer_contract(
         lambda **kwargs: CycleFC(9, axis=axis, **kwargs),
         input_shape=(2, 3, 5, 6, 7),
         output_shape=(2, 3, 5, 6, 9),

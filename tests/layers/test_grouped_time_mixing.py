@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from layer_contract import check_layer, to_numpy
+from layer_contract import assert_layer_contract, to_numpy
 from numpy_weights import fill, weights_of
 from reference import grouped_time_mixing as twin
 
@@ -186,7 +186,7 @@ def interval_range(layer):
     ],
 )
 def test_contract(kind, size, options, num_params, tmp_path):
-    check_layer(
+    assert_layer_contract(
         lambda **kwargs: GroupedTimeMixing(kind, size, **options, **kwargs),
         input_shape=(2, 6, 3, 5, 4),
         output_shape=(2, 6, 3, 5, 4),

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from layer_contract import check_layer, forward, to_numpy
+from layer_contract import assert_layer_contract, forward, to_numpy
 from numpy_weights import fill, weights_of
 from reference import block as twin
 
@@ -34,7 +34,7 @@ def test_matches_twin(kind, size, options, mlp_ratio, rng):
 def test_contract(tmp_path):
     norm, split = 2 * C, C * 2 + 2 + 2 * 3 * C + 3 * C
     token_mixing = 3 * (C * C + C) + 3 * C * C + C + split
-    check_layer(
+    assert_layer_contract(
         lambda **kwargs: MLP3DBlock("short_range", 2, mlp_ratio=2, **kwargs),
         input_shape=(2, 6, 3, 5, C),
         output_shape=(2, 6, 3, 5, C),

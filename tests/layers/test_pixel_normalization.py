@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from layer_contract import check_layer, to_numpy
+from layer_contract import assert_layer_contract, to_numpy
 from reference.network import MEAN, STD
 
 from keras_mlp3d.layers import PixelNormalization
@@ -22,7 +22,7 @@ def test_float32_unless_told_otherwise(tmp_path):
         assert PixelNormalization().compute_dtype == "float32"
     finally:
         keras.config.set_dtype_policy("float32")
-    check_layer(
+    assert_layer_contract(
         PixelNormalization,
         input_shape=(2, 3, 5, 4, 3),
         output_shape=(2, 3, 5, 4, 3),

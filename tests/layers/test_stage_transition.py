@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from layer_contract import check_layer, to_numpy
+from layer_contract import assert_layer_contract, to_numpy
 from numpy_weights import fill, weights_of
 from reference import stage_transition as twin
 from reference.basics import part
@@ -19,7 +19,7 @@ def test_matches_twin(size, rng):
 
 
 def test_contract(tmp_path):
-    check_layer(
+    assert_layer_contract(
         lambda **kwargs: StageTransition(7, **kwargs),
         input_shape=(2, 3, 8, 5, 6),
         output_shape=(2, 3, 4, 3, 7),

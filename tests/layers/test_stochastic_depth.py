@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from layer_contract import check_layer, to_numpy
+from layer_contract import assert_layer_contract, to_numpy
 
 from keras_mlp3d.layers import StochasticDepth, stochastic_depth_rates
 
@@ -48,7 +48,7 @@ def test_half_precision_stays_half():
 
 
 def test_contract(tmp_path):
-    check_layer(
+    assert_layer_contract(
         lambda **kwargs: StochasticDepth(0.25, seed=1, **kwargs),
         input_shape=(2, 3, 5, 4, 6),
         output_shape=(2, 3, 5, 4, 6),

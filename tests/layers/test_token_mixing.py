@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from layer_contract import check_layer, forward, to_numpy
+from layer_contract import assert_layer_contract, forward, to_numpy
 from numpy_weights import fill, weights_of
 from reference import token_mixing as twin
 
@@ -63,7 +63,7 @@ def test_samples_of_a_batch_do_not_see_each_other(rng):
 )
 def test_contract(kind, size, options, matrices, tmp_path):
     bias = options.get("time_bias", True)
-    check_layer(
+    assert_layer_contract(
         lambda **kwargs: TokenMixing(kind, size, **options, **kwargs),
         input_shape=(2, 6, 3, 5, C),
         output_shape=(2, 6, 3, 5, C),

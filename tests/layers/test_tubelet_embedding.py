@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from layer_contract import check_layer, to_numpy
+from layer_contract import assert_layer_contract, to_numpy
 from numpy_weights import fill, weights_of
 from reference import tubelet_embedding as twin
 
@@ -40,7 +40,7 @@ def test_matches_twin(shape, options, rng):
     ],
 )
 def test_contract(options, output_shape, tmp_path):
-    check_layer(
+    assert_layer_contract(
         lambda **kwargs: TubeletEmbedding(5, **options, **kwargs),
         input_shape=(2, 8, 9, 13, 3),
         output_shape=output_shape,

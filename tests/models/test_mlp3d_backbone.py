@@ -18,7 +18,7 @@ def pairs(backbone):
     return [(mixing.kind, mixing.group_size) for mixing in backbone.schedule]
 
 
-def close(actual, expected):
+def assert_close(actual, expected):
     scale = np.abs(expected).max()
     np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5 * scale)
 
@@ -39,7 +39,7 @@ def twin_outputs(backbone):
 
 def test_matches_twin(outputs, twin_outputs):
     assert outputs.shape == (2, 4, 2, 2, 12)
-    close(outputs, twin_outputs[0])
+    assert_close(outputs, twin_outputs[0])
 
 
 def test_pyramid_matches_twin(backbone, twin_outputs):
@@ -50,7 +50,7 @@ def test_pyramid_matches_twin(backbone, twin_outputs):
     shapes = [(2, 4, 9, 12, 4), (2, 4, 5, 6, 8), (2, 4, 3, 3, 8), (2, 4, 2, 2, 12)]
     for (key, level), shape in zip(levels.items(), shapes, strict=True):
         assert tuple(level.shape) == shape
-        close(to_numpy(level), expected[key])
+        assert_close(to_numpy(level), expected[key])
 
 
 @pytest.mark.parametrize("options", [{"share_weights": False}, {"max_group_size": 6}])
@@ -60,7 +60,7 @@ def test_matches_twin_with_other_weights(options):
     expected, _ = twin.backbone(
         clip.astype("float64"), weights_of(backbone), tiny.DEPTHS, pairs(backbone), **options
     )
-    close(tiny.run(backbone, clip), expected)
+    assert_close(tiny.run(backbone, clip), expected)
 
 
 def test_pixels_of_every_dtype_give_the_same(backbone, outputs):
@@ -71,7 +71,7 @@ def test_pixels_of_every_dtype_give_the_same(backbone, outputs):
 def test_without_rescaling_the_input_is_normalised_pixels(outputs):
     backbone = tiny.tiny_backbone(include_rescaling=False)
     normalised = (tiny.pixels() / 255 - twin.MEAN) / twin.STD
-    close(tiny.run(backbone, normalised.astype("float32")), outputs)
+    assert_close(tiny.run(backbone, normalised.astype("float32")), outputs)
 
 
 def test_fixed_and_open_input_shape_share_weights(backbone, outputs):
@@ -79,7 +79,7 @@ def test_fixed_and_open_input_shape_share_weights(backbone, outputs):
     assert fixed.output_shape == (None, 4, 2, 2, 12)
     assert backbone.output_shape == (None, None, None, None, 12)
     fixed.set_weights(backbone.get_weights())
-    close(tiny.run(fixed, tiny.pixels()), outputs)
+    assert_close(tiny.run(fixed, tiny.pixels()), outputs)
     with pytest.raises(ValueError, match=r"\(None, 16, 36, 50, 3\)"):
         fixed(tiny.pixels((1, 32, 36, 50, 3)))
 

@@ -3,7 +3,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from layer_contract import check_layer, to_numpy
+from layer_contract import assert_layer_contract, to_numpy
 from models import tiny
 
 from keras_mlp3d import TwoPathMLP3D
@@ -103,7 +103,7 @@ def test_motion_view_halves_a_clip_without_aliasing():
 
 @pytest.mark.parametrize("size", [(6, 5), (3, 4)])
 def test_motion_view_contract(size, tmp_path):
-    check_layer(
+    assert_layer_contract(
         lambda **kwargs: MotionView(size, **kwargs),
         input_shape=(2, 3, 6, 5, 3),
         output_shape=(2, 3, *size, 3),

@@ -57,7 +57,10 @@ def test_wrong_group_size_error_is_true(kind, time):
 def test_shift_token_takes_any_size():
     for time in range(1, 9):
         for size in range(1, 12):
-            check_group_size("shift_token", size, time)
+            assert check_group_size("shift_token", size, time) is None
+            if time % size:  # where the other kinds refuse
+                with pytest.raises(ValueError, match="does not divide"):
+                    check_group_size("short_range", size, time)
 
 
 @pytest.mark.parametrize("size", [0, -1, 2.0, True, "4", None])

@@ -10,8 +10,8 @@ import math
 
 import keras
 
-from keras_mlp3d.cost.rules import layer_rows
-from keras_mlp3d.models import MLP3D, CycleMLP, MLP3DBackbone, TwoPathMLP3D
+from keras_mlp3d.cost.rules import is_parameter, layer_rows
+from keras_mlp3d.models import MLP3D, CycleMLP, FrameCycleMLP, MLP3DBackbone, TwoPathMLP3D
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +83,7 @@ def count(model_or_backbone, input_shape=None):
     T' x H' x W' tokens costs T' H' W' C_in C_out.
 
     Args:
-        model_or_backbone: `MLP3D`, `MLP3DBackbone`, `TwoPathMLP3D` or `CycleMLP`.
+        model_or_backbone: `MLP3D`, `MLP3DBackbone`, `TwoPathMLP3D`, `FrameCycleMLP` or `CycleMLP`.
         input_shape: Shape of one input without batch: (frames, height, width, 3), by default
             (64, 224, 224, 3); (height, width, 3) for `CycleMLP`, by default (224, 224, 3).
 
@@ -113,7 +113,7 @@ def count(model_or_backbone, input_shape=None):
     layers = tuple(
         LayerCost(name, tuple(shape[1:]), macs, params) for name, shape, macs, params in rows
     )
-    total = sum(math.prod(weight.shape) for weight in model.weights if _is_parameter(weight))
+    total = sum(math.prod(weight.shape) for weight in model.weights if is_parameter(weight))
     counted = sum(row.params for row in layers)
     if counted != total:
         raise ValueError(
@@ -121,11 +121,6 @@ def count(model_or_backbone, input_shape=None):
             "without a counting rule holds the rest."
         )
     return Cost(sum(row.macs for row in layers), counted, layers)
-
-
-def _is_parameter(weight):
-    # The states of random generators are weights to Keras, and no parameters of the network.
-    return weight.dtype not in ("uint32", "int32", "int64")
 
 
 def _model_rows(model, shape):
@@ -136,9 +131,13 @@ def _model_rows(model, shape):
             *_prefixed("appearance", _model_rows(model.appearance, shape)),
             *_prefixed("motion", _model_rows(model.motion, motion_shape)),
         ]
+    if isinstance(model, FrameCycleMLP):
+        batch, frames, *image = shape
+        rows = _model_rows(model.cycle_mlp, (batch, *image))
+        return [(name, output, frames * macs, params) for name, output, macs, params in rows]
     if not isinstance(model, MLP3D | MLP3DBackbone | CycleMLP):
         raise ValueError(
-            "count takes an MLP3D, MLP3DBackbone, TwoPathMLP3D or CycleMLP, got "
+            "count takes an MLP3D, MLP3DBackbone, TwoPathMLP3D, FrameCycleMLP or CycleMLP, got "
             f"{type(model).__name__}."
         )
     model.check_input(keras.KerasTensor((None, *shape[1:])))

@@ -12,6 +12,7 @@ from keras_mlp3d.layers import (
     PixelNormalization,
     StageTransition,
     StochasticDepth,
+    SubtractMean,
     TokenMixing,
     TubeletEmbedding,
 )
@@ -23,7 +24,13 @@ FREE = (
     keras.layers.GlobalAveragePooling3D,
     keras.layers.LayerNormalization,
     StochasticDepth,
+    SubtractMean,
 )
+
+
+def is_parameter(weight):
+    """Whether a weight is learned: not the state of a random generator, and no choice."""
+    return weight.dtype not in ("uint32", "int32", "int64")
 
 
 def layer_rows(layer, shape):
@@ -53,10 +60,7 @@ def layer_rows(layer, shape):
         hidden = layer.expand.compute_output_shape(shape)
         return _rows_of(layer, [(layer.expand, shape), (layer.reduce, hidden)])
     output = layer.compute_output_shape(shape)
-    params = sum(math.prod(weight.shape) for weight in layer.trainable_weights)
-    params += sum(math.prod(weight.shape) for weight in layer.non_trainable_weights)
-    if isinstance(layer, StochasticDepth | keras.layers.Dropout):
-        params = 0
+    params = sum(math.prod(weight.shape) for weight in layer.weights if is_parameter(weight))
     return [(layer.name, output, _macs(layer, shape, output), params)]
 
 
@@ -77,7 +81,8 @@ def _macs(layer, shape, output):
     if isinstance(layer, StageTransition | TubeletEmbedding):
         return positions * math.prod(layer.kernel.shape)
     if isinstance(layer, GroupedTimeMixing):
-        size = shape[1] if layer.kind == "full" else layer.group_size
+        kind, size = layer.chosen
+        size = shape[1] if kind == "full" else size
         return positions * size * shape[-1] ** 2
     raise ValueError(
         f"No counting rule for {type(layer).__name__} {layer.name!r}: add one to "

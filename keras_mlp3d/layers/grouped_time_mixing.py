@@ -9,7 +9,14 @@ from keras import ops
 
 from keras_mlp3d.layers._checks import check_positive_integer, check_tokens
 from keras_mlp3d.layers.glorot_uniform import GlorotUniform
-from keras_mlp3d.ops import check_group_size, group_time, linear, shift_mix, ungroup_time
+from keras_mlp3d.ops import (
+    check_group_size,
+    group_time,
+    linear,
+    mix_groups,
+    shift_mix,
+    ungroup_time,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
@@ -102,6 +109,11 @@ class GroupedTimeMixing(keras.layers.Layer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer or GlorotUniform())
         self.bias_initializer = keras.initializers.get(bias_initializer)
 
+    @property
+    def chosen(self):
+        """What is computed, as (kind, group size)."""
+        return self.kind, self.group_size
+
     def build(self, input_shape):
         check_tokens(self, input_shape)
         time, channels = input_shape[1], input_shape[-1]
@@ -142,37 +154,12 @@ class GroupedTimeMixing(keras.layers.Layer):
             )
         return time
 
-    def _interval_indices(self):
-        """Index into the shared kernel of the block from input place i to output place j."""
-        place = ops.arange(self._size)
-        if self.kind == "shift_token":
-            first = 0 if self.max_group_size is None else self.max_group_size - 1
-            return first + place[:, None]
-        center = (self.max_group_size or self._size) - 1
-        return center + place[None, :] - place[:, None]
-
-    def group_matrix(self):
-        """Returns the matrix W_S of Eq. (4) that maps one group, shared weights laid out.
-
-        Returns:
-            Tensor (S C, S C), or (S C, C) for shift-token, in the compute dtype.
-        """
-        kernel = ops.convert_to_tensor(self.kernel)
-        if not self.share_weights:
-            return kernel
-        channels = kernel.shape[-1]
-        indices = self._interval_indices()
-        blocks = ops.take(kernel, indices, axis=0)  # (S, S or 1, C_in, C_out)
-        matrix = ops.transpose(blocks, (0, 2, 1, 3))
-        return ops.reshape(matrix, (self._size * channels, indices.shape[1] * channels))
-
-    def _shift_kernel(self):
-        """Weights of shift-token as (S, C, C), that of the token i steps back at index i."""
-        kernel = ops.convert_to_tensor(self.kernel)
-        if not self.share_weights:
-            return ops.reshape(kernel, (self._size, -1, kernel.shape[-1]))
-        first = 0 if self.max_group_size is None else self.max_group_size - 1
-        return kernel[first : first + self._size]
+    @property
+    def _center(self):
+        """Index of w_0 in the shared kernel."""
+        if self.max_group_size is not None:
+            return self.max_group_size - 1
+        return 0 if self.kind == "shift_token" else self._size - 1
 
     def intervals(self):
         """Returns the shared weights by time interval.
@@ -258,18 +245,16 @@ class GroupedTimeMixing(keras.layers.Layer):
                 raise ValueError(
                     f"kind='full' was built for {self._size} tokens in time, got {time}."
                 )
-        if self._size == 1:
-            kernel = ops.convert_to_tensor(self.kernel)
-            if self.share_weights:
-                kernel = kernel[(self.max_group_size or 1) - 1]
-            return linear(inputs, kernel, self.bias)
-        if self.kind == "shift_token":
-            return shift_mix(inputs, self._shift_kernel(), self.bias)
         kind = "short_range" if self.kind == "full" else self.kind
-        bias = self.bias
-        if bias is not None and self.share_weights:
-            bias = ops.tile(bias, self._size)
-        outputs = linear(group_time(inputs, kind, self._size), self.group_matrix(), bias)
+        kernel = ops.convert_to_tensor(self.kernel)
+        if self.share_weights:
+            return mix_groups(
+                inputs, kernel, self.bias, kind=kind, size=self._size, center=self._center
+            )
+        if kind == "shift_token":
+            kernel = ops.reshape(kernel, (self._size, -1, kernel.shape[-1]))
+            return shift_mix(inputs, kernel, self.bias)
+        outputs = linear(group_time(inputs, kind, self._size), kernel, self.bias)
         return ungroup_time(outputs, kind, self._size)
 
     def compute_output_shape(self, input_shape):

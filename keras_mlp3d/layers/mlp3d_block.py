@@ -26,6 +26,10 @@ class MLP3DBlock(keras.layers.Layer):
         max_group_size: None, or the largest group size that the shared kernel serves.
         drop_path_rate: Rate of stochastic depth on both residual branches, in [0, 1).
         time_bias: Whether the time mixing has a bias.
+        candidates: None, or pairs (kind, group size) that the time mixing can be switched to; see
+            `ChosenTimeMixing`.
+        random_mixing: Probability that a training step draws another candidate.
+        remat: Whether activations are computed again in the backward pass instead of kept.
         **kwargs: `name`, `dtype` and other arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -60,6 +64,9 @@ class MLP3DBlock(keras.layers.Layer):
         max_group_size=None,
         drop_path_rate=0.0,
         time_bias=True,
+        candidates=None,
+        random_mixing=0.0,
+        remat=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -70,6 +77,9 @@ class MLP3DBlock(keras.layers.Layer):
         self.max_group_size = max_group_size
         self.drop_path_rate = drop_path_rate
         self.time_bias = time_bias
+        self.candidates = candidates
+        self.random_mixing = random_mixing
+        self.remat = remat
         options = {"dtype": self.dtype_policy}
         self.token_norm = keras.layers.LayerNormalization(
             epsilon=LAYER_NORM_EPSILON, name="token_norm", **options
@@ -80,6 +90,8 @@ class MLP3DBlock(keras.layers.Layer):
             share_weights=share_weights,
             max_group_size=max_group_size,
             time_bias=time_bias,
+            candidates=candidates,
+            random_mixing=random_mixing,
             name="token_mixing",
             **options,
         )
@@ -95,19 +107,29 @@ class MLP3DBlock(keras.layers.Layer):
         for layer in (self.token_norm, self.token_mixing, self.channel_norm, self.channel_mlp):
             layer.build(input_shape)
 
-    # No `training` argument: Keras hands it on to stochastic depth by itself, and torch.compile
-    # breaks its graph at every layer that is called with keywords.
+    # No `training` argument: Keras hands it on to what draws by itself, and torch.compile breaks
+    # its graph at every layer that is called with keywords.
     def call(self, inputs):
-        mixed = call_sublayer(self.token_norm, inputs)
-        mixed = call_sublayer(self.token_mixing, mixed)
+        # Before what is computed twice: a second draw would be another one.
+        draws = self.remat and self.candidates is not None
+        drawn = (self.token_mixing.mix_time.draw(),) if draws else ()
+        mixed = self._kept_or_computed_again(self._mix_tokens)(inputs, *drawn)
         if self.drop_path_rate:
             mixed = self.token_drop(mixed)
         tokens = inputs + mixed
-        mixed = call_sublayer(self.channel_norm, tokens)
-        mixed = call_sublayer(self.channel_mlp, mixed)
+        mixed = self._kept_or_computed_again(self._mix_channels)(tokens)
         if self.drop_path_rate:
             mixed = self.channel_drop(mixed)
         return tokens + mixed
+
+    def _mix_tokens(self, inputs, *drawn):
+        return call_sublayer(self.token_mixing, call_sublayer(self.token_norm, inputs), *drawn)
+
+    def _mix_channels(self, tokens):
+        return call_sublayer(self.channel_mlp, call_sublayer(self.channel_norm, tokens))
+
+    def _kept_or_computed_again(self, function):
+        return keras.remat(function) if self.remat else function
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)
@@ -122,4 +144,7 @@ class MLP3DBlock(keras.layers.Layer):
             "max_group_size": self.max_group_size,
             "drop_path_rate": self.drop_path_rate,
             "time_bias": self.time_bias,
+            "candidates": self.candidates and [list(pair) for pair in self.candidates],
+            "random_mixing": self.random_mixing,
+            "remat": self.remat,
         }

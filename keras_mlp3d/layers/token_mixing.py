@@ -9,6 +9,7 @@ from keras import ops
 from keras_mlp3d.layers._checks import check_positive_integer, check_tokens
 from keras_mlp3d.layers._dense import Dense
 from keras_mlp3d.layers._sublayer import call_sublayer
+from keras_mlp3d.layers.chosen_time_mixing import ChosenTimeMixing
 from keras_mlp3d.layers.cycle_fc import CycleFC
 from keras_mlp3d.layers.grouped_time_mixing import GroupedTimeMixing
 
@@ -30,7 +31,15 @@ class TokenMixing(keras.layers.Layer):
         cycle_kernel_size: Kernel size of the two Cycle FCs.
         reduction: The weights' MLP has C // reduction hidden channels, at least one.
         time_bias: Whether the time mixing has a bias.
+        candidates: None, or pairs (kind, group size) that the time mixing can be switched to; see
+            `ChosenTimeMixing`.
+        random_mixing: Probability that a training step draws another candidate.
         **kwargs: `name`, `dtype` and other arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: Tokens.
+        candidate: None, or the index of the candidate to use, an int32 tensor; see
+            `ChosenTimeMixing`.
 
     Input shape:
         (B, T', H', W', C)
@@ -60,6 +69,8 @@ class TokenMixing(keras.layers.Layer):
         cycle_kernel_size=3,
         reduction=4,
         time_bias=True,
+        candidates=None,
+        random_mixing=0.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -70,15 +81,19 @@ class TokenMixing(keras.layers.Layer):
         self.cycle_kernel_size = check_positive_integer("cycle_kernel_size", cycle_kernel_size)
         self.reduction = check_positive_integer("reduction", reduction)
         self.time_bias = time_bias
-        self.mix_time = GroupedTimeMixing(
-            kind,
-            group_size,
-            share_weights=share_weights,
-            max_group_size=max_group_size,
-            use_bias=time_bias,
-            dtype=self.dtype_policy,
-            name="mix_time",
-        )
+        self.candidates = candidates
+        self.random_mixing = random_mixing
+        options = {"use_bias": time_bias, "dtype": self.dtype_policy, "name": "mix_time"}
+        if candidates is None:
+            self.mix_time = GroupedTimeMixing(
+                kind,
+                group_size,
+                share_weights=share_weights,
+                max_group_size=max_group_size,
+                **options,
+            )
+        else:
+            self.mix_time = ChosenTimeMixing(kind, group_size, candidates, random_mixing, **options)
 
     def build(self, input_shape):
         check_tokens(self, input_shape)
@@ -124,9 +139,14 @@ class TokenMixing(keras.layers.Layer):
         weights = ops.reshape(weights, (-1, 3, 1, 1, 1, mean.shape[-1]))
         return weights[:, 0], weights[:, 1], weights[:, 2]
 
-    def call(self, inputs):
-        layers = (self.mix_width, self.mix_height, self.mix_time)
-        width, height, time = (call_sublayer(layer, inputs) for layer in layers)
+    def call(self, inputs, candidate=None):
+        width, height = (
+            call_sublayer(layer, inputs) for layer in (self.mix_width, self.mix_height)
+        )
+        if self.candidates is None:
+            time = call_sublayer(self.mix_time, inputs)
+        else:
+            time = self.mix_time(inputs, candidate)
         # The mean of the sum, without making the sum.
         mean = sum(ops.mean(branch, axis=(1, 2, 3)) for branch in (width, height, time))
         of_width, of_height, of_time = self.branch_weights(mean)
@@ -146,4 +166,6 @@ class TokenMixing(keras.layers.Layer):
             "cycle_kernel_size": self.cycle_kernel_size,
             "reduction": self.reduction,
             "time_bias": self.time_bias,
+            "candidates": self.candidates and [list(pair) for pair in self.candidates],
+            "random_mixing": self.random_mixing,
         }

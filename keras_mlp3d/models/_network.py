@@ -89,6 +89,7 @@ def build_stages(
     drop_path_rate,
     dtype,
     window,
+    candidates=None,
     **block_options,
 ):
     """Embeds a clip and runs the four stages.
@@ -102,6 +103,7 @@ def build_stages(
         drop_path_rate: Rate of stochastic depth at the last block.
         dtype: Dtype policy of every layer.
         window: Frames of the embedding's window, its stride in time too.
+        candidates: None, or the mixings that each block can be switched to.
         **block_options: Further arguments of every `MLP3DBlock`.
 
     Returns:
@@ -126,6 +128,10 @@ def build_stages(
             )(tokens)
         for block in range(depths[stage]):
             mixing = next(mixings)
+            if candidates is not None:
+                pairs = [(other.kind, other.group_size) for other in candidates]
+                own = (mixing.kind, mixing.group_size)
+                block_options["candidates"] = pairs if own in pairs else [*pairs, own]
             tokens = MLP3DBlock(
                 mixing.kind,
                 mixing.group_size,

@@ -7,6 +7,7 @@ import math
 
 import keras
 
+from keras_mlp3d.layers import MLP3DBlock, SubtractMean
 from keras_mlp3d.models._network import (
     build_stages,
     check_frames,
@@ -17,7 +18,7 @@ from keras_mlp3d.models._network import (
     static_shape,
 )
 from keras_mlp3d.models.preset_model import PresetModel
-from keras_mlp3d.models.schedule import parse_schedule
+from keras_mlp3d.models.schedule import Mixing, parse_schedule
 from keras_mlp3d.ops import GROUPED_KINDS
 
 TUBELET_FRAMES = 4
@@ -40,6 +41,14 @@ class MLP3DBackbone(PresetModel):
             network then normalises (/255, ImageNet mean and standard deviation). Otherwise the
             input must be normalised already.
         input_shape: (frames, height, width, 3); None leaves a length open.
+        subtract_mean: Whether the network sees motion alone, each frame minus the mean over time,
+            as the second path of section 4.3 does.
+        candidates: None, or the mixings that each block can be switched to by `set_choices`, in
+            the forms of a schedule's entries; every kernel then serves all of them.
+        random_mixing: Probability that a block draws another of the candidates for a training
+            step.
+        remat: Whether the blocks' activations are computed again in the backward pass instead of
+            kept: less memory, longer steps.
         dtype: Dtype or dtype policy of the layers, such as "mixed_bfloat16".
         name: Name of the model.
 
@@ -80,11 +89,21 @@ class MLP3DBackbone(PresetModel):
         drop_path_rate=0.0,
         include_rescaling=True,
         input_shape=(None, None, None, 3),
+        subtract_mean=False,
+        candidates=None,
+        random_mixing=0.0,
+        remat=False,
         dtype=None,
         name=None,
     ):
         channels, depths, mlp_ratios = check_network(channels, depths, mlp_ratios)
         schedule = parse_schedule(schedule, sum(depths))
+        if candidates is not None:
+            candidates = parse_schedule(list(candidates), len(candidates))
+        elif random_mixing:
+            raise ValueError(
+                f"random_mixing={random_mixing!r} needs candidates to draw from, got None."
+            )
         if not isinstance(input_shape, list | tuple) or len(input_shape) != 4:
             raise ValueError(
                 f"input_shape must be (frames, height, width, 3), got {input_shape!r}."
@@ -100,14 +119,20 @@ class MLP3DBackbone(PresetModel):
             "max_group_size": max_group_size,
             "drop_path_rate": drop_path_rate,
             "include_rescaling": include_rescaling,
+            "subtract_mean": subtract_mean,
+            "candidates": candidates,
+            "random_mixing": random_mixing,
+            "remat": remat,
         }
-        check_clip(schedule, (None, *input_shape), "input_shape")
+        check_clip((*schedule, *(candidates or ())), (None, *input_shape), "input_shape")
         time = input_shape[0] and input_shape[0] // TUBELET_FRAMES
         check_parameter_bound(
             channels, depths, mlp_ratios, schedule, share_weights, max_group_size, time
         )
         clip = keras.Input(tuple(input_shape), dtype="float32", name="clip")
         pixels = normalised_pixels(clip) if include_rescaling else clip
+        if subtract_mean:
+            pixels = SubtractMean(name="subtract_mean")(pixels)
         tokens, pyramid = build_stages(
             pixels,
             channels,
@@ -119,6 +144,9 @@ class MLP3DBackbone(PresetModel):
             window=TUBELET_FRAMES,
             share_weights=share_weights,
             max_group_size=max_group_size,
+            candidates=candidates,
+            random_mixing=random_mixing,
+            remat=remat,
         )
         super().__init__(inputs=clip, outputs=tokens, name=name)
         self.dtype_policy = policy
@@ -133,7 +161,48 @@ class MLP3DBackbone(PresetModel):
 
     def check_input(self, inputs):
         """Raises ValueError if clips of this shape do not fit the network and its schedule."""
-        check_clip(self.schedule, static_shape(inputs), self.name)
+        check_clip(self._mixings, static_shape(inputs), self.name)
+
+    @property
+    def _mixings(self):
+        """Every mixing that a clip must fit."""
+        return (*self.schedule, *(self.candidates or ()))
+
+    @property
+    def choices(self):
+        """The schedule in use, as a tuple of `Mixing`: the last one given to `set_choices`."""
+        if self.candidates is None:
+            return self.schedule
+        chosen = (block.token_mixing.mix_time.chosen for block in self._blocks)
+        return tuple(Mixing(*pair) for pair in chosen)
+
+    def set_choices(self, schedule):
+        """Switches every block to one of its candidates; compiled functions go on serving.
+
+        Args:
+            schedule: In any form that `parse_schedule` reads.
+
+        Raises:
+            ValueError: If the network has no candidates, or the schedule names another mixing;
+                no block is switched then.
+
+        Source:
+            Section 3.4.
+        """
+        schedule = parse_schedule(schedule, sum(self.depths))
+        if self.candidates is None:
+            raise ValueError(f"{self.name} has no candidates to choose from; give it some.")
+        allowed = [{*self.candidates, own} for own in self.schedule]
+        for block, mixing in enumerate(schedule):
+            if mixing not in allowed[block]:
+                known = ", ".join(map(str, self.candidates))
+                raise ValueError(f"{mixing} is no candidate of block {block}; those are {known}.")
+        for block, mixing in zip(self._blocks, schedule, strict=True):
+            block.token_mixing.mix_time.choose(mixing.kind, mixing.group_size)
+
+    @property
+    def _blocks(self):
+        return [layer for layer in self.layers if isinstance(layer, MLP3DBlock)]
 
     @classmethod
     def preset_class_names(cls):
@@ -167,7 +236,7 @@ class MLP3DBackbone(PresetModel):
         fixed = self.input_shape[1]
         if fixed is not None:
             return [fixed] if fixed <= limit else []
-        return valid_num_frames(self.schedule, limit)
+        return valid_num_frames(self._mixings, limit)
 
     def get_config(self):
         return {
@@ -182,6 +251,11 @@ class MLP3DBackbone(PresetModel):
             "drop_path_rate": self.drop_path_rate,
             "include_rescaling": self.include_rescaling,
             "input_shape": list(self.input_shape[1:]),
+            "subtract_mean": self.subtract_mean,
+            "candidates": self.candidates
+            and [[mixing.kind, mixing.group_size] for mixing in self.candidates],
+            "random_mixing": self.random_mixing,
+            "remat": self.remat,
             "dtype": policy_config(self.dtype_policy),
         }
 

@@ -42,6 +42,8 @@ def transfer_weights(source, target, skip=()):
         if isinstance(layer, GroupedTimeMixing) and layer.path in mixings:
             carried[layer.kernel.path] = (layer, mixings[layer.path])
     for weight in target.weights:
+        if weight.dtype == "int32":  # which candidate is chosen: nothing learned
+            continue
         same = weights.get(weight.path)
         if weight.path in kept or same is None:
             missing.append(weight.path)

@@ -7,6 +7,7 @@ from keras_mlp3d.ops.convolve import convolve
 from keras_mlp3d.ops.cycle_shift import cycle_offsets, cycle_shift
 from keras_mlp3d.ops.eager import is_eager_torch
 from keras_mlp3d.ops.linear import linear
+from keras_mlp3d.ops.mix_groups import interval_matrix, mix_groups
 from keras_mlp3d.ops.pad_zeros import pad_zeros
 from keras_mlp3d.ops.resize_frames import resize_frames
 from keras_mlp3d.ops.shift_mix import shift_mix
@@ -27,8 +28,10 @@ __all__ = [
     "cycle_offsets",
     "cycle_shift",
     "group_time",
+    "interval_matrix",
     "is_eager_torch",
     "linear",
+    "mix_groups",
     "pad_zeros",
     "resize_frames",
     "shift_mix",

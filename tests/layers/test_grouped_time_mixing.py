@@ -159,19 +159,6 @@ def test_without_bias():
     assert len(layer.weights) == 1
 
 
-@pytest.mark.parametrize("max_group_size", [None, 5])
-def test_group_matrix_is_equation_5(max_group_size):
-    layer = fill(built("long_range", 3, (None, 6, None, None, 2), max_group_size=max_group_size))
-    w = dict(zip(range(*interval_range(layer)), to_numpy(layer.kernel), strict=True))
-    rows = [[w[0], w[1], w[2]], [w[-1], w[0], w[1]], [w[-2], w[-1], w[0]]]
-    np.testing.assert_array_equal(to_numpy(layer.group_matrix()), np.block(rows))
-
-
-def interval_range(layer):
-    matrices, first = layer.intervals()
-    return first, first + len(matrices)
-
-
 # --- contract and errors ------------------------------------------------------------------------
 
 

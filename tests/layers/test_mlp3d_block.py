@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 from layer_contract import assert_layer_contract, forward, to_numpy
@@ -86,3 +87,48 @@ def test_wrong_arguments(arguments, message):
 def test_wrong_input_shape():
     with pytest.raises(ValueError, match=r"MLP3DBlock expects tokens .* \(2, 4, 5, 8\)"):
         MLP3DBlock("short_range", 2).build((2, 4, 5, 8))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"drop_path_rate": 0.4},
+        {"candidates": [("short_range", size) for size in (1, 2, 3)], "random_mixing": 0.8},
+    ],
+)
+def test_activations_computed_again_change_nothing(options, rng):
+    x = rng.standard_normal((2, 6, 3, 5, C)).astype("float32")
+    y = rng.standard_normal(x.shape).astype("float32")
+    trained = []
+    for remat in (False, True):
+        keras.utils.set_random_seed(1)
+        block = MLP3DBlock("short_range", 2, mlp_ratio=2, remat=remat, **options)
+        block.build(x.shape)
+        fill(block)
+        model = keras.Sequential([keras.Input(x.shape[1:]), block])
+        model.compile(keras.optimizers.SGD(0.1), loss="mse")
+        losses = [float(model.train_on_batch(x, y)) for _ in range(4)]
+        trained.append((losses, [to_numpy(weight) for weight in block.trainable_weights]))
+    np.testing.assert_allclose(trained[1][0], trained[0][0], rtol=1e-5)
+    for own, other in zip(trained[1][1], trained[0][1], strict=True):
+        np.testing.assert_allclose(own, other, rtol=0, atol=1e-5)
+
+
+def test_contract_with_candidates_computed_again(tmp_path):
+    assert_layer_contract(
+        lambda **kwargs: MLP3DBlock(
+            "short_range",
+            2,
+            mlp_ratio=2,
+            candidates=[("short_range", 2), ("shift_token", 3)],
+            random_mixing=0.5,
+            remat=True,
+            **kwargs,
+        ),
+        input_shape=(2, 6, 3, 5, C),
+        output_shape=(2, 6, 3, 5, C),
+        num_weights=20,
+        random_states=2,
+        tmp_path=tmp_path,
+    )

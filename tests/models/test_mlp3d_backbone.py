@@ -339,3 +339,24 @@ def test_weights_depend_on_names_alone_not_on_what_was_built_before():
     for one, other in itertools.zip_longest(first.weights, second.weights):
         assert one.path == other.path
         np.testing.assert_array_equal(to_numpy(one), to_numpy(other))
+
+
+# --- motion alone ---------------------------------------------------------------------------------
+
+
+def test_without_its_mean_a_clip_of_one_image_is_all_the_same():
+    backbone = tiny.tiny_backbone(subtract_mean=True)
+    clip = tiny.pixels()
+    for still in (np.repeat(clip[:, :1], 16, axis=1), np.full_like(clip, 90)):
+        outputs = tiny.run(backbone, still)
+        np.testing.assert_allclose(outputs, tiny.run(backbone, np.zeros_like(clip)), atol=1e-4)
+    assert np.abs(tiny.run(backbone, clip) - outputs).max() > 0.1
+
+
+def test_without_its_mean_matches_a_clip_whose_mean_was_subtracted():
+    clip = tiny.pixels()
+    pixels = clip.astype("float64")
+    scale = 255 * np.array([0.229, 0.224, 0.225])
+    normalised = (pixels - pixels.mean(axis=1, keepdims=True)) / scale
+    expected = tiny.run(tiny.tiny_backbone(include_rescaling=False), normalised.astype("float32"))
+    assert_close(tiny.run(tiny.tiny_backbone(subtract_mean=True), clip), expected)

@@ -1,6 +1,7 @@
 # From a fresh clone, each target does all of its own set-up.
 #   make demo   classify real video files, fine-tune on other classes, save, load, classify
 #   make test   lint and the whole test suite on TensorFlow, JAX and PyTorch
+#   make test-s3  train a step from S3 paths, served on loopback, in an environment of its own
 #   make clean  remove what the other targets made
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BACKENDS ?= jax torch tensorflow
 TORCH ?= torch==2.13.0
 WORKERS ?= 2
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-s3 lint clean
 
 demo: .venv-demo/installed
 	KERAS_BACKEND=jax .venv-demo/bin/python examples/demo.py --to demo
@@ -25,6 +26,16 @@ lint: .venv/installed
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 
+test-s3: .venv-s3/installed
+	TF_CPP_MIN_LOG_LEVEL=2 .venv-s3/bin/python tests/s3/train_from_s3.py
+
+.venv-s3/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-s3
+	.venv-s3/bin/python -m pip install -q --upgrade pip
+	.venv-s3/bin/python -m pip install -q 'tensorflow-cpu==2.17.*' 'tensorflow-io==0.37.1' \
+	  'moto[server]>=5' boto3 -e '.[shards]'
+	touch $@
+
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install -q --upgrade pip
@@ -39,4 +50,4 @@ lint: .venv/installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-demo demo build dist .pytest_cache .ruff_cache
+	rm -rf .venv .venv-demo .venv-s3 demo build dist .pytest_cache .ruff_cache

@@ -22,12 +22,16 @@ from keras_mlp3d.data.readers import (
     read_something_v1,
     read_something_v2,
 )
+from keras_mlp3d.data.shard import ShardReport, write_shards
+from keras_mlp3d.data.tfrecord import ShardError, read_shards
 from keras_mlp3d.data.video_loader import VideoLoader
 
 __all__ = [
     "Augmenter",
     "ClipSource",
     "Manifest",
+    "ShardError",
+    "ShardReport",
     "VideoCheck",
     "VideoConverter",
     "VideoError",
@@ -44,10 +48,12 @@ __all__ = [
     "read_folder",
     "read_kinetics",
     "read_manifest",
+    "read_shards",
     "read_something_v1",
     "read_something_v2",
     "read_video",
     "write_check_report",
+    "write_shards",
 ]
 
 

@@ -13,12 +13,6 @@ _NUMBERED = re.compile(r"([0-9]{1,9})\.jpe?g", re.IGNORECASE)
 _MAX_PICTURE_BYTES = 64 * 2**20
 
 
-def open_video(path):
-    """The reader that fits: `FrameFolder` for a folder, else `VideoReader`."""
-    is_folder = isinstance(path, (str, os.PathLike)) and os.path.isdir(path)
-    return FrameFolder(path) if is_folder else VideoReader(path)
-
-
 class FrameFolder(VideoReader):
     """A folder of pictures `00001.jpg`, `00002.jpg`, ..., numbered from any number on, no gap.
 
@@ -72,6 +66,11 @@ class FrameFolder(VideoReader):
                 return  # reading from the first picture on tells how many there are until here
             yield frame
 
+    def last_jpeg(self):
+        """The bytes of the picture that `frames` gave last, if it has the video's size."""
+        data, size = self._last
+        return data if size == self._size else None
+
     def _decode_file(self, file):
         with open(file, "rb") as picture:
             data = picture.read(_MAX_PICTURE_BYTES + 1)
@@ -80,6 +79,9 @@ class FrameFolder(VideoReader):
             raise VideoError(
                 self.path, f"its picture {name} has more than {_MAX_PICTURE_BYTES} bytes"
             )
+        return self._decode_jpeg(data, name)
+
+    def _decode_jpeg(self, data, name):
         # FFmpeg fills up a picture that is cut short, without a word. Both marks are unique in
         # the compressed data, and a thumbnail's stand before them.
         if data.rfind(b"\xff\xd9") <= data.rfind(b"\xff\xda"):
@@ -90,4 +92,5 @@ class FrameFolder(VideoReader):
             raise InvalidDataError(0, f"{name}: {why(error)}") from error
         if not frames:
             raise InvalidDataError(0, f"{name} holds no picture")
+        self._last = data, (frames[0].width, frames[0].height)
         return frames[0]

@@ -1,6 +1,7 @@
 """FFmpeg's scaler through PyAV: to 8-bit RGB, and to another size."""
 
 import av
+import numpy as np
 from av.video.reformatter import VideoReformatter
 
 # swscale's own numbers: PyAV 17 has no names for all of them.
@@ -16,10 +17,23 @@ class Scaler:
     """Keeps the scaler's tables from one picture to the next; for one thread at a time."""
 
     def __init__(self):
-        self._reformatter = VideoReformatter()
+        self._reformatter, self._resizer = VideoReformatter(), VideoReformatter()
 
-    def to_rgb(self, frame, width, height):
-        """A decoded frame as uint8 `(height, width, 3)`, by its own colour matrix and range."""
+    def to_rgb(self, frame, width, height, interpolation=None):
+        """A decoded frame as uint8 `(height, width, 3)`, by its own colour matrix and range.
+
+        To another size it is brought before it becomes RGB, as FFmpeg's `scale` does: that takes a
+        fraction of the time. `interpolation` is then needed.
+        """
+        if (width, height) != (frame.width, frame.height):
+            frame = self._resizer.reformat(
+                frame,
+                width=width,
+                height=height,
+                format=frame.format.name if frame.format.name.startswith("yuv") else "rgb24",
+                interpolation=FILTERS[interpolation] | _EXACT,
+                threads=_THREADS,
+            )
         return self._reformatter.reformat(
             frame, width=width, height=height, format="rgb24", threads=_THREADS
         ).to_ndarray()
@@ -34,3 +48,14 @@ class Scaler:
             interpolation=FILTERS[interpolation] | _EXACT,
             threads=_THREADS,
         ).to_ndarray()
+
+    def for_jpeg(self, picture, height, width):
+        """A uint8 picture `(rows, columns, 3)` as a frame of JPEG's colours and the size given."""
+        return self._reformatter.reformat(
+            av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24"),
+            width=width,
+            height=height,
+            format="yuvj420p",
+            interpolation=FILTERS["bilinear"] | _EXACT,
+            threads=_THREADS,
+        )

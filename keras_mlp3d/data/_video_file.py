@@ -1,11 +1,14 @@
 """Opens a video file on guard: what may be read, how large its pictures may be, how it fails."""
 
 import errno
+import io
 import os
 
 import av
 from av.error import FFmpegError
 from av.stream import Disposition
+
+from keras_mlp3d.data.remote import read_bytes
 
 MAX_PIXELS = 8192 * 8192
 
@@ -46,9 +49,22 @@ def why(error):
     return getattr(error, "strerror", None) or str(error)
 
 
+def is_path(path):
+    """Whether it is a string or a PathLike."""
+    return isinstance(path, (str, os.PathLike))
+
+
+def remote_video(path):
+    """The bytes of a remote video."""
+    try:
+        return read_bytes(path)
+    except OSError as error:
+        raise VideoError(os.fspath(path), str(error)) from error
+
+
 def checked_path(path):
     """The path of a regular file as a string, or the error that fits."""
-    if not isinstance(path, (str, os.PathLike)):
+    if not is_path(path):
         raise ValueError(f"`path` must be a file name (str or PathLike), received {path!r}")
     path = os.fspath(path)
     if os.path.isdir(path):
@@ -68,14 +84,17 @@ def check_size(path, width, height):
         )
 
 
-def open_stream(path):
+def open_stream(path, data=None):
     """The open container and its video stream, ready to be demuxed and decoded.
+
+    What is read is `data`, the file's content, where it is given.
 
     Of several video streams it is the one that FFmpeg deems best (marked as default, then the
     larger bit rate and number of frames), as players do; cover pictures do not count.
     """
     try:
-        container = av.open("file:" + path, options=_OPTIONS)
+        source = "file:" + path if data is None else io.BytesIO(data)
+        container = av.open(source, options=_OPTIONS)
     except (FFmpegError, UnicodeError) as error:
         raise VideoError(path, f"it cannot be opened as a video ({why(error)})") from error
     try:

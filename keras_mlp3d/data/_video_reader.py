@@ -1,6 +1,7 @@
 """One open video file: its packets, and the pictures asked for in order of presentation."""
 
 import itertools
+import os
 
 import numpy as np
 from av.error import FFmpegError
@@ -8,7 +9,13 @@ from av.error import FFmpegError
 from keras_mlp3d.data._orientation import orientation
 from keras_mlp3d.data._packets import PacketInfo, packet_runs
 from keras_mlp3d.data._scaling import Scaler
-from keras_mlp3d.data._video_file import VideoError, check_size, checked_path, open_stream, why
+from keras_mlp3d.data._video_file import (
+    VideoError,
+    check_size,
+    checked_path,
+    open_stream,
+    why,
+)
 from keras_mlp3d.data.sampling import span_frames
 
 _KEPT_BYTES = 64 * 2**20  # compressed packets held in memory, so that a small file is read once
@@ -22,10 +29,15 @@ class VideoReader:
 
     `num_frames` counts the packets of the stream (headers lie), `codec` and `fps` describe it,
     and `damage` says in words where the reading of packets or pictures broke off, if it did.
+
+    Args:
+        path: The file.
+        data: Its content, where that is in memory: `path` is then a name alone.
     """
 
-    def __init__(self, path):
-        self.path = self._checked_path(path)
+    def __init__(self, path, data=None):
+        self.path = self._checked_path(path) if data is None else os.fspath(path)
+        self._data = data
         self.damage = None
         self._container = None
         self._size = None  # of the first decoded picture, before it is turned
@@ -54,7 +66,7 @@ class VideoReader:
 
     def _open(self):
         self.close()
-        self._container, self._stream = open_stream(self.path)
+        self._container, self._stream = open_stream(self.path, self._data)
 
     def _read_index(self):
         stream = self._stream
@@ -126,12 +138,16 @@ class VideoReader:
         self._rotation, self._axes, self._flips = orientation(frame)
         self._clean_start = not frame.is_corrupt
 
-    def frames(self, indices=None):
+    def frames(self, indices=None, fit=None, interpolation="bilinear"):
         """Yields `(index, picture)`, each wanted index once, rising; pictures uint8 (H, W, 3).
 
         Args:
             indices: Rising frame numbers below `num_frames`; by default all that decode.
+            fit: None, or a function from `(height, width)` of the video, upright, to that of the
+                pictures.
+            interpolation: How they are resized, where `fit` asks for another size.
         """
+        self._fit, self._interpolation = fit, interpolation
         done = 0
         if indices is not None:
             for frame in self._decode_skipping(indices):
@@ -163,7 +179,12 @@ class VideoReader:
         return VideoError(self.path, reason, count)
 
     def _picture(self, frame):
-        picture = self._scaler.to_rgb(frame, *self._size)
+        width, height = self._size
+        if self._fit is not None:
+            upright = (width, height) if self._axes else (height, width)
+            size = self._fit(upright)
+            width, height = size if self._axes else size[::-1]
+        picture = self._scaler.to_rgb(frame, width, height, self._interpolation)
         if self._axes:
             picture = picture.transpose(1, 0, 2)
         if self._axes or self._flips != (1, 1):

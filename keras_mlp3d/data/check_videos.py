@@ -10,10 +10,11 @@ import os
 import pathlib
 
 from keras_mlp3d.data._cut_short import missing_bytes
-from keras_mlp3d.data._frame_folder import open_video
+from keras_mlp3d.data._open_video import open_video
+from keras_mlp3d.data._records import ShardError
 from keras_mlp3d.data._shapes_files import write_whole
 from keras_mlp3d.data._video_file import VideoError
-from keras_mlp3d.data.manifest import Manifest, is_remote
+from keras_mlp3d.data.manifest import Manifest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +45,8 @@ def check_videos(manifest, workers=None):
     A file is wrong where it cannot be read, where a part of it cannot (clips are then taken from
     the frames before), where it ends before its container says (a download broke off), and where
     a row's stretch begins after its end. Memory does not grow with
-    the number or the length of the files. Remote files are not read; they count as wrong.
+    the number or the length of the files, but that remote ones are held in memory while they are
+    read, and that nothing is known of their containers' promised length.
 
     Args:
         manifest: A `Manifest`.
@@ -123,8 +125,6 @@ def _checks(files, workers):
 
 
 def _check(path, rows):
-    if is_remote(path):
-        return VideoCheck(path, "", 0, "it is remote, and only files on this machine are checked")
     codec, frames = "", 0
     try:
         with open_video(path) as video:
@@ -133,13 +133,13 @@ def _check(path, rows):
             if video.damage:
                 part = f"only the first {frames} of its {video.num_frames} frames can be decoded"
                 return VideoCheck(path, codec, frames, f"{part}; {video.damage}")
-            short = 0 if os.path.isdir(path) else missing_bytes(path)
+            short = missing_bytes(path) if os.path.isfile(path) else 0
             if short:
                 cut = f"it is cut short: {short} bytes are missing at its end"
                 return VideoCheck(path, codec, frames, cut)
             for row in rows:
                 video.span(row.start, row.end)
-    except VideoError as error:
+    except (VideoError, ShardError) as error:
         return VideoCheck(path, codec, frames, error.reason)
     except OSError as error:
         return VideoCheck(path, codec, frames, error.strerror or str(error))

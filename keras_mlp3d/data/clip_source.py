@@ -5,6 +5,7 @@ import threading
 
 import numpy as np
 
+from keras_mlp3d.data._epoch_order import epoch_order
 from keras_mlp3d.data.augment import batch_generator, clip_generator
 from keras_mlp3d.data.decode import VideoError
 
@@ -108,9 +109,8 @@ class ClipSource:
 
     def rows(self, epoch, batch):
         """Returns which rows of the manifest this shard's part of a batch is made of, int64."""
-        order = np.arange(len(self.labels))
-        if self.training:
-            order = np.random.default_rng([self.seed, epoch, 0]).permutation(order)
+        rows = len(self.labels)
+        order = epoch_order(self.seed, int(epoch), rows) if self.training else np.arange(rows)
         distinct = self.batch_size // self.copies
         members = order[batch * distinct : (batch + 1) * distinct]
         index, count = self.shard

@@ -5,7 +5,7 @@ import logging
 
 import numpy as np
 
-from keras_mlp3d.data._frame_folder import open_video
+from keras_mlp3d.data._open_video import open_video
 from keras_mlp3d.data._video_file import VideoError
 
 __all__ = ["VideoError", "VideoInfo", "probe_video", "read_video"]

@@ -4,6 +4,7 @@ import pathlib
 
 import numpy as np
 
+from keras_mlp3d.data._epoch_order import epoch_order
 from keras_mlp3d.data._read_ahead import ReadAhead, check_whole
 
 VIDEO_SUFFIXES = (
@@ -99,9 +100,8 @@ class VideoFolder(ReadAhead):
         return -(-len(self.paths) // self.batch_size)
 
     def _clips_of(self, epoch, index):
-        order = np.arange(len(self.paths))
-        if self.shuffle:
-            order = np.random.default_rng([self.seed, epoch, 0]).permutation(order)
+        clips = len(self.paths)
+        order = epoch_order(self.seed, epoch, clips) if self.shuffle else np.arange(clips)
         return order[index * self.batch_size : (index + 1) * self.batch_size]
 
     def _jobs(self, epoch, index):

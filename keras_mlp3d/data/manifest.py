@@ -13,7 +13,9 @@ import pathlib
 
 import numpy as np
 
+from keras_mlp3d.data._records import shard_of
 from keras_mlp3d.data._shapes_files import write_whole
+from keras_mlp3d.data.remote import is_remote
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,8 +23,8 @@ class VideoRow:
     """One labelled video, or a stretch of one.
 
     Args:
-        path: The file, or a folder of numbered JPEG frames. A path with `://` is remote and kept
-            as it is.
+        path: The file, or a folder of numbered JPEG frames, or a record of a shard as `read_shards`
+            names it. A path with `://` is remote and kept as it is.
         label: Index of the class, from 0.
         start: Second of the video at which the stretch begins; None: at the video's beginning.
         end: Second at which it ends; None: at the video's end.
@@ -155,14 +157,19 @@ class Manifest:
 
     @functools.cached_property
     def digest(self):
-        rows = [[self._relative(row.path), row.label, row.start, row.end] for row in self.rows]
+        rows = [[self.name_of(row), row.label, row.start, row.end] for row in self.rows]
         content = {"split": self.split, "class_names": self.class_names, "rows": rows}
         # ASCII escapes: file names may hold bytes that no encoding takes.
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
-    def _relative(self, path):
-        """A path as the digest counts it: below `root` where it lies there, with slashes."""
+    def name_of(self, row):
+        """A row's path as the digest counts it: below `root` where it lies there, with slashes.
+
+        Args:
+            row: A `VideoRow`.
+        """
+        path = row.path
         if self.root is None:
             return path
         if is_remote(path) or is_remote(self.root):
@@ -172,7 +179,9 @@ class Manifest:
     def missing(self):
         """The rows whose files do not exist now, as a tuple; remote paths are not looked at."""
         return tuple(
-            row for row in self.rows if not is_remote(row.path) and not os.path.exists(row.path)
+            row
+            for row in self.rows
+            if not is_remote(row.path) and not os.path.exists(shard_of(row.path))
         )
 
     def select(self, indices):
@@ -220,11 +229,6 @@ class Manifest:
             span = ["" if second is None else repr(second) for second in (row.start, row.end)]
             writer.writerow((where, self.class_names[row.label], *span))
         write_whole(path, text.getvalue().encode("utf-8", "surrogateescape"))
-
-
-def is_remote(path):
-    """Whether a path is an address such as `s3://bucket/a.mp4`."""
-    return "://" in os.fspath(path)
 
 
 def row_id(row):

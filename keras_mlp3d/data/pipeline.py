@@ -1,12 +1,14 @@
 """tf.data pipelines of a manifest's clips, for every Keras backend."""
 
-import contextlib
 import os
 
-import keras
 import numpy as np
 
+from keras_mlp3d.data._tensorflow import load_tensorflow
 from keras_mlp3d.data.clip_source import ClipSource
+
+#: Clips under way for each thread that decodes: one that is done first need not wait for its turn.
+_AHEAD = 4
 
 
 def make_dataset(
@@ -63,7 +65,10 @@ def make_dataset(
     >>> tuple(clips.shape), labels.numpy().tolist()
     ((2, 4, 32, 32, 3), [0, 1])
     """
-    tf = _tensorflow()
+    tf = load_tensorflow(
+        "make_dataset needs TensorFlow, which is not installed: "
+        "pip install keras-mlp3d[tensorflow-cpu], or use keras_mlp3d.data.VideoLoader"
+    )
     source = ClipSource(manifest, converter, batch_size, training, augment, seed, shard, one_hot)
     workers = os.cpu_count() if workers is None else workers
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
@@ -88,7 +93,7 @@ def make_dataset(
         rows.set_shape((None,))
         rows = tf.data.Dataset.from_tensor_slices(rows)
         clips = rows.map(
-            lambda row: load(epoch, row), num_parallel_calls=workers, deterministic=True
+            lambda row: load(epoch, row), num_parallel_calls=_AHEAD * workers, deterministic=True
         )
         distinct = len(source.rows(0, 0))
         whole = clips.batch(distinct, drop_remainder=source.training)
@@ -109,6 +114,7 @@ def make_dataset(
     dataset = dataset.prefetch(2).map(hand_out)
     options = tf.data.Options()
     options.experimental_optimization.inject_prefetch = False
+    options.threading.private_threadpool_size = workers
     dataset = dataset.with_options(options)
     dataset.source = source
     return dataset
@@ -148,17 +154,3 @@ def _finished(tf, source, epoch, batch, clips, labels):
         (shape[0], len(source.manifest.class_names)) if source.one_hot else (shape[0],)
     )
     return clips, labels
-
-
-def _tensorflow():
-    try:
-        import tensorflow as tf
-    except ImportError as error:
-        raise ImportError(
-            "make_dataset needs TensorFlow, which is not installed: "
-            "pip install keras-mlp3d[tensorflow-cpu], or use keras_mlp3d.data.VideoLoader"
-        ) from error
-    if keras.config.backend() != "tensorflow":
-        with contextlib.suppress(RuntimeError):  # it is running already: too late to tell it
-            tf.config.set_visible_devices([], "GPU")
-    return tf

@@ -1,15 +1,37 @@
 """What the readers share: tables with line numbers, JSON, folders, and their errors."""
 
 import csv
+import io
 import json
 import os
 import re
 
+from keras_mlp3d.data import remote
 from keras_mlp3d.data.loader import VIDEO_SUFFIXES
-from keras_mlp3d.data.manifest import is_remote
+from keras_mlp3d.data.remote import is_remote
 
 _MAX_BYTES = 512 * 2**20
 _SIMPLE_NAME = re.compile(r"[A-Za-z0-9_-]{1,200}")
+
+
+def is_file(path):
+    """Whether there is such a file, here or at an address."""
+    return remote.is_file(path) if is_remote(path) else os.path.isfile(path)
+
+
+def is_folder(path):
+    """Whether there is such a folder, here or at an address."""
+    return remote.is_folder(path) if is_remote(path) else os.path.isdir(path)
+
+
+def checked_path(name, value, is_wanted, wanted):
+    """`value` as a string, if `is_wanted` says that it is one; it may be remote."""
+    if not isinstance(value, (str, os.PathLike)) or not is_remote(value):
+        return local_path(name, value, is_wanted, wanted)
+    value = os.fspath(value).rstrip("/")
+    if not is_wanted(value):
+        raise FileNotFoundError(f"`{name}` must be {wanted}: nothing of the kind is at {value}")
+    return value
 
 
 def local_path(name, value, is_wanted, wanted):
@@ -28,8 +50,7 @@ def local_path(name, value, is_wanted, wanted):
 
 def table(path, delimiter=","):
     """Yields `(line, fields)` of a CSV file, empty lines left out."""
-    _check_size(path)
-    with open(path, encoding="utf-8-sig", newline="") as file:
+    with _open_text(path) as file:
         rows = csv.reader(file, delimiter=delimiter, strict=True)
         try:
             for fields in rows:
@@ -83,9 +104,8 @@ def _check_columns(path, line, columns, required, optional):
 
 def load_json(path, kind):
     """The content of a JSON file, which must be a `kind` (`list` or `dict`)."""
-    _check_size(path)
     try:
-        with open(path, encoding="utf-8-sig") as file:
+        with _open_text(path) as file:
             content = json.load(file)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is no JSON file ({error})") from None
@@ -141,7 +161,12 @@ def checked_classes(class_names):
     return labels
 
 
-def _check_size(path):
+def _open_text(path):
+    """A text file, which is read into memory if it is remote."""
+    if is_remote(path):
+        content = io.BytesIO(remote.read_bytes(path, max_bytes=_MAX_BYTES))
+        return io.TextIOWrapper(content, encoding="utf-8-sig", newline="")
     size = os.path.getsize(path)
     if size > _MAX_BYTES:
         raise ValueError(f"{path} has {size} bytes, more than {_MAX_BYTES} are refused")
+    return open(path, encoding="utf-8-sig", newline="")

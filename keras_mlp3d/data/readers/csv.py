@@ -3,8 +3,15 @@
 import os
 import re
 
-from keras_mlp3d.data.manifest import Manifest, VideoRow, describe, is_remote, row_id
-from keras_mlp3d.data.readers._files import checked_classes, line_error, local_path, records
+from keras_mlp3d.data.manifest import Manifest, VideoRow, describe, row_id
+from keras_mlp3d.data.readers._files import (
+    checked_classes,
+    checked_path,
+    is_file,
+    line_error,
+    records,
+)
+from keras_mlp3d.data.remote import is_remote
 
 _INDEX = re.compile(r"0|[1-9][0-9]{0,5}")
 
@@ -16,9 +23,9 @@ def read_csv(path, split="train", class_names=None, root=None):
     `Manifest.missing()` lists it.
 
     Args:
-        path: The CSV file, UTF-8. Its `label` is a class name, or a whole number from 0 (in
-            every line, where `class_names` does not say otherwise); `start` and `end` are seconds,
-            empty for the video's beginning and end.
+        path: The CSV file, UTF-8; also remote. Its `label` is a class name, or a whole number from
+            0 (in every line, where `class_names` does not say otherwise); `start` and `end` are
+            seconds, empty for the video's beginning and end.
         split: Name of the split.
         class_names: The classes in the order of their labels. By default the names in the file,
             sorted; where all of them are numbers, "0", "1", ... up to the largest.
@@ -44,7 +51,7 @@ def read_csv(path, split="train", class_names=None, root=None):
     >>> manifest.class_names, manifest.rows[0]
     (('jump', 'run'), VideoRow(path='s3://clips/a.mp4', label=1, start=1.5, end=4.0))
     """
-    path = local_path("path", path, os.path.isfile, "a CSV file")
+    path = checked_path("path", path, is_file, "a CSV file")
     root = os.path.dirname(path) if root is None else os.fspath(root)
     lines = list(records(path, ("path", "label"), ("start", "end")))
     for _, fields in lines:

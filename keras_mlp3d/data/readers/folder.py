@@ -2,9 +2,10 @@
 
 import os
 
+from keras_mlp3d.data import remote
 from keras_mlp3d.data.loader import VIDEO_SUFFIXES
 from keras_mlp3d.data.manifest import Manifest, VideoRow
-from keras_mlp3d.data.readers._files import checked_classes, local_path
+from keras_mlp3d.data.readers._files import checked_classes, checked_path, is_folder
 
 
 def read_folder(directory, split="train", class_names=None):
@@ -14,8 +15,8 @@ def read_folder(directory, split="train", class_names=None):
     and hidden ones are ignored. They come sorted by class, then by name.
 
     Args:
-        directory: The folder. Where it has a sub-folder `<split>` that itself has sub-folders,
-            that one is read: `train/run/a.mp4` besides `run/a.mp4`.
+        directory: The folder; also remote. Where it has a sub-folder `<split>` that itself has
+            sub-folders, that one is read: `train/run/a.mp4` besides `run/a.mp4`.
         split: Name of the split.
         class_names: The classes in the order of their labels; by default the sub-folders sorted by
             name. Must name exactly the sub-folders.
@@ -39,7 +40,7 @@ def read_folder(directory, split="train", class_names=None):
     >>> manifest.class_names, manifest.labels.tolist()
     (('jump', 'run'), [0, 1])
     """
-    directory = local_path("directory", directory, os.path.isdir, "a folder of class folders")
+    directory = checked_path("directory", directory, is_folder, "a folder of class folders")
     if isinstance(split, str) and split in _folders(directory):
         inner = os.path.join(directory, split)
         directory = inner if _folders(inner) else directory
@@ -63,11 +64,17 @@ def read_folder(directory, split="train", class_names=None):
 
 
 def _folders(directory):
+    if remote.is_remote(directory):
+        names = [name for name in remote.names_in(directory) if name[0] != "."]
+        return [name for name in names if remote.is_folder(f"{directory}/{name}")]
     with os.scandir(directory) as entries:
         return sorted(entry.name for entry in entries if entry.is_dir() and entry.name[0] != ".")
 
 
 def _videos(folder):
+    if remote.is_remote(folder):
+        names = [name for name in remote.names_in(folder) if name[0] != "."]
+        return [f"{folder}/{name}" for name in names if name.lower().endswith(VIDEO_SUFFIXES)]
     with os.scandir(folder) as entries:
         return sorted(
             entry.path

@@ -1,0 +1,250 @@
+"""What reading costs: clips a second of each way in against bare decoding, and memory over time.
+
+Videos of 320 x 240 pixels with moving waves, edges and noise are written as H.264, and as shards
+at their own size and at a short side of 128. Bare decoding is PyAV alone: open, decode up to the
+last frame that the converter asks for, and turn the frames asked for into RGB, by as many threads
+as the ways in have workers, each video by one thread; "resized" is the same with PyAV resizing
+the frames asked for. Every way in gives training clips, frames drawn at random, resized and
+cropped. All are measured in turn, round after round, in one process; medians and extremes over the
+rounds are printed, and the ratio to bare decoding, round by round. An epoch is short here, so the
+start of each one weighs more than in training. Memory is measured on videos of 160 x 120.
+
+    python benchmarks/input.py [--clips 60] [--frames 60 100] [--rounds 5] [--workers 2]
+"""
+
+import argparse
+import concurrent.futures
+import gc
+import os
+import pathlib
+import statistics
+import tempfile
+import time
+
+import av
+import numpy as np
+from av.video.reformatter import VideoReformatter
+
+from keras_mlp3d.data import (
+    Manifest,
+    VideoConverter,
+    VideoLoader,
+    VideoRow,
+    make_dataset,
+    read_shards,
+    write_shards,
+)
+from keras_mlp3d.data.augment import clip_generator
+from keras_mlp3d.data.sampling import clip_indices
+
+SIZE, SHORT_SIDE, BATCH = (240, 320), 128, 4
+#: (name, frames, size): the paper's clip for the search, and a short one.
+CLIPS = (("64 x 128 x 128", 64, 128), ("16 x 112 x 112", 16, 112))
+
+
+def write_video(path, num_frames, size, rng):
+    """Writes a video of waves, a moving edge and noise, as H.264 where there is an encoder."""
+    height, width = size
+    rows, columns = np.mgrid[:height, :width]
+    speeds, phases = rng.uniform(-3, 3, 3), rng.uniform(4, 12, 3)
+    codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream(codec, rate=25)
+        stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+        for t in range(num_frames):
+            waves = [
+                127 + 60 * np.sin((columns + v * t) / p) + 50 * np.cos((rows - v * t) / (p + 3))
+                for v, p in zip(speeds, phases, strict=True)
+            ]
+            picture = np.stack(waves, axis=-1)
+            left = (3 * t) % (width - width // 4)
+            picture[height // 4 : height // 2, left : left + width // 4] = (200, 40, 90)
+            picture += rng.normal(0, 6, picture.shape)
+            frame = av.VideoFrame.from_ndarray(picture.clip(0, 255).astype("uint8"), "rgb24")
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+
+
+def write_data(folder, count, frames, size=SIZE):
+    """Writes videos of between two numbers of frames; returns their manifest and frame counts."""
+    pathlib.Path(folder).mkdir()
+    rng, rows, lengths = np.random.default_rng(0), [], []
+    for number in range(count):
+        path = pathlib.Path(folder, f"{number}.mp4")
+        lengths.append(int(rng.integers(frames[0], frames[1] + 1)))
+        write_video(path, lengths[-1], size, rng)
+        rows.append(VideoRow(str(path), number % 2))
+    return Manifest(rows, ("a", "b"), "train"), lengths
+
+
+def decode(path, indices, **size):
+    """The frames asked for as RGB, of another size if that is given, by PyAV alone."""
+    wanted, last, reformatter = set(indices), max(indices), VideoReformatter()
+    with av.open(path) as file:
+        stream = file.streams.video[0]
+        stream.thread_count = 1
+        frames = []
+        for number, frame in enumerate(file.decode(stream)):
+            if number in wanted:
+                picture = reformatter.reformat(frame, format="rgb24", threads=1, **size)
+                frames.append(picture.to_ndarray())
+            if number == last:
+                return frames
+    return frames
+
+
+def bare(pool, manifest, lengths, num_frames, epoch, **size):
+    """Decodes what an epoch's clips are made of, nothing more; returns how many clips."""
+    jobs = []
+    for row, video in enumerate(manifest.rows):
+        rng = clip_generator(0, epoch, row)
+        indices = clip_indices("uniform", lengths[row], num_frames, rng=rng)[0]
+        jobs.append(pool.submit(decode, video.path, indices.tolist(), **size))
+    return sum(len(job.result()) > 0 for job in jobs)
+
+
+def drain_loader(loader):
+    """Takes an epoch's batches from a `VideoLoader`; returns how many clips."""
+    count = sum(len(loader[batch][0]) for batch in range(len(loader)))
+    loader.on_epoch_end()
+    return count
+
+
+def drain_dataset(dataset):
+    """Takes an epoch's batches from a tf.data pipeline; returns how many clips."""
+    return sum(clips.shape[0] for clips, _ in dataset)
+
+
+def ways(pool, sets, lengths, num_frames, size, workers):
+    """{name: function of the epoch} of bare decoding and every way in."""
+    source = pool, sets["files"], lengths, num_frames
+    small = {"height": SHORT_SIDE, "width": round(SIZE[1] * SHORT_SIDE / SIZE[0])}
+    runs = {
+        "bare decoding": lambda epoch: bare(*source, epoch),
+        "bare decoding, resized": lambda epoch: bare(*source, epoch, **small),
+    }
+    for name, manifest in sets.items():
+        converter = VideoConverter(num_frames, (size, size), crop="random", resize=SHORT_SIDE)
+        options = {"batch_size": BATCH, "training": True, "workers": workers}
+        dataset = make_dataset(manifest, converter, **options)
+        loader = VideoLoader(manifest, converter, **options)
+        runs[f"make_dataset, {name}"] = lambda epoch, dataset=dataset: drain_dataset(dataset)
+        runs[f"VideoLoader, {name}"] = lambda epoch, loader=loader: drain_loader(loader)
+    return runs
+
+
+def measure(runs, rounds):
+    """{name: clips a second of each round}, all ways in turn, after one round that warms up."""
+    speeds = {name: [] for name in runs}
+    for number in range(rounds + 1):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            clips = run(number)
+            if number:
+                speeds[name].append(clips / (time.perf_counter() - start))
+    return speeds
+
+
+def report(title, speeds):
+    """Prints medians and extremes, and the ratios to bare decoding of the same round."""
+    print(f"\n{title}\n{'':28s} clips/s  (least to most)     ratio to bare  (least to most)")
+    for name, values in speeds.items():
+        ratios = [a / b for a, b in zip(values, speeds["bare decoding"], strict=True)]
+        print(
+            f"  {name:26s} {statistics.median(values):7.1f}  ({min(values):6.1f} to "
+            f"{max(values):6.1f})   {statistics.median(ratios):7.3f}  ({min(ratios):.3f} to "
+            f"{max(ratios):.3f})",
+            flush=True,
+        )
+
+
+def resident():
+    """Bytes of this process that are in memory."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def memory(name, batches, total):
+    """Prints how the resident set grows from a fifth of the clips to the last of them."""
+    seen, first = 0, None
+    for clips in batches:
+        seen += clips
+        if first is None and seen >= total // 5:
+            gc.collect()
+            first, at = resident(), seen
+        if seen >= total:
+            break
+    gc.collect()
+    last = resident()
+    print(
+        f"  {name:26s} {first / 2**20:7.0f} MiB after clip {at}, {last / 2**20:.0f} after clip "
+        f"{seen}: {100 * (last / first - 1):+.2f} %",
+        flush=True,
+    )
+
+
+def batches_of_dataset(dataset):
+    """Clips of each batch, epoch after epoch."""
+    while True:
+        for clips, _ in dataset:
+            yield clips.shape[0]
+
+
+def batches_of_loader(loader):
+    """Clips of each batch, epoch after epoch."""
+    while True:
+        for batch in range(len(loader)):
+            yield len(loader[batch][0])
+        loader.on_epoch_end()
+
+
+def measure_speed(folder, options):
+    """Prints clips a second of every way in."""
+    manifest, lengths = write_data(f"{folder}/files", options.clips, options.frames)
+    sets = {"files": manifest}
+    for short_side in (None, SHORT_SIDE):
+        place = f"{folder}/{short_side or SIZE[0]}"
+        write_shards(manifest, place, short_side=short_side)
+        sets[f"shards {short_side or SIZE[0]}"] = read_shards(place)
+    print(f"{options.clips} videos, {SIZE[1]} x {SIZE[0]}, {options.workers} workers")
+    for name, place in zip(sets, ("files", SIZE[0], SHORT_SIDE), strict=True):
+        total = sum(path.stat().st_size for path in pathlib.Path(folder, str(place)).iterdir())
+        print(f"  {name}: {total / options.clips / 1024:.0f} KiB a clip")
+    for title, num_frames, size in CLIPS:
+        with concurrent.futures.ThreadPoolExecutor(options.workers) as pool:
+            runs = ways(pool, sets, lengths, num_frames, size, options.workers)
+            report(f"clips of {title}", measure(runs, options.rounds))
+
+
+def measure_memory(folder, options):
+    """Prints how memory grows with the clips read, by every way in."""
+    manifest, _ = write_data(f"{folder}/small", 40, (16, 24), (120, 160))
+    write_shards(manifest, f"{folder}/small-shards")
+    converter = VideoConverter(16, (112, 112), crop="random")
+    arguments = {"batch_size": BATCH, "training": True, "workers": options.workers}
+    print(f"\nmemory over {options.memory_clips} clips of 16 x 112 x 112")
+    for name, data in (("files", manifest), ("shards", read_shards(f"{folder}/small-shards"))):
+        dataset = make_dataset(data, converter, **arguments)
+        memory(f"make_dataset, {name}", batches_of_dataset(dataset), options.memory_clips)
+        loader = VideoLoader(data, converter, **arguments)
+        memory(f"VideoLoader, {name}", batches_of_loader(loader), options.memory_clips)
+
+
+def main(arguments=None):
+    """Measures speed, then memory."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--clips", type=int, default=60)
+    parser.add_argument("--frames", type=int, nargs=2, default=(60, 100), help="of a video")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--memory-clips", type=int, default=5000, help="0: only the speed")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        if options.clips:
+            measure_speed(folder, options)
+        if options.memory_clips:
+            measure_memory(folder, options)
+
+
+if __name__ == "__main__":
+    main()

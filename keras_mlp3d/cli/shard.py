@@ -1,0 +1,133 @@
+"""`keras-mlp3d shard`: writes a data set as TFRecord shards, which training reads fastest."""
+
+import contextlib
+import sys
+
+from keras_mlp3d.cli.common import SUCCESS, add_command, one_line, positive
+
+_FORMATS = ("auto", "kinetics", "something-v1", "something-v2")
+
+
+def add_parser(commands):
+    """Adds the command to the command line."""
+    parser = add_command(
+        commands,
+        "shard",
+        run,
+        "write a data set as TFRecord shards, the fastest to train on",
+        "Write the videos of a data set into TFRecord files, frames as JPEG pictures. Killed or "
+        "interrupted, the same command goes on where it was. The folder is then read by --data "
+        "and --val of train and evaluate. Needs keras-mlp3d[shards].",
+        [
+            "keras-mlp3d shard videos/ --to shards --short-side 128",
+            "keras-mlp3d shard validate.csv --split val --format kinetics --videos k400/val \\",
+            "    --to shards",
+        ],
+    )
+    parser.add_argument(
+        "manifest",
+        metavar="MANIFEST",
+        help="folder with one sub-folder a class, or CSV file: path,label[,start,end]; with "
+        "--format, the list of Kinetics or the folder of Something-Something's lists",
+    )
+    parser.add_argument("--to", required=True, metavar="DIRECTORY", help="folder to write to")
+    parser.add_argument(
+        "--split", default="train", metavar="NAME", help="split to write; default: %(default)s"
+    )
+    parser.add_argument(
+        "--format", choices=_FORMATS, default="auto", help="what MANIFEST is; default: %(default)s"
+    )
+    parser.add_argument(
+        "--videos", metavar="DIRECTORY", help="folder of the videos, for the data sets of --format"
+    )
+    parser.add_argument(
+        "--shards", type=positive, metavar="N", help="files; default: one for every 500 videos"
+    )
+    parser.add_argument(
+        "--store",
+        choices=("frames", "video"),
+        default="frames",
+        help="JPEG pictures of the frames, or the video files as they are; default: %(default)s",
+    )
+    parser.add_argument(
+        "--short-side",
+        type=positive,
+        default=256,
+        metavar="PIXELS",
+        help="reduce larger frames to this; default: %(default)s",
+    )
+    parser.add_argument(
+        "--quality",
+        type=positive,
+        default=3,
+        metavar="N",
+        help="quantiser of the JPEG pictures, from 1 (best, largest) to 31; default: %(default)s",
+    )
+    parser.add_argument(
+        "--unreadable",
+        choices=("skip", "error"),
+        help="leave out videos that cannot be read, or stop; default: skip in the split train",
+    )
+    parser.add_argument(
+        "--workers", type=positive, metavar="N", help="threads; default: one for each processor"
+    )
+
+
+def run(options):
+    """Writes the shards, and says what was left out."""
+    from keras_mlp3d.data import write_shards
+
+    manifest = _manifest(options)
+    if manifest.not_found:
+        print(f"{len(manifest.not_found)} videos of the list are not there", file=sys.stderr)
+    report = write_shards(
+        manifest,
+        options.to,
+        num_shards=options.shards,
+        store=options.store,
+        short_side=options.short_side,
+        quality=options.quality,
+        unreadable=options.unreadable,
+        workers=options.workers,
+        progress=_bar() if sys.stderr.isatty() else None,
+    )
+    for name, reason in report.left_out:
+        print(one_line(f"{name}: left out: {reason}"))
+    for name, reason in report.damaged:
+        print(one_line(f"{name}: stored in part: {reason}"))
+    print(
+        f"{report.clips} clips, {len(report.left_out)} left out; {report.written} shards written, "
+        f"{report.kept} kept; {report.index}"
+    )
+    return SUCCESS
+
+
+def _manifest(options):
+    from keras_mlp3d import data
+
+    if options.format == "auto":
+        if options.videos is not None:
+            raise ValueError("--videos needs --format: a folder or a CSV says where its videos are")
+        return data.read_manifest(options.manifest, options.split)
+    if options.videos is None:
+        raise ValueError(f"--format {options.format} needs --videos, the folder of the videos")
+    readers = {
+        "kinetics": data.read_kinetics,
+        "something-v1": data.read_something_v1,
+        "something-v2": data.read_something_v2,
+    }
+    return readers[options.format](options.manifest, options.videos, options.split)
+
+
+def _bar():
+    """Keras's progress bar on standard error, as a function of the clips done and all."""
+    import keras
+
+    bars = []
+
+    def show(done, total):
+        bars or bars.append(keras.utils.Progbar(total, unit_name="clip"))
+        with contextlib.redirect_stdout(sys.stderr):
+            bars[0].update(done)
+
+    return show

@@ -11,6 +11,7 @@ from keras_mlp3d.hub.markdown import code_block, fold, line, paragraphs, table, 
 
 _TASKS = {
     "CycleMLP": "image-classification",
+    "FrameCycleMLP": "video-classification",
     "MLP3D": "video-classification",
     "TwoPathMLP3D": "video-classification",
     "MLP3DBackbone": "video-classification",
@@ -84,7 +85,7 @@ def _front_matter(metadata, class_name):
             fields |= {"license": "other", "license_name": name}
     datasets = [name for name in _list(metadata.get("datasets")) if isinstance(name, str)]
     datasets = [name for name in datasets if _DATASET_ID.fullmatch(name)]
-    tags = ["cyclemlp"] if class_name == "CycleMLP" else ["mlp-3d"]
+    tags = ["cyclemlp"] if class_name in ("CycleMLP", "FrameCycleMLP") else ["mlp-3d"]
     data = ModelCardData(
         library_name="keras",
         pipeline_tag=_TASKS[class_name],

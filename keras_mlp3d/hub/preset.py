@@ -45,7 +45,7 @@ class Preset:
     Args:
         handle: What the preset was asked for by, for messages.
         folder: Folder that holds its files.
-        class_name: "MLP3D", "MLP3DBackbone", "TwoPathMLP3D" or "CycleMLP".
+        class_name: "MLP3D", "MLP3DBackbone", "TwoPathMLP3D", "FrameCycleMLP" or "CycleMLP".
         config: Arguments of the network.
         task: Arguments of the classifier, or None.
         converter: Arguments of the `VideoConverter`, or None.

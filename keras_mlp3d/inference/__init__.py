@@ -4,13 +4,16 @@ from keras_mlp3d.inference.classify import Prediction, classify
 from keras_mlp3d.inference.evaluate import evaluate
 from keras_mlp3d.inference.evaluation import Evaluation, VideoResult, wilson_interval
 from keras_mlp3d.inference.score_views import score_views
+from keras_mlp3d.inference.wrong_answers import WrongAnswer, wrong_answers
 
 __all__ = [
     "Evaluation",
     "Prediction",
     "VideoResult",
+    "WrongAnswer",
     "classify",
     "evaluate",
     "score_views",
     "wilson_interval",
+    "wrong_answers",
 ]

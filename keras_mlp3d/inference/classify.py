@@ -41,7 +41,8 @@ def classify(model, paths, clips=1, crops=3, top_k=5, batch_size=8, converter=No
     Crops that are all the same picture, as those of square videos are, are computed once.
 
     Args:
-        model: `MLP3D`, `TwoPathMLP3D`, or `CycleMLP`, which sees each frame of a clip by itself.
+        model: `MLP3D`, `TwoPathMLP3D`, `FrameCycleMLP`, or `CycleMLP`, which sees each frame of a
+            clip by itself.
         paths: Video files, or a single one.
         clips: Clips evenly sampled from each video.
         crops: Square crops along the longer side of each clip.

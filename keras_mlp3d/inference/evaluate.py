@@ -30,7 +30,8 @@ def evaluate(
     The result depends on neither `batch_size` nor `workers`, but for rounding.
 
     Args:
-        model: `MLP3D`, `TwoPathMLP3D`, or `CycleMLP`, which sees each frame of a clip by itself.
+        model: `MLP3D`, `TwoPathMLP3D`, `FrameCycleMLP`, or `CycleMLP`, which sees each frame of a
+            clip by itself.
         manifest: `data.Manifest`. Its classes must be the model's, in any order: they are matched
             by name. Where the model has no names, they must be as many and in its order.
         clips: Clips evenly sampled from each video.

@@ -6,7 +6,7 @@ Source: section 3.4 and the decisions on inference: softmax scores are what is a
 import keras
 import numpy as np
 
-from keras_mlp3d.models import MLP3D, CycleMLP, TwoPathMLP3D
+from keras_mlp3d.models import MLP3D, CycleMLP, FrameCycleMLP, TwoPathMLP3D
 
 
 def score_views(model, views, batch_size=8):
@@ -16,8 +16,8 @@ def score_views(model, views, batch_size=8):
     that compiles does so once for all videos with as many views.
 
     Args:
-        model: `MLP3D`, `TwoPathMLP3D`, or `CycleMLP`, which sees each frame by itself: its scores
-            are averaged over the frames of a clip.
+        model: `MLP3D`, `TwoPathMLP3D`, `FrameCycleMLP`, or `CycleMLP`, which sees each frame by
+            itself: its scores are averaged over the frames of a clip.
         views: Clips (V, T, H, W, 3), pixel values as the model takes them.
         batch_size: Largest number of clips, for `CycleMLP` of frames, that the model sees at once.
 
@@ -55,10 +55,10 @@ def score_views(model, views, batch_size=8):
 
 def check_model(model):
     """Refuses a model that gives no scores of classes; the error says what would do."""
-    if not isinstance(model, MLP3D | TwoPathMLP3D | CycleMLP):
+    if not isinstance(model, MLP3D | TwoPathMLP3D | FrameCycleMLP | CycleMLP):
         raise ValueError(
-            "model must be an MLP3D, TwoPathMLP3D or CycleMLP, which have classes, got "
-            f"{type(model).__name__}."
+            "model must be an MLP3D, TwoPathMLP3D, FrameCycleMLP or CycleMLP, which have classes, "
+            f"got {type(model).__name__}."
         )
     known = (None, keras.activations.linear, keras.activations.softmax)
     if model.activation not in known:

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 
+from keras_mlp3d.plots._strips import axes_at, strip_of
 from keras_mlp3d.plots.figure import FAINT_INK, INK, fit_text, new_figure, plain_text, save_figure
 
 #: More rows than that make a picture that few programs open.
@@ -48,7 +49,7 @@ def plot_predictions(predictions, frames, path=None, max_frames=8):
         )
     if isinstance(max_frames, bool) or not isinstance(max_frames, int) or max_frames < 1:
         raise ValueError(f"max_frames must be a positive integer, got {max_frames!r}.")
-    strips = [_strip(clip, max_frames) for clip in frames]
+    strips = [strip_of(clip, max_frames) for clip in frames]
     heights = [
         _TITLE_HEIGHT
         + max(
@@ -64,43 +65,15 @@ def plot_predictions(predictions, frames, path=None, max_frames=8):
     for prediction, strip, row in zip(predictions, strips, heights, strict=True):
         top -= row
         inner = row - _TITLE_HEIGHT
-        axes = _axes(figure, _MARGIN, top, _STRIP_WIDTH, inner)
+        axes = axes_at(figure, _MARGIN, top, _STRIP_WIDTH, inner)
         _draw_strip(axes, strip, os.path.basename(prediction.path))
         left = _STRIP_WIDTH + 2 * _MARGIN
         bars = min(inner, 1.3 * _BAR_HEIGHT * len(prediction.labels))
-        _draw_bars(_axes(figure, left, top + inner - bars, _BARS_WIDTH, bars), prediction)
+        _draw_bars(axes_at(figure, left, top + inner - bars, _BARS_WIDTH, bars), prediction)
         top -= _MARGIN
     if path is not None:
         save_figure(figure, path)
     return figure
-
-
-def _axes(figure, left, bottom, width, height):
-    """Returns axes without a frame at a place given in inches."""
-    total_width, total_height = figure.get_size_inches()
-    axes = figure.add_axes(
-        (left / total_width, bottom / total_height, width / total_width, height / total_height)
-    )
-    axes.set_axis_off()
-    return axes
-
-
-def _strip(clip, max_frames):
-    """Joins evenly spaced frames of a clip (T, H, W, 3) side by side, thin gaps between them."""
-    if clip.ndim != 4 or clip.shape[-1] != 3 or clip.dtype != np.uint8 or 0 in clip.shape:
-        raise ValueError(
-            f"frames must hold uint8 clips (T, H, W, 3), got {clip.dtype} {clip.shape}."
-        )
-    count = min(max_frames, len(clip))
-    chosen = (np.arange(count) + 0.5) * len(clip) / count
-    gap = max(1, clip.shape[2] // 40)
-    pieces = []
-    for frame in clip[chosen.astype(int)]:
-        pieces += [frame, np.full((clip.shape[1], gap, 3), 255, "uint8")]
-    # Few frames leave the rest of the strip empty instead of growing, so that rows are alike.
-    empty = (clip.shape[2] + gap) * (max_frames - count)
-    pieces[-1] = np.full((clip.shape[1], empty, 3), 255, "uint8")
-    return np.concatenate(pieces, axis=1)
 
 
 def _draw_strip(axes, strip, title):

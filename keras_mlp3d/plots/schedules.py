@@ -87,6 +87,11 @@ def plot_schedule(schedule, path=None, depths=None, title=None):
     return figure
 
 
+def shade_of(size):
+    """Returns the colour of a group size: 1, 2, 4, 8, 16 take the first five shades."""
+    return _COLOURS[min(size.bit_length() - 1, len(_COLOURS) - 1)]
+
+
 def _block(item):
     """Returns (kind, group size) of a `Mixing` or a pair."""
     kind, size = getattr(item, "kind", None), getattr(item, "group_size", None)
@@ -105,9 +110,7 @@ def _draw_block(axes, left, kind, size):
     from matplotlib.colors import to_rgb
     from matplotlib.patches import FancyBboxPatch
 
-    # S = 1, 2, 4, 8, 16 take the first five shades, everything larger the last.
-    shade = min((size or 1).bit_length() - 1, len(_COLOURS) - 1)
-    colour = _FULL_COLOUR if size is None else _COLOURS[shade]
+    colour = _FULL_COLOUR if size is None else shade_of(size)
     red, green, blue = to_rgb(colour)
     ink = INK if 0.3 * red + 0.59 * green + 0.11 * blue > 0.55 else "white"
     inset = 0.04

@@ -13,8 +13,19 @@ from keras_mlp3d.training.checkpoint import (
     save_checkpoint,
     save_weights,
 )
+from keras_mlp3d.training.distribution import current_distribution
 
 _BEST = "best.npz"
+
+
+class TrainingInterrupted(KeyboardInterrupt):
+    """Raised by a training that was asked to stop, behind the checkpoint that holds all of it.
+
+    Example:
+
+    >>> issubclass(TrainingInterrupted, KeyboardInterrupt)
+    True
+    """
 
 
 class StopAtNan(keras.callbacks.Callback):
@@ -22,6 +33,7 @@ class StopAtNan(keras.callbacks.Callback):
 
     Args:
         folder: Folder of the run, for the message.
+        first_step: Steps of the first epoch that were done before.
 
     Raises:
         FloatingPointError: Naming the epoch and the step.
@@ -37,12 +49,15 @@ class StopAtNan(keras.callbacks.Callback):
 before; a lower learning rate, or clip_norm, may help.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, first_step=0):
         super().__init__()
-        self.folder, self.epoch = folder, 0
+        self.folder, self.epoch, self.first_step = folder, 0, first_step
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.first_step = 0
 
     def on_train_batch_end(self, batch, logs=None):
         """Looks at the loss.
@@ -57,10 +72,10 @@ before; a lower learning rate, or clip_norm, may help.
         # Keras gives the mean over the epoch until now: once spoilt, it stays so.
         loss = float((logs or {}).get("loss", 0.0))
         if not math.isfinite(loss):
+            step = self.first_step + batch + 1
             raise FloatingPointError(
-                f"The loss is {loss} at step {batch + 1} of epoch {self.epoch + 1}. The last "
-                f"checkpoint in {self.folder} is from before; a lower learning rate, or "
-                "clip_norm, may help."
+                f"The loss is {loss} at step {step} of epoch {self.epoch + 1}. The last checkpoint "
+                f"in {self.folder} is from before; a lower learning rate, or clip_norm, may help."
             )
 
 
@@ -91,11 +106,20 @@ class RunRecorder(keras.callbacks.Callback):
     """Writes the history, the best weights and, last, the checkpoint of every epoch.
 
     A kill between two of them costs nothing: what the checkpoint says is what counts, and the
-    others are written anew.
+    others are written anew. A checkpoint within an epoch also keeps the sums of loss and metrics
+    until there, so that the epoch's row of the history covers all of its steps.
 
     Args:
         folder: Folder of the run.
-        state: What the checkpoint kept: `history` and `best_epoch`; empty at first.
+        state: What the checkpoint kept: `history`, `best_epoch`, and `metrics` within an epoch;
+            empty at first.
+        steps: Steps of an epoch.
+        first_step: Steps of the first epoch that were done before.
+        checkpoint_every: None, or after how many steps to write a checkpoint within an epoch.
+        stop: None, or a function that says after each step and epoch whether to stop there.
+
+    Raises:
+        TrainingInterrupted: Behind the checkpoint, where `stop` says so.
 
     Attributes:
         history: {metric: value of each epoch}.
@@ -103,29 +127,90 @@ class RunRecorder(keras.callbacks.Callback):
 
     Example:
 
-    >>> RunRecorder("run", {"history": {"loss": [1.0]}, "best_epoch": 0}).history
+    >>> RunRecorder("run", {"history": {"loss": [1.0]}, "best_epoch": 0}, steps=9).history
     {'loss': [1.0]}
     """
 
-    def __init__(self, folder, state):
+    def __init__(self, folder, state, steps, first_step=0, checkpoint_every=None, stop=None):
         super().__init__()
-        self.folder = pathlib.Path(folder)
+        self.folder, self.steps, self.first_step = pathlib.Path(folder), steps, first_step
+        self.checkpoint_every, self.stop = checkpoint_every, stop or (lambda: False)
+        self._epoch, self._sums = 0, state.get("metrics")
         self.history = {name: list(values) for name, values in state.get("history", {}).items()}
         self.best_epoch = state.get("best_epoch", 0)
 
     def on_train_begin(self, logs=None):
         # Once more, as building the trainer may have run the model and so moved on its seeds.
+        # The first process may still be writing what all of them read.
+        current_distribution().barrier()
         load_checkpoint(self.folder, self.model)
 
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Writes a checkpoint where it is time for one, and stops where that is asked for.
+
+        Args:
+            batch: Number of the step since the epoch began, or was gone on with.
+            logs: What Keras logs.
+
+        Raises:
+            TrainingInterrupted: If `stop` says so, behind the checkpoint.
+        """
+        if self._sums is not None:
+            self._add_sums()
+        distribution = current_distribution()
+        step, stopping = self.first_step + batch + 1, distribution.any(self.stop())
+        if step == self.steps:
+            return  # the checkpoint of the whole epoch follows at once
+        due = self.checkpoint_every is not None and step % self.checkpoint_every == 0
+        if due or stopping:
+            state = {**self._state(), "metrics": distribution.metric_sums(self.model)}
+            self._save(self._epoch, state, step)
+        if stopping:
+            raise TrainingInterrupted(
+                f"Stopped after step {step} of {self.steps} in epoch {self._epoch + 1}; all of it "
+                f"is in {self.folder}."
+            )
+
+    def _add_sums(self):
+        # All our metrics are sums until somebody reads them, and some backends have none of them
+        # before the first step.
+        sums, self._sums = self._sums, None
+        current_distribution().add_metric_sums(self.model, sums)
+
+    def _save(self, epoch, state, step=0):
+        if current_distribution().is_chief:
+            save_checkpoint(self.folder, self.model, epoch, state, step=step)
+
+    def _state(self):
+        return {"history": self.history, "best_epoch": self.best_epoch}
+
     def on_epoch_end(self, epoch, logs=None):
-        for name, value in (logs or {}).items():
+        """Writes all that an epoch leaves, and stops where that is asked for.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            logs: What Keras logs of it.
+
+        Raises:
+            TrainingInterrupted: If `stop` says so, behind the checkpoint.
+        """
+        self.first_step = 0
+        rate = {"learning_rate": keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)}
+        for name, value in {**(logs or {}), **rate}.items():
             self.history.setdefault(name, []).append(float(value))
         if self._is_best(epoch):
             self.best_epoch = epoch
             self._save_best()
-        write_beside(self.folder / "history.csv", history_csv(self.history))
-        state = {"history": self.history, "best_epoch": self.best_epoch}
-        save_checkpoint(self.folder, self.model, epoch + 1, state)
+        if current_distribution().is_chief:
+            write_beside(self.folder / "history.csv", history_csv(self.history))
+        self._save(epoch + 1, self._state())
+        if current_distribution().any(self.stop()):
+            raise TrainingInterrupted(
+                f"Stopped after epoch {epoch + 1}; all of it is in {self.folder}."
+            )
 
     def _is_best(self, epoch):
         scores = self.history.get("val_accuracy")
@@ -138,11 +223,13 @@ class RunRecorder(keras.callbacks.Callback):
             values = [np.array(keras.ops.convert_to_numpy(weight)) for weight in weights]
             self.model.optimizer.finalize_variable_values(weights)
         try:
-            save_weights(self.folder / _BEST, self.model)
+            if current_distribution().is_chief:
+                save_weights(self.folder / _BEST, self.model)
         finally:
             for weight, value in zip(weights, values, strict=bool(values)):
                 weight.assign(value)
 
     def load_best(self, model):
         """Puts the weights of the best epoch into a model."""
+        current_distribution().barrier()
         load_weights(self.folder / _BEST, model)

@@ -13,13 +13,13 @@ import numpy as np
 
 _logger = logging.getLogger("keras_mlp3d")
 
-_NAME = re.compile(r"checkpoint-(\d{6})\.npz")
+_NAME = re.compile(r"checkpoint-(\d{6})(?:-(\d{6}))?\.npz")
 _STATE = "state.json"
 _STATE_LIMIT = 2**26  # bytes: the history of a million epochs
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 
 
-def save_checkpoint(folder, model, epoch, state=None, keep=2):
+def save_checkpoint(folder, model, epoch, state=None, keep=2, step=0):
     """Writes everything that a training needs to go on: weights, optimiser, seeds and counters.
 
     The file is written beside and renamed when it is whole and on the disk: at any moment, a kill
@@ -31,6 +31,7 @@ def save_checkpoint(folder, model, epoch, state=None, keep=2):
         epoch: How many epochs are done.
         state: Further values to keep, as JSON has them.
         keep: How many checkpoints to keep, the newest.
+        step: How many steps of the next epoch are done besides.
 
     Returns:
         The path of the checkpoint.
@@ -46,12 +47,13 @@ def save_checkpoint(folder, model, epoch, state=None, keep=2):
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = save_checkpoint(folder, model, 3, {"best": 0.5})
     ...     path.name, load_checkpoint(folder, model)
-    ('checkpoint-000003.npz', (3, {'best': 0.5}))
+    ('checkpoint-000003.npz', (3, 0, {'best': 0.5}))
     """
     folder = pathlib.Path(folder)
-    path = folder / f"checkpoint-{epoch:06d}.npz"
+    path = folder / (f"checkpoint-{epoch:06d}" + (f"-{step:06d}.npz" if step else ".npz"))
     arrays = {name: _as_array(variable) for name, variable in _variables(model).items()}
-    text = json.dumps({"epoch": epoch, "state": state or {}}, allow_nan=False)
+    header = {"epoch": epoch, "step": step, "state": state or {}}
+    text = json.dumps(header, allow_nan=False)
     _write(path, {**arrays, _STATE: np.frombuffer(text.encode(), "uint8")})
     for _, old in _found(folder)[keep:]:
         old.unlink(missing_ok=True)
@@ -66,7 +68,8 @@ def load_checkpoint(folder, model):
         model: Compiled model, as it was when the checkpoint was written.
 
     Returns:
-        How many epochs are done, and the further values; None where there is no checkpoint.
+        How many epochs are done, how many steps of the next one, and the further values; None
+        where there is no checkpoint.
 
     Raises:
         ValueError: If there are checkpoints and none can be read, or one is of another model.
@@ -85,13 +88,13 @@ def load_checkpoint(folder, model):
         try:
             arrays = _read(path, _variables(model))
             header = json.loads(arrays.pop(_STATE).tobytes())
-            epoch, state = header["epoch"], header["state"]
+            progress = header["epoch"], header.get("step", 0), header["state"]
         except _DAMAGE as error:
             reasons.append(f"{path}: {error}")
             _logger.warning("%s is damaged (%s); the checkpoint before it is used", path, error)
             continue
         _assign(path, _variables(model), arrays)
-        return epoch, state
+        return progress
     if reasons:
         raise ValueError(
             f"No checkpoint in {folder} can be read: {'; '.join(reasons)}. Remove the folder to "
@@ -168,9 +171,14 @@ def _write(path, arrays):
 
 
 def _found(folder):
-    """[(epoch, path)] of all checkpoints, the newest first."""
+    """[((epoch, step), path)] of all checkpoints, the newest first."""
     matches = ((_NAME.fullmatch(path.name), path) for path in folder.iterdir())
-    return sorted(((int(match[1]), path) for match, path in matches if match), reverse=True)
+    found = ((_progress_in(match), path) for match, path in matches if match)
+    return sorted(found, reverse=True)
+
+
+def _progress_in(match):
+    return int(match[1]), int(match[2] or 0)
 
 
 def _variables(model, optimizer=True):

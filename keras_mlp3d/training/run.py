@@ -5,20 +5,26 @@ Source: section 3.4, for what a recipe says.
 
 import dataclasses
 import json
+import logging
 import pathlib
 import platform
 
 import keras
 import numpy as np
 
-from keras_mlp3d.training._files import write_beside
+from keras_mlp3d.training._files import set_aside, write_beside
 from keras_mlp3d.training.callbacks import EpochOfData, RunRecorder, StopAtNan
 from keras_mlp3d.training.checkpoint import load_checkpoint
+from keras_mlp3d.training.distribution import current_distribution
+from keras_mlp3d.training.event_files import EventFiles
 from keras_mlp3d.training.freeze import freeze
 from keras_mlp3d.training.optimiser import make_optimizer
+from keras_mlp3d.training.rest_of_epoch import RestOfEpoch
 from keras_mlp3d.version import __version__
 
-_DESCRIPTION = "run.json"
+_logger = logging.getLogger("keras_mlp3d")
+
+_DESCRIPTION, _LOGS = "run.json", "logs"
 #: Entries of run.json that must agree for a run to be gone on with; the others are for the reader.
 _DECISIVE = ("recipe", "model", "training", "validation")
 
@@ -43,26 +49,47 @@ class TrainingRun:
     best_epoch: int
 
 
-def train(model, recipe, training, validation=None, folder="run", identity=None, verbose="auto"):
+def train(
+    model,
+    recipe,
+    training,
+    validation=None,
+    folder="run",
+    identity=None,
+    verbose="auto",
+    checkpoint_every=None,
+    stop=None,
+    anew=False,
+):
     """Trains a model as a recipe says, or goes on with a training that was cut short.
 
-    After every epoch a checkpoint is written beside and renamed. The same call after a kill goes
-    on from it and ends with the weights of a run without interruption. In the end the model has
-    the weights of its best epoch by validation accuracy, or of the last without validation.
+    After every epoch, and every `checkpoint_every` steps, a checkpoint is written beside and
+    renamed. The same call after a kill goes on from it, in the middle of an epoch with the clips
+    that are still to come, and ends with the weights of a run without interruption. In the end the
+    model has the weights of its best epoch by validation accuracy, or of the last without
+    validation.
 
     The folder holds `run.json` (recipe, data, versions), `history.csv`, the two newest checkpoints
-    and `best.npz`.
+    and `best.npz`; with the package tensorboard also `logs` for TensorBoard. In several processes
+    (see `distribute`) the first writes it, and all must see it; each gives its own part of the
+    training data, and all of the validation data.
 
     Args:
-        model: `MLP3D`, `TwoPathMLP3D` or `CycleMLP` without activation (it gives logits).
+        model: `MLP3D`, `TwoPathMLP3D` or `FrameCycleMLP` without activation (it gives logits).
         recipe: A `Recipe`.
         training: `data.VideoLoader` for training, or another Keras data set with the attribute
-            `epoch` that decides the clips of an epoch.
+            `epoch` that decides the clips of an epoch, whose batches can be had by number.
         validation: None, or a data set of the validation videos.
         folder: Folder of the run; made where it is missing.
         identity: None, or a dict of JSON values that say what is trained on what, under "model",
-            "training" and "validation"; a folder that was begun with another is refused.
+            "training" and "validation"; a folder that was begun with another is refused, but for
+            `anew`.
         verbose: As in `fit`.
+        checkpoint_every: None, or after how many steps to write a checkpoint within an epoch.
+        stop: None, or a function without arguments: where it returns true after a step, a
+            checkpoint is written there and `TrainingInterrupted` raised.
+        anew: Whether to begin anew in a folder that holds another run: that one's files go into a
+            sub-folder, "before-1" and so on. A run that is the same is gone on with.
 
     Returns:
         A `TrainingRun`.
@@ -70,6 +97,7 @@ def train(model, recipe, training, validation=None, folder="run", identity=None,
     Raises:
         ValueError: If the folder is of another run (the difference is named), no checkpoint in it
             can be read, or an argument is wrong.
+        TrainingInterrupted: If `stop` says so; it is a `KeyboardInterrupt`.
         FloatingPointError: If the loss is not a finite number; the last good checkpoint is named.
         OSError: If a file cannot be written; the last checkpoint stays whole.
 
@@ -94,38 +122,65 @@ def train(model, recipe, training, validation=None, folder="run", identity=None,
     >>> len(run.history["loss"]), run.best_epoch
     (2, 1)
     """
-    for field in ("random_mixing", "remat"):
-        if getattr(recipe, field):
-            raise ValueError(
-                f"train cannot do what the recipe {recipe.name!r} asks for with {field}="
-                f"{getattr(recipe, field)!r}; replace it: {field}={type(getattr(recipe, field))()}."
-            )
+    _check_network(model, recipe)
+    if checkpoint_every is not None and (type(checkpoint_every) is not int or checkpoint_every < 1):
+        raise ValueError(
+            f"checkpoint_every must be None or a positive integer, got {checkpoint_every!r}."
+        )
+    is_chief = current_distribution().is_chief
+    verbose = verbose if is_chief else 0
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    _describe(folder, recipe, identity or {})
+    _describe(folder, recipe, identity or {}, anew)
+    current_distribution().barrier()
     freeze(model, recipe.frozen_stages)
     _compile(model, recipe, training, verbose != 0)
-    done, state = load_checkpoint(folder, model) or (0, {})
-    recorder = RunRecorder(folder, state)
-    if done < recipe.epochs:
-        callbacks = [EpochOfData(training), StopAtNan(folder), recorder]
+    done, step, state = load_checkpoint(folder, model) or (0, 0, {})
+    recorder = RunRecorder(folder, state, len(training), step, checkpoint_every, stop)
+
+    def fit(data, first, last):
+        callbacks = [EpochOfData(training), StopAtNan(folder, recorder.first_step), recorder]
+        if is_chief and EventFiles.available():
+            callbacks.append(EventFiles(folder / _LOGS, recorder.history))
         if recipe.ema_momentum is not None:
             callbacks.append(keras.callbacks.SwapEMAWeights())
         model.fit(
-            training,
+            data,
             validation_data=validation,
-            initial_epoch=done,
-            epochs=recipe.epochs,
+            initial_epoch=first,
+            epochs=last,
             shuffle=False,
             callbacks=callbacks,
             verbose=verbose,
         )
+
+    if step:
+        fit(RestOfEpoch(training, step), done, done + 1)
+        done += 1
+    if done < recipe.epochs:
+        fit(training, done, recipe.epochs)
     recorder.load_best(model)
     return TrainingRun(str(folder), recorder.history, recorder.best_epoch)
 
 
+def _check_network(model, recipe):
+    """Refuses a network that was not built for what the recipe asks of it."""
+    for field in ("random_mixing", "remat"):
+        asked = getattr(recipe, field)
+        built = getattr(getattr(model, "backbone", None), field, None)
+        if asked and asked != built:
+            raise ValueError(
+                f"The recipe {recipe.name!r} asks for {field}={asked!r}, the network has "
+                f"{built!r}: build an MLP3D with the options that "
+                "training.network_options(recipe, num_frames) returns, or "
+                f"replace it in the recipe: {field}={type(asked)()}."
+            )
+
+
 def _compile(model, recipe, training, verbose):
     _, labels = training[0]
+    distribution = current_distribution()
+    distribution.check_batch_size(len(labels) * distribution.shard[1])
     mixed = np.ndim(labels) == 2
     if mixed:
         loss = keras.losses.CategoricalCrossentropy(from_logits=True)
@@ -138,21 +193,23 @@ def _compile(model, recipe, training, verbose):
     optimizer.build(model.trainable_variables)
 
 
-def _describe(folder, recipe, identity):
-    """Writes run.json, or refuses a folder whose run.json says another thing."""
+def _describe(folder, recipe, identity, anew):
+    """Writes run.json; a folder whose run.json says another thing is refused, or set aside."""
     content = {"recipe": recipe.to_dict(), **json.loads(json.dumps(identity))}
     path = folder / _DESCRIPTION
+    if not current_distribution().is_chief and anew:
+        return
     if path.exists():
-        try:
-            before = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{path} is damaged: {error}. Take another folder.") from error
-        differences = _differences(before, content)
-        if differences:
+        reason = _other_run(path, content)
+        if reason is None:
+            return
+        if not anew:
             raise ValueError(
-                f"{folder} holds another run: {'; '.join(differences)}. Take another folder, or "
-                "remove this one to start anew."
+                f"{reason}. Take another folder, or start anew in this one: --anew on the command "
+                "line, anew=True in Python; the files of that run then go into a sub-folder."
             )
+        _logger.warning("%s. Its files are in %s now", reason, set_aside(folder))
+    if not current_distribution().is_chief:
         return
     content["versions"] = {
         "keras_mlp3d": __version__,
@@ -161,6 +218,16 @@ def _describe(folder, recipe, identity):
         "python": platform.python_version(),
     }
     write_beside(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def _other_run(path, content):
+    """Returns in words why run.json is not of this run, or None if it is."""
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        return f"{path} is damaged: {error}"
+    differences = _differences(before, content)
+    return f"{path.parent} holds another run: {'; '.join(differences)}" if differences else None
 
 
 def _differences(before, now):

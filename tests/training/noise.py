@@ -1,7 +1,8 @@
 """A small network, a recipe and clips without files, for runs that are killed and gone on with.
 
 As a script it trains in a folder, and kills itself where it is told to:
-`python noise.py FOLDER OUTPUT [EVENT COUNT]`, EVENT being "batch", "replace" or "replaced".
+`python noise.py FOLDER OUTPUT EVERY [EVENT COUNT]`, EVERY being the steps from one checkpoint to
+the next (0: none within an epoch) and EVENT "batch", "replace" or "replaced".
 """
 
 import os
@@ -15,7 +16,7 @@ import numpy as np
 from keras_mlp3d import MLP3D, MLP3DBackbone
 from keras_mlp3d.training import Recipe, checkpoint, train
 
-EPOCHS, BATCHES = 4, 3
+EPOCHS, BATCHES = 4, 5
 
 
 class Clips(keras.utils.PyDataset):
@@ -60,11 +61,17 @@ def make_recipe(**changes):
     return Recipe("unmeasured", "noise", **{**values, **changes})
 
 
-def run(folder, **changes):
+def run(folder, options=None, **changes):
     model = make_model()
-    validation = Clips(validation=True)
     result = train(
-        model, make_recipe(**changes), Clips(), validation, folder, {"training": "noise"}, verbose=0
+        model,
+        make_recipe(**changes),
+        Clips(),
+        Clips(validation=True),
+        folder,
+        {"training": "noise"},
+        verbose=0,
+        **(options or {}),
     )
     return model, result
 
@@ -108,10 +115,10 @@ def _arm(event, count):
 
 
 def main():
-    folder, output = sys.argv[1:3]
-    if len(sys.argv) > 3:
-        _arm(sys.argv[3], int(sys.argv[4]))
-    model, _ = run(folder)
+    folder, output, every = sys.argv[1:4]
+    if len(sys.argv) > 4:
+        _arm(sys.argv[4], int(sys.argv[5]))
+    model, _ = run(folder, {"checkpoint_every": int(every) or None})
     checkpoint.save_weights(pathlib.Path(output), model)
 
 

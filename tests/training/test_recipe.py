@@ -64,6 +64,24 @@ def test_values_of_the_paper(name):
         assert recipe.max_group_size == 16
 
 
+@pytest.mark.parametrize("name", [name for name in PAPER if name.startswith("something")])
+def test_flips_exchange_left_and_right_as_something_something_names_them(name):
+    """Templates of V2, whose brackets the reader takes away, and V1's names, which have none."""
+    templates = [
+        "Pushing [something] from left to right",
+        "Putting [something] next to [something]",
+        "Turning the camera left while filming [something]",
+        "Pushing [something] from right to left",
+        "Lifting up one end of [something] without letting it drop down",
+        "Turning the camera right while filming [something]",
+    ]
+    names = [template.replace("[", "").replace("]", "") for template in templates]
+    augmenter = Augmenter.from_config(Recipe.load(name).augmentation)
+    for classes in (templates, names):
+        flip = augmenter.bind(classes).flip
+        assert (flip.probability, flip.label_map) == (0.5, ((0, 3), (2, 5)))
+
+
 def test_values_of_the_benchmark():
     recipe = Recipe.load("motion_shapes")
     assert recipe.scaled_learning_rate == 2e-3

@@ -2,6 +2,7 @@ import csv
 import json
 import os
 import pathlib
+import random
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from training import noise
 
-from keras_mlp3d.training import checkpoint
+from keras_mlp3d.training import EventFiles, TrainingInterrupted, checkpoint
 
 SCRIPT = pathlib.Path(noise.__file__)
 
@@ -21,26 +22,35 @@ def weights_in(path):
         return {name: file[name] for name in file.files}
 
 
-def go(folder, output, *event):
+def go(folder, output, every, *event):
     """Runs the training in a process of its own; returns its exit code."""
     here = str(SCRIPT.parent.parent.parent)
     environment = {**os.environ, "PYTHONPATH": here}
-    command = [sys.executable, str(SCRIPT), str(folder), str(output), *map(str, event)]
+    command = [sys.executable, str(SCRIPT), *map(str, (folder, output, every, *event))]
     return subprocess.run(
         command, env=environment, capture_output=True, check=False, timeout=300
     ).returncode
 
 
+def random_events(count):
+    draw = random.Random(3)
+    kinds = ("batch", "batch", "replace", "replaced")
+    return [(draw.choice(kinds), draw.randint(1, 4)) for _ in range(count)]
+
+
 def test_killed_five_times_it_ends_with_the_same_weights(tmp_path):
     """In the middle of an epoch, while a file is written, just after: no kill leaves a trace."""
-    whole, killed = tmp_path / "whole.npz", tmp_path / "killed.npz"
-    assert go(tmp_path / "whole", whole) == 0
-    # Every epoch replaces three files: the best weights (in some), the history, the checkpoint.
-    events = [("batch", 2), ("replace", 4), ("batch", 4), ("replaced", 3), ("replace", 2)]
-    for event in events:
-        assert go(tmp_path / "killed", killed, *event) == -signal.SIGKILL, event
+    whole, killed, newest = tmp_path / "whole.npz", tmp_path / "killed.npz", set()
+    assert go(tmp_path / "whole", whole, 0) == 0
+    # Beside two checkpoints within it, every epoch replaces up to three files: the best weights,
+    # the history, the checkpoint.
+    for event in random_events(5):
+        assert go(tmp_path / "killed", killed, 2, *event) == -signal.SIGKILL, event
         assert not killed.exists()
-    assert go(tmp_path / "killed", killed) == 0
+        checkpoints = (tmp_path / "killed").glob("checkpoint-*.npz")
+        newest.add(max((path.stem for path in checkpoints), default=""))
+    assert {name.count("-") for name in newest} >= {1, 2}, "killed in epochs and between them"
+    assert go(tmp_path / "killed", killed, 2) == 0
     expected, got = weights_in(whole), weights_in(killed)
     assert set(expected) == set(got)
     for name, value in expected.items():
@@ -68,6 +78,7 @@ def test_a_run_leaves_what_it_says(finished):
         "checkpoint-000001.npz",
         "checkpoint-000002.npz",
         "history.csv",
+        *(["logs"] if EventFiles.available() else []),
         "run.json",
     ]
     content = json.loads((folder / "run.json").read_text())
@@ -91,9 +102,9 @@ def test_the_model_ends_with_the_averaged_weights_of_its_best_epoch(finished):
 
 def test_a_finished_run_is_only_read(finished):
     folder, model, result = finished
-    times = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    times = {path.name: path.stat().st_mtime_ns for path in folder.rglob("*")}
     again, second = noise.run(folder, epochs=2)
-    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == times
+    assert {path.name: path.stat().st_mtime_ns for path in folder.rglob("*")} == times
     assert second == result
     for one, other in zip(model.weights, again.weights, strict=True):
         np.testing.assert_array_equal(*(keras.ops.convert_to_numpy(w) for w in (one, other)))
@@ -102,6 +113,28 @@ def test_a_finished_run_is_only_read(finished):
 def test_a_folder_of_another_recipe_is_refused_with_the_difference(finished):
     with pytest.raises(ValueError, match=r"another run: recipe weight_decay was 0\.05, is 0\.1"):
         noise.run(finished[0], epochs=2, weight_decay=0.1)
+    with pytest.raises(ValueError, match=r"--anew on the command line, anew=True in Python"):
+        noise.run(finished[0], epochs=2, weight_decay=0.1)
+
+
+def test_begun_anew_another_run_is_set_aside_whole(tmp_path, caplog):
+    noise.run(tmp_path, epochs=1)
+    files = {path.name: path.read_bytes() for path in tmp_path.glob("*.*")}
+    (tmp_path / "notes.txt").write_text("mine")
+    _, result = noise.run(tmp_path, {"anew": True}, epochs=1, weight_decay=0.1)
+    assert "weight_decay was 0.05, is 0.1. Its files are in" in caplog.text
+    assert {path.name: path.read_bytes() for path in (tmp_path / "before-1").glob("*.*")} == files
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert len(result.history["loss"]) == 1
+    # The same run is gone on with, so that the same command may be given again.
+    _, again = noise.run(tmp_path, {"anew": True}, epochs=1, weight_decay=0.1)
+    assert again == result
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(ValueError, match=r"run\.json is damaged"):
+        noise.run(tmp_path, epochs=1)
+    noise.run(tmp_path, {"anew": True}, epochs=1)
+    assert (tmp_path / "before-2" / "run.json").read_text() == "{"
+    assert {path.name: path.read_bytes() for path in (tmp_path / "before-1").glob("*.*")} == files
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(tmp_path, monkeypatch):
@@ -127,6 +160,30 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(tmp_path, monke
     assert not (tmp_path / "checkpoint-000002.npz").exists()
 
 
+@pytest.mark.parametrize("every", [0, -1, True, 2.0])
+def test_checkpoint_every_must_be_a_number_of_steps(tmp_path, every):
+    with pytest.raises(ValueError, match="checkpoint_every must be None or a positive integer"):
+        noise.run(tmp_path / "run", {"checkpoint_every": every})
+    assert not (tmp_path / "run").exists()
+
+
+def test_asked_to_stop_it_stops_behind_a_checkpoint_and_goes_on(tmp_path, finished):
+    """In the middle of an epoch, and at its end; nothing of it is seen in the result."""
+    asked = iter([False, False, True])
+    with pytest.raises(KeyboardInterrupt, match=r"after step 3 of 5 in epoch 1; all of it is in"):
+        noise.run(tmp_path, {"stop": lambda: next(asked)}, epochs=2)
+    assert (tmp_path / "checkpoint-000000-000003.npz").exists()
+    asked = iter([False, True, True])
+    with pytest.raises(TrainingInterrupted, match="after epoch 1; all of it is in"):
+        noise.run(tmp_path, {"stop": lambda: next(asked)}, epochs=2)
+    model, result = noise.run(tmp_path, epochs=2)
+    for name, values in finished[2].history.items():
+        np.testing.assert_allclose(result.history[name], values, rtol=0, atol=1e-6, err_msg=name)
+    for one, other in zip(model.weights, finished[1].weights, strict=True):
+        arrays = (keras.ops.convert_to_numpy(weight) for weight in (one, other))
+        np.testing.assert_allclose(*arrays, rtol=0, atol=1e-6)
+
+
 def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
     model, _ = noise.run(tmp_path, epochs=1)
     before = (tmp_path / "checkpoint-000001.npz").read_bytes()
@@ -147,8 +204,8 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path, capl
     model, _ = noise.run(tmp_path, epochs=2)
     newest = tmp_path / "checkpoint-000002.npz"
     newest.write_bytes(newest.read_bytes()[:1000])
-    epoch, state = checkpoint.load_checkpoint(tmp_path, model)
-    assert epoch == 1
+    epoch, step, state = checkpoint.load_checkpoint(tmp_path, model)
+    assert (epoch, step) == (1, 0)
     assert len(state["history"]["loss"]) == 1
     assert "checkpoint-000002.npz is damaged" in caplog.text
     (tmp_path / "checkpoint-000001.npz").write_bytes(b"")

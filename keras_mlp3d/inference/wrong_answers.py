@@ -1,0 +1,88 @@
+"""The videos that a network is most confidently wrong about, with frames to look at."""
+
+import dataclasses
+
+import numpy as np
+
+from keras_mlp3d.data import VideoConverter, probe_video
+
+_HEIGHT = 160  # pixels of a frame that is looked at
+
+
+@dataclasses.dataclass(frozen=True)
+class WrongAnswer:
+    """A video, what it shows, and what a network says of it.
+
+    Args:
+        path: The video file, as the manifest gives it.
+        right: Name of its class.
+        answer: Name of the class with the highest score.
+        score: That score, between 0 and 1.
+        frames: Some frames of the video, uint8 (T, H, W, 3).
+
+    Example:
+
+    >>> frames = np.zeros((6, 90, 160, 3), "uint8")
+    >>> WrongAnswer("a.mp4", "jump", "run", 0.75, frames)
+    WrongAnswer(path='a.mp4', right='jump', answer='run', score=0.75)
+    """
+
+    path: str
+    right: str
+    answer: str
+    score: float
+    frames: np.ndarray = dataclasses.field(repr=False, compare=False)
+
+
+def wrong_answers(evaluation, count=12, num_frames=6):
+    """Returns the wrong answers with the highest scores, and in words out of how many.
+
+    Args:
+        evaluation: An `Evaluation`.
+        count: How many at most.
+        num_frames: Frames of each, evenly spaced over the video or its stretch, whole and small.
+
+    Returns:
+        List of `WrongAnswer`, the most confident first, and a sentence: what
+        `plots.plot_wrong_answers` takes.
+
+    Raises:
+        ValueError: If a video, read once more, cannot be read any longer (`data.VideoError`).
+        FileNotFoundError: If a video has gone.
+
+    Example:
+
+    >>> from keras_mlp3d.inference import Evaluation, VideoResult
+    >>> results = [VideoResult("a.mp4", None, None, label=0, best=0, score=0.75, rank=1)]
+    >>> wrong_answers(Evaluation(("run", "jump"), np.array([1, 0]), results, ()))
+    ([], 'no wrong answer on 1 video')
+    """
+    wrong = [video for video in evaluation.predictions if video.rank > 1]
+    shown = sorted(wrong, key=lambda video: -video.score)[:count]
+    names = evaluation.class_names
+    answers = [
+        WrongAnswer(
+            video.path, names[video.label], names[video.best], video.score,
+            _frames(video, num_frames),
+        )
+        for video in shown
+    ]  # fmt: skip
+    return answers, _sentence(len(shown), len(wrong), evaluation.decoded)
+
+
+def _frames(video, num_frames):
+    information = probe_video(video.path)
+    scale = min(1.0, _HEIGHT / information.height)
+    size = [max(1, round(scale * side)) for side in (information.height, information.width)]
+    converter = VideoConverter(num_frames, size, crop="none")
+    return converter(video.path, start=video.start, end=video.end)
+
+
+def _sentence(shown, wrong, videos):
+    where = "1 video" if videos == 1 else f"{videos:,} videos"
+    if not wrong:
+        return f"no wrong answer on {where}"
+    answers = "1 wrong answer" if wrong == 1 else f"{wrong:,} wrong answers"
+    which = f"{shown} of " if shown < wrong else ""
+    order = ", the most confident first" if wrong > 1 else ""
+    return f"{which}{answers} on {where}{order}"

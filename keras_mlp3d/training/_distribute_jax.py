@@ -1,0 +1,100 @@
+"""Several devices on JAX, of one process or of many."""
+
+import contextlib
+import os
+
+import keras
+
+from keras_mlp3d.training._replace import replaced
+
+_ENVIRONMENT = tuple(
+    f"KERAS_DISTRIBUTION_{name}" for name in ("JOB_ADDRESSES", "NUM_PROCESSES", "PROCESS_ID")
+)
+
+
+@contextlib.contextmanager
+def set_up(devices):
+    """Yields the number of devices, (process, their number) and the sum over processes."""
+    import jax
+
+    _start_processes(jax)
+    names = _names(jax, devices)
+    shard = jax.process_index(), jax.process_count()
+    if len(names) == 1:
+        yield 1, shard, None
+        return
+    distribution = keras.distribution.DataParallel(devices=names, auto_shard_dataset=False)
+    with distribution.scope(), replaced(_replacements(len(names) // shard[1], shard[1])):
+        yield len(names), shard, _sum if shard[1] > 1 else None
+
+
+def _start_processes(jax):
+    found = {name: os.environ.get(name) for name in _ENVIRONMENT}
+    if not any(found.values()) or found[_ENVIRONMENT[1]] == "1" or jax.distributed.is_initialized():
+        return
+    missing = [name for name, value in found.items() if not value]
+    if missing:
+        raise ValueError(
+            f"{', '.join(missing)} must be set too, for several processes on JAX: the address "
+            "host:port of the first process, the number of processes, and which this one is."
+        )
+    # What the processors of several processes speak to each other; a GPU has its own way.
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    try:
+        keras.distribution.initialize()
+    except RuntimeError as error:
+        raise RuntimeError(
+            "distribute must be called before anything else of JAX in a run of several processes: "
+            f"before models and tensors. {error}"
+        ) from error
+
+
+def _names(jax, devices):
+    """Keras's names of the devices, process by process."""
+    groups = {}
+    for device in jax.devices():
+        groups.setdefault(device.process_index, []).append(f"{device.platform}:{device.id}")
+    least = min(map(len, groups.values()))
+    if devices is not None and devices > least:
+        raise ValueError(
+            f"devices={devices}, and this process has {least} of JAX: "
+            f"{', '.join(map(str, jax.local_devices()))}. XLA_FLAGS="
+            f"--xla_force_host_platform_device_count={devices} makes as many of one processor."
+        )
+    return [name for _, names in sorted(groups.items()) for name in names[: devices or least]]
+
+
+def _sum(array):
+    from jax.experimental import multihost_utils
+
+    return multihost_utils.process_allgather(array).sum(axis=0)
+
+
+def _replacements(local_devices, processes):
+    from keras.src.backend.jax import distribution_lib
+
+    def make(distribute_data_input):
+        def distribute_rows(rows, layout, *args, **kwargs):
+            if len(rows) % local_devices:
+                return _on_every_device(rows, layout, processes)
+            return distribute_data_input(rows, layout, *args, **kwargs)
+
+        return distribute_rows
+
+    return [(distribution_lib, "distribute_data_input", make)]
+
+
+def _on_every_device(rows, layout, processes):
+    """A batch that does not divide, such as the last one of an evaluation: whole everywhere."""
+    import jax
+    from jax.experimental import multihost_utils
+
+    if processes > 1:
+        multihost_utils.assert_equal(
+            rows,
+            f"A batch of {len(rows)} clips in each process does not divide over its devices: take "
+            "another batch size.",
+        )
+    mesh = getattr(layout, "backend_layout", layout).mesh
+    whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    return jax.make_array_from_process_local_data(whole, rows)

@@ -1,0 +1,149 @@
+"""What a recipe makes of a preset's converter, of a network's arguments and of two manifests."""
+
+import dataclasses
+
+from keras_mlp3d.data import Augmenter, VideoLoader
+from keras_mlp3d.models import Mixing
+
+_RANDOM_KINDS = ("short_range", "long_range", "shift_window", "shift_token")
+
+
+def clip_converter(converter, recipe):
+    """Returns a converter that makes the clips that the recipe asks for.
+
+    Args:
+        converter: `data.VideoConverter`, such as a preset's; what the recipe leaves open stays.
+        recipe: A `Recipe`.
+
+    Example:
+
+    >>> from keras_mlp3d.data import VideoConverter
+    >>> from keras_mlp3d.training import Recipe
+    >>> clip_converter(VideoConverter(crop="none"), Recipe.load("motion_shapes")).num_frames
+    32
+    """
+    names = ("num_frames", "image_size", "sampling", "frame_stride")
+    values = {name: getattr(recipe, name) for name in names}
+    given = {name: value for name, value in values.items() if value is not None}
+    return dataclasses.replace(converter, **given)
+
+
+def network_options(recipe, num_frames):
+    """Returns the arguments of `MLP3D.from_preset` that a recipe decides.
+
+    With random mixing they let every block draw from all kinds with the group sizes 1, 2, 4 and so
+    on, up to `max_group_size`, that the clips allow. After such a training, `models.extract` gives
+    the ordinary network.
+
+    Args:
+        recipe: A `Recipe`.
+        num_frames: Frames of a clip.
+
+    Returns:
+        A dict.
+
+    Source:
+        Section 4.2, "random change of GTM".
+
+    Example:
+
+    >>> from keras_mlp3d.training import Recipe
+    >>> options = network_options(Recipe.load("something_v2_final"), num_frames=64)
+    >>> options["random_mixing"], len(options["candidates"])
+    (0.1, 17)
+    """
+    values = {
+        "drop_path_rate": recipe.drop_path_rate,
+        "dropout": recipe.dropout,
+        "dtype": None if recipe.dtype == "float32" else recipe.dtype,
+        "max_group_size": recipe.max_group_size,
+        "remat": recipe.remat or None,
+    }
+    if recipe.random_mixing:
+        values["candidates"] = _random_mixings(recipe.max_group_size, num_frames // 4)
+        values["random_mixing"] = recipe.random_mixing
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _random_mixings(max_group_size, tokens):
+    sizes = [2**power for power in range(1, max_group_size.bit_length())]
+    return (
+        Mixing("short_range", 1),
+        *(
+            Mixing(kind, size)
+            for kind in _RANDOM_KINDS
+            for size in sizes
+            if size <= tokens and Mixing(kind, size).divides(tokens)
+        ),
+    )
+
+
+def make_loaders(recipe, training, validation, converter, workers=2, shard=(0, 1)):
+    """Returns the loaders of the training and of the validation videos, as a recipe says.
+
+    Args:
+        recipe: A `Recipe`.
+        training: `data.Manifest` to train on.
+        validation: None, or a `data.Manifest` of the same classes.
+        converter: `data.VideoConverter`. Where it crops in the centre and no augmentation crops,
+            training crops at random, as the paper does.
+        workers: Threads that decode.
+        shard: (index, count): which part of every training batch this process reads.
+
+    Returns:
+        Two `data.VideoLoader`; the second is None without validation videos.
+
+    Source:
+        Section 3.4.
+
+    Example:
+
+    >>> from keras_mlp3d.data import Manifest, VideoConverter, VideoRow
+    >>> from keras_mlp3d.training import Recipe
+    >>> videos = Manifest([VideoRow(f"{i}.mp4", 0) for i in range(40)], ["run"], "train")
+    >>> loader, _ = make_loaders(Recipe.load("motion_shapes"), videos, None, VideoConverter())
+    >>> len(loader)
+    2
+    """
+    copies = recipe.batch_augmentation
+    augment = Augmenter.from_config(
+        {
+            **recipe.augmentation,
+            "batch_augmentation": None if copies == 1 else copies,
+            "label_smoothing": recipe.label_smoothing,
+        }
+    )
+    random_crop = converter.crop == "center" and "crop" not in recipe.augmentation
+    data = VideoLoader(
+        training,
+        dataclasses.replace(converter, crop="random") if random_crop else converter,
+        recipe.batch_size * copies,
+        training=True,
+        augment=augment,
+        seed=recipe.seed,
+        shard=shard,
+        workers=workers,
+    )
+    if validation is None:
+        return data, None
+    one_hot = data.source.one_hot
+    checks = VideoLoader(validation, converter, recipe.batch_size, one_hot=one_hot, workers=workers)
+    return data, checks
+
+
+def data_identity(training, validation):
+    """Returns what says in a run's folder which videos it is of.
+
+    Args:
+        training: `data.Manifest`.
+        validation: None, or a `data.Manifest`.
+
+    Example:
+
+    >>> from keras_mlp3d.data import Manifest, VideoRow
+    >>> data_identity(Manifest([VideoRow("a.mp4", 0)], ["run"], "train"), None)["validation"]
+    """
+    return {
+        "training": {"clips": len(training), "digest": training.digest},
+        "validation": validation and {"clips": len(validation), "digest": validation.digest},
+    }

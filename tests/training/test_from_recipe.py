@@ -1,0 +1,130 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_mlp3d import MLP3D, MLP3DBackbone
+from keras_mlp3d.data import Manifest, VideoConverter, VideoRow
+from keras_mlp3d.training import (
+    Recipe,
+    clip_converter,
+    data_identity,
+    list_recipes,
+    make_loaders,
+    network_options,
+    train,
+)
+
+RECIPE = Recipe("unmeasured", "test", batch_size=2, epochs=2, warmup_epochs=0.5)
+
+
+class Noise(keras.utils.PyDataset):
+    epoch = 0
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        rng = np.random.default_rng([self.epoch, index])
+        return rng.integers(0, 256, (2, 8, 32, 32, 3), "uint8"), np.array([0, 1], "int32")
+
+
+def manifest(rows=6):
+    videos = tuple(VideoRow(f"{row}.mp4", row % 2) for row in range(rows))
+    return Manifest(videos, ("first", "second"), "train")
+
+
+def test_random_mixing_draws_from_every_mixing_that_fits():
+    recipe = RECIPE.replace(random_mixing=0.1, max_group_size=4)
+    options = network_options(recipe, num_frames=24)  # six tokens in time
+    names = {str(mixing) for mixing in options["candidates"]}
+    assert names == {
+        *("short_range:1", "short_range:2", "long_range:2", "shift_window:2"),
+        *("shift_token:2", "shift_token:4"),
+    }
+    assert (options["random_mixing"], options["max_group_size"]) == (0.1, 4)
+
+
+def test_what_the_recipe_leaves_open_is_left_to_the_preset():
+    assert network_options(RECIPE, 32) == {}
+    converter = VideoConverter(num_frames=8, image_size=(40, 48), crop="none")
+    assert clip_converter(converter, RECIPE) == converter
+    changed = clip_converter(converter, RECIPE.replace(num_frames=16, sampling="dense"))
+    assert (changed.num_frames, changed.sampling, changed.crop) == (16, "dense", "none")
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_every_recipe_builds_a_network_that_train_takes(name):
+    recipe = Recipe.load(name)
+    options = {"schedule": "short_range:2", **network_options(recipe, 64)}
+    model = MLP3D.from_preset("mlp3d_nano", load_weights=False, num_classes=2, **options)
+    assert model.backbone.random_mixing == recipe.random_mixing
+    assert model.backbone.remat == recipe.remat
+
+
+@pytest.mark.parametrize(
+    ("crop", "augmentation", "expected"),
+    [
+        ("center", {}, "random"),
+        ("none", {}, "none"),
+        ("center", {"crop": {"scale": [0.5, 1.0]}}, "center"),
+    ],
+)
+def test_training_crops_at_random_where_nothing_else_does(crop, augmentation, expected):
+    converter = VideoConverter(num_frames=8, image_size=(32, 32), crop=crop)
+    recipe = RECIPE.replace(augmentation=augmentation)
+    loader, checks = make_loaders(recipe, manifest(), manifest(4), converter)
+    assert loader.source.converter.crop == expected
+    assert checks.source.converter.crop == crop
+    assert not checks.source.training
+
+
+def test_copies_and_shards_of_a_batch():
+    converter = VideoConverter(num_frames=8, image_size=(32, 32))
+    recipe = RECIPE.replace(
+        batch_augmentation=3, augmentation={"flip": 0.5, "mix_up": {"alpha": 0.2}}
+    )
+    loader, checks = make_loaders(recipe, manifest(), manifest(4), converter, shard=(1, 2))
+    assert (loader.source.batch_size, loader.source.copies) == (6, 3)
+    assert loader.source.shard == (1, 2)
+    assert loader.source.one_hot
+    assert checks.source.one_hot, "the loss takes labels of one form"
+
+
+def test_identity_tells_manifests_apart():
+    first, second = (data_identity(manifest(rows), None) for rows in (4, 6))
+    assert first != second
+    assert first["validation"] is None
+    assert data_identity(manifest(), manifest())["validation"]["clips"] == 6
+
+
+@pytest.mark.parametrize("field", ["random_mixing", "remat"])
+def test_train_refuses_a_network_without_what_the_recipe_asks_for(field, tmp_path):
+    recipe = RECIPE.replace(random_mixing=0.2, max_group_size=2, remat=True)
+    options = network_options(recipe, 8)
+    options[field] = type(options[field])()
+    options.pop("dropout", None)
+    backbone = MLP3DBackbone((4, 4, 4, 4), (1, 1, 1, 1), 1, "short_range:2", **options)
+    with pytest.raises(ValueError, match=f"{field}=.* the network has .*network_options"):
+        train(MLP3D(backbone, 2), recipe, Noise(), folder=tmp_path / "run", verbose=0)
+    assert not (tmp_path / "run").exists()
+
+
+def test_random_mixing_is_resumed_where_it_was(tmp_path):
+    recipe = RECIPE.replace(random_mixing=0.5, max_group_size=2)
+    weights = []
+    for stops in ((), (1,)):
+        keras.utils.set_random_seed(0)
+        options = network_options(recipe, 8)
+        backbone = MLP3DBackbone((4, 4, 4, 4), (1, 1, 1, 1), 1, "short_range:2", **options)
+        model = MLP3D(backbone, 2)
+        folder = tmp_path / f"run{len(stops)}"
+        if stops:
+            stop = iter([False] * 3 + [True]).__next__
+            with pytest.raises(KeyboardInterrupt):
+                train(model, recipe, Noise(), folder=folder, verbose=0, stop=stop)
+            for weight in model.trainable_weights:  # another process would not have them
+                weight.assign(np.zeros(weight.shape))
+        train(model, recipe, Noise(), folder=folder, verbose=0)
+        weights.append([keras.ops.convert_to_numpy(weight) for weight in model.trainable_weights])
+    for whole, resumed in zip(*weights, strict=True):
+        np.testing.assert_allclose(resumed, whole, rtol=0, atol=1e-6)

@@ -11,6 +11,7 @@ from keras_mlp3d.hub import list_presets, upload_preset
 from keras_mlp3d.models import (
     MLP3D,
     CycleMLP,
+    FrameCycleMLP,
     Mixing,
     MLP3DBackbone,
     TwoPathMLP3D,
@@ -19,11 +20,12 @@ from keras_mlp3d.models import (
 from keras_mlp3d.version import __version__
 
 #: Rooms that a network itself does not need: imported when first asked for.
-_LAZY = ("conversion", "cost", "data", "hub", "inference", "plots")
+_LAZY = ("conversion", "cost", "data", "hub", "inference", "plots", "search", "training")
 
 __all__ = [
     "MLP3D",
     "CycleMLP",
+    "FrameCycleMLP",
     "MLP3DBackbone",
     "Mixing",
     "TwoPathMLP3D",
@@ -39,6 +41,8 @@ __all__ = [
     "ops",
     "parse_schedule",
     "plots",
+    "search",
+    "training",
     "upload_preset",
 ]
 

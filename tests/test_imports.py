@@ -23,6 +23,7 @@ ALLOWED = {
     "inference": {"models", "hub", "data"},
     "training": {"models", "hub", "data", "inference", "layers", "version"},
     "plots": set(),
+    "search": {"models", "layers", "ops", "cost", "training", "inference", "data", "hub"},
 }
 #: Rooms that may import what they like; nothing imports them.
 TOPS = {"cli"}
@@ -33,17 +34,21 @@ LIBRARIES = {
     "models": {"keras", "numpy"},
     "cost": {"keras", "numpy"},
     "conversion": {"keras", "numpy", "torch", "safetensors", "ml_dtypes"},
-    "data": {"keras", "numpy", "av", "tensorflow"},
+    "data": {"keras", "numpy", "av", "tensorflow", "tensorflow_io", "google_crc32c"},
     "hub": {"keras", "numpy", "h5py", "huggingface_hub"},
     "inference": {"keras", "numpy"},
-    "training": {"keras", "numpy"},
+    "training": {"jax", "keras", "numpy", "tensorflow", "torch", "tensorboard"},
     "plots": {"numpy", "matplotlib"},
+    "search": {"keras", "numpy"},
     "cli": {"keras", "numpy", "matplotlib"},
 }
 #: The one file for one backend: it is imported late itself.
 BACKEND_FILE = PACKAGE / "ops" / "_torch.py"
 #: Imported inside a function alone, as only some users have them or need them.
-LATE = {"torch", "safetensors", "ml_dtypes", "h5py", "matplotlib", "tensorflow", "jax"}
+LATE = {
+    *("torch", "safetensors", "ml_dtypes", "h5py", "matplotlib", "tensorboard", "tensorflow"),
+    *("jax", "tensorflow_io", "google_crc32c"),
+}
 
 
 def source_files():

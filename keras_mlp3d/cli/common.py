@@ -10,6 +10,8 @@ import textwrap
 PROGRAM = "keras-mlp3d"
 SUCCESS, FAILURE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
+#: Networks that have classes.
+CLASSIFIERS = ("MLP3D", "TwoPathMLP3D", "FrameCycleMLP", "CycleMLP")
 _BACKENDS = ("tensorflow", "jax", "torch")
 
 
@@ -56,12 +58,13 @@ def image_size(text):
     return (sides[0], sides[-1])
 
 
-def load_model(handle, classes=None, **options):
+def load_model(handle, classes=None, on_clips=False, **options):
     """Loads whatever network a preset holds.
 
     Args:
         handle: Built-in name, directory, or "hf://user/repo[@revision]".
         classes: None, or the names of the model classes that will do.
+        on_clips: Whether a `CycleMLP` is to become a `FrameCycleMLP`.
         **options: Arguments of `from_preset`.
 
     Returns:
@@ -73,13 +76,15 @@ def load_model(handle, classes=None, **options):
     from keras_mlp3d import hub, models
 
     files = hub.read_preset(handle)
-    known = classes or ("MLP3D", "MLP3DBackbone", "TwoPathMLP3D", "CycleMLP")
+    known = classes or ("MLP3D", "MLP3DBackbone", "TwoPathMLP3D", "FrameCycleMLP", "CycleMLP")
     if files.class_name not in known:
         raise ValueError(
             f"The preset {files.handle!r} holds a {files.class_name}; expected "
             f"{' or '.join(known)}."
         )
-    return getattr(models, files.class_name).from_preset(handle, **options), files
+    by_frame = on_clips and files.class_name == "CycleMLP"
+    network = models.FrameCycleMLP if by_frame else getattr(models, files.class_name)
+    return network.from_preset(handle, **options), files
 
 
 def one_line(text):

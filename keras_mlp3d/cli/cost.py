@@ -42,11 +42,12 @@ def run(options):
     files = hub.read_preset(options.preset)
     shape = _input_shape(files, options)
     overrides = {"load_weights": False}
-    if files.class_name != "CycleMLP":
+    by_frame = files.class_name in ("CycleMLP", "FrameCycleMLP")
+    if not by_frame:
         # The kernel of full time mixing is as large as the clip is long.
         overrides["input_shape"] = (shape[0], None, None, 3)
     if options.schedule is not None:
-        if files.class_name == "CycleMLP":
+        if by_frame:
             raise ValueError("--schedule is for networks on clips; a CycleMLP mixes no time.")
         turns = options.schedule.split(",")
         overrides["schedule"] = turns if len(turns) > 1 else options.schedule

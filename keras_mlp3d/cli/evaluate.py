@@ -7,6 +7,7 @@ import time
 
 from keras_mlp3d.cli.common import (
     BAD_INPUT,
+    CLASSIFIERS,
     SUCCESS,
     add_command,
     image_size,
@@ -34,7 +35,7 @@ def add_parser(commands):
         [
             "keras-mlp3d evaluate --data videos/val --preset my_preset",
             "keras-mlp3d evaluate --data val.csv --preset my_preset --clips 4 --crops 3 \\",
-            "    --json result.json --plot confusion.png",
+            "    --json result.json --plot confusion.png --plot-wrong wrong.png",
         ],
     )
     parser.add_argument(
@@ -74,20 +75,25 @@ def add_parser(commands):
     parser.add_argument(
         "--plot", metavar="PICTURE", help="write the confusion matrix as .png, .pdf or .svg"
     )
+    parser.add_argument(
+        "--plot-wrong",
+        metavar="PICTURE",
+        help="write the most confident wrong answers, with frames, as .png, .pdf or .svg",
+    )
 
 
 def run(options):
     """Evaluates, prints a table, writes and draws."""
     from keras_mlp3d import plots
     from keras_mlp3d.data import read_manifest
-    from keras_mlp3d.inference import evaluate
+    from keras_mlp3d.inference import evaluate, wrong_answers
 
     # Whatever cannot be written must be known before an hour of work and not after it.
-    if options.plot is not None:
-        plots.check_picture_path(options.plot)
+    for picture in filter(None, (options.plot, options.plot_wrong)):
+        plots.check_picture_path(picture)
     if options.json is not None:
         _check_file(options.json)
-    model, files = load_model(options.preset, ("MLP3D", "TwoPathMLP3D", "CycleMLP"))
+    model, files = load_model(options.preset, CLASSIFIERS)
     # A folder names all its classes; a CSV may lack some of the model's.
     names = None if os.path.isdir(options.data) else model.class_names
     manifest = read_manifest(options.data, options.split, class_names=names)
@@ -110,6 +116,8 @@ def run(options):
         evaluation.write_json(options.json)
     if options.plot is not None:
         plots.plot_confusion(evaluation.confusion, evaluation.class_names, options.plot)
+    if options.plot_wrong is not None:
+        plots.plot_wrong_answers(*wrong_answers(evaluation), options.plot_wrong)
     for path, reason in evaluation.failed[:_NAMED_FAILURES]:
         print_error(f"cannot read the video {path!r}: {reason}")
     more = len(evaluation.failed) - _NAMED_FAILURES

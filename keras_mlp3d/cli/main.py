@@ -5,7 +5,20 @@ import os
 import sys
 import traceback
 
-from keras_mlp3d.cli import check_videos, convert, cost, evaluate, predict, presets, train, upload
+from keras_mlp3d.cli import (
+    check_videos,
+    compare,
+    convert,
+    correlation,
+    cost,
+    evaluate,
+    predict,
+    presets,
+    search,
+    shard,
+    train,
+    upload,
+)
 from keras_mlp3d.cli.common import (
     BAD_INPUT,
     FAILURE,
@@ -39,7 +52,10 @@ def build_parser():
         "--traceback", action="store_true", help="show where in the program an error arose"
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in (presets, predict, train, evaluate, check_videos, cost, convert, upload):
+    for command in (
+        *(presets, predict, train, evaluate, search, compare, correlation),
+        *(check_videos, shard, cost, convert, upload),
+    ):
         command.add_parser(commands)
     return parser
 

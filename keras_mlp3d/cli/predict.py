@@ -6,6 +6,7 @@ import sys
 
 from keras_mlp3d.cli.common import (
     BAD_INPUT,
+    CLASSIFIERS,
     SUCCESS,
     add_command,
     image_size,
@@ -84,7 +85,7 @@ def run(options):
         plots.check_picture_path(options.plot)
         if len(paths) > plots.MAX_ROWS:
             raise ValueError(f"--plot draws at most {plots.MAX_ROWS} videos, got {len(paths)}.")
-    model, files = load_model(options.preset, ("MLP3D", "TwoPathMLP3D", "CycleMLP"))
+    model, files = load_model(options.preset, CLASSIFIERS)
     converter = _converter(model, files, options)
     progress = _Progress(len(paths), options.json)
     predictions, frames, code = [], [], SUCCESS

@@ -1,15 +1,31 @@
 """`keras-mlp3d train`: trains or fine-tunes a network on labelled videos."""
 
-import dataclasses
+import contextlib
 import importlib.util
 import os
 import pathlib
 import shlex
 import sys
 
-from keras_mlp3d.cli.common import SUCCESS, add_command, load_model, positive
+from keras_mlp3d.cli._runs import (
+    add_data_options,
+    add_recipe_options,
+    manifests,
+    recipe_of,
+    verbosity,
+)
+from keras_mlp3d.cli._stop_on_signal import StopOnSignal
+from keras_mlp3d.cli.common import (
+    CLASSIFIERS,
+    INTERRUPTED,
+    SUCCESS,
+    add_command,
+    load_model,
+    positive,
+)
 
-_CLASSES = ("MLP3D", "TwoPathMLP3D")
+#: Frames of a clip where neither the preset, one of single images, nor the recipe says it.
+_IMAGE_FRAMES, _IMAGE_SIZE = 16, (224, 224)
 
 
 def add_parser(commands):
@@ -21,43 +37,27 @@ def add_parser(commands):
         "train or fine-tune a network on labelled videos",
         "Train a network as a recipe says. Everything is written into the folder of the run: a "
         "checkpoint after every epoch, the history, and in the end the best network as a preset, "
-        "with its curves and its confusion matrix. Killed or interrupted, the same command goes "
-        "on where it was.",
+        "with its curves, its confusion matrix and some wrong answers. Ctrl-C stops it behind a "
+        "checkpoint after the step at hand (a second Ctrl-C at once); stopped or killed, the same "
+        "command goes on where it was.",
         [
             "keras-mlp3d train --data videos --preset mlp3d_nano_motion_shapes \\",
             "    --recipe fine_tune --run runs/first --set epochs=10",
             "keras-mlp3d predict video.mp4 --preset runs/first/preset",
         ],
     )
+    add_data_options(parser)
     parser.add_argument(
-        "--data",
+        "--preset",
         required=True,
-        metavar="MANIFEST_OR_FOLDER",
-        help="training videos: CSV of path,label[,start,end], or folder with a sub-folder a class "
-        "(its sub-folder 'train' where it has one)",
-    )
-    parser.add_argument(
-        "--val",
-        metavar="MANIFEST_OR_FOLDER",
-        help="validation videos; default: the sub-folder 'val' of --data where it has one",
-    )
-    parser.add_argument(
-        "--preset", required=True, help="built-in name, directory or hf:// address to start from"
+        help="built-in name, directory or hf:// address to start from; a CycleMLP is trained frame "
+        "by frame",
     )
     parser.add_argument(
         "--from-scratch", action="store_true", help="do not load the weights of the preset"
     )
     parser.add_argument("--schedule", help="another schedule, such as shift_token:4")
-    parser.add_argument(
-        "--recipe", default="fine_tune", help="built-in name or file; default: %(default)s"
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="another value of the recipe, such as epochs=10 or augmentation.flip=0.5",
-    )
+    add_recipe_options(parser)
     parser.add_argument(
         "--run",
         dest="folder",
@@ -66,41 +66,52 @@ def add_parser(commands):
         help="folder of the run; default: %(default)s",
     )
     parser.add_argument(
-        "--workers", type=positive, default=2, metavar="N", help="threads that decode; default: 2"
+        "--checkpoint-every",
+        type=positive,
+        metavar="STEPS",
+        help="write a checkpoint every so many steps too; default: after every epoch alone",
+    )
+    parser.add_argument(
+        "--anew",
+        action="store_true",
+        help="where the folder holds another run, move its files into a sub-folder and start anew",
+    )
+    parser.add_argument(
+        "--devices",
+        type=positive,
+        metavar="N",
+        help="devices of this process that share each batch; default: all (TensorFlow, JAX)",
     )
 
 
 def run(options):
-    """Trains, evaluates, and writes the preset."""
+    """Trains on all the devices there are, evaluates, and writes the preset."""
+    from keras_mlp3d.training import distribute
+
+    with distribute(options.devices) as distribution, contextlib.ExitStack() as stack:
+        if not distribution.is_chief:
+            silence = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+            stack.enter_context(contextlib.redirect_stdout(silence))
+        return _train(options, distribution)
+
+
+def _train(options, distribution):
     import keras
 
-    from keras_mlp3d.data import Augmenter, VideoLoader
-    from keras_mlp3d.training import Recipe, parse_overrides, train
+    from keras_mlp3d.training import (
+        EventFiles,
+        TrainingInterrupted,
+        data_identity,
+        make_loaders,
+        train,
+    )
 
-    recipe = Recipe.load(options.recipe).replace(**parse_overrides(options.set))
-    training, validation = _manifests(options)
+    recipe = recipe_of(options)
+    training, validation = manifests(options, needs_validation=False)
     keras.utils.set_random_seed(recipe.seed)
     model = _model(options, recipe, training.class_names)
-    steps = {
-        "batch_augmentation": None if recipe.batch_augmentation == 1 else recipe.batch_augmentation,
-        "label_smoothing": recipe.label_smoothing,
-    }
-    augment = Augmenter.from_config({**recipe.augmentation, **steps})
-    loader = VideoLoader(
-        training,
-        _training_converter(model.converter, recipe),
-        recipe.batch_size * recipe.batch_augmentation,
-        training=True,
-        augment=augment,
-        seed=recipe.seed,
-        workers=options.workers,
-    )
-    checks = validation and VideoLoader(
-        validation,
-        model.converter,
-        recipe.batch_size,
-        one_hot=loader.source.one_hot,
-        workers=options.workers,
+    loader, checks = make_loaders(
+        recipe, training, validation, model.converter, options.workers, distribution.shard
     )
     identity = {
         "model": {
@@ -108,16 +119,31 @@ def run(options):
             "from_scratch": options.from_scratch,
             "schedule": options.schedule,
         },
-        "training": {"clips": len(training), "digest": training.digest},
-        "validation": validation and {"clips": len(validation), "digest": validation.digest},
+        **data_identity(training, validation),
     }
     print(
         f"{len(training)} training and {len(validation or ())} validation videos of "
         f"{len(training.class_names)} classes; run in {options.folder}"
     )
-    # A bar is for whoever watches; a log gets a line an epoch.
-    verbose = 1 if sys.stdout.isatty() else 2
-    result = train(model, recipe, loader, checks, options.folder, identity, verbose)
+    if EventFiles.available():
+        print(f"curves while it trains: tensorboard --logdir {shlex.quote(options.folder)}")
+    try:
+        with StopOnSignal() as stop:
+            result = train(
+                model,
+                recipe,
+                loader,
+                checks,
+                options.folder,
+                identity,
+                verbosity(),
+                options.checkpoint_every,
+                stop,
+                options.anew,
+            )
+    except TrainingInterrupted as stopped:
+        print(f"\n{stopped} The same command goes on from there.", flush=True)
+        return INTERRUPTED
     unreadable = loader.source.unreadable
     if unreadable:
         print(f"{len(unreadable)} training videos could not be read and were skipped")
@@ -125,73 +151,48 @@ def run(options):
     return SUCCESS
 
 
-def _manifests(options):
-    from keras_mlp3d.data import read_manifest
-
-    training = read_manifest(options.data, "train")
-    val = options.val
-    if val is None and os.path.isdir(os.path.join(options.data, "val")):
-        val = options.data
-    if val is None:
-        return training, None
-    names = None if os.path.isdir(val) else training.class_names
-    validation = read_manifest(val, "val", class_names=names)
-    if validation.class_names != training.class_names:
-        odd = sorted({*validation.class_names} ^ {*training.class_names})
-        raise ValueError(
-            f"--val must have the classes of --data; only one of them has "
-            f"{', '.join(map(repr, odd[:5]))}."
-        )
-    return training, validation
-
-
 def _model(options, recipe, class_names):
     from keras_mlp3d import hub
+    from keras_mlp3d.data import VideoConverter
+    from keras_mlp3d.training import clip_converter, network_options
 
     stored = hub.read_preset(options.preset)
-    overrides = {
-        "drop_path_rate": recipe.drop_path_rate,
-        "dropout": recipe.dropout,
-        "schedule": options.schedule,
-        "dtype": None if recipe.dtype == "float32" else recipe.dtype,
-        "max_group_size": recipe.max_group_size,
-    }
-    overrides = {name: value for name, value in overrides.items() if value is not None}
+    if stored.converter is not None:
+        converter = hub.make_converter(stored.converter)
+    elif stored.class_name == "CycleMLP":
+        size = tuple(stored.metadata.get("image_size") or _IMAGE_SIZE)
+        converter = VideoConverter(_IMAGE_FRAMES, size)
+    else:
+        raise ValueError(
+            f"The preset {options.preset!r} does not say how clips are made of videos."
+        )
+    converter = clip_converter(converter, recipe)
+    overrides = network_options(recipe, converter.num_frames)
+    if options.schedule is not None:
+        overrides["schedule"] = options.schedule
     model, _ = load_model(
         options.preset,
-        _CLASSES,
+        CLASSIFIERS,
+        on_clips=True,
         load_weights=not options.from_scratch and stored.metadata.get("weights") != "none",
         num_classes=len(class_names),
         class_names=list(class_names),
         activation=None,
         **overrides,
     )
-    values = {
-        "num_frames": recipe.num_frames,
-        "image_size": recipe.image_size,
-        "sampling": recipe.sampling,
-        "frame_stride": recipe.frame_stride,
-    }
-    values = {name: value for name, value in values.items() if value is not None}
-    if model.converter is None:
-        raise ValueError(
-            f"The preset {options.preset!r} does not say how clips are made of videos."
-        )
-    model.converter = dataclasses.replace(model.converter, **values)
+    model.converter = converter
     return model
-
-
-def _training_converter(converter, recipe):
-    """The paper crops at random, where no augmentation does."""
-    if converter.crop != "center" or "crop" in recipe.augmentation:
-        return converter
-    return dataclasses.replace(converter, crop="random")
 
 
 def _finish(options, model, validation, result):
     """Evaluates the best network, writes it as a preset, and draws."""
-    from keras_mlp3d.inference import evaluate
+    from keras_mlp3d.inference import evaluate, wrong_answers
+    from keras_mlp3d.training import current_distribution
 
+    if not current_distribution().is_chief:
+        if validation is not None:  # the devices of all processes may be needed for it
+            evaluate(model, validation, workers=options.workers)
+        return
     folder = pathlib.Path(options.folder)
     drawing = importlib.util.find_spec("matplotlib") is not None
     if drawing:
@@ -207,6 +208,7 @@ def _finish(options, model, validation, result):
             plots.plot_confusion(
                 evaluation.confusion, evaluation.class_names, folder / "confusion.png"
             )
+            plots.plot_wrong_answers(*wrong_answers(evaluation), folder / "wrong.png")
         low, high = evaluation.top1_interval
         print(
             f"top-1 {evaluation.top1:.4f} (95 % interval {low:.4f} to {high:.4f}) on "
@@ -222,9 +224,18 @@ def _finish(options, model, validation, result):
                 "command": command,
             }
         ]
-    model.save_to_preset(
+    _without_training(model).save_to_preset(
         folder / "preset",
         description=f"{options.preset} trained with {options.recipe}.",
         **metadata,
     )
     print(f"the network is the preset {folder / 'preset'}")
+
+
+def _without_training(model):
+    """The network without what it has for its training alone."""
+    from keras_mlp3d.models import MLP3D, extract
+
+    if isinstance(model, MLP3D) and (model.backbone.candidates or model.backbone.remat):
+        return extract(model)
+    return model

@@ -53,17 +53,19 @@ def test_table(run, presets, data):
 
 
 def test_files(run, presets, data, tmp_path):
-    out_json, picture = tmp_path / "out.json", tmp_path / "out.png"
+    out_json, picture, wrong = (tmp_path / name for name in ("out.json", "out.png", "wrong.png"))
     code, _, err = run(
         *("evaluate", "--data", data, "--preset", presets / "clips", "--clips", 2, "--crops", 3),
         *("--json", out_json, "--plot", picture, "--batch-size", 5, "--workers", 1),
+        *("--plot-wrong", wrong),
     )
     assert (code, err) == (0, "")
     content = json.loads(out_json.read_text())
     assert [video["rank"] for video in content["predictions"]] == ranks(data, 2, 3)
     assert (content["clips"], content["crops"], content["split"]) == (2, 3, "val")
     assert imread(picture).shape[2] == 4
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["out.json", "out.png"]
+    assert imread(wrong).shape[2] == 4
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["out.json", "out.png", "wrong.png"]
 
 
 def test_csv_and_folder_and_split_say_the_same(run, presets, data, tmp_path):
@@ -134,6 +136,10 @@ def test_bar_where_a_person_watches(run, presets, data, monkeypatch):
         (["--data", "{data}", "--preset", "{presets}/no_converter"], "pass --frames and --size"),
         (["--data", "{data}/jump", "--preset", "{presets}/clips"], "sub-folder a class"),
         (["--data", "{data}", "--preset", "{presets}/clips", "--plot", "a.jpg"], "ends in .png"),
+        (
+            ["--data", "{data}", "--preset", "{presets}/clips", "--plot-wrong", "a.jpg"],
+            "ends in .png",
+        ),
         (["--data", "{data}", "--preset", "{presets}/clips", "--json", "absent/a"], "not exist"),
         (["--data", "{data}", "--preset", "{presets}/clips", "--json", "{data}"], "a directory"),
         (["--data", "{data}", "--preset", "{presets}/clips", "--clips", "0"], "at least 1"),

@@ -1,12 +1,18 @@
 """`keras-mlp3d train`: from a folder of videos to a preset, and on from where it stopped."""
 
 import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
 from data.make_videos import moving_frames, write_video
 
-from keras_mlp3d import MLP3D, MLP3DBackbone
+from keras_mlp3d import MLP3D, FrameCycleMLP, MLP3DBackbone
 from keras_mlp3d.cli.main import main
 from keras_mlp3d.data import VideoConverter, read_manifest
 
@@ -37,8 +43,12 @@ def preset(tmp_path_factory):
 def arguments(videos, preset, folder, *settings):
     command = ["train", "--data", str(videos), "--preset", str(preset), "--run", str(folder)]
     short = ("epochs=2", "warmup_epochs=0.5", "batch_size=4", "reference_batch_size=4")
-    for setting in (*short, "learning_rate=0.01", "layer_decay=null", *settings):
-        command += ["--set", setting]
+    values = dict(
+        setting.split("=", 1)
+        for setting in (*short, "learning_rate=0.01", "layer_decay=null", *settings)
+    )
+    for setting in values.items():
+        command += ["--set", "=".join(setting)]
     return command
 
 
@@ -62,6 +72,7 @@ def test_a_run_ends_with_a_preset_of_the_accuracy_it_states(done, videos, capsys
     assert f"{100 * evaluation['top1']:.1f}" in capsys.readouterr().out
     assert (done / "curves.png").stat().st_size > 1000
     assert (done / "confusion.png").stat().st_size > 1000
+    assert (done / "wrong.png").stat().st_size > 1000
     assert "keras-mlp3d" in (done / "preset" / "README.md").read_text()
 
 
@@ -85,12 +96,20 @@ def test_copies_mixing_and_random_crops(videos, preset, tmp_path):
     assert {mixing.kind for mixing in model.backbone.schedule} == {"short_range"}
 
 
+def test_random_mixing_and_activations_computed_again(videos, preset, tmp_path):
+    """Both are of the training alone: the preset is an ordinary one."""
+    settings = ("random_mixing=0.5", "max_group_size=2", "remat=true", "epochs=1")
+    assert main(arguments(videos, preset, tmp_path / "run", *settings)) == 0
+    backbone = MLP3D.from_preset(tmp_path / "run" / "preset").backbone
+    assert backbone.schedule == MLP3D.from_preset(preset).backbone.schedule
+    assert (backbone.candidates, backbone.random_mixing, backbone.remat) == (None, 0.0, False)
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
         (("epoch=3",), "A recipe has no 'epoch'. Did you mean 'epochs'?"),
-        (("random_mixing=0.1", "max_group_size=2"), "random_mixing=0.1"),
-        (("remat=true",), "remat=True"),
+        (("random_mixing=0.1",), "needs max_group_size"),
         (("label_smoothing=2",), "label_smoothing must be"),
     ],
 )
@@ -106,3 +125,60 @@ def test_validation_videos_of_other_classes(videos, preset, tmp_path, capsys):
     command = arguments(videos, preset, tmp_path / "run")
     assert main([*command, "--val", str(tmp_path / "other")]) == 2
     assert "--val must have the classes of --data; only one of them has" in capsys.readouterr().err
+
+
+def test_a_network_of_images_is_trained_frame_by_frame(videos, tmp_path, capsys):
+    command = arguments(videos, "cyclemlp_nano", tmp_path / "run", "num_frames=4")
+    assert main(command) == 0
+    preset = tmp_path / "run" / "preset"
+    assert json.loads((preset / "task.json").read_text())["registered_name"].endswith(
+        ">FrameCycleMLP"
+    )
+    model = FrameCycleMLP.from_preset(preset)
+    assert (model.converter.num_frames, model.converter.image_size) == (4, (32, 32))
+    stated = json.loads((tmp_path / "run" / "evaluation.json").read_text())["top1"]
+    capsys.readouterr()
+    assert main(["evaluate", "--data", str(videos), "--preset", str(preset)]) == 0
+    assert f"{100 * stated:.1f}" in capsys.readouterr().out
+    assert main(["predict", str(videos / "val" / "dark" / "0.mp4"), "--preset", str(preset)]) == 0
+    assert main(["cost", str(preset)]) == 0
+    assert main([*command, "--schedule", "shift_token:2", "--anew"]) == 2
+    assert "Unknown override 'schedule'" in capsys.readouterr().err
+
+
+def newest(folder):
+    return max((path.name for path in folder.glob("checkpoint-*.npz")), default="")
+
+
+def test_ctrl_c_ends_behind_a_checkpoint_and_the_same_command_goes_on(videos, preset, tmp_path):
+    """Both signals, one after the other, at whatever moment of a training they come."""
+    command = arguments(videos, preset, tmp_path / "run", "epochs=100")
+    command = [sys.executable, "-m", "keras_mlp3d", *command, "--checkpoint-every", "2"]
+    root = pathlib.Path(__file__).parent.parent.parent
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    for wanted in (signal.SIGINT, signal.SIGTERM):
+        before = newest(tmp_path / "run")
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        while newest(tmp_path / "run") <= before and process.poll() is None:
+            time.sleep(0.1)
+        process.send_signal(wanted)
+        printed, errors = process.communicate(timeout=120)
+        assert process.returncode == 130, errors
+        last = printed.strip().splitlines()[-1]
+        assert last.startswith("Stopped after ")
+        assert last.endswith(f"is in {tmp_path / 'run'}. The same command goes on from there.")
+        assert newest(tmp_path / "run") > before
+        assert not (tmp_path / "run" / "preset").exists()
+
+
+def test_anew(done, videos, preset, tmp_path):
+    command = arguments(videos, preset, tmp_path / "run", "epochs=1")
+    assert main(command) == 0
+    assert main([*command, "--set", "weight_decay=0.2", "--anew"]) == 0
+    before = tmp_path / "run" / "before-1"
+    assert json.loads((before / "run.json").read_text())["recipe"]["weight_decay"] == 0.05
+    assert (before / "preset" / "config.json").is_file()
+    after = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert after["recipe"]["weight_decay"] == 0.2

@@ -1,0 +1,93 @@
+"""What the commands that train on a data set and search on it share."""
+
+import os
+import sys
+
+from keras_mlp3d.cli.common import positive
+
+
+def add_data_options(parser):
+    """Adds --data, --val and --workers."""
+    parser.add_argument(
+        "--data",
+        required=True,
+        metavar="MANIFEST_OR_FOLDER",
+        help="training videos: CSV of path,label[,start,end], or folder with a sub-folder a class "
+        "(its sub-folder 'train' where it has one)",
+    )
+    parser.add_argument(
+        "--val",
+        metavar="MANIFEST_OR_FOLDER",
+        help="validation videos; default: the sub-folder 'val' of --data",
+    )
+    parser.add_argument(
+        "--workers", type=positive, default=2, metavar="N", help="threads that decode; default: 2"
+    )
+
+
+def add_recipe_options(parser):
+    """Adds --recipe and --set."""
+    parser.add_argument(
+        "--recipe", default="fine_tune", help="built-in name or file; default: %(default)s"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="another value of the recipe, such as epochs=10 or augmentation.flip=0.5",
+    )
+
+
+def manifests(options, needs_validation=True):
+    """Returns the training and the validation manifest, of the same classes, or None for it."""
+    from keras_mlp3d.data import read_manifest
+
+    training = read_manifest(options.data, "train")
+    val = options.val
+    if val is None and os.path.isdir(os.path.join(options.data, "val")):
+        val = options.data
+    if val is None and not needs_validation:
+        return training, None
+    if val is None:
+        raise ValueError("--val is needed, as --data has no sub-folder 'val'.")
+    names = None if os.path.isdir(val) else training.class_names
+    validation = read_manifest(val, "val", class_names=names)
+    if validation.class_names != training.class_names:
+        odd = sorted({*validation.class_names} ^ {*training.class_names})
+        raise ValueError(
+            f"--val must have the classes of --data; only one of them has "
+            f"{', '.join(map(repr, odd[:5]))}."
+        )
+    return training, validation
+
+
+def recipe_of(options):
+    """Returns the recipe with the values that were set."""
+    from keras_mlp3d.training import Recipe, parse_overrides
+
+    return Recipe.load(options.recipe).replace(**parse_overrides(options.set))
+
+
+def verbosity():
+    """A bar is for whoever watches; a log gets a line an epoch."""
+    return 1 if sys.stdout.isatty() else 2
+
+
+class Bar:
+    """Keras's bar for work whose length is known when it begins.
+
+    Args:
+        unit: What is counted, such as "candidate".
+    """
+
+    def __init__(self, unit):
+        self._unit, self._bar = unit, None
+
+    def __call__(self, done, total):
+        """Shows how much is done."""
+        import keras
+
+        if self._bar is None:
+            self._bar = keras.utils.Progbar(total, verbose=verbosity(), unit_name=self._unit)
+        self._bar.update(done)

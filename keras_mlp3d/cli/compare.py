@@ -1,0 +1,114 @@
+"""`keras-mlp3d compare`: hand-made schedules and a searched one, accuracy against cost."""
+
+import importlib.util
+import pathlib
+
+from keras_mlp3d.cli._runs import (
+    add_data_options,
+    add_recipe_options,
+    manifests,
+    recipe_of,
+    verbosity,
+)
+from keras_mlp3d.cli.common import SUCCESS, add_command
+
+_RESULT, _PICTURE = "comparison.json", "comparison.png"
+
+
+def add_parser(commands):
+    """Adds the command to the command line."""
+    parser = add_command(
+        commands,
+        "compare",
+        run,
+        "train the paper's hand-made networks and the searched one, and set them side by side",
+        "Train the networks of section 3.4's comparison alike: the 2-D one, SR, LR, ST, SR-LR and "
+        "SR-SW over group sizes, and the searched one. Each has its own folder in that of the run; "
+        "killed or interrupted, the same command goes on where it was.",
+        [
+            "keras-mlp3d compare --data videos --preset mlp3d_nano --recipe motion_shapes \\",
+            "    --run runs/compare --searched runs/search/preset --sizes 1,2,4,8 --seeds 0,1,2",
+        ],
+    )
+    add_data_options(parser)
+    parser.add_argument(
+        "--preset", required=True, help="built-in name, directory or hf:// address to start from"
+    )
+    parser.add_argument(
+        "--from-scratch", action="store_true", help="do not load the weights of the preset"
+    )
+    parser.add_argument(
+        "--frames-preset",
+        metavar="PRESET",
+        help="preset of the 2-D network; default: one of --preset's size with random weights",
+    )
+    parser.add_argument("--without-2d", action="store_true", help="leave the 2-D network out")
+    add_recipe_options(parser)
+    parser.add_argument(
+        "--run",
+        dest="folder",
+        default="compare",
+        metavar="DIRECTORY",
+        help="folder of the run; default: %(default)s",
+    )
+    parser.add_argument("--searched", metavar="PRESET", help="preset whose schedule a search found")
+    parser.add_argument(
+        "--sizes", default="1,2,4,8", metavar="S,S", help="group sizes; default: %(default)s"
+    )
+    parser.add_argument(
+        "--seeds", default="0", metavar="N,N", help="seeds of the trainings; default: %(default)s"
+    )
+
+
+def run(options):
+    """Trains all networks, prints a table, writes and draws."""
+    from keras_mlp3d import hub, parse_schedule, search
+
+    sizes, seeds = _numbers("--sizes", options.sizes, 1), _numbers("--seeds", options.seeds, 0)
+    searched = None
+    if options.searched is not None:
+        searched = hub.read_preset(options.searched).schedule
+        if searched is None:
+            raise ValueError(f"--searched must have a schedule; {options.searched!r} has none.")
+        searched = parse_schedule(searched, len(searched))
+    networks = search.paper_networks(sizes, searched)
+    if options.without_2d:
+        networks = networks[1:]
+    folder = pathlib.Path(options.folder)
+    trainer = search.Trainer(
+        options.preset,
+        recipe_of(options),
+        *manifests(options),
+        folder,
+        options.from_scratch,
+        options.frames_preset,
+        options.workers,
+        verbosity(),
+    )
+    search.SearchSpace(group_sizes=sizes).check(trainer.converter.num_frames)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = search.compare(networks, trainer, seeds, folder / _RESULT, announce)
+    if importlib.util.find_spec("matplotlib") is not None:
+        from keras_mlp3d import plots
+
+        plots.plot_comparison([row.to_dict() for row in rows], folder / _PICTURE)
+    width = max(len(row.network.name) for row in rows)
+    for row in rows:
+        each = " ".join(f"{accuracy:.4f}" for accuracy in row.accuracies)
+        several = f"  ({each})" if len(row.accuracies) > 1 else ""
+        print(f"{row.network.name:<{width}}  {row.gmacs:8.4g} GMACs  {row.accuracy:.4f}{several}")
+    print(f"all of it is in {folder / _RESULT}")
+    return SUCCESS
+
+
+def announce(done, total, name):
+    """Says which training of how many begins."""
+    if name is not None:
+        print(f"training {done + 1} of {total}: {name}", flush=True)
+
+
+def _numbers(option, text, least):
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) >= least for part in parts):
+        raise ValueError(f"{option} must be whole numbers from {least}, as in 1,2, got {text!r}.")
+    return tuple(dict.fromkeys(int(part) for part in parts))

@@ -1,0 +1,40 @@
+"""Search: the schedule for one's own data, by accuracy minus cost."""
+
+from keras_mlp3d.models import extract
+from keras_mlp3d.search.compare import ComparedNetwork, compare
+from keras_mlp3d.search.correlation import Correlation, correlation, spearman
+from keras_mlp3d.search.greedy import greedy
+from keras_mlp3d.search.networks import Network, paper_networks, short_name
+from keras_mlp3d.search.result import CandidateScore, SearchResult
+from keras_mlp3d.search.run import RESULT, find_schedule, load_supernet, train_supernet
+from keras_mlp3d.search.schedule_cost import ScheduleCost
+from keras_mlp3d.search.scorer import Scorer
+from keras_mlp3d.search.space import SearchSpace
+from keras_mlp3d.search.supernet import supernet
+from keras_mlp3d.search.trace import Trace
+from keras_mlp3d.search.trainer import Trainer
+
+__all__ = [
+    "RESULT",
+    "CandidateScore",
+    "ComparedNetwork",
+    "Correlation",
+    "Network",
+    "ScheduleCost",
+    "Scorer",
+    "SearchResult",
+    "SearchSpace",
+    "Trace",
+    "Trainer",
+    "compare",
+    "correlation",
+    "extract",
+    "find_schedule",
+    "greedy",
+    "load_supernet",
+    "paper_networks",
+    "short_name",
+    "spearman",
+    "supernet",
+    "train_supernet",
+]

@@ -1,0 +1,117 @@
+"""The clips that candidates are scored on: kept in memory, or decoded anew each time."""
+
+import contextlib
+import math
+
+import numpy as np
+
+from keras_mlp3d.inference._decode_ahead import decode_ahead, default_workers
+
+
+class KeptClips:
+    """Clips in memory.
+
+    Args:
+        clips: uint8 (N, T, H, W, 3).
+        labels: Whole numbers (N,).
+        failed: ((path, reason), ...) of the videos that there is no clip of.
+    """
+
+    in_memory = True
+
+    def __init__(self, clips, labels, failed=()):
+        self.clips, self.labels = np.asarray(clips), np.asarray(labels)
+        self.failed = failed
+        if self.clips.ndim != 5 or self.clips.dtype != np.uint8 or not len(self.clips):
+            raise ValueError(
+                "clips must be uint8 (N, T, H, W, 3) with at least one clip, got "
+                f"{self.clips.dtype} {self.clips.shape}."
+            )
+        if self.labels.shape != self.clips.shape[:1] or self.labels.dtype.kind not in "iu":
+            raise ValueError(
+                f"labels must be {len(self.clips)} whole numbers, one for each clip, got "
+                f"{self.labels.dtype} {self.labels.shape}."
+            )
+        self.expected = len(self.clips) + len(failed)
+
+    def batches(self, size):
+        """Yields (clips, labels); all clips have the shape (size, ...), the rest being filling."""
+        for start in range(0, len(self.clips), size):
+            labels = self.labels[start : start + size]
+            yield _filled(self.clips[start : start + size], size), labels
+
+
+class StreamedClips:
+    """Clips of a manifest's videos, decoded anew whenever they are asked for.
+
+    Args:
+        manifest: `data.Manifest`.
+        converter: `data.VideoConverter`.
+        workers: Threads that decode; None for one for each processor, eight at most.
+    """
+
+    in_memory = False
+
+    def __init__(self, manifest, converter, workers=None):
+        self._manifest, self._converter = manifest, converter
+        self._workers = workers or default_workers()
+        reason = "the data set lists it, and no file was found"
+        self._absent = tuple((name, reason) for name in manifest.not_found)
+        self.failed = self._absent
+        self.expected = len(manifest) + len(manifest.not_found)
+
+    @property
+    def nbytes(self):
+        """Bytes that all clips together would take."""
+        size = math.prod(self._converter.image_size) * 3
+        return len(self._manifest) * self._converter.num_frames * size
+
+    def batches(self, size):
+        """Yields (clips, labels); all clips have the shape (size, ...), the rest being filling."""
+        clips, labels = [], []
+        for clip, label in self._decoded():
+            clips.append(clip)
+            labels.append(label)
+            if len(clips) == size:
+                yield np.stack(clips), np.array(labels)
+                clips, labels = [], []
+        if clips:
+            yield _filled(np.stack(clips), size), np.array(labels)
+
+    def kept(self, progress=None):
+        """Returns all of them as `KeptClips`.
+
+        Args:
+            progress: None, or a function that is called with the videos done and all.
+        """
+        shape = (self._converter.num_frames, *self._converter.image_size, 3)
+        clips, labels = np.empty((len(self._manifest), *shape), "uint8"), []
+        for clip, label in self._decoded(progress):
+            clips[len(labels)] = clip
+            labels.append(label)
+        return KeptClips(clips[: len(labels)], labels, self.failed)
+
+    def _decoded(self, progress=None):
+        """Yields (clip, label) of each video that can be read, and lists the others."""
+        rows, failed, read = self._manifest.rows, [], 0
+        decoded = decode_ahead(rows, self._converter, 1, 1, self._workers)
+        with contextlib.closing(decoded):
+            for number, found, _ in decoded:
+                if isinstance(found, str):
+                    failed.append((rows[number].path, found))
+                else:
+                    read += 1
+                    yield found[0], rows[number].label
+                if progress is not None:
+                    progress(number + 1, len(rows))
+        self.failed = (*self._absent, *failed)
+        if not read:
+            raise ValueError(
+                f"None of the {len(failed)} videos can be read; the first, {failed[0][0]!r}: "
+                f"{failed[0][1]}."
+            )
+
+
+def _filled(clips, size):
+    missing = size - len(clips)
+    return np.concatenate([clips, np.repeat(clips[:1], missing, axis=0)]) if missing else clips

@@ -1,0 +1,250 @@
+"""Both steps of a search in a folder: the supernet's training, then the greedy choice.
+
+Source: section 3.4.
+"""
+
+import hashlib
+import json
+import pathlib
+
+import keras
+
+from keras_mlp3d import hub
+from keras_mlp3d.hub.files import read_json
+from keras_mlp3d.search.greedy import greedy
+from keras_mlp3d.search.schedule_cost import ScheduleCost
+from keras_mlp3d.search.scorer import Scorer
+from keras_mlp3d.search.space import SearchSpace
+from keras_mlp3d.search.supernet import supernet
+from keras_mlp3d.training import (
+    Recipe,
+    clip_converter,
+    data_identity,
+    load_weights,
+    make_loaders,
+    network_options,
+    train,
+)
+from keras_mlp3d.training._files import write_beside
+
+RESULT = "result.json"
+_SUPERNET, _SETTINGS, _TRACE = "supernet", "search.json", "trace.jsonl"
+
+
+def train_supernet(
+    preset,
+    space,
+    recipe,
+    training,
+    folder,
+    from_scratch=False,
+    workers=2,
+    verbose="auto",
+    **train_options,
+):
+    """Step 1 of a search: trains a supernet whose blocks draw at random at every step.
+
+    It is trained in `folder/supernet`, as `training.train` does it: what was cut short is gone on
+    with, what is finished is only read, and another space, recipe or data is refused. The weights
+    are those of the last epoch: what a candidate is worth is for step 2 to say.
+
+    Args:
+        preset: Built-in name, directory or "hf://" address: size, converter and, where it has any,
+            weights to start from.
+        space: `SearchSpace`.
+        recipe: `training.Recipe`.
+        training: `data.Manifest` to train on.
+        folder: Folder of the search; made where it is missing.
+        from_scratch: Whether the preset's weights are left alone.
+        workers: Threads that decode.
+        verbose: As in `fit`.
+        **train_options: Further arguments of `training.train`.
+
+    Returns:
+        The supernet, an `MLP3D`.
+
+    Raises:
+        ValueError: If the clips refuse a candidate of the space, or the folder is of another run.
+
+    Source:
+        Section 3.4.
+
+    Example:
+
+    >>> from keras_mlp3d.data import Manifest, VideoRow
+    >>> from keras_mlp3d.training import Recipe
+    >>> data = Manifest([VideoRow("a.mp4", 0)], ["run"], "train")
+    >>> space, recipe = SearchSpace(group_sizes=(1, 16)), Recipe.load("motion_shapes")
+    >>> train_supernet("mlp3d_nano", space, recipe, data, "run")
+    Traceback (most recent call last):
+    ...
+    ValueError: Clips of 32 frames, 8 tokens in time, refuse the candidates short_range:16, \
+long_range:16, shift_window:16; group sizes that do: 1, 2, 4, 8.
+    """
+    folder = pathlib.Path(folder)
+    settings = {
+        "preset": str(preset),
+        "from_scratch": from_scratch or hub.read_preset(preset).weights == "none",
+        "space": space.to_dict(),
+    }
+    names = list(training.class_names)
+    model = _build(settings, recipe, names, settings["from_scratch"])
+    identity = {"model": settings, **data_identity(training, None)}
+    data, _ = make_loaders(recipe, training, None, model.converter, workers)
+    folder.mkdir(parents=True, exist_ok=True)
+    train(model, recipe, data, None, folder / _SUPERNET, identity, verbose, **train_options)
+    content = {**settings, "recipe": recipe.to_dict(), "class_names": names}
+    write_beside(folder / _SETTINGS, json.dumps(content, indent=2) + "\n")
+    return model
+
+
+def load_supernet(folder):
+    """Loads the supernet of a search whose first step is finished.
+
+    Args:
+        folder: Folder of the search.
+
+    Returns:
+        The supernet, its `SearchSpace`, and the name of the preset that it began with.
+
+    Raises:
+        ValueError: If there is no finished supernet in the folder, or a file is damaged.
+
+    Example:
+
+    >>> load_supernet("no/such/search")
+    Traceback (most recent call last):
+    ...
+    ValueError: 'no/such/search' holds no trained supernet: search.json is missing.
+    """
+    path = pathlib.Path(folder) / _SETTINGS
+    if not path.is_file():
+        raise ValueError(f"{str(folder)!r} holds no trained supernet: {_SETTINGS} is missing.")
+    settings = read_json(path)
+    try:
+        recipe, names = Recipe.from_dict(settings["recipe"]), settings["class_names"]
+        model = _build(settings, recipe, names, from_scratch=True)
+        space = SearchSpace.from_dict(settings["space"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged: {type(error).__name__} {error}.") from error
+    load_weights(path.parent / _SUPERNET / "best.npz", model)
+    return model, space, settings["preset"]
+
+
+def _build(settings, recipe, class_names, from_scratch):
+    """The supernet that a search's settings describe."""
+    stored = hub.read_preset(settings["preset"])
+    if stored.converter is None:
+        raise ValueError(f"The preset {stored.handle!r} does not say how clips are made.")
+    converter = clip_converter(hub.make_converter(stored.converter), recipe)
+    space = SearchSpace.from_dict(settings["space"])
+    space.check(converter.num_frames)
+    # What a block may draw, and how often, is the space's to say.
+    recipe = recipe.replace(random_mixing=0.0, max_group_size=None)
+    keras.utils.set_random_seed(recipe.seed)
+    return supernet(
+        settings["preset"],
+        space,
+        num_classes=len(class_names),
+        class_names=class_names,
+        load_weights=not from_scratch,
+        converter=converter,
+        activation=None,
+        **network_options(recipe, converter.num_frames),
+    )
+
+
+def find_schedule(
+    model,
+    space,
+    validation,
+    folder,
+    repeats=3,
+    alpha=5e-3,
+    seed=0,
+    batch_size=8,
+    max_bytes=2 * 2**30,
+    workers=None,
+    anew=False,
+    decoding=None,
+    progress=None,
+):
+    """Step 2 of a search: scores candidates with a supernet's weights and chooses greedily.
+
+    Every score goes into `folder/trace.jsonl` as it is made, and the result into
+    `folder/result.json`. A search that was cut short goes on where it was; the trace of other
+    weights, videos, space or seed is refused.
+
+    Args:
+        model: A trained supernet.
+        space: Its `SearchSpace`.
+        validation: `data.Manifest` that candidates are scored on.
+        folder: Folder of the search, which exists.
+        repeats: How often the search is done.
+        alpha: Weight α of the cost in GMACs; see `greedy`.
+        seed: Seed of the draws.
+        batch_size: Largest number of clips at once.
+        max_bytes: The most that clips kept in memory may take; see `Scorer`.
+        workers: Threads that decode; None for one for each processor, eight at most.
+        anew: Whether the trace of another search is moved aside, not refused.
+        decoding: None, or a function that is called with the videos decoded and all.
+        progress: None, or a function that is called with the candidates done and all.
+
+    Returns:
+        `SearchResult` and the `Scorer`.
+
+    Raises:
+        ValueError: If an argument is wrong, the trace is of another search, or a score is no
+            number.
+
+    Source:
+        Section 3.4.
+
+    Example:
+
+    >>> import tempfile
+    >>> from keras_mlp3d.data import motion_shapes, read_manifest
+    >>> names = ["blink_then_spin", "spin_then_blink"]
+    >>> space = SearchSpace(("shift_token",), (1, 2))
+    >>> model = supernet("mlp3d_nano", space, num_classes=2, class_names=names)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     videos, run = f"{folder}/videos", folder
+    ...     _ = motion_shapes.write_motion_shapes(videos, num_clips=2, classes=names)
+    ...     data = read_manifest(videos, "val")
+    ...     result, scorer = find_schedule(model, space, data, run, repeats=1)
+    >>> len(result.schedule), scorer.expected
+    (4, 2)
+    """
+    folder = pathlib.Path(folder)
+    scorer = Scorer(model, validation, batch_size, None, max_bytes, workers, decoding)
+    shape = (model.converter.num_frames, *model.converter.image_size, 3)
+    identity = {
+        "validation": validation.digest,
+        "weights": weights_digest(model),
+        "batch_size": batch_size,
+    }
+    result = greedy(
+        scorer,
+        space,
+        sum(model.backbone.depths),
+        repeats=repeats,
+        alpha=alpha,
+        seed=seed,
+        cost=ScheduleCost(model, space, shape),
+        trace=folder / _TRACE,
+        identity=identity,
+        anew=anew,
+        progress=progress,
+    )
+    content = {**result.to_dict(), **identity, "expected": scorer.expected}
+    content["failed"] = [list(pair) for pair in scorer.failed]
+    write_beside(folder / RESULT, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    return result, scorer
+
+
+def weights_digest(model):
+    """Returns the SHA-256 of a model's trained weights, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    for weight in model.trainable_weights:
+        digest.update(keras.ops.convert_to_numpy(weight).astype("float32").tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,142 @@
+"""What a search chooses from: the kinds and group sizes that a block may get.
+
+Source: section 3.4.
+"""
+
+import dataclasses
+import itertools
+
+from keras_mlp3d.models import Mixing
+from keras_mlp3d.ops import KINDS
+
+_TUBELET = 4  # frames of a token in time
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchSpace:
+    """Every kind with every group size; S = 1, in which all kinds agree, counts once.
+
+    Args:
+        kinds: Kinds of grouped time mixing, "full" excepted.
+        group_sizes: Group sizes S.
+
+    Raises:
+        ValueError: If one of the two is empty, holds an entry twice, or one that is unknown.
+
+    Source:
+        Section 3.4.
+
+    Example:
+
+    >>> space = SearchSpace(("short_range", "shift_token"), (1, 2))
+    >>> [str(mixing) for mixing in space.mixings]
+    ['short_range:1', 'short_range:2', 'shift_token:2']
+    >>> SearchSpace.parse(str(space)) == space
+    True
+    """
+
+    kinds: tuple[str, ...] = ("short_range", "long_range", "shift_window", "shift_token")
+    group_sizes: tuple[int, ...] = (1, 2, 4, 8)
+
+    def __post_init__(self):
+        for name in ("kinds", "group_sizes"):
+            values = getattr(self, name)
+            if not isinstance(values, list | tuple) or not values:
+                raise ValueError(f"{name} must be a list of at least one entry, got {values!r}.")
+            object.__setattr__(self, name, tuple(values))
+        known = [kind for kind in KINDS if kind != "full"]
+        for kind in self.kinds:
+            if kind not in known:
+                raise ValueError(f"kinds must be of {known}, got {kind!r}.")
+        for size in self.group_sizes:
+            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+                raise ValueError(f"group_sizes must be positive integers, got {size!r}.")
+        for name in ("kinds", "group_sizes"):
+            values = getattr(self, name)
+            twice = sorted({value for value in values if values.count(value) > 1})
+            if twice:
+                raise ValueError(f"{name} must hold every entry once, got {twice[0]!r} twice.")
+
+    @property
+    def mixings(self):
+        """All candidates of a block, a tuple of `Mixing`: by kind, then by group size."""
+        pairs = itertools.product(self.kinds, self.group_sizes)
+        first = self.kinds[0]
+        return tuple(Mixing(kind, size) for kind, size in pairs if size > 1 or kind == first)
+
+    @property
+    def max_group_size(self):
+        """The largest group size."""
+        return max(self.group_sizes)
+
+    def check(self, num_frames):
+        """Refuses the space if clips of that length refuse one of its candidates.
+
+        Args:
+            num_frames: Frames of a clip.
+
+        Raises:
+            ValueError: If `num_frames` is no multiple of 4, or one of the group sizes does not
+                divide its tokens in time; the message names those that would do.
+        """
+        whole = isinstance(num_frames, int) and not isinstance(num_frames, bool) and num_frames > 0
+        if not whole or num_frames % _TUBELET:
+            raise ValueError(
+                f"num_frames must be a positive multiple of {_TUBELET}, got {num_frames!r}."
+            )
+        time = num_frames // _TUBELET
+        wrong = [mixing for mixing in self.mixings if not mixing.divides(time)]
+        if wrong:
+            sizes = [str(size) for size in range(1, time + 1) if time % size == 0]
+            raise ValueError(
+                f"Clips of {num_frames} frames, {time} tokens in time, refuse the candidates "
+                f"{', '.join(map(str, wrong))}; group sizes that do: {', '.join(sizes)}."
+            )
+
+    def to_dict(self):
+        """Returns the space as JSON has it; `from_dict` takes it back."""
+        return {"kinds": list(self.kinds), "group_sizes": list(self.group_sizes)}
+
+    @classmethod
+    def from_dict(cls, content):
+        """Makes a space from what `to_dict` gave.
+
+        Args:
+            content: {"kinds": [...], "group_sizes": [...]}.
+
+        Raises:
+            ValueError: If there is another key, or a value is wrong.
+        """
+        if not isinstance(content, dict) or set(content) != {"kinds", "group_sizes"}:
+            raise ValueError(
+                f"A search space is {{'kinds': [...], 'group_sizes': [...]}}, got {content!r}."
+            )
+        return cls(**content)
+
+    @classmethod
+    def parse(cls, text):
+        """Reads a space as a person types it.
+
+        Args:
+            text: "kind,kind/size,size", such as "short_range,shift_token/1,2,4"; either side may
+                be left out, for all kinds or for 1, 2, 4, 8.
+
+        Raises:
+            ValueError: If it cannot be read, or a value is wrong.
+        """
+        kinds, _, sizes = str(text).partition("/")
+        values = {}
+        if kinds.strip():
+            values["kinds"] = tuple(kind.strip() for kind in kinds.split(","))
+        if sizes.strip():
+            parts = [size.strip() for size in sizes.split(",")]
+            if not all(part.isdecimal() for part in parts):
+                raise ValueError(
+                    "A search space is written kind,kind/size,size, such as "
+                    f"short_range,shift_token/1,2,4; got {text!r}."
+                )
+            values["group_sizes"] = tuple(map(int, parts))
+        return cls(**values)
+
+    def __str__(self):
+        return f"{','.join(self.kinds)}/{','.join(map(str, self.group_sizes))}"

@@ -1,0 +1,306 @@
+"""Greedy search with toy scores whose best answer is known."""
+
+import itertools
+import json
+import math
+
+import numpy as np
+import pytest
+
+from keras_mlp3d import Mixing
+from keras_mlp3d.search import SearchSpace, greedy
+
+SPACE = SearchSpace(("short_range", "shift_token"), (1, 2, 4))
+DEPTH = 4
+
+
+class Toy:
+    """Adds up a worth of each block's choice; undecided blocks are drawn. Counts its calls.
+
+    Worths are multiples of 1/1024, so that sums have no rounding and equal ones are equal.
+    """
+
+    def __init__(self, table=0, kill_at=None):
+        draws = np.random.default_rng(table).integers(0, 256, (DEPTH, len(SPACE.mixings)))
+        self.worth = draws / 1024
+        self.calls, self.kill_at = [], kill_at
+
+    def __call__(self, choices, seed):
+        if len(self.calls) == self.kill_at:
+            raise KeyboardInterrupt
+        self.calls.append((choices, seed))
+        rng = np.random.default_rng(seed)
+        drawn = [int(rng.integers(len(SPACE.mixings))) if c is None else place(c) for c in choices]
+        return sum(self.worth[block, candidate] for block, candidate in enumerate(drawn))
+
+    def best(self, alpha):
+        """The best of all schedules, by trying all."""
+        schedules = itertools.product(SPACE.mixings, repeat=DEPTH)
+        return max(
+            schedules,
+            key=lambda schedule: (
+                sum(self.worth[b, place(m)] for b, m in enumerate(schedule))
+                - alpha * cost(schedule)
+            ),
+        )
+
+
+def place(mixing):
+    return SPACE.mixings.index(mixing)
+
+
+def cost(choices):
+    """Blocks differ in what a group size costs; an undecided one counts as S = 2."""
+    return sum(2**b * (2 if m is None else m.group_size) for b, m in enumerate(choices)) / 8
+
+
+@pytest.mark.parametrize("table", range(5))
+@pytest.mark.parametrize("alpha", [0.0, 0.0625])
+def test_every_repeat_finds_the_known_best(table, alpha):
+    toy = Toy(table)
+    result = greedy(toy, SPACE, DEPTH, alpha=alpha, seed=table, cost=cost)
+    best = toy.best(alpha)
+    assert result.schedules == (best,) * 3
+    assert result.schedule == best
+    assert result.agreement == (1.0,) * DEPTH
+    assert result.value == toy(best, 0)
+    assert result.cost == cost(best)
+
+
+@pytest.mark.parametrize("table", range(8))
+def test_with_alpha_growing_the_cost_never_grows(table):
+    """A theorem for scores that add up: each block's choice moves to cheaper ones alone."""
+    costs = [
+        greedy(Toy(table), SPACE, DEPTH, alpha=alpha, cost=cost).cost
+        for alpha in (0, *np.geomspace(0.001, 4, 12).tolist())
+    ]
+    assert costs == sorted(costs, reverse=True)
+    assert costs[-1] == cost((Mixing("short_range", 1),) * DEPTH)
+    assert costs[0] > costs[-1]
+
+
+def test_candidates_of_a_block_meet_the_same_draws_and_repeats_others():
+    toy = Toy()
+    result = greedy(toy, SPACE, DEPTH, repeats=3, seed=5)
+    seeds = {(row.repeat, row.block): set() for row in result.scores}
+    for row in result.scores:
+        seeds[row.repeat, row.block].add(row.seed)
+    assert all(len(found) == 1 for found in seeds.values())
+    undecided = [found.pop() for (_, block), found in seeds.items() if block < DEPTH - 1]
+    assert len(set(undecided)) == 3 * (DEPTH - 1)
+    again = greedy(Toy(), SPACE, DEPTH, repeats=3, seed=5)
+    assert again == result
+    assert {seed for _, seed in toy.calls} == {*undecided, 5}
+
+
+def test_blocks_are_decided_first_to_last():
+    toy = Toy()
+    result = greedy(toy, SPACE, DEPTH, repeats=1)
+    for block in range(DEPTH):
+        rows = toy.calls[block * len(SPACE.mixings) : (block + 1) * len(SPACE.mixings)]
+        assert [choices[block] for choices, _ in rows] == list(SPACE.mixings)
+        assert {choices[:block] for choices, _ in rows} == {result.schedule[:block]}
+        assert {choices[block + 1 :] for choices, _ in rows} == {(None,) * (DEPTH - 1 - block)}
+    kept = [row for row in result.scores if row.kept]
+    assert [row.mixing for row in kept] == list(result.schedule)
+    assert kept[-1].value == result.value
+
+
+def test_equal_scores_go_to_the_cheaper_and_then_to_the_earlier():
+    result = greedy(lambda choices, seed: 0.5, SPACE, 2, alpha=0, cost=cost)
+    assert result.schedule == (Mixing("short_range", 1),) * 2
+    larger = SearchSpace(("shift_token", "long_range"), (4, 2))
+    result = greedy(lambda choices, seed: 0.5, larger, 2, alpha=0, cost=cost)
+    assert result.schedule == (Mixing("shift_token", 2),) * 2
+    result = greedy(lambda choices, seed: 0.5, larger, 2, alpha=0)
+    assert result.schedule == (Mixing("shift_token", 4),) * 2
+
+
+def test_the_best_repeat_and_what_the_repeats_agree_on():
+    """The first block's score is nothing but noise; the last depends on what was drawn for it."""
+
+    def score(choices, seed):
+        if choices[0] is not None and choices[1] is None:
+            rng = np.random.default_rng([seed, place(choices[0])])
+            return float(rng.random())
+        return {1: 0.25, 2: 0.5, 4: 0.75}[choices[0].group_size] + (choices[1] == SPACE.mixings[3])
+
+    result = greedy(score, SPACE, 2, repeats=5, alpha=0.0, seed=1)
+    firsts = [schedule[0] for schedule in result.schedules]
+    assert len(set(firsts)) > 1
+    most = max(firsts.count(first) for first in firsts)
+    assert result.agreement == (most / 5, 1.0)
+    assert result.value == max(result.values)
+    assert result.best == result.values.index(max(result.values))
+    assert result.schedule == result.schedules[result.best]
+
+
+def test_progress_counts_every_candidate():
+    seen = []
+    greedy(Toy(), SPACE, DEPTH, repeats=2, progress=lambda *counts: seen.append(counts))
+    total = 2 * DEPTH * len(SPACE.mixings)
+    assert seen == [(done, total) for done in range(1, total + 1)]
+
+
+def test_a_result_as_json():
+    result = greedy(Toy(), SPACE, DEPTH, cost=cost)
+    content = json.loads(json.dumps(result.to_dict()))
+    assert content["schedule"] == [str(mixing) for mixing in result.schedule]
+    assert SearchSpace.from_dict(content["space"]) == SPACE
+    assert len(content["scores"]) == 3 * DEPTH * len(SPACE.mixings)
+    assert sum(row["kept"] for row in content["scores"]) == 3 * DEPTH
+
+
+# The trace ----------------------------------------------------------------------------------------
+
+
+def search(toy, path, **changes):
+    values = {"depth": DEPTH, "alpha": 0.03125, "seed": 2, "cost": cost, **changes}
+    return greedy(toy, SPACE, trace=path, **values)
+
+
+def test_a_killed_search_goes_on_without_scoring_again(tmp_path):
+    path, whole = tmp_path / "trace.jsonl", Toy()
+    expected = search(whole, tmp_path / "whole.jsonl")
+    calls = []
+    for kill_at in (0, 1, 7, 20, 11):
+        toy = Toy(kill_at=kill_at)
+        with pytest.raises(KeyboardInterrupt):
+            search(toy, path)
+        calls += toy.calls
+    toy = Toy()
+    assert search(toy, path) == expected
+    assert calls + toy.calls == whole.calls
+    assert path.read_text() == (tmp_path / "whole.jsonl").read_text()
+    again = Toy(kill_at=0)
+    assert search(again, path) == expected
+
+
+def test_every_score_is_written_as_it_is_made(tmp_path):
+    path, toy = tmp_path / "trace.jsonl", Toy()
+    lines = []
+
+    def score(choices, seed):
+        lines.append(len(path.read_text().splitlines()) if path.exists() else 0)
+        return toy(choices, seed)
+
+    search(score, path, repeats=1)
+    assert lines == [0, *range(2, len(lines) + 1)]
+    first = json.loads(path.read_text().splitlines()[1])
+    assert first["repeat"] == first["block"] == 0
+    assert first["choices"] == ["short_range:1", None, None, None]
+
+
+@pytest.mark.parametrize("cut", [1, 20, 60])
+def test_a_half_written_line_is_dropped(tmp_path, cut, caplog):
+    path = tmp_path / "trace.jsonl"
+    expected = search(Toy(), path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-cut])
+    toy = Toy()
+    assert search(toy, path) == expected
+    assert len(toy.calls) == 1
+    assert "cut short" in caplog.text
+    assert path.read_bytes() == whole
+
+
+def test_a_half_written_first_line_is_dropped(tmp_path):
+    path = tmp_path / "trace.jsonl"
+    expected = search(Toy(), path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:10])
+    assert search(Toy(), path) == expected
+    assert path.read_bytes() == whole
+
+
+def test_another_alpha_takes_the_scores_that_are_the_same(tmp_path):
+    path = tmp_path / "trace.jsonl"
+    search(Toy(), path)
+    toy, plain = Toy(), Toy()
+    result = search(toy, path, alpha=0.25)
+    assert result == search(plain, None, alpha=0.25)
+    assert 0 < len(toy.calls) < len(plain.calls)
+    more = Toy()
+    assert search(more, path, repeats=5) == search(Toy(), None, repeats=5)
+    assert {seed for _, seed in more.calls}.isdisjoint({seed for _, seed in toy.calls} - {2})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"depth": 3}, "depth was 4, is 3"),
+        ({"seed": 3}, "seed was 2, is 3"),
+        ({"identity": {"data": "other"}}, "data was 'this', is 'other'"),
+        ({"identity": None}, "data was 'this', is None"),
+    ],
+)
+def test_the_trace_of_another_search_is_refused(tmp_path, changes, message):
+    path = tmp_path / "trace.jsonl"
+    search(Toy(), path, identity={"data": "this"})
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=f"the trace of another search: {message}"):
+        search(Toy(), path, **{"identity": {"data": "this"}, **changes})
+    assert path.read_bytes() == before
+
+
+def test_the_trace_of_another_space_is_refused(tmp_path):
+    path = tmp_path / "trace.jsonl"
+    search(Toy(), path)
+    with pytest.raises(ValueError, match=r"space was \{'kinds': .*'group_sizes': \[1, 2, 4\]\}"):
+        greedy(Toy(), SearchSpace(), DEPTH, seed=2, trace=path)
+
+
+@pytest.mark.parametrize(
+    ("place", "line", "message"),
+    [
+        (0, "{}", "is no trace of a search"),
+        (0, "[]", "line 1, is damaged"),
+        (3, "{half", "line 4, is damaged"),
+        (3, '{"choices": []}', "line 4, is damaged: it holds no score"),
+        (3, '{"choices": [], "seed": 0, "value": NaN}', "line 4, is damaged"),
+    ],
+)
+def test_a_damaged_trace_is_refused(tmp_path, place, line, message):
+    path = tmp_path / "trace.jsonl"
+    search(Toy(), path, repeats=1)
+    lines = path.read_text().splitlines()
+    lines[place] = line
+    path.write_text("\n".join(lines) + "\n")
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=message):
+        search(Toy(), path, repeats=1)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_score_that_is_no_number_is_an_error_and_the_others_are_kept(tmp_path, bad):
+    path, toy = tmp_path / "trace.jsonl", Toy()
+
+    def score(choices, seed):
+        return bad if len(toy.calls) == 7 else toy(choices, seed)
+
+    with pytest.raises(ValueError, match=f"score of short_range:4 in block 2 of repeat 1 is {bad}"):
+        search(score, path)
+    assert len(path.read_text().splitlines()) == 1 + 7
+    rest = Toy()
+    assert search(rest, path) == search(Toy(), None)
+    assert toy.calls[0] not in rest.calls
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"alpha": -0.1}, "alpha must be a number of at least 0, got -0.1"),
+        ({"alpha": math.nan}, "alpha must be .*, got nan"),
+        ({"alpha": math.inf}, "alpha must be .*, got inf"),
+        ({"repeats": 0}, "repeats must be a whole number of at least 1, got 0"),
+        ({"depth": 0}, "depth must be a whole number of at least 1, got 0"),
+        ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
+        ({"seed": True}, "seed must be .*, got True"),
+    ],
+)
+def test_bad_arguments(changes, message):
+    with pytest.raises(ValueError, match=message):
+        search(Toy(), None, **changes)
+    with pytest.raises(ValueError, match="space must be a SearchSpace, got tuple"):
+        greedy(Toy(), SPACE.mixings, DEPTH)

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import sys
 import traceback
 
@@ -83,6 +84,8 @@ def main(arguments=None):
             stream.reconfigure(errors="backslashreplace")
     try:
         options = build_parser().parse_args(arguments)
+        given = sys.argv[1:] if arguments is None else arguments
+        options.command_line = shlex.join(["keras-mlp3d", *given])
     except SystemExit as end:
         return end.code or SUCCESS
     try:

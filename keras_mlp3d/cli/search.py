@@ -3,8 +3,6 @@
 import importlib.util
 import os
 import pathlib
-import shlex
-import sys
 
 from keras_mlp3d.cli._runs import (
     Bar,
@@ -146,7 +144,7 @@ def _save(options, model, validation, result, scorer, folder):
     from keras_mlp3d import search
 
     found = search.extract(model, result.schedule)
-    command = shlex.join(["keras-mlp3d", *sys.argv[1:]])
+    command = options.command_line
     data = pathlib.Path(options.data).name or os.path.basename(os.getcwd())
     found.save_to_preset(
         folder / "preset",

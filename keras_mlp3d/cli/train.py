@@ -5,7 +5,6 @@ import importlib.util
 import os
 import pathlib
 import shlex
-import sys
 
 from keras_mlp3d.cli._runs import (
     add_data_options,
@@ -199,7 +198,7 @@ def _finish(options, model, validation, result):
         from keras_mlp3d import plots
 
         plots.plot_curves(result.history, folder / "curves.png")
-    command = shlex.join(["keras-mlp3d", *sys.argv[1:]])
+    command = options.command_line
     metadata = {"training": {"command": command, "best_epoch": result.best_epoch + 1}}
     if validation is not None:
         evaluation = evaluate(model, validation, workers=options.workers)

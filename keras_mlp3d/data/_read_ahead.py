@@ -37,12 +37,16 @@ class ReadAhead(keras.utils.PyDataset):
         raise NotImplementedError
 
     def __getitem__(self, index):
+        return self.batch_of(self.epoch, index)
+
+    def batch_of(self, epoch, index):
+        """Returns a batch of any epoch; those that follow it are prepared meanwhile."""
+        epoch, index = int(epoch), int(index)
         if not 0 <= index < len(self):
             raise IndexError(f"batch {index} was asked for, and there are {len(self)}")
         if self._owner != os.getpid():  # a fork has this object's threads on paper only
             self._set_transient()
         with self._lock:
-            epoch = self.epoch
             # Whoever jumps about gets nothing decoded ahead: where to next is anyone's guess.
             ahead = self._ahead if index in (0, self._last + 1) else 0
             coming = range(index, min(index + ahead + 1, len(self)))

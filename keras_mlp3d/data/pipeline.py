@@ -5,10 +5,7 @@ import os
 import numpy as np
 
 from keras_mlp3d.data._tensorflow import load_tensorflow
-from keras_mlp3d.data.clip_source import ClipSource
-
-#: Clips under way for each thread that decodes: one that is done first need not wait for its turn.
-_AHEAD = 4
+from keras_mlp3d.data.video_loader import VideoLoader
 
 
 def make_dataset(
@@ -69,38 +66,30 @@ def make_dataset(
         "make_dataset needs TensorFlow, which is not installed: "
         "pip install keras-mlp3d[tensorflow-cpu], or use keras_mlp3d.data.VideoLoader"
     )
-    source = ClipSource(manifest, converter, batch_size, training, augment, seed, shard, one_hot)
     workers = os.cpu_count() if workers is None else workers
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-        raise ValueError(f"`workers` must be a whole number of at least 1, received {workers!r}")
+    loader = VideoLoader(
+        manifest, converter, batch_size, training, augment, seed, shard, one_hot, workers
+    )
+    source = loader.source
     epochs = _Epochs(first_epoch, source.num_batches)
     scalar = tf.TensorSpec((), tf.int64)
-    height, width = converter.image_size
-    clip_shape = (source.copies, converter.num_frames, height, width, 3)
+    count = len(source.rows(0, 0)) * source.copies if source.training else None
+    clip_shape = (count, converter.num_frames, *converter.image_size, 3)
+    label_shape = (count, len(manifest.class_names)) if source.one_hot else (count,)
+    label_type = tf.float32 if source.one_hot else tf.int32
 
-    def load(epoch, row):
-        outputs = tf.numpy_function(source.clips, (epoch, row), (tf.uint8, tf.int32))
-        outputs[0].set_shape(clip_shape)
-        outputs[1].set_shape(clip_shape[:1])
-        return outputs
-
-    def batches(epoch):
-        rows = [source.rows(int(epoch), batch) for batch in range(source.num_batches)]
-        return np.concatenate(rows).astype("int64")
+    def read(epoch, batch):
+        # Whole batches: each copy that tf.data would make of a clip costs as much as decoding it.
+        clips, labels = tf.numpy_function(
+            loader.batch_of, (epoch, batch), (tf.uint8, label_type), stateful=False
+        )
+        clips.set_shape(clip_shape)
+        labels.set_shape(label_shape)
+        return epoch, batch, clips, labels
 
     def epoch_of(epoch):
-        rows = tf.numpy_function(batches, (epoch,), tf.int64)
-        rows.set_shape((None,))
-        rows = tf.data.Dataset.from_tensor_slices(rows)
-        clips = rows.map(
-            lambda row: load(epoch, row), num_parallel_calls=_AHEAD * workers, deterministic=True
-        )
-        distinct = len(source.rows(0, 0))
-        whole = clips.batch(distinct, drop_remainder=source.training)
-        numbers = tf.data.Dataset.range(source.num_batches)
-        return tf.data.Dataset.zip(numbers, whole).map(
-            lambda batch, clips: (epoch, batch, *_finished(tf, source, epoch, batch, *clips))
-        )
+        batches = tf.data.Dataset.range(source.num_batches)
+        return batches.map(lambda batch: read(epoch, batch))
 
     def hand_out(epoch, batch, clips, labels):
         with tf.control_dependencies(
@@ -111,10 +100,11 @@ def make_dataset(
     dataset = tf.data.Dataset.from_generator(epochs, output_signature=scalar).flat_map(epoch_of)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(source.num_batches))
     # Read ahead up to here; from here on, batch by batch, so that the epoch can be told.
-    dataset = dataset.prefetch(2).map(hand_out)
+    dataset = dataset.prefetch(1).map(hand_out)
     options = tf.data.Options()
     options.experimental_optimization.inject_prefetch = False
-    options.threading.private_threadpool_size = workers
+    # There is nothing to tune, and its thread makes an epoch wait up to a second for its end.
+    options.autotune.enabled = False
     dataset = dataset.with_options(options)
     dataset.source = source
     return dataset
@@ -138,19 +128,3 @@ class _Epochs:
         if batch == self.last:
             self.next = int(epoch) + 1
         return np.int64(batch)
-
-
-def _finished(tf, source, epoch, batch, clips, labels):
-    """A batch with the copies of each clip in a row, mixed where the augmenter mixes."""
-    shape = (None if clips.shape[0] is None else clips.shape[0] * source.copies, *clips.shape[2:])
-    clips = tf.reshape(clips, (-1, *clips.shape[2:]))
-    labels = tf.reshape(labels, (-1,))
-    if source.one_hot:
-        clips, labels = tf.numpy_function(
-            source.finish, (epoch, batch, clips, labels), (tf.uint8, tf.float32)
-        )
-    clips.set_shape(shape)
-    labels.set_shape(
-        (shape[0], len(source.manifest.class_names)) if source.one_hot else (shape[0],)
-    )
-    return clips, labels

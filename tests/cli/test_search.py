@@ -51,7 +51,7 @@ def test_a_search_ends_with_a_preset_like_any_other(done, common, capsys):
     assert (note["V"], note["C"], note["alpha"]) == (found["value"], found["cost"], 0.005)
     assert note["schedule"] == found["schedule"]
     assert note["manifest"] == found["validation"]
-    assert note["command"].startswith("keras-mlp3d ")
+    assert note["command"].startswith("keras-mlp3d search --data ")
     assert stored.macs == round(found["cost"] * 1e9)
     assert MLP3D.from_preset(done / "preset").class_names == ["bright", "dark"]
     capsys.readouterr()

@@ -25,7 +25,7 @@ def written(folder, **values):
 
 
 def test_the_recipes_that_ship():
-    assert set(list_recipes()) == {*PAPER, "motion_shapes", "fine_tune"}
+    assert set(list_recipes()) == {*PAPER, "motion_shapes", "lip_phrases", "fine_tune"}
     assert "recipes" not in list_presets()
 
 

@@ -20,7 +20,8 @@ from keras_mlp3d.search import Trainer
 from keras_mlp3d.training import Recipe
 
 #: Name -> schedule, and options of the network. All but the 2-D one see each frame minus the mean
-#: over time, so that the speaker's looks are erased.
+#: over time, so that the speaker's looks are erased. The 2-D one gets as many frames as the others
+#: have tokens in time.
 NETWORKS = {
     "2-D": (None, {}),
     "S = 1": ("short_range:1", {}),
@@ -77,10 +78,14 @@ def main():
     print("network                    MMACs   last epoch (each seed)      mean    best epoch, mean")
     for name in arguments.networks:
         schedule, options = NETWORKS[name]
+        if schedule is None:
+            trained = recipe.replace(num_frames=recipe.num_frames // 4)
+        else:
+            trained = recipe
         preset = base_preset(pathlib.Path(arguments.run, "presets"), recipe, options)
         trainer = Trainer(
             preset,
-            recipe,
+            trained,
             *data,
             folder=pathlib.Path(arguments.run, preset.name),
             from_scratch=True,

@@ -6,6 +6,8 @@ import threading
 
 import keras
 
+from keras_mlp3d.data._checks import checked_whole
+
 
 class ReadAhead(keras.utils.PyDataset):
     """Base of the loaders: an epoch's batches, each made of jobs that run in threads.
@@ -21,8 +23,8 @@ class ReadAhead(keras.utils.PyDataset):
     """
 
     def __init__(self, workers, max_queue_size):
-        for name, value, least in (("workers", workers, 1), ("max_queue_size", max_queue_size, 0)):
-            check_whole(name, value, least)
+        workers = checked_whole("workers", workers)
+        max_queue_size = checked_whole("max_queue_size", max_queue_size, 0)
         super().__init__(workers=1, use_multiprocessing=False)
         self.epoch = 0
         self._threads, self._ahead = workers, max_queue_size
@@ -87,9 +89,3 @@ class ReadAhead(keras.utils.PyDataset):
     def __setstate__(self, state):
         vars(self).update(state)
         self._set_transient()
-
-
-def check_whole(name, value, least):
-    """Refuses what is not a whole number of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"`{name}` must be a whole number of at least {least}, received {value!r}")

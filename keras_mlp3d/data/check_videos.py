@@ -9,6 +9,7 @@ import itertools
 import os
 import pathlib
 
+from keras_mlp3d.data._checks import checked_whole
 from keras_mlp3d.data._cut_short import missing_bytes
 from keras_mlp3d.data._open_video import open_video
 from keras_mlp3d.data._records import ShardError
@@ -69,9 +70,7 @@ def check_videos(manifest, workers=None):
         raise ValueError(f"`manifest` must be a Manifest, received {manifest!r}")
     if workers is None:
         workers = os.cpu_count() or 1
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-        raise ValueError(f"`workers` must be a whole number of at least 1, received {workers!r}")
-    return _checks(rows_of_files(manifest), workers)
+    return _checks(rows_of_files(manifest), checked_whole("workers", workers))
 
 
 def rows_of_files(manifest):

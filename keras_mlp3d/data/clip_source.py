@@ -5,6 +5,7 @@ import threading
 
 import numpy as np
 
+from keras_mlp3d.data._checks import checked_whole
 from keras_mlp3d.data._epoch_order import epoch_order
 from keras_mlp3d.data.augment import batch_generator, clip_generator
 from keras_mlp3d.data.decode import VideoError
@@ -64,11 +65,8 @@ class ClipSource:
         shard=(0, 1),
         one_hot=False,
     ):
-        for name, value, least in (("batch_size", batch_size, 1), ("seed", seed, 0)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(
-                    f"`{name}` must be a whole number of at least {least}, received {value!r}"
-                )
+        batch_size = checked_whole("batch_size", batch_size)
+        seed = checked_whole("seed", seed, 0)
         self.shard = _checked_shard(shard, batch_size)
         self.one_hot = bool(one_hot) or getattr(augment, "mixes", False)
         if augment is not None and not training:

@@ -7,6 +7,7 @@ import os
 import keras
 import numpy as np
 
+from keras_mlp3d.data._checks import checked_whole
 from keras_mlp3d.data._crops import covering_size, random_corner, spread_corners
 from keras_mlp3d.data._open_video import open_video
 from keras_mlp3d.data._scaling import FILTERS, Scaler
@@ -75,12 +76,12 @@ class VideoConverter:
 
     def __post_init__(self):
         set_field = object.__setattr__
-        set_field(self, "num_frames", _whole("num_frames", self.num_frames))
-        set_field(self, "frame_stride", _whole("frame_stride", self.frame_stride))
+        set_field(self, "num_frames", checked_whole("num_frames", self.num_frames))
+        set_field(self, "frame_stride", checked_whole("frame_stride", self.frame_stride))
         size = self.image_size
         if not isinstance(size, (tuple, list)) or len(size) != 2:
             raise ValueError(f"`image_size` must be (height, width), received {size!r}")
-        size = tuple(_whole("image_size", side) for side in size)
+        size = tuple(checked_whole("image_size", side) for side in size)
         set_field(self, "image_size", size)
         for name, known in (
             ("sampling", SAMPLINGS),
@@ -92,7 +93,7 @@ class VideoConverter:
                     f"`{name}` must be one of {known}, received {getattr(self, name)!r}"
                 )
         if self.resize is not None:
-            set_field(self, "resize", _whole("resize", self.resize))
+            set_field(self, "resize", checked_whole("resize", self.resize))
             if self.crop == "none":
                 raise ValueError(
                     f"`resize` must be None where `crop` is 'none', received {self.resize}; "
@@ -168,7 +169,7 @@ class VideoConverter:
             crops of the first clip first, and int64 `(clips, num_frames)`, counted from the
             video's first frame.
         """
-        clips, crops = _whole("clips", clips), _whole("crops", crops)
+        clips, crops = checked_whole("clips", clips), checked_whole("crops", crops)
         return self._convert(
             video, (start, end), clips, None, lambda free: spread_corners(free, crops)
         )
@@ -228,12 +229,6 @@ class VideoConverter:
                 window = picture[top : top + height, left : left + width]
                 views[:, crop][places] = window
         return views.reshape(-1, self.num_frames, height, width, 3)
-
-
-def _whole(name, value):
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"`{name}` must be a whole number of at least 1, received {value!r}")
-    return int(value)
 
 
 def _checked_array(video):

@@ -4,8 +4,9 @@ import pathlib
 
 import numpy as np
 
+from keras_mlp3d.data._checks import checked_whole
 from keras_mlp3d.data._epoch_order import epoch_order
-from keras_mlp3d.data._read_ahead import ReadAhead, check_whole
+from keras_mlp3d.data._read_ahead import ReadAhead
 
 VIDEO_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".avi"),
@@ -83,8 +84,8 @@ class VideoFolder(ReadAhead):
         cache=False,
         max_cache_bytes=2 * 2**30,
     ):
-        for name, value, least in (("batch_size", batch_size, 1), ("seed", seed, 0)):
-            check_whole(name, value, least)
+        batch_size = checked_whole("batch_size", batch_size)
+        seed = checked_whole("seed", seed, 0)
         super().__init__(workers, max_queue_size)
         self.directory, self.converter = pathlib.Path(directory), converter
         self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed

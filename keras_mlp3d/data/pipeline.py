@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 
+from keras_mlp3d.data._checks import checked_whole
 from keras_mlp3d.data._tensorflow import load_tensorflow
 from keras_mlp3d.data.video_loader import VideoLoader
 
@@ -117,9 +118,7 @@ class _Epochs:
     """
 
     def __init__(self, first, num_batches):
-        if isinstance(first, bool) or not isinstance(first, int) or first < 0:
-            raise ValueError(f"`first_epoch` must be a whole number from 0, received {first!r}")
-        self.next, self.last = first, num_batches - 1
+        self.next, self.last = checked_whole("first_epoch", first, 0), num_batches - 1
 
     def __call__(self):
         yield self.next

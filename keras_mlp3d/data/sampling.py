@@ -6,6 +6,8 @@ import operator
 
 import numpy as np
 
+from keras_mlp3d.data._checks import checked_whole
+
 SAMPLINGS = ("uniform", "dense")
 _FRAME_PART = 1e-3  # of a frame: nearer than this is on it
 
@@ -40,7 +42,10 @@ def uniform_indices(num_video_frames, num_frames, clip=0, clips=1, *, rng=None):
     >>> uniform_indices(3, 6).tolist()
     [0, 0, 1, 1, 2, 2]
     """
-    n, frames = _count("num_video_frames", num_video_frames), _count("num_frames", num_frames)
+    n, frames = (
+        checked_whole("num_video_frames", num_video_frames),
+        checked_whole("num_frames", num_frames),
+    )
     clip, clips = _clip(clip, clips)
     segment = np.arange(frames, dtype="int64")
     if _generator(rng) is None:
@@ -78,8 +83,11 @@ def dense_indices(num_video_frames, num_frames, stride, clip=0, clips=1, *, rng=
     >>> dense_indices(5, 4, stride=2).tolist()
     [0, 2, 4, 1]
     """
-    n, frames = _count("num_video_frames", num_video_frames), _count("num_frames", num_frames)
-    stride = _count("stride", stride)
+    n, frames = (
+        checked_whole("num_video_frames", num_video_frames),
+        checked_whole("num_frames", num_frames),
+    )
+    stride = checked_whole("stride", stride)
     clip, clips = _clip(clip, clips)
     free = max(n - ((frames - 1) * stride + 1), 0)
     if _generator(rng) is not None:
@@ -115,7 +123,7 @@ def clip_indices(sampling, num_video_frames, num_frames, stride=1, clips=1, rng=
     """
     if sampling not in SAMPLINGS:
         raise ValueError(f"`sampling` must be one of {SAMPLINGS}, received {sampling!r}")
-    clips = _count("clips", clips)
+    clips = checked_whole("clips", clips)
     if sampling == "uniform":
         rows = [
             uniform_indices(num_video_frames, num_frames, c, clips, rng=rng) for c in range(clips)
@@ -153,7 +161,7 @@ def span_frames(num_video_frames, fps=None, start=None, end=None):
     >>> span_frames(100, 25.0, end=0.01)
     range(0, 1)
     """
-    n = _count("num_video_frames", num_video_frames)
+    n = checked_whole("num_video_frames", num_video_frames)
     if start is None and end is None:
         return range(n)
     if fps is None:
@@ -175,20 +183,8 @@ def span_frames(num_video_frames, fps=None, start=None, end=None):
     return range(first, max(stop, first + 1))
 
 
-def _count(name, value):
-    """`value` as a whole number of at least 1, or an error that names it."""
-    try:
-        if isinstance(value, bool) or operator.index(value) < 1:
-            raise TypeError
-    except TypeError:
-        raise ValueError(
-            f"`{name}` must be a whole number of at least 1, received {value!r}"
-        ) from None
-    return operator.index(value)
-
-
 def _clip(clip, clips):
-    clips = _count("clips", clips)
+    clips = checked_whole("clips", clips)
     if isinstance(clip, bool) or not hasattr(clip, "__index__") or not 0 <= clip < clips:
         raise ValueError(f"`clip` must be a whole number from 0 to {clips - 1}, received {clip!r}")
     return operator.index(clip), clips

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import operator
 
 
 class Configured:
@@ -70,15 +69,3 @@ def checked_range(name, value, most=math.inf):
     if low > high:
         raise ValueError(f"`{name}` must not fall: (least, most), received {value!r}")
     return low, high
-
-
-def checked_whole(name, value, least):
-    """`value` as an int of at least `least`."""
-    try:
-        if isinstance(value, bool) or operator.index(value) < least:
-            raise TypeError
-    except TypeError:
-        raise ValueError(
-            f"`{name}` must be a whole number of at least {least}, received {value!r}"
-        ) from None
-    return operator.index(value)

@@ -3,8 +3,9 @@
 import dataclasses
 import operator
 
+from keras_mlp3d.data._checks import checked_whole
 from keras_mlp3d.data.augment._arrays import checked_batch, checked_clip, checked_rng
-from keras_mlp3d.data.augment._config import Configured, checked_whole
+from keras_mlp3d.data.augment._config import Configured
 from keras_mlp3d.data.augment.batch_augmentation import BatchAugmentation
 from keras_mlp3d.data.augment.cut_mix import CutMix
 from keras_mlp3d.data.augment.horizontal_flip import HorizontalFlip

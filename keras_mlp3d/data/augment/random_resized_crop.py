@@ -4,11 +4,12 @@ import dataclasses
 
 import numpy as np
 
+from keras_mlp3d.data._checks import checked_whole
 from keras_mlp3d.data._scaling import FILTERS, Scaler
 from keras_mlp3d.data._video_file import MAX_PIXELS
 from keras_mlp3d.data.augment._arrays import checked_clip, checked_rng
 from keras_mlp3d.data.augment._boxes import random_box
-from keras_mlp3d.data.augment._config import Configured, checked_range, checked_whole
+from keras_mlp3d.data.augment._config import Configured, checked_range
 
 
 @dataclasses.dataclass(frozen=True)

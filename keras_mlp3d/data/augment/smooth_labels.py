@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from keras_mlp3d.data.augment._config import checked_number, checked_whole
+from keras_mlp3d.data._checks import checked_whole
+from keras_mlp3d.data.augment._config import checked_number
 
 
 def smooth_labels(labels, smoothing=0.0, num_classes=None):

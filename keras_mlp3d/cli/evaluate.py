@@ -5,18 +5,17 @@ import pathlib
 import sys
 import time
 
+from keras_mlp3d.cli._views import add_view_options, asked_converter
 from keras_mlp3d.cli.common import (
     BAD_INPUT,
     CLASSIFIERS,
     SUCCESS,
     add_command,
-    image_size,
     load_model,
     one_line,
     positive,
     print_error,
 )
-from keras_mlp3d.cli.predict import _converter
 
 _NAMED_FAILURES = 10
 _BAR, _SECONDS_BETWEEN = 30, 0.1
@@ -53,23 +52,9 @@ def add_parser(commands):
         help="name of the split: that sub-folder is read where the folder has it; default: "
         "%(default)s",
     )
-    parser.add_argument(
-        "--clips", type=positive, default=1, metavar="N", help="clips a video; default: 1"
-    )
-    parser.add_argument(
-        "--crops", type=positive, default=1, metavar="N", help="crops a clip; default: 1"
-    )
-    parser.add_argument(
-        "--batch-size", type=positive, default=8, metavar="N", help="views at once; default: 8"
-    )
+    add_view_options(parser, crops=1)
     parser.add_argument(
         "--workers", type=positive, metavar="N", help="threads that decode; default: processors"
-    )
-    parser.add_argument(
-        "--frames", type=positive, metavar="N", help="frames of a clip; default: the preset's"
-    )
-    parser.add_argument(
-        "--size", type=image_size, metavar="N|HxW", help="pixels of a clip; default: the preset's"
     )
     parser.add_argument("--json", metavar="FILE", help="write all results, video by video")
     parser.add_argument(
@@ -105,7 +90,7 @@ def run(options):
             clips=options.clips,
             crops=options.crops,
             batch_size=options.batch_size,
-            converter=_converter(model, files, options),
+            converter=asked_converter(model, files, options),
             workers=options.workers,
             progress=progress.show,
         )

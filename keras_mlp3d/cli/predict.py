@@ -1,15 +1,14 @@
 """`keras-mlp3d predict`: what a network says of videos."""
 
-import dataclasses
 import os
 import sys
 
+from keras_mlp3d.cli._views import add_view_options, asked_converter
 from keras_mlp3d.cli.common import (
     BAD_INPUT,
     CLASSIFIERS,
     SUCCESS,
     add_command,
-    image_size,
     load_model,
     one_line,
     positive,
@@ -19,8 +18,6 @@ from keras_mlp3d.cli.common import (
 
 DEFAULT_PRESET = "mlp3d_nano_motion_shapes"
 
-#: A network on single images sees that many frames of a video, unless told otherwise.
-_IMAGE_FRAMES, _IMAGE_SIZE = 16, (224, 224)
 _SHOWN_FRAMES, _SHOWN_HEIGHT = 8, 240
 
 
@@ -50,23 +47,9 @@ def add_parser(commands):
         default=DEFAULT_PRESET,
         help="built-in name, directory or hf:// address; default: %(default)s",
     )
-    parser.add_argument(
-        "--clips", type=positive, default=1, metavar="N", help="clips a video; default: 1"
-    )
-    parser.add_argument(
-        "--crops", type=positive, default=3, metavar="N", help="crops a clip; default: 3"
-    )
+    add_view_options(parser, crops=3)
     parser.add_argument(
         "--top-k", type=positive, default=5, metavar="N", help="classes to name; default: 5"
-    )
-    parser.add_argument(
-        "--batch-size", type=positive, default=8, metavar="N", help="views at once; default: 8"
-    )
-    parser.add_argument(
-        "--frames", type=positive, metavar="N", help="frames of a clip; default: the preset's"
-    )
-    parser.add_argument(
-        "--size", type=image_size, metavar="N|HxW", help="pixels of a clip; default: the preset's"
     )
     parser.add_argument(
         "--plot", metavar="PICTURE", help="write frames and scores as .png, .pdf or .svg"
@@ -86,7 +69,7 @@ def run(options):
         if len(paths) > plots.MAX_ROWS:
             raise ValueError(f"--plot draws at most {plots.MAX_ROWS} videos, got {len(paths)}.")
     model, files = load_model(options.preset, CLASSIFIERS)
-    converter = _converter(model, files, options)
+    converter = asked_converter(model, files, options)
     progress = _Progress(len(paths), options.json)
     predictions, frames, code = [], [], SUCCESS
     for path in paths:
@@ -145,28 +128,6 @@ def _find_videos(names):
             )
         paths += sorted(inside)
     return paths
-
-
-def _converter(model, files, options):
-    """Returns what makes the clips: the preset's converter, changed as the options ask."""
-    from keras_mlp3d.data import VideoConverter
-
-    asked = {"num_frames": options.frames, "image_size": options.size}
-    asked = {name: value for name, value in asked.items() if value is not None}
-    converter = getattr(model, "converter", None)
-    if converter is not None:
-        if "image_size" in asked:
-            asked["resize"] = None
-        return dataclasses.replace(converter, **asked)
-    if files.class_name == "CycleMLP":
-        size = tuple(files.metadata.get("image_size") or _IMAGE_SIZE)
-        return VideoConverter(**{"num_frames": _IMAGE_FRAMES, "image_size": size, **asked})
-    if len(asked) < 2:
-        raise ValueError(
-            f"The preset {files.handle!r} does not say how a video becomes a clip: pass --frames "
-            "and --size."
-        )
-    return VideoConverter(**asked)
 
 
 def _shown_frames(prediction):

@@ -2,10 +2,11 @@
 
 import io
 import json
-import os
 
 import av
 import numpy as np
+
+from keras_mlp3d.data._whole_file import write_whole
 
 DESCRIPTION = "motion_shapes.json"
 
@@ -77,12 +78,3 @@ def claim_folder(folder, description):
         )
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(path, (json.dumps(description, indent=2) + "\n").encode())
-
-
-def write_whole(path, content):
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        beside.write_bytes(content)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -13,8 +13,8 @@ from keras_mlp3d.data._checks import checked_whole
 from keras_mlp3d.data._cut_short import missing_bytes
 from keras_mlp3d.data._open_video import open_video
 from keras_mlp3d.data._records import ShardError
-from keras_mlp3d.data._shapes_files import write_whole
 from keras_mlp3d.data._video_file import VideoError
+from keras_mlp3d.data._whole_file import write_whole
 from keras_mlp3d.data.manifest import Manifest
 
 

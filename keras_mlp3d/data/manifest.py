@@ -14,7 +14,7 @@ import pathlib
 import numpy as np
 
 from keras_mlp3d.data._records import shard_of
-from keras_mlp3d.data._shapes_files import write_whole
+from keras_mlp3d.data._whole_file import write_whole
 from keras_mlp3d.data.remote import is_remote
 
 

@@ -18,7 +18,7 @@ import sys
 import numpy as np
 
 from keras_mlp3d.data import _shapes_render as render
-from keras_mlp3d.data._shapes_files import claim_folder, encode_clip, write_whole
+from keras_mlp3d.data._shapes_files import claim_folder, encode_clip
 from keras_mlp3d.data._shapes_plan import (
     ALL_EVENTS,
     CLASS_NAMES,
@@ -32,6 +32,7 @@ from keras_mlp3d.data._shapes_plan import (
     plan_clips,
     rest_frames,
 )
+from keras_mlp3d.data._whole_file import write_whole
 
 __all__ = (
     "CLASS_NAMES",

@@ -10,9 +10,9 @@ import struct
 import zlib
 
 from keras_mlp3d.data._records import ShardError
-from keras_mlp3d.data._shapes_files import write_whole
 from keras_mlp3d.data._shard_clips import make_clips
 from keras_mlp3d.data._video_file import VideoError
+from keras_mlp3d.data._whole_file import write_whole
 from keras_mlp3d.data.manifest import Manifest
 from keras_mlp3d.data.tfrecord import (
     INDEX_FORMAT,

@@ -11,6 +11,7 @@ from av.video.frame import PictureType
 from keras_mlp3d.data import _shapes_files as files
 from keras_mlp3d.data import _shapes_plan as plan
 from keras_mlp3d.data import _shapes_render as render
+from keras_mlp3d.data import _whole_file
 from keras_mlp3d.data import motion_shapes as shapes
 
 ALL_EVENTS = shapes.EVENTS + shapes.EXTRA_EVENTS
@@ -285,9 +286,9 @@ def test_a_failed_file_leaves_nothing_half_written(tmp_path, monkeypatch):
     def fail(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(files.os, "replace", fail)
+    monkeypatch.setattr(_whole_file.os, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        files.write_whole(tmp_path / "a.mp4", b"content")
+        _whole_file.write_whole(tmp_path / "a.mp4", b"content")
     assert list(tmp_path.iterdir()) == []
 
 

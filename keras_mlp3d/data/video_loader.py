@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_mlp3d.data._aligned import join_aligned
 from keras_mlp3d.data._read_ahead import ReadAhead
 from keras_mlp3d.data.clip_source import ClipSource
 
@@ -75,5 +76,5 @@ class VideoLoader(ReadAhead):
         return [(self.source.clips, epoch, row) for row in self.source.rows(epoch, index)]
 
     def _join(self, epoch, index, results):
-        clips, labels = (np.concatenate(part) for part in zip(*results, strict=True))
-        return self.source.finish(epoch, index, clips, labels)
+        clips, labels = zip(*results, strict=True)
+        return self.source.finish(epoch, index, join_aligned(clips), np.concatenate(labels))

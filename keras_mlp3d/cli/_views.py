@@ -44,11 +44,21 @@ def asked_converter(model, files, options):
             asked["resize"] = None
         return dataclasses.replace(converter, **asked)
     if files.class_name == "CycleMLP":
-        size = tuple(files.metadata.get("image_size") or _IMAGE_SIZE)
-        return VideoConverter(**{"num_frames": _IMAGE_FRAMES, "image_size": size, **asked})
+        return dataclasses.replace(image_converter(files), **asked)
     if len(asked) < 2:
         raise ValueError(
             f"The preset {files.handle!r} does not say how a video becomes a clip: pass --frames "
             "and --size."
         )
     return VideoConverter(**asked)
+
+
+def image_converter(files):
+    """Returns what makes clips for a network on single images, frame by frame.
+
+    Args:
+        files: The preset of a `CycleMLP`.
+    """
+    from keras_mlp3d.data import VideoConverter
+
+    return VideoConverter(_IMAGE_FRAMES, tuple(files.metadata.get("image_size") or _IMAGE_SIZE))

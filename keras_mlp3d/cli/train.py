@@ -14,6 +14,7 @@ from keras_mlp3d.cli._runs import (
     verbosity,
 )
 from keras_mlp3d.cli._stop_on_signal import StopOnSignal
+from keras_mlp3d.cli._views import image_converter
 from keras_mlp3d.cli.common import (
     CLASSIFIERS,
     INTERRUPTED,
@@ -22,9 +23,6 @@ from keras_mlp3d.cli.common import (
     load_model,
     positive,
 )
-
-#: Frames of a clip where neither the preset, one of single images, nor the recipe says it.
-_IMAGE_FRAMES, _IMAGE_SIZE = 16, (224, 224)
 
 
 def add_parser(commands):
@@ -152,15 +150,13 @@ def _train(options, distribution):
 
 def _model(options, recipe, class_names):
     from keras_mlp3d import hub
-    from keras_mlp3d.data import VideoConverter
     from keras_mlp3d.training import clip_converter, network_options
 
     stored = hub.read_preset(options.preset)
     if stored.converter is not None:
         converter = hub.make_converter(stored.converter)
     elif stored.class_name == "CycleMLP":
-        size = tuple(stored.metadata.get("image_size") or _IMAGE_SIZE)
-        converter = VideoConverter(_IMAGE_FRAMES, size)
+        converter = image_converter(stored)
     else:
         raise ValueError(
             f"The preset {options.preset!r} does not say how clips are made of videos."

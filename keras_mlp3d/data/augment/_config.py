@@ -69,3 +69,13 @@ def checked_range(name, value, most=math.inf):
     if low > high:
         raise ValueError(f"`{name}` must not fall: (least, most), received {value!r}")
     return low, high
+
+
+class ConfiguredMix(Configured):
+    """Base of what mixes the clips of a batch: how much, by `alpha`, and with what probability."""
+
+    def __post_init__(self):
+        self._set(
+            alpha=checked_number("alpha", self.alpha, above=0),
+            probability=checked_number("probability", self.probability, 0, 1),
+        )

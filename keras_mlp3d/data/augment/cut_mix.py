@@ -6,11 +6,11 @@ import math
 import numpy as np
 
 from keras_mlp3d.data.augment._arrays import checked_batch, checked_rng
-from keras_mlp3d.data.augment._config import Configured, checked_number
+from keras_mlp3d.data.augment._config import ConfiguredMix
 
 
 @dataclasses.dataclass(frozen=True)
-class CutMix(Configured):
+class CutMix(ConfiguredMix):
     """Each clip gets a rectangle, all frames of it, from another clip of the batch.
 
     The rectangle has the picture's shape, a share 1 - w of its area with w from Beta(alpha,
@@ -43,12 +43,6 @@ class CutMix(Configured):
 
     alpha: float = 1.0
     probability: float = 1.0
-
-    def __post_init__(self):
-        self._set(
-            alpha=checked_number("alpha", self.alpha, above=0),
-            probability=checked_number("probability", self.probability, 0, 1),
-        )
 
     def __call__(self, clips, labels, rng):
         """`(clips, labels)` mixed by draws from the generator `rng`."""

@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 
 from keras_mlp3d.data.augment._arrays import checked_batch, checked_rng
-from keras_mlp3d.data.augment._config import Configured, checked_number
+from keras_mlp3d.data.augment._config import ConfiguredMix
 
 
 @dataclasses.dataclass(frozen=True)
-class MixUp(Configured):
+class MixUp(ConfiguredMix):
     """Each clip becomes w times itself plus 1 - w times another of the batch, its label likewise.
 
     w is drawn for each clip from Beta(alpha, alpha) and rounded to 256ths, so that the blend is
@@ -41,12 +41,6 @@ class MixUp(Configured):
 
     alpha: float = 0.8
     probability: float = 1.0
-
-    def __post_init__(self):
-        self._set(
-            alpha=checked_number("alpha", self.alpha, above=0),
-            probability=checked_number("probability", self.probability, 0, 1),
-        )
 
     def __call__(self, clips, labels, rng):
         """`(clips, labels)` blended by draws from the generator `rng`."""

@@ -1,8 +1,11 @@
 """Where crops lie: sizes and corners in whole pixels."""
 
+import functools
+
 from keras_mlp3d.data._video_file import MAX_PIXELS
 
 
+@functools.lru_cache
 def covering_size(size, crop, short_side=None):
     """The size a picture is resized to, aspect ratio kept, so that a crop can be cut from it.
 

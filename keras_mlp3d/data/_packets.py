@@ -23,8 +23,8 @@ def packet_runs(packets, indices):
 
     Returns:
         `[(first packet, times)]`: decode from that packet until the picture of the last of
-        `times` has come. `None` where nothing can be left out, or where the times do not
-        identify the pictures.
+        `times` has come; one run from packet 0 where no packets can be left out between runs.
+        `None` where the times do not identify the pictures.
     """
     shown = [number for number, packet in enumerate(packets) if packet.is_shown]
     times = [packets[number].pts for number in shown]
@@ -44,4 +44,4 @@ def packet_runs(packets, indices):
             runs.append((keys[at] if keys[at] > MIN_SKIP else 0, []))
         runs[-1][1].append(time)
         reached = max(reached, number)
-    return runs if runs and runs[-1][0] else None
+    return runs or None

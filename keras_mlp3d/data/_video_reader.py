@@ -22,6 +22,8 @@ _KEPT_BYTES = 64 * 2**20  # compressed packets held in memory, so that a small f
 # A packet is one shown picture, a key packet a clean start, and the container's times are its own.
 _SKIPPABLE_CODECS = frozenset({"h264", "hevc", "vp9", "av1", "mpeg4"})
 _SKIPPABLE_CONTAINERS = frozenset({"mov", "matroska"})
+# Pictures that no other leans on are marked as such, and the decoder drops them exactly.
+_DROPPABLE_CODECS = frozenset({"h264"})
 
 
 class VideoReader:
@@ -103,8 +105,12 @@ class VideoReader:
 
     # Decoding -----------------------------------------------------------------------------------
 
-    def _decode(self, start=0):
-        """Decoder frames from packet `start` on; the first damage raises PyAV's error."""
+    def _decode(self, start=0, wanted=None):
+        """Decoder frames from packet `start` on; the first damage raises PyAV's error.
+
+        With `wanted`, a set of times, pictures of other times are dropped where no other picture
+        leans on them.
+        """
         if self._kept is None:
             self._open()
             packets = (p for p in self._container.demux(self._stream) if p.size)
@@ -113,9 +119,15 @@ class VideoReader:
             packets = itertools.islice(self._kept, start, None)
             if self._stream.codec_context.is_open:
                 self._stream.codec_context.flush_buffers()
-        for packet in packets:
-            yield from self._stream.decode(packet)
-        yield from self._stream.decode(None)
+        context = self._stream.codec_context
+        try:
+            for packet in packets:
+                if wanted is not None:
+                    context.skip_frame = "DEFAULT" if packet.pts in wanted else "NONREF"
+                yield from self._stream.decode(packet)
+            yield from self._stream.decode(None)
+        finally:
+            context.skip_frame = "DEFAULT"
 
     @property
     def layout(self):
@@ -213,10 +225,11 @@ class VideoReader:
         if runs is None or not self.layout or not self._clean_start:
             return
         for start, times in runs:
+            wanted = set(times) if self.codec in _DROPPABLE_CODECS else None
             times = iter(times)
             time = next(times)
             try:
-                for frame in self._decode(start):
+                for frame in self._decode(start, wanted):
                     in_doubt = frame.pts is None or frame.is_corrupt or frame.pts > time
                     if in_doubt or (frame.width, frame.height) != self._size:
                         return
@@ -235,4 +248,6 @@ class VideoReader:
         containers = self._container.format.name.split(",")
         if self.codec not in _SKIPPABLE_CODECS or _SKIPPABLE_CONTAINERS.isdisjoint(containers):
             return None
-        return packet_runs(self._packets, indices)
+        runs = packet_runs(self._packets, indices)
+        idle = runs is not None and not runs[-1][0] and self.codec not in _DROPPABLE_CODECS
+        return None if idle else runs

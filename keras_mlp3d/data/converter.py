@@ -218,16 +218,19 @@ class VideoConverter:
     def _fill(self, pictures, indices, corners_of):
         """Views `(clips * crops, T, height, width, 3)` from pictures that come one by one."""
         (height, width), views = self.image_size, None
+        places = {}
+        for place, index in np.ndenumerate(indices):
+            places.setdefault(int(index), []).append(place)
         for index, picture in pictures:
             if views is None:
                 corners = corners_of((picture.shape[0] - height, picture.shape[1] - width))
                 views = np.empty(
                     (len(indices), len(corners), self.num_frames, height, width, 3), "uint8"
                 )
-            places = indices == index
             for crop, (top, left) in enumerate(corners):
                 window = picture[top : top + height, left : left + width]
-                views[:, crop][places] = window
+                for clip, frame in places[int(index)]:
+                    views[clip, crop, frame] = window
         return views.reshape(-1, self.num_frames, height, width, 3)
 
 

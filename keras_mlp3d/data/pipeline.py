@@ -103,6 +103,7 @@ def make_dataset(
     # Read ahead up to here; from here on, batch by batch, so that the epoch can be told.
     dataset = dataset.prefetch(1).map(hand_out)
     options = tf.data.Options()
+    options.experimental_optimization.apply_default_optimizations = False
     options.experimental_optimization.inject_prefetch = False
     # There is nothing to tune, and its thread makes an epoch wait up to a second for its end.
     options.autotune.enabled = False

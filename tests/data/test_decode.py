@@ -71,15 +71,34 @@ def test_skipping_changes_no_bit(tmp_path, monkeypatch, name, codec, options):
     np.testing.assert_array_equal(read_video(path)[0], expected)
     starts = []
     decode = VideoReader._decode
-    monkeypatch.setattr(
-        VideoReader, "_decode", lambda self, start=0: (starts.append(start), decode(self, start))[1]
-    )
+
+    def watched(self, start=0, wanted=None):
+        starts.append(start)
+        return decode(self, start, wanted)
+
+    monkeypatch.setattr(VideoReader, "_decode", watched)
     for indices in ([59], [31], [0, 59], [9, 10, 11], [19, 20, 40, 41, 58], [28, 29, 30, 31, 32]):
         np.testing.assert_array_equal(read_video(path, indices)[0], expected[indices])
     monkeypatch.setattr("keras_mlp3d.data._video_reader._KEPT_BYTES", 0)  # as for large files
     for indices in ([59], [5, 35, 55]):
         np.testing.assert_array_equal(read_video(path, indices)[0], expected[indices])
     assert (max(starts) >= 40) == (name != "old.avi"), starts
+
+
+@pytest.mark.parametrize(("codec", "dropped"), [("libx264", True), ("mpeg4", False)])
+def test_pictures_that_none_leans_on_are_dropped_and_no_bit_changes(tmp_path, codec, dropped):
+    path = write_video(tmp_path / "clip.mp4", moving_frames(40), codec, bf=3, g=100)
+    expected = one_by_one(path)
+    indices = [0, 1, 5, 18, 19, 33, 38]
+    np.testing.assert_array_equal(read_video(path, indices)[0], expected[indices])
+    with VideoReader(path) as reader:
+        times = [sorted(packet.pts for packet in reader._packets)[index] for index in indices]
+        decoded = [frame.pts for frame in reader._decode(0, set(times))]
+        assert set(times) <= set(decoded)
+        assert 7 < len(decoded) < 35
+        assert len(list(reader._decode())) == 40  # the next reading drops nothing
+        runs = reader._runs(indices)
+    assert runs == ([(0, times)] if dropped else None)
 
 
 def test_only_the_frames_asked_for_become_rgb(tmp_path, monkeypatch):
@@ -104,10 +123,14 @@ OPEN_GROUPS = [PacketInfo(t, t in (0, 12), True) for t in (0, 3, 1, 2, 6, 4, 5, 
     [
         (OPEN_GROUPS, [9], [(7, [12])]),
         (OPEN_GROUPS, [10], [(7, [15])]),
-        (OPEN_GROUPS, [8], None),  # 11 is stored after the key picture and needs the group before
+        (
+            OPEN_GROUPS,
+            [8],
+            [(0, [11])],
+        ),  # 11 is stored after the key picture and needs the group before
         (OPEN_GROUPS, [0, 9], [(0, [0]), (7, [12])]),
-        (OPEN_GROUPS, [4, 9], None),  # reached packet 5, and 7 is too near to skip to
-        (OPEN_GROUPS, [2], None),
+        (OPEN_GROUPS, [4, 9], [(0, [4, 12])]),  # reached packet 5, and 7 is too near to skip to
+        (OPEN_GROUPS, [2], [(0, [2])]),
         (OPEN_GROUPS, [], None),
         ([PacketInfo(None, True, True)] * 9, [8], None),
         ([PacketInfo(1, True, True)] * 9, [8], None),

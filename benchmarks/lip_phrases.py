@@ -25,6 +25,8 @@ from keras_mlp3d.training import Recipe
 NETWORKS = {
     "2-D": (None, {}),
     "S = 1": ("short_range:1", {}),
+    # What `keras-mlp3d search` on these data found, as in the preset mlp3d_nano_lip_phrases.
+    "searched": (["shift_token:4", "short_range:8", "short_range:8", "short_range:8"], {}),
     "ST": ("shift_token:4", {}),
     "SR-SW": ("short_range:4+shift_window:4", {}),
     "SR 8": ("short_range:8", {}),
@@ -65,7 +67,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True)
     parser.add_argument("--run", required=True)
-    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS)[:6])
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS)[:7])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--workers", type=int, default=2)

@@ -10,6 +10,7 @@ from keras_mlp3d.cli._runs import (
     recipe_of,
     verbosity,
 )
+from keras_mlp3d.cli._stop_on_signal import StopOnSignal
 from keras_mlp3d.cli.common import SUCCESS, add_command
 
 _RESULT, _PICTURE = "comparison.json", "comparison.png"
@@ -42,6 +43,12 @@ def add_parser(commands):
         metavar="PRESET",
         help="preset of the 2-D network; default: one of --preset's size with random weights",
     )
+    parser.add_argument(
+        "--families",
+        default="SR,LR,ST,SR-LR,SR-SW",
+        metavar="F,F",
+        help="kinds of the hand-made networks; default: %(default)s",
+    )
     parser.add_argument("--without-2d", action="store_true", help="leave the 2-D network out")
     add_recipe_options(parser)
     parser.add_argument(
@@ -71,7 +78,8 @@ def run(options):
         if searched is None:
             raise ValueError(f"--searched must have a schedule; {options.searched!r} has none.")
         searched = parse_schedule(searched, len(searched))
-    networks = search.paper_networks(sizes, searched)
+    families = [family.strip() for family in options.families.split(",")]
+    networks = search.paper_networks(sizes, searched, families)
     if options.without_2d:
         networks = networks[1:]
     folder = pathlib.Path(options.folder)
@@ -87,7 +95,8 @@ def run(options):
     )
     search.SearchSpace(group_sizes=sizes).check(trainer.converter.num_frames)
     folder.mkdir(parents=True, exist_ok=True)
-    rows = search.compare(networks, trainer, seeds, folder / _RESULT, announce)
+    with StopOnSignal() as trainer.stop:
+        rows = search.compare(networks, trainer, seeds, folder / _RESULT, announce)
     if importlib.util.find_spec("matplotlib") is not None:
         from keras_mlp3d import plots
 

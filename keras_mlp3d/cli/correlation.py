@@ -11,6 +11,7 @@ from keras_mlp3d.cli._runs import (
     recipe_of,
     verbosity,
 )
+from keras_mlp3d.cli._stop_on_signal import StopOnSignal
 from keras_mlp3d.cli.common import SUCCESS, add_command, positive
 from keras_mlp3d.cli.compare import announce
 
@@ -75,7 +76,8 @@ def run(options):
         model, validation, options.batch_size, trainer.converter, workers=options.workers
     )
     (folder / "correlation").mkdir(exist_ok=True)
-    found = search.correlation(schedules, scorer, trainer, folder / _RESULT, progress=announce)
+    with StopOnSignal() as trainer.stop:
+        found = search.correlation(schedules, scorer, trainer, folder / _RESULT, progress=announce)
     if importlib.util.find_spec("matplotlib") is not None:
         from keras_mlp3d import plots
 

@@ -91,8 +91,11 @@ def main(arguments=None):
     try:
         code = options.run(options)
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        print(file=sys.stderr)
+    except KeyboardInterrupt as stopped:
+        if str(stopped):  # a training says what it has kept
+            print(f"\n{stopped} The same command goes on from there.", flush=True)
+        else:
+            print(file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read the output has gone; Python would say so once more when it closes stdout.

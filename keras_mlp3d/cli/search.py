@@ -13,7 +13,7 @@ from keras_mlp3d.cli._runs import (
     verbosity,
 )
 from keras_mlp3d.cli._stop_on_signal import StopOnSignal
-from keras_mlp3d.cli.common import INTERRUPTED, SUCCESS, add_command, positive
+from keras_mlp3d.cli.common import SUCCESS, add_command, positive
 
 
 def add_parser(commands):
@@ -84,7 +84,6 @@ def add_parser(commands):
 def run(options):
     """Trains the supernet, searches, writes the preset and draws."""
     from keras_mlp3d import search
-    from keras_mlp3d.training import TrainingInterrupted
 
     space, recipe = search.SearchSpace.parse(options.space), recipe_of(options)
     _check_numbers(options)
@@ -95,23 +94,19 @@ def run(options):
         f"{len(training.class_names)} classes; {len(space.mixings)} candidates a block; run in "
         f"{folder}"
     )
-    try:
-        with StopOnSignal() as stop:
-            model = search.train_supernet(
-                options.preset,
-                space,
-                recipe,
-                training,
-                folder,
-                options.from_scratch,
-                options.workers,
-                verbosity(),
-                stop=stop,
-                anew=options.anew,
-            )
-    except TrainingInterrupted as stopped:
-        print(f"\n{stopped} The same command goes on from there.", flush=True)
-        return INTERRUPTED
+    with StopOnSignal() as stop:
+        model = search.train_supernet(
+            options.preset,
+            space,
+            recipe,
+            training,
+            folder,
+            options.from_scratch,
+            options.workers,
+            verbosity(),
+            stop=stop,
+            anew=options.anew,
+        )
     result, scorer = search.find_schedule(
         model,
         space,
@@ -146,9 +141,10 @@ def _save(options, model, validation, result, scorer, folder):
     found = search.extract(model, result.schedule)
     command = options.command_line
     data = pathlib.Path(options.data).name or os.path.basename(os.getcwd())
+    start = pathlib.PurePath(options.preset).name
     found.save_to_preset(
         folder / "preset",
-        description=f"{options.preset} with the schedule that a search on {data} found, and the "
+        description=f"{start} with the schedule that a search on {data} found, and the "
         "supernet's weights.",
         macs=round(result.cost * 1e9),
         metrics=[

@@ -17,7 +17,6 @@ from keras_mlp3d.cli._stop_on_signal import StopOnSignal
 from keras_mlp3d.cli._views import image_converter
 from keras_mlp3d.cli.common import (
     CLASSIFIERS,
-    INTERRUPTED,
     SUCCESS,
     add_command,
     load_model,
@@ -95,13 +94,7 @@ def run(options):
 def _train(options, distribution):
     import keras
 
-    from keras_mlp3d.training import (
-        EventFiles,
-        TrainingInterrupted,
-        data_identity,
-        make_loaders,
-        train,
-    )
+    from keras_mlp3d.training import EventFiles, data_identity, make_loaders, train
 
     recipe = recipe_of(options)
     training, validation = manifests(options, needs_validation=False)
@@ -124,23 +117,19 @@ def _train(options, distribution):
     )
     if EventFiles.available():
         print(f"curves while it trains: tensorboard --logdir {shlex.quote(options.folder)}")
-    try:
-        with StopOnSignal() as stop:
-            result = train(
-                model,
-                recipe,
-                loader,
-                checks,
-                options.folder,
-                identity,
-                verbosity(),
-                options.checkpoint_every,
-                stop,
-                options.anew,
-            )
-    except TrainingInterrupted as stopped:
-        print(f"\n{stopped} The same command goes on from there.", flush=True)
-        return INTERRUPTED
+    with StopOnSignal() as stop:
+        result = train(
+            model,
+            recipe,
+            loader,
+            checks,
+            options.folder,
+            identity,
+            verbosity(),
+            options.checkpoint_every,
+            stop,
+            options.anew,
+        )
     unreadable = loader.source.unreadable
     if unreadable:
         print(f"{len(unreadable)} training videos could not be read and were skipped")

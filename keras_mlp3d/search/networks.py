@@ -51,16 +51,20 @@ class Network:
         return self.family if alone else f"{self.family} {self.group_size}"
 
 
-def paper_networks(group_sizes=(1, 2, 4, 8), searched=None):
+def paper_networks(group_sizes=(1, 2, 4, 8), searched=None, families=tuple(FAMILIES)):
     """Returns the networks of section 3.4's comparison.
 
     Args:
         group_sizes: Group sizes S. S = 1, in which all families are one network, comes once.
         searched: None, or the schedule that a search found.
+        families: Those of "SR", "LR", "ST", "SR-LR", "SR-SW" that are wanted.
 
     Returns:
-        Tuple of `Network`: the 2-D one, S = 1, SR, LR, ST, SR-LR, SR-SW over the other sizes, and
-        the searched one.
+        Tuple of `Network`: the 2-D one, S = 1, the families over the other sizes, and the searched
+        one.
+
+    Raises:
+        ValueError: If there is no such family.
 
     Source:
         Section 3.4, Figure 4.
@@ -70,12 +74,14 @@ def paper_networks(group_sizes=(1, 2, 4, 8), searched=None):
     >>> [network.name for network in paper_networks((1, 4))]
     ['2-D', 'S = 1', 'SR 4', 'LR 4', 'ST 4', 'SR-LR 4', 'SR-SW 4']
     """
+    if unknown := [family for family in families if family not in FAMILIES]:
+        raise ValueError(f"families must be among {', '.join(FAMILIES)}, got {unknown[0]!r}.")
     networks = [Network(FRAME_BY_FRAME, None)]
     if 1 in group_sizes:
         networks.append(Network(NO_MIXING, "short_range:1", 1))
-    for family, kinds in FAMILIES.items():
+    for family in dict.fromkeys(families):
         for size in sorted(set(group_sizes) - {1}):
-            schedule = "+".join(f"{kind}:{size}" for kind in kinds)
+            schedule = "+".join(f"{kind}:{size}" for kind in FAMILIES[family])
             networks.append(Network(family, schedule, size))
     if searched is not None:
         networks.append(Network(SEARCHED, searched))

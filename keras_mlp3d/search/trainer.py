@@ -41,6 +41,9 @@ class Trainer:
         workers: Threads that decode.
         verbose: As in `fit`.
 
+    Attributes: `stop`, None or a function without arguments, as `train` takes it: where it returns
+        true, the training at work ends behind a checkpoint.
+
     Raises:
         ValueError: If the manifests differ in their classes, or the preset makes no clips.
 
@@ -80,6 +83,7 @@ class Trainer:
         self.training, self.validation = training, validation
         self.folder, self.workers, self.verbose = pathlib.Path(folder), workers, verbose
         self.from_scratch = from_scratch or stored.weights == "none"
+        self.stop = None
         self._stored, self.depth = stored, sum(stored.size.depths)
         self.converter = clip_converter(hub.make_converter(stored.converter), recipe)
 
@@ -96,6 +100,7 @@ class Trainer:
 
         Raises:
             ValueError: If a folder is of another run, or the schedule cannot be read.
+            TrainingInterrupted: If `stop` says so.
         """
         folder = self.run_folder(schedule, seed)
         recipe = self._recipe(schedule).replace(seed=seed)
@@ -110,7 +115,7 @@ class Trainer:
             **data_identity(self.training, self.validation),
         }
         data = make_loaders(recipe, self.training, self.validation, self.converter, self.workers)
-        train(model, recipe, *data, folder, identity, self.verbose)
+        train(model, recipe, *data, folder, identity, self.verbose, stop=self.stop)
         return self._measured(model, folder / _EVALUATION)
 
     def _recipe(self, schedule):

@@ -14,6 +14,9 @@ from keras_mlp3d.hub.files import read_json
 from keras_mlp3d.hub.preset import builtin_folder
 from keras_mlp3d.training._recipe_rules import RULES, UNMEASURED, contradiction
 
+#: Fields that change nothing in a training.
+WORDS = frozenset({"receipt", "name", "description"})
+
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
@@ -263,4 +266,4 @@ def _normalised(field, value):
 
 
 def _same(one, other):
-    return not set(one.differences(other)) - {"receipt", "name", "description"}
+    return not set(one.differences(other)) - WORDS

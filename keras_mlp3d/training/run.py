@@ -19,6 +19,7 @@ from keras_mlp3d.training.distribution import current_distribution
 from keras_mlp3d.training.event_files import EventFiles
 from keras_mlp3d.training.freeze import freeze
 from keras_mlp3d.training.optimiser import make_optimizer
+from keras_mlp3d.training.recipe import WORDS
 from keras_mlp3d.training.rest_of_epoch import RestOfEpoch
 from keras_mlp3d.version import __version__
 
@@ -235,7 +236,8 @@ def _differences(before, now):
     for entry in _DECISIVE:
         old, new = before.get(entry), now.get(entry)
         if isinstance(old, dict) and isinstance(new, dict):
-            keys = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
+            keys = {*old, *new} - (WORDS if entry == "recipe" else set())
+            keys = sorted(key for key in keys if old.get(key) != new.get(key))
             found += [f"{entry} {key} was {old.get(key)!r}, is {new.get(key)!r}" for key in keys]
         elif old != new:
             found.append(f"{entry} was {old!r}, is {new!r}")

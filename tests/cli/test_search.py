@@ -1,6 +1,9 @@
 """`keras-mlp3d search`, `correlation` and `compare`, from videos to presets and pictures."""
 
+import importlib
 import json
+import os
+import signal
 
 import pytest
 from search.tiny import RECIPE, write_preset, write_videos
@@ -10,6 +13,7 @@ from keras_mlp3d.cli.main import main
 from keras_mlp3d.hub import read_preset
 from keras_mlp3d.search import Trainer
 
+search_trainer = importlib.import_module("keras_mlp3d.search.trainer")
 SPACE = "short_range,shift_token/1,2"
 
 
@@ -154,12 +158,28 @@ def test_comparison_with_the_searched_network(done, common, preset, tmp_path, tr
     assert (folder / "comparison.png").stat().st_size > 1000
 
 
+def test_ctrl_c_within_a_comparison(common, preset, tmp_path, capsys, monkeypatch):
+    train = search_trainer.train
+
+    def train_and_press(*arguments, **options):
+        os.kill(os.getpid(), signal.SIGINT)
+        return train(*arguments, **options)
+
+    monkeypatch.setattr(search_trainer, "train", train_and_press)
+    folder = tmp_path / "compare"
+    arguments = ["compare", *common, "--preset", preset, "--from-scratch", "--sizes", "1"]
+    assert main([*arguments, "--without-2d", "--run", str(folder)]) == 130
+    assert "The same command goes on from there." in capsys.readouterr().out
+    assert list((folder / "S1-seed0").glob("checkpoint-*"))
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         (["--sizes", "1,x"], "--sizes must be whole numbers from 1, as in 1,2, got '1,x'"),
         (["--seeds", ""], "--seeds must be whole numbers from 0"),
         (["--sizes", "8"], "refuse the candidates"),
+        (["--families", "ST,2D"], "families must be among SR, LR, ST, SR-LR, SR-SW, got '2D'"),
         (["--searched", "cyclemlp_b1"], "--searched must have a schedule"),
     ],
 )

@@ -38,6 +38,13 @@ def test_the_networks_of_the_paper():
     assert short_name(None, 10) == "2-D"
 
 
+def test_some_families():
+    names = [network.name for network in paper_networks((1, 4), families=("ST", "SR-SW", "ST"))]
+    assert names == ["2-D", "S = 1", "ST 4", "SR-SW 4"]
+    with pytest.raises(ValueError, match=r"families must be among SR, LR, .*, got 'SW'"):
+        paper_networks(families=("SW",))
+
+
 def test_a_comparison_trains_each_network_with_each_seed(tmp_path):
     networks, toy, seen = paper_networks((1, 2)), Toy(), []
     path = tmp_path / "comparison.json"

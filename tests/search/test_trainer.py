@@ -9,7 +9,7 @@ import pytest
 from keras_mlp3d import FrameCycleMLP, cost
 from keras_mlp3d.data import read_manifest
 from keras_mlp3d.search import Trainer
-from keras_mlp3d.training import Recipe
+from keras_mlp3d.training import Recipe, TrainingInterrupted
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +55,14 @@ def test_a_folder_of_another_recipe_is_refused(done, preset, recipe, manifests):
         other("long_range:2", seed=3)
 
 
+def test_asked_to_stop_it_ends_behind_a_checkpoint(preset, recipe, manifests, tmp_path):
+    trainer = make(preset, recipe, manifests, tmp_path)
+    trainer.stop = lambda: True
+    with pytest.raises(TrainingInterrupted, match="Stopped after step 1 of "):
+        trainer("shift_token:2")
+    assert list(trainer.run_folder("shift_token:2", 0).glob("checkpoint-*"))
+
+
 def test_weights_of_the_preset_or_none(preset, recipe, manifests, tmp_path):
     kernels = []
     for options in ({}, {}, {"from_scratch": True}):
@@ -75,7 +83,7 @@ def test_the_two_dimensional_network(preset, recipe, manifests, tmp_path, monkey
     assert trainer.gmacs(None) == cost.count(model, (16, 32, 32, 3)).macs / 1e9
     assert trainer.run_folder(None, 0).name == "2-D-seed0"
     trainer.run_folder(None, 0).mkdir()
-    monkeypatch.setattr("keras_mlp3d.search.trainer.train", lambda *arguments: None)
+    monkeypatch.setattr("keras_mlp3d.search.trainer.train", lambda *args, **options: None)
     accuracy = trainer(None)
     evaluation = json.loads((tmp_path / "2-D-seed0" / "evaluation.json").read_text())
     assert accuracy == evaluation["top1"]

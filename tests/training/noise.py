@@ -58,7 +58,7 @@ def make_recipe(**changes):
         "clip_norm": 1.0,
         "ema_momentum": 0.9,
     }
-    return Recipe("unmeasured", "noise", **{**values, **changes})
+    return Recipe(**{"receipt": "unmeasured", "name": "noise", **values, **changes})
 
 
 def run(folder, options=None, **changes):

@@ -37,7 +37,7 @@ def environments(setting):
     first, second = free_ports(2)
     addresses = [f"127.0.0.1:{first}", f"127.0.0.1:{second}"]
     if setting == "devices":
-        flags = "--xla_force_host_platform_device_count=2"
+        flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"
         return [{"XLA_FLAGS": flags} if BACKEND == "jax" else {"LOGICAL_DEVICES": "2"}]
     if BACKEND == "torch":
         return [{}]

@@ -117,6 +117,12 @@ def test_a_folder_of_another_recipe_is_refused_with_the_difference(finished):
         noise.run(finished[0], epochs=2, weight_decay=0.1)
 
 
+def test_other_words_about_a_recipe_are_no_other_run(finished):
+    folder, _, result = finished
+    receipt = {"command": "it", "result": "0.5", "hardware": "two cores"}
+    assert noise.run(folder, epochs=2, receipt=receipt, description="Noise.")[1] == result
+
+
 def test_begun_anew_another_run_is_set_aside_whole(tmp_path, caplog):
     noise.run(tmp_path, epochs=1)
     files = {path.name: path.read_bytes() for path in tmp_path.glob("*.*")}

@@ -35,7 +35,7 @@ from keras_mlp3d.data import (
     write_shards,
 )
 from keras_mlp3d.data.augment import clip_generator
-from keras_mlp3d.data.sampling import clip_indices
+from keras_mlp3d.data.video.sampling import clip_indices
 
 SIZE, SHORT_SIDE, BATCH = (240, 320), 128, 4
 #: (name, frames, size): the paper's clip for the search, and a short one.

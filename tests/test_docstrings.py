@@ -19,7 +19,9 @@ import keras_mlp3d
 PACKAGE = pathlib.Path(keras_mlp3d.__file__).resolve().parent
 #: The command line is for people who type it: it names nothing for programs.
 ROOMS = sorted(
-    path.parent.name for path in PACKAGE.glob("*/__init__.py") if path.parent.name != "cli"
+    path.parent.name
+    for path in PACKAGE.glob("*/__init__.py")
+    if path.parent.name != "cli" and not path.parent.name.startswith("_")
 )
 #: Methods of Keras's own interface: documented there, and overridden here without a change.
 KERAS_METHODS = {"build", "call", "compute_output_shape", "from_config", "get_config"}

@@ -11,19 +11,27 @@ import pytest
 
 PACKAGE = pathlib.Path(__file__).resolve().parent.parent / "keras_mlp3d"
 
-#: Room -> what it may import of the package; "data.converter" is that module alone.
+#: Package -> what it may import of the others; "data.video.converter" is that module alone.
 ALLOWED = {
+    "_utils": set(),
     "ops": set(),
     "layers": {"ops"},
-    "hub": {"data.converter", "version"},
+    "hub": {"data.video.converter", "version"},
     "models": {"layers", "ops", "hub", "version"},
     "cost": {"models", "layers", "ops"},
     "conversion": {"models", "layers", "ops"},
-    "data": set(),
-    "inference": {"models", "hub", "data"},
-    "training": {"models", "hub", "data", "inference", "layers", "version"},
+    "data": {"_utils"},
+    "inference": {"models", "hub", "data", "_utils"},
+    "training": {"models", "hub", "data", "inference", "layers", "version", "_utils"},
     "plots": set(),
     "search": {"models", "layers", "ops", "cost", "training", "inference", "data", "hub"},
+}
+#: The same within `data`: from a file to frames, from a folder to rows, from rows to batches.
+ALLOWED_IN_DATA = {
+    "video": set(),
+    "augment": {"video"},
+    "datasets": {"video"},
+    "loading": {"video", "augment", "datasets"},
 }
 #: Rooms that may import what they like; nothing imports them.
 TOPS = {"cli"}
@@ -34,6 +42,7 @@ LIBRARIES = {
     "models": {"keras", "numpy"},
     "cost": {"keras", "numpy"},
     "conversion": {"keras", "numpy", "torch", "safetensors", "ml_dtypes"},
+    "_utils": {"keras", "tensorflow"},
     "data": {"keras", "numpy", "av", "tensorflow", "tensorflow_io", "google_crc32c"},
     "hub": {"keras", "numpy", "h5py", "huggingface_hub"},
     "inference": {"keras", "numpy"},
@@ -117,6 +126,27 @@ def test_rooms_import_what_the_table_allows(room):
             if not any(target == name or target.startswith(name + ".") for name in allowed):
                 wrong.append(f"{path.relative_to(PACKAGE)}:{line} imports {module}")
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("room", sorted(ALLOWED_IN_DATA))
+def test_packages_of_data_import_one_way(room):
+    wrong, prefix = [], f"{PACKAGE.name}.data."
+    for path in sorted((PACKAGE / "data" / room).rglob("*.py")):
+        for module, line, _ in imports_of(path):
+            target = module.removeprefix(prefix).split(".")[0]
+            allowed = not module.startswith(prefix) or target in ALLOWED_IN_DATA[room] | {room}
+            # `keras_mlp3d.data` imports them all: taking a name from it would go in a circle.
+            if not allowed or module == f"{PACKAGE.name}.data":
+                wrong.append(f"{path.relative_to(PACKAGE)}:{line} imports {module}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_data_has_four_packages_of_at_most_16_files():
+    packages = {path.name for path in (PACKAGE / "data").iterdir() if path.is_dir()}
+    assert packages - {"__pycache__"} == set(ALLOWED_IN_DATA)
+    assert [path.name for path in (PACKAGE / "data").glob("*.py")] == ["__init__.py"]
+    for name in ALLOWED_IN_DATA:
+        assert len(list((PACKAGE / "data" / name).glob("*.py"))) <= 16, name
 
 
 @pytest.mark.parametrize("room", sorted(LIBRARIES))

@@ -4,7 +4,7 @@ import re
 import shutil
 
 import keras_mlp3d as km
-from keras_mlp3d.data.motion_shapes import write_motion_shapes
+from keras_mlp3d.data.datasets.motion_shapes import write_motion_shapes
 
 
 def readme(root_dir):

@@ -104,7 +104,7 @@ def run(options):
 
 def _find_videos(names):
     """Returns the video files that are meant, those of a folder sorted."""
-    from keras_mlp3d.data.loader import VIDEO_SUFFIXES
+    from keras_mlp3d.data.video.sources import VIDEO_SUFFIXES
 
     paths = []
     for name in names:

@@ -7,24 +7,21 @@ import importlib
 
 from keras_mlp3d.data import augment
 from keras_mlp3d.data.augment import Augmenter
-from keras_mlp3d.data.check_videos import VideoCheck, check_videos, write_check_report
-from keras_mlp3d.data.clip_source import ClipSource
-from keras_mlp3d.data.converter import VideoConverter
-from keras_mlp3d.data.decode import VideoError, VideoInfo, probe_video, read_video
-from keras_mlp3d.data.loader import VideoFolder
-from keras_mlp3d.data.manifest import Manifest, VideoRow
-from keras_mlp3d.data.pipeline import make_dataset
-from keras_mlp3d.data.readers import (
-    read_csv,
-    read_folder,
-    read_kinetics,
-    read_manifest,
-    read_something_v1,
-    read_something_v2,
-)
-from keras_mlp3d.data.shard import ShardReport, write_shards
-from keras_mlp3d.data.tfrecord import ShardError, read_shards
-from keras_mlp3d.data.video_loader import VideoLoader
+from keras_mlp3d.data.datasets.check import VideoCheck, check_videos, write_check_report
+from keras_mlp3d.data.datasets.csv import read_csv
+from keras_mlp3d.data.datasets.folder import read_folder
+from keras_mlp3d.data.datasets.kinetics import read_kinetics
+from keras_mlp3d.data.datasets.manifest import Manifest, VideoRow
+from keras_mlp3d.data.datasets.read_manifest import read_manifest
+from keras_mlp3d.data.datasets.shards.read import ShardError, read_shards
+from keras_mlp3d.data.datasets.shards.write import ShardReport, write_shards
+from keras_mlp3d.data.datasets.something import read_something_v1, read_something_v2
+from keras_mlp3d.data.loading.clip_source import ClipSource
+from keras_mlp3d.data.loading.pipeline import make_dataset
+from keras_mlp3d.data.loading.video_folder import VideoFolder
+from keras_mlp3d.data.loading.video_loader import VideoLoader
+from keras_mlp3d.data.video.converter import VideoConverter
+from keras_mlp3d.data.video.decode import VideoError, VideoInfo, probe_video, read_video
 
 __all__ = [
     "Augmenter",
@@ -58,7 +55,7 @@ __all__ = [
 
 
 def __getattr__(name):
-    # Not imported above: `python -m keras_mlp3d.data.motion_shapes` would then run it twice.
+    # Few need it, and the import of the package is to be quick.
     if name == "motion_shapes":
-        return importlib.import_module("keras_mlp3d.data.motion_shapes")
+        return importlib.import_module("keras_mlp3d.data.datasets.motion_shapes")
     raise AttributeError(f"module 'keras_mlp3d.data' has no attribute {name!r}")

@@ -16,6 +16,6 @@ def make_converter(config):
     16
     """
     # Not imported with the package: a network needs no video decoder.
-    from keras_mlp3d.data.converter import VideoConverter
+    from keras_mlp3d.data.video.converter import VideoConverter
 
     return VideoConverter.from_config(config)

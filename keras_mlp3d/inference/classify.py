@@ -67,7 +67,7 @@ def classify(model, paths, clips=1, crops=3, top_k=5, batch_size=8, converter=No
     Example:
 
     >>> import os, tempfile
-    >>> from keras_mlp3d.data.motion_shapes import write_motion_shapes
+    >>> from keras_mlp3d.data.datasets.motion_shapes import write_motion_shapes
     >>> from keras_mlp3d.models import MLP3D
     >>> model = MLP3D.from_preset("mlp3d_nano", load_weights=False)
     >>> with tempfile.TemporaryDirectory() as folder:

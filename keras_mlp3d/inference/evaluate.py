@@ -57,7 +57,7 @@ def evaluate(
 
     >>> import tempfile
     >>> from keras_mlp3d.data import read_manifest
-    >>> from keras_mlp3d.data.motion_shapes import write_motion_shapes
+    >>> from keras_mlp3d.data.datasets.motion_shapes import write_motion_shapes
     >>> from keras_mlp3d.models import MLP3D
     >>> names = ["blink_then_spin", "spin_then_blink"]
     >>> task = {"num_classes": 2, "class_names": names}

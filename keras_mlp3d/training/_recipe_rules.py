@@ -2,7 +2,7 @@
 
 import math
 
-from keras_mlp3d.data.sampling import SAMPLINGS
+from keras_mlp3d.data.video.sampling import SAMPLINGS
 
 DTYPES = ("float32", "bfloat16", "mixed_bfloat16", "mixed_float16")
 CLIP_BY = ("global", "variable")

@@ -3,7 +3,7 @@
 import dataclasses
 import operator
 
-from keras_mlp3d.data._checks import checked_whole
+from keras_mlp3d._utils.checks import checked_whole
 from keras_mlp3d.data.augment._arrays import checked_batch, checked_clip, checked_rng
 from keras_mlp3d.data.augment._config import Configured
 from keras_mlp3d.data.augment.batch_augmentation import BatchAugmentation

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from keras_mlp3d.data._checks import checked_whole
+from keras_mlp3d._utils.checks import checked_whole
 from keras_mlp3d.data.augment._arrays import checked_clip, checked_rng
 from keras_mlp3d.data.augment._config import Configured
 

@@ -4,8 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from keras_mlp3d.data.augment._arrays import checked_clip, checked_rng
-from keras_mlp3d.data.augment._boxes import random_box
+from keras_mlp3d.data.augment._arrays import checked_clip, checked_rng, random_box
 from keras_mlp3d.data.augment._config import Configured, checked_number, checked_range
 from keras_mlp3d.data.augment._warp import FILL
 

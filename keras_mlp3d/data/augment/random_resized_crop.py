@@ -4,12 +4,11 @@ import dataclasses
 
 import numpy as np
 
-from keras_mlp3d.data._checks import checked_whole
-from keras_mlp3d.data._scaling import FILTERS, Scaler
-from keras_mlp3d.data._video_file import MAX_PIXELS
-from keras_mlp3d.data.augment._arrays import checked_clip, checked_rng
-from keras_mlp3d.data.augment._boxes import random_box
+from keras_mlp3d._utils.checks import checked_whole
+from keras_mlp3d.data.augment._arrays import checked_clip, checked_rng, random_box
 from keras_mlp3d.data.augment._config import Configured, checked_range
+from keras_mlp3d.data.video.container import MAX_PIXELS
+from keras_mlp3d.data.video.pictures import FILTERS, Scaler
 
 
 @dataclasses.dataclass(frozen=True)

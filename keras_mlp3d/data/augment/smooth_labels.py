@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_mlp3d.data._checks import checked_whole
+from keras_mlp3d._utils.checks import checked_whole
 from keras_mlp3d.data.augment._config import checked_number
 
 

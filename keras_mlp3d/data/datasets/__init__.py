@@ -1,0 +1,1 @@
+"""From a folder, a table or shards to the rows of a manifest."""

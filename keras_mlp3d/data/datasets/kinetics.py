@@ -1,0 +1,148 @@
+"""Kinetics-400, -600 and -700: a CSV that names stretches of YouTube videos."""
+
+import os
+
+from keras_mlp3d.data.datasets.manifest import Manifest, VideoRow
+from keras_mlp3d.data.datasets.tables import (
+    checked_classes,
+    line_error,
+    local_path,
+    records,
+    simple_name,
+    video_stems,
+)
+
+_COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
+_SPLITS = {"validate": "val", "validation": "val", "training": "train"}
+
+
+def read_kinetics(path, videos, split="train", class_names=None, trimmed=True):
+    """Reads a CSV of Kinetics and finds its videos.
+
+    A video is `<youtube_id>_<start>_<end>.<suffix>` with six digits each (already cut to the
+    stretch), or `<youtube_id>.<suffix>`, in the folder or anywhere below it, such as in class
+    folders. Where both are there, the first is taken. A video that is not there has no row;
+    `Manifest.not_found` lists it.
+
+    Args:
+        path: The CSV, with the columns `label,youtube_id,time_start,time_end,split`; further ones
+            (`is_cc`) are ignored.
+        videos: The folder of videos.
+        split: `"train"`, `"val"` (the file's `validate` too) or `"test"`. Lines of other splits
+            are passed over.
+        class_names: The classes in the order of their labels; by default the labels in the whole
+            file, sorted.
+        trimmed: Whether a file `<youtube_id>.<suffix>` holds the stretch alone. Where it is the
+            whole video, pass False, and the rows say from which second to which.
+
+    Returns:
+        A `Manifest`.
+
+    Raises:
+        FileNotFoundError: The CSV or the folder does not exist.
+        ValueError: A column is lacking, a line is damaged, stands there twice or has a label that
+            is not in `class_names`, two files could be meant, or no video of the split is there.
+            Errors about a line name it.
+
+    Example:
+
+    >>> import os, pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "val.csv")
+    ...     _ = path.write_text(
+    ...         "label,youtube_id,time_start,time_end,split\\n"
+    ...         "yoga,-3B32lodo2M,59,69,val\\n"
+    ...         "zumba,0UvtoZnDSzA,4,14,val\\n"
+    ...     )
+    ...     pathlib.Path(folder, "-3B32lodo2M_000059_000069.mp4").touch()
+    ...     manifest = read_kinetics(path, folder, "val")
+    >>> len(manifest), manifest.class_names, manifest.not_found
+    (1, ('yoga', 'zumba'), ('0UvtoZnDSzA_000004_000014',))
+    """
+    path = local_path("path", path, os.path.isfile, "a CSV file of Kinetics")
+    videos = local_path("videos", videos, os.path.isdir, "a folder of videos")
+    wanted, found_splits, labels = [], set(), set()
+    for line, fields in records(path, _COLUMNS, None):
+        name = _SPLITS.get(fields["split"].strip(), fields["split"].strip())
+        found_splits.add(name)
+        label = fields["label"].strip()
+        if not label:
+            raise line_error(path, line, "has no label")
+        labels.add(label)
+        if name == _SPLITS.get(split, split):
+            wanted.append((line, label, fields))
+    if not wanted:
+        raise ValueError(f"the split {split!r} is empty: {path} has {sorted(found_splits)}")
+    class_names = sorted(labels) if class_names is None else class_names
+    label_of = checked_classes(class_names)
+    finder = _Finder(path, video_stems(videos), trimmed)
+    rows, not_found = [], []
+    for line, label, fields in wanted:
+        if label not in label_of:
+            raise line_error(
+                path, line, f"has the label {label!r}, which is none of the {len(label_of)} classes"
+            )
+        found, name = finder.find(line, fields)
+        if found is None:
+            not_found.append(name)
+        else:
+            rows.append(VideoRow(found[0], label_of[label], *found[1:]))
+    return Manifest(rows, class_names, split, root=videos, not_found=not_found)
+
+
+class _Finder:
+    """Finds the file of a line, and sees that no two lines mean one."""
+
+    def __init__(self, path, stems, trimmed):
+        self._path, self._stems, self._trimmed = path, stems, trimmed
+        self._lines, self._whole = {}, {}
+
+    def find(self, line, fields):
+        """`((file, start, end) or None, the stretch's name)`."""
+        video = simple_name(self._path, line, "youtube_id", fields["youtube_id"].strip())
+        start = self._second(line, "time_start", fields)
+        end = self._second(line, "time_end", fields)
+        if end <= start:
+            raise line_error(self._path, line, f"ends at {end} s and starts at {start} s")
+        name = f"{video}_{start:06d}_{end:06d}"
+        before = self._lines.setdefault(name, line)
+        if before != line:
+            raise line_error(self._path, line, f"repeats line {before}: {name}")
+        for stem in (name, video):
+            files = self._stems.get(stem, ())
+            if len(files) > 1:
+                raise line_error(
+                    self._path, line, f"may mean either of two files: {files[0]} and {files[1]}"
+                )
+            if files and stem == name:
+                return (files[0], None, None), name
+            if files and not self._trimmed:
+                return (files[0], float(start), float(end)), name
+            if files:
+                return (self._only(line, files[0]), None, None), name
+        return None, name
+
+    def _only(self, line, file):
+        before = self._whole.setdefault(file, line)
+        if before != line:
+            raise line_error(
+                self._path,
+                line,
+                f"may mean {file}, and so may line {before}; if it is the whole video, pass "
+                "`trimmed=False`",
+            )
+        return file
+
+    def _second(self, line, column, fields):
+        """A whole number of seconds: file names are made of it."""
+        try:
+            value = float(fields[column])
+        except ValueError:
+            value = -1.0
+        if not 0 <= value < 1e6 or value != int(value):
+            raise line_error(
+                self._path,
+                line,
+                f"has the {column} {fields[column]!r}; it must be a whole number of seconds from 0",
+            )
+        return int(value)

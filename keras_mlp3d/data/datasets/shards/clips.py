@@ -1,0 +1,101 @@
+"""Videos as the contents of records: read, encoded, several at a time."""
+
+import collections
+import dataclasses
+import itertools
+import os
+import pathlib
+
+from keras_mlp3d.data.datasets.shards.jpeg import jpegs
+from keras_mlp3d.data.video.container import VideoError
+from keras_mlp3d.data.video.example import encode_example
+from keras_mlp3d.data.video.records import HEADER_BYTES, MAX_RECORD_BYTES
+from keras_mlp3d.data.video.remote import is_remote, read_bytes
+from keras_mlp3d.data.video.sources import open_video
+
+_MOST = MAX_RECORD_BYTES - 2**20  # of pictures or of a file: the rest of a record is small
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip:
+    """A record to be: its row, its content or None, and what is wrong with it, or ""."""
+
+    row: tuple
+    data: bytes | None
+    reason: str = ""
+
+
+def make_clips(pool, ahead, manifest, numbers, options, unreadable):
+    """The clips of some rows in order, `ahead` of which are under way."""
+    waiting, running = iter(numbers), collections.deque()
+
+    def start(count):
+        for number in itertools.islice(waiting, count):
+            running.append(pool.submit(_clip, manifest, number, options, unreadable))
+
+    try:
+        start(ahead)
+        while running:
+            clip = running.popleft().result()
+            start(1)
+            yield clip
+    finally:
+        for future in running:
+            future.cancel()
+
+
+def _clip(manifest, number, options, unreadable):
+    video = manifest.rows[number]
+    name = os.fsencode(manifest.name_of(video)).decode("utf-8", "backslashreplace")
+    row = number, name, video.label, (video.start, video.end)
+    try:
+        features, damage = _features(video, options)
+    except (VideoError, FileNotFoundError) as error:
+        if unreadable == "error":
+            raise
+        return Clip(row, None, getattr(error, "reason", None) or str(error))
+    features |= {"label": [video.label], "name": [name.encode()]}
+    for key in ("start", "end"):
+        if getattr(video, key) is not None:
+            features[key] = [getattr(video, key)]
+    return Clip(row, encode_example(features), damage)
+
+
+def _features(video, options):
+    """`(features, damage)`: the picture part of a record, and what is wrong with it, or ""."""
+    with open_video(video.path) as reader:
+        span = reader.span(video.start, video.end)
+        fps = {} if reader.fps is None else {"fps": [reader.fps]}
+        if options["store"] == "video":
+            return {"video": [_file(video.path)], **fps}, ""
+        pictures, total, damage = [], 0, ""
+        try:
+            for picture in jpegs(reader, list(span), options["short_side"], options["quality"]):
+                pictures.append(picture)
+                total += len(picture) + HEADER_BYTES
+                if total > _MOST:
+                    raise _too_large(video.path)
+        except VideoError as error:
+            if error.num_decodable is None or not pictures:
+                raise
+            damage = error.reason
+    return {"frames": pictures, **fps}, damage
+
+
+def _file(path):
+    """The bytes of a video file."""
+    if os.path.isdir(path):
+        raise VideoError(path, "it is a folder of pictures; store='video' takes files alone")
+    if is_remote(path):
+        return read_bytes(path, max_bytes=_MOST)
+    if os.path.getsize(path) > _MOST:
+        raise _too_large(path)
+    return pathlib.Path(path).read_bytes()
+
+
+def _too_large(path):
+    return VideoError(
+        path,
+        f"its record would take more than {MAX_RECORD_BYTES} bytes; give it a stretch by `start` "
+        "and `end`, or store smaller frames",
+    )

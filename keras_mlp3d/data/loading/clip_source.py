@@ -1,0 +1,207 @@
+"""Which clips an epoch holds, and each of them: one source for every way of loading."""
+
+import logging
+import threading
+
+import numpy as np
+
+from keras_mlp3d._utils.checks import checked_whole
+from keras_mlp3d.data.augment import batch_generator, clip_generator
+from keras_mlp3d.data.loading.epoch_order import epoch_order
+from keras_mlp3d.data.video.decode import VideoError
+
+_logger = logging.getLogger("keras_mlp3d")
+
+#: Unreadable training videos in a row after which something else must be wrong.
+_MAX_REPLACEMENTS = 100
+
+
+class ClipSource:
+    """The clips of a manifest, epoch by epoch: the same (seed, epoch, index) is the same clip.
+
+    `make_dataset` and `VideoLoader` both read from one, so that they hand out the same batches.
+
+    In training the clips come in a new order every epoch, their frames are drawn at random, and so
+    are crops where the converter's `crop` is `"random"`. A training video that cannot be read is
+    skipped: another one, which the seed decides, stands in for it, and `unreadable` lists it.
+    Outside training an unreadable video is an error that names it.
+
+    Args:
+        manifest: A `Manifest`.
+        converter: A `VideoConverter`, or a callable `(path, rng, start, end)` to a clip.
+        batch_size: Clips a batch, over all shards together.
+        training: Whether clips are shuffled and drawn at random, and incomplete batches left out.
+        augment: None, or an `Augmenter`, which needs `training`.
+        seed: A whole number from 0.
+        shard: `(index, count)`: which part of every batch is read here.
+        one_hot: Whether labels are float32 (B, classes), as mixed ones always are.
+
+    Attributes:
+        one_hot: Whether labels are float32 (B, classes).
+        unreadable: {path: reason} of the training videos skipped until now.
+        num_batches: Batches an epoch.
+
+    Raises:
+        ValueError: If an argument is not as above, or the clips do not fill one training batch.
+
+    Example:
+
+    >>> import pathlib
+    >>> from keras_mlp3d.data import Manifest, VideoConverter, VideoRow
+    >>> manifest = Manifest((VideoRow("a.mp4", 0), VideoRow("b.mp4", 1)), ("jump", "run"), "train")
+    >>> source = ClipSource(manifest, VideoConverter(), batch_size=1, training=True)
+    >>> source.num_batches, sorted(i for b in range(2) for i in source.rows(0, b).tolist())
+    (2, [0, 1])
+    """
+
+    def __init__(
+        self,
+        manifest,
+        converter,
+        batch_size=8,
+        training=False,
+        augment=None,
+        seed=0,
+        shard=(0, 1),
+        one_hot=False,
+    ):
+        batch_size = checked_whole("batch_size", batch_size)
+        seed = checked_whole("seed", seed, 0)
+        self.shard = _checked_shard(shard, batch_size)
+        self.one_hot = bool(one_hot) or getattr(augment, "mixes", False)
+        if augment is not None and not training:
+            raise ValueError(
+                "`augment` must be None where `training` is False: it would change what is measured"
+            )
+        if getattr(converter, "crop", None) == "random" and not training:
+            raise ValueError(
+                "`converter` must not crop at random where `training` is False, received "
+                "crop='random'"
+            )
+        if augment is not None:
+            augment = augment.bind(manifest.class_names)
+        self.manifest, self.converter, self.augment = manifest, converter, augment
+        self.batch_size, self.training, self.seed = batch_size, bool(training), seed
+        self.copies = getattr(augment, "copies", 1)
+        if batch_size // self.shard[1] % self.copies:
+            raise ValueError(
+                f"`batch_size` on each of {self.shard[1]} shards must be a multiple of the "
+                f"augmenter's {self.copies} copies of every clip, received {batch_size}"
+            )
+        self.labels = np.array([row.label for row in manifest.rows], "int32")
+        self.unreadable, self._lock = {}, threading.Lock()
+        distinct = batch_size // self.copies
+        rows = len(manifest.rows)
+        self.num_batches = rows // distinct if self.training else -(-rows // distinct)
+        last = rows % distinct if not self.training else 0
+        if 0 < last < self.shard[1]:
+            raise ValueError(
+                f"`shard` divides batches over {self.shard[1]}, and the last one holds "
+                f"{last} of the manifest's {rows} clips: take another `batch_size`"
+            )
+        if not self.num_batches:
+            raise ValueError(
+                f"`batch_size` must be at most the {rows} clips of the manifest (times the copies "
+                f"of each), received {batch_size}: an epoch would hold no whole batch"
+            )
+
+    def rows(self, epoch, batch):
+        """Returns which rows of the manifest this shard's part of a batch is made of, int64."""
+        rows = len(self.labels)
+        order = epoch_order(self.seed, int(epoch), rows) if self.training else np.arange(rows)
+        distinct = self.batch_size // self.copies
+        members = order[batch * distinct : (batch + 1) * distinct]
+        index, count = self.shard
+        return members[index * len(members) // count : (index + 1) * len(members) // count]
+
+    def clips(self, epoch, row):
+        """Returns one row's clips, one for each copy, and their labels.
+
+        Output shape:
+            uint8 (copies, T, H, W, 3) and int32 (copies,)
+        """
+        rng = clip_generator(self.seed, int(epoch), int(row)) if self.training else None
+        frames, row = self._decode(int(row), rng)
+        if self.augment is None:
+            return frames[None], self.labels[row : row + 1]
+        return self.augment.augment_copies(frames, int(self.labels[row]), rng)
+
+    def finish(self, epoch, batch, clips, labels):
+        """Returns a batch as training takes it: mixed, and its labels smoothed, if so asked.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            batch: Number of the batch in it, from 0.
+            clips: uint8 (B, T, H, W, 3).
+            labels: int32 (B,).
+
+        Returns:
+            The clips, and labels int32 (B,), or float32 (B, classes) where `one_hot`.
+        """
+        if self.augment is None or not self.augment.mixes:
+            return clips, self._encoded(labels)
+        return self.augment.batch(
+            clips, labels, batch_generator(self.seed, int(epoch), int(batch), self.shard[0])
+        )
+
+    def _encoded(self, labels):
+        if not self.one_hot:
+            return labels
+        return np.eye(len(self.manifest.class_names), dtype="float32")[labels]
+
+    def batch(self, epoch, batch):
+        """Returns a finished batch, made here and now."""
+        parts = [self.clips(epoch, row) for row in self.rows(epoch, batch)]
+        clips, labels = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return self.finish(epoch, batch, clips, labels)
+
+    def _decode(self, row, rng):
+        replacement = None
+        for _ in range(_MAX_REPLACEMENTS):
+            video = self.manifest.rows[row]
+            try:
+                return self.converter(video.path, rng, start=video.start, end=video.end), row
+            except (VideoError, FileNotFoundError) as error:
+                if not self.training:
+                    raise
+                self._note(video.path, error)
+            if replacement is None:
+                replacement = np.random.default_rng([self.seed, row])
+            row = int(replacement.integers(len(self.labels)))
+        raise VideoError(
+            video.path, f"none of {_MAX_REPLACEMENTS} training videos in a row can be read"
+        )
+
+    def _note(self, path, error):
+        with self._lock:
+            if path in self.unreadable:
+                return
+            self.unreadable[path] = str(error)
+            number = len(self.unreadable)
+        _logger.warning("%s; it is skipped, the %s so far", error, _ordinal(number))
+
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self._lock = threading.Lock()
+
+
+def _ordinal(number):
+    last = number % 100
+    ending = "th" if 10 <= last <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending} video"
+
+
+def _checked_shard(shard, batch_size):
+    pair = tuple(shard) if isinstance(shard, (tuple, list)) else ()
+    whole = len(pair) == 2 and all(isinstance(v, int) and not isinstance(v, bool) for v in pair)
+    if not whole or not 0 <= pair[0] < pair[1]:
+        raise ValueError(f"`shard` must be (index, count) with index < count, received {shard!r}")
+    if batch_size % pair[1]:
+        raise ValueError(
+            f"`batch_size` {batch_size} must be a multiple of the {pair[1]} shards that it is "
+            "divided over"
+        )
+    return pair

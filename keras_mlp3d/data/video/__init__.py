@@ -1,0 +1,1 @@
+"""From a file to the right frames: opening, indexing, decoding, sampling, conversion to clips."""

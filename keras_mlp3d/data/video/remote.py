@@ -1,0 +1,134 @@
+"""Files at addresses such as `s3://bucket/a.mp4`, through `tf.io.gfile`; imported by no one else.
+
+TensorFlow itself reads `gs://`, `file://` and `ram://`; tensorflow-io (`pip install
+keras-mlp3d[io]`) adds `s3://`, `az://`, `http://` and `https://`. Credentials are theirs: for S3
+the environment's `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION` and, for a server
+other than Amazon's, `S3_ENDPOINT` with its `http://` or `https://`.
+"""
+
+import contextlib
+import functools
+import os
+
+from keras_mlp3d._utils.tensorflow import load_tensorflow
+
+#: The most bytes of one remote file that are held in memory.
+MAX_REMOTE_BYTES = 2**30
+_BUILT_IN = ("file", "ram")
+
+
+def is_remote(path):
+    """Whether a path is an address.
+
+    Args:
+        path: A string or a PathLike.
+
+    Example:
+
+    >>> is_remote("s3://bucket/a.mp4"), is_remote("clips/a.mp4")
+    (True, False)
+    """
+    return "://" in os.fspath(path)
+
+
+def read_bytes(path, offset=0, length=None, max_bytes=MAX_REMOTE_BYTES):
+    """Reads a remote file, or a part of it.
+
+    Args:
+        path: The address.
+        offset: First byte.
+        length: Bytes, of which fewer come at the end of the file; None: all that follow.
+        max_bytes: The most that may be read.
+
+    Returns:
+        Bytes.
+
+    Raises:
+        ImportError: TensorFlow, or tensorflow-io where it is needed, is not installed.
+        OSError: The file cannot be read (`FileNotFoundError`: there is none), or holds more than
+            `max_bytes`.
+    """
+    with _errors(path) as gfile:
+        if length is None:
+            length = gfile.stat(path).length - offset
+        if length > max_bytes:
+            raise OSError(f"{path} has {length} bytes, more than {max_bytes} are refused")
+        with gfile.GFile(path, "rb") as file:
+            file.seek(offset)
+            return file.read(max(length, 0))
+
+
+def size(path):
+    """Bytes of a remote file; errors as those of `read_bytes`.
+
+    Args:
+        path: The address.
+    """
+    with _errors(path) as gfile:
+        return gfile.stat(path).length
+
+
+def is_folder(path):
+    """Whether an address is a folder with something in it.
+
+    Args:
+        path: The address.
+    """
+    with _errors(path) as gfile:
+        return gfile.isdir(_whole_address(path))
+
+
+def is_file(path):
+    """Whether an address is a file.
+
+    Args:
+        path: The address.
+    """
+    with _errors(path) as gfile:
+        path = _whole_address(path)
+        return gfile.exists(path) and not gfile.isdir(path)
+
+
+def names_in(path):
+    """Sorted names of what lies right in a remote folder, those of folders without a slash.
+
+    Args:
+        path: The address.
+    """
+    with _errors(path) as gfile:
+        return sorted({name.rstrip("/") for name in gfile.listdir(_whole_address(path))} - {""})
+
+
+def _whole_address(path):
+    """With the slash that tensorflow-io wants after the name of a bucket."""
+    return path if "/" in path.partition("://")[2] else f"{path}/"
+
+
+@contextlib.contextmanager
+def _errors(path):
+    """Gives `tf.io.gfile`, and turns TensorFlow's errors into Python's own, which name the file."""
+    scheme = os.fspath(path).split("://")[0]
+    tf = _tensorflow(scheme)
+    try:
+        yield tf.io.gfile
+    except tf.errors.NotFoundError as error:
+        raise FileNotFoundError(f"{path} does not exist") from error
+    except tf.errors.UnimplementedError as error:
+        raise ImportError(
+            f"{path} cannot be read: {scheme}:// needs tensorflow-io, which is not installed or "
+            "does not know it: pip install keras-mlp3d[io]"
+        ) from error
+    except tf.errors.OpError as error:
+        raise OSError(f"{path} cannot be read ({error.message})") from error
+
+
+@functools.cache
+def _tensorflow(scheme):
+    """TensorFlow, with the file systems that tensorflow-io adds where they may be needed."""
+    tf = load_tensorflow(
+        f"{scheme}:// needs TensorFlow, which is not installed: pip install keras-mlp3d[io]"
+    )
+    if scheme not in _BUILT_IN:
+        with contextlib.suppress(ImportError):
+            import tensorflow_io  # noqa: F401  (adds its file systems)
+    return tf

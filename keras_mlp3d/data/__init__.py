@@ -20,12 +20,20 @@ from keras_mlp3d.data.loading.clip_source import ClipSource
 from keras_mlp3d.data.loading.pipeline import make_dataset
 from keras_mlp3d.data.loading.video_folder import VideoFolder
 from keras_mlp3d.data.loading.video_loader import VideoLoader
-from keras_mlp3d.data.video.converter import VideoConverter
-from keras_mlp3d.data.video.decode import VideoError, VideoInfo, probe_video, read_video
+from keras_mlp3d.data.video.converter import VideoConverter, Views
+from keras_mlp3d.data.video.decode import (
+    VideoError,
+    VideoInfo,
+    frame_times,
+    probe_video,
+    read_video,
+)
+from keras_mlp3d.data.video.sources import Frames
 
 __all__ = [
     "Augmenter",
     "ClipSource",
+    "Frames",
     "Manifest",
     "ShardError",
     "ShardReport",
@@ -36,8 +44,10 @@ __all__ = [
     "VideoInfo",
     "VideoLoader",
     "VideoRow",
+    "Views",
     "augment",
     "check_videos",
+    "frame_times",
     "make_dataset",
     "motion_shapes",
     "probe_video",

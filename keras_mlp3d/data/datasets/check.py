@@ -130,8 +130,7 @@ def _check(path, rows):
             codec = video.codec
             frames = video.count()
             if video.damage:
-                part = f"only the first {frames} of its {video.num_frames} frames can be decoded"
-                return VideoCheck(path, codec, frames, f"{part}; {video.damage}")
+                return VideoCheck(path, codec, frames, video.too_few(frames).reason)
             short = missing_bytes(path) if os.path.isfile(path) else 0
             if short:
                 cut = f"it is cut short: {short} bytes are missing at its end"

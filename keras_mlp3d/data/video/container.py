@@ -5,12 +5,11 @@ import io
 import os
 
 import av
-from av.error import FFmpegError
 from av.stream import Disposition
 
-from keras_mlp3d.data.video.remote import read_bytes
-
 MAX_PIXELS = 8192 * 8192
+_MAX_LATE_STREAMS = 1000
+_MAX_GUESSED_RATE = 240
 
 # Demuxers that read the file at hand and nothing else. Playlists, image sequences and scripts
 # (hls, dash, concat, image2, avisynth, ...) name other files and addresses, so they stay out; the
@@ -49,23 +48,8 @@ def why(error):
     return getattr(error, "strerror", None) or str(error)
 
 
-def is_path(path):
-    """Whether it is a string or a PathLike."""
-    return isinstance(path, (str, os.PathLike))
-
-
-def remote_video(path):
-    """The bytes of a remote video."""
-    try:
-        return read_bytes(path)
-    except OSError as error:
-        raise VideoError(os.fspath(path), str(error)) from error
-
-
 def checked_path(path):
     """The path of a regular file as a string, or the error that fits."""
-    if not is_path(path):
-        raise ValueError(f"`path` must be a file name (str or PathLike), received {path!r}")
     path = os.fspath(path)
     if os.path.isdir(path):
         raise VideoError(path, "it is a directory, not a video file")
@@ -95,7 +79,7 @@ def open_stream(path, data=None):
     try:
         source = "file:" + path if data is None else io.BytesIO(data)
         container = av.open(source, options=_OPTIONS)
-    except (FFmpegError, UnicodeError) as error:
+    except Exception as error:
         raise VideoError(path, f"it cannot be opened as a video ({why(error)})") from error
     try:
         covers = Disposition.attached_pic | Disposition.timed_thumbnails
@@ -110,7 +94,35 @@ def open_stream(path, data=None):
         check_size(path, codec.width, codec.height)
         codec.options = {"max_pixels": str(MAX_PIXELS)}
         codec.thread_count = 1  # clips are decoded side by side, so each takes one thread
-    except BaseException:
+    except VideoError:
         container.close()
         raise
+    except Exception as error:
+        container.close()
+        raise VideoError(path, f"it cannot be opened as a video ({why(error)})") from error
     return container, stream
+
+
+def frame_rate(stream):
+    """Mean frames per second, as far as the container says or guesses it, or None."""
+    for rate in (stream.average_rate, stream.guessed_rate):
+        # A frame per tick of a fine clock is no rate, but what is left when nothing is known.
+        is_tick = rate and stream.time_base and rate * stream.time_base >= 1
+        if rate and rate > 0 and not (is_tick and rate > _MAX_GUESSED_RATE):
+            return float(rate)
+    return None
+
+
+def packets_of(container, stream):
+    """The packets of a stream that hold something.
+
+    A stream that appears midway makes PyAV raise IndexError; reading goes on behind it.
+    """
+    for _ in range(_MAX_LATE_STREAMS):
+        try:
+            for packet in container.demux(stream):
+                if packet.size:
+                    yield packet
+            return
+        except IndexError:
+            continue

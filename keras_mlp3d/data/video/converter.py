@@ -1,29 +1,47 @@
 """Turns a video of any length and size into clips of the one shape that a model takes."""
 
 import dataclasses
-import logging
-import os
 
 import keras
 import numpy as np
 
 from keras_mlp3d._utils.checks import checked_whole
-from keras_mlp3d.data.video.container import VideoError
 from keras_mlp3d.data.video.pictures import (
     FILTERS,
-    Scaler,
     covering_size,
     random_corner,
     spread_corners,
 )
-from keras_mlp3d.data.video.sampling import SAMPLINGS, clip_indices, span_frames
+from keras_mlp3d.data.video.reader import with_right_index
+from keras_mlp3d.data.video.sampling import SAMPLINGS, clip_indices
 from keras_mlp3d.data.video.sources import open_video
-
-_logger = logging.getLogger("keras_mlp3d")
 
 CROPS = ("center", "random", "none")
 INTERPOLATIONS = tuple(FILTERS)
 _MAX_CLIP_BYTES = 4 * 2**30
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Views:
+    """Views of one video.
+
+    Args:
+        frames: uint8 `(clips * crops, T, height, width, 3)`, the crops of the first clip first.
+        frame_indices: int64 `(clips, T)`: which frames of the video they are, from 0.
+        frame_times: float64 `(clips, T)`: seconds at which these are shown, counted from the
+            video's first frame; None if nothing tells.
+
+    Example:
+
+    >>> converter = VideoConverter(num_frames=2, image_size=(32, 32))
+    >>> views = converter.read(np.zeros((8, 32, 32, 3), "uint8"), clips=2, fps=4)
+    >>> views.frame_indices.tolist(), views.frame_times.tolist()
+    ([[1, 5], [3, 7]], [[0.25, 1.25], [0.75, 1.75]])
+    """
+
+    frames: np.ndarray = dataclasses.field(repr=False)
+    frame_indices: np.ndarray
+    frame_times: np.ndarray | None
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
@@ -128,78 +146,101 @@ class VideoConverter:
             raise ValueError(f"a video converter has no {unknown}; its arguments are {known}")
         return cls(**config)
 
-    def __call__(self, video, rng=None, *, start=None, end=None):
+    def __call__(self, video, rng=None, *, start=None, end=None, fps=None):
         """One clip.
 
         Args:
-            video: File or folder name, or uint8 array `(frames, height, width, 3)`.
-            rng: A `numpy.random.Generator` for training: frames are drawn at random (see
-                `sampling`), and so is the crop where `crop` is `"random"`.
-            start: Second of a file at which the stretch that counts begins (see `span_frames`).
+            video: What `read_video` takes: a file, a folder of pictures, bytes, a file object, or
+                frames in memory.
+            rng: A `numpy.random.Generator` for training: frames are sampled at random (see
+                `sampling`), and so is the crop if `crop` is `"random"`.
+            start: Second at which the stretch that counts begins (see `span_frames`).
             end: Second at which it ends.
+            fps: Frames per second of frames in memory or of a folder, which do not say.
 
         Returns:
             uint8 `(num_frames, height, width, 3)`.
         """
         if self.crop == "random" and rng is None:
-            raise ValueError("`rng` must be given where `crop` is 'random', received None")
+            raise ValueError("`rng` must be given if `crop` is 'random', received None")
         random = self.crop == "random"
-        views, _ = self._convert(
-            video,
-            (start, end),
-            1,
-            rng,
-            lambda free: [random_corner(free, rng)] if random else spread_corners(free, 1),
-        )
-        return views[0]
 
-    def views(self, video, clips=1, crops=1, *, start=None, end=None):
-        """All views of a video whose scores are averaged: evenly spaced clips and crops.
+        def corners_of(free):
+            return [random_corner(free, rng)] if random else spread_corners(free, 1)
 
-        One crop is the centre; several are spread along the longer side, from its start to its
-        end. `crop="random"` has no effect here. Where nothing is free (`crop="none"`, or pictures
-        of the shape of `image_size`) all crops are alike.
+        return self._convert(video, fps, (start, end), 1, rng, corners_of).frames[0]
 
-        Source: section 3.4, "three-crop strategy".
+    def views(self, video, clips=1, crops=1, *, start=None, end=None, fps=None):
+        """All views of a video whose scores are averaged, and the numbers of their frames.
+
+        As `read`, without the times.
 
         Args:
-            video: File or folder name, or uint8 array `(frames, height, width, 3)`.
-            clips: Clips a video.
-            crops: Crops a clip.
-            start: Second of a file at which the stretch that counts begins (see `span_frames`).
-            end: Second at which it ends.
+            video: As for `read`.
+            clips: As for `read`.
+            crops: As for `read`.
+            start: As for `read`.
+            end: As for `read`.
+            fps: As for `read`.
 
         Returns:
             `(views, frame_indices)`: uint8 `(clips * crops, num_frames, height, width, 3)`, the
-            crops of the first clip first, and int64 `(clips, num_frames)`, counted from the
-            video's first frame.
+            crops of the first clip first, and int64 `(clips, num_frames)`.
+        """
+        views = self.read(video, clips, crops, start=start, end=end, fps=fps)
+        return views.frames, views.frame_indices
+
+    def read(self, video, clips=1, crops=1, *, start=None, end=None, fps=None):
+        """All views of a video whose scores are averaged: evenly spaced clips and crops.
+
+        One crop is the center; several are spread along the longer side, from its start to its
+        end. `crop="random"` has no effect here. If nothing is free (`crop="none"`, or pictures
+        of the shape of `image_size`) all crops are alike.
+
+        Source: section 4.2, "three-crop strategy".
+
+        Args:
+            video: What `read_video` takes.
+            clips: Clips per video.
+            crops: Crops per clip.
+            start: Second at which the stretch that counts begins (see `span_frames`).
+            end: Second at which it ends.
+            fps: Frames per second of frames in memory or of a folder, which do not say.
+
+        Returns:
+            `Views`.
         """
         clips, crops = checked_whole("clips", clips), checked_whole("crops", crops)
         return self._convert(
-            video, (start, end), clips, None, lambda free: spread_corners(free, crops)
+            video, fps, (start, end), clips, None, lambda free: spread_corners(free, crops)
         )
 
-    def _convert(self, video, span, clips, rng, corners_of):
-        if not isinstance(video, (str, os.PathLike)):
-            video = _checked_array(video)
-            indices = self._indices(span_frames(len(video), None, *span), clips, rng)
-            return self._fill(self._resized(video, indices), indices, corners_of), indices
-        with open_video(video) as reader:
-            span = reader.span(*span)
-            indices = self._indices(span, clips, rng)
-            try:
-                return self._fill(self._read(reader, indices), indices, corners_of), indices
-            except VideoError as error:
-                if (error.num_decodable or 0) <= span.start:
-                    raise
-                _logger.warning("%s; the clip is taken from these", error)
-                decodable = range(span.start, min(span.stop, error.num_decodable))
-                indices = self._indices(decodable, clips, rng)
-            return self._fill(self._read(reader, indices), indices, corners_of), indices
+    def _convert(self, video, fps, span, clips, rng, corners_of):
+        with open_video(video, fps) as reader:
+            # A random generator must give the same if the index proves wrong and all is redone.
+            state = None if rng is None else rng.bit_generator.state
 
-    def _indices(self, span, clips, rng):
+            def convert():
+                if rng is not None:
+                    rng.bit_generator.state = state
+                indices = self._indices(reader, reader.span(*span), clips, rng)
+                wanted = np.unique(indices).tolist()
+                pictures = reader.frames(wanted, self._size_of, self.interpolation)
+                frames = self._fill(pictures, indices, corners_of)
+                times = reader.times
+                return Views(frames, indices, None if times is None else times[indices])
+
+            return with_right_index(convert)
+
+    def _indices(self, reader, span, clips, rng):
         return span.start + clip_indices(
-            self.sampling, len(span), self.num_frames, self.frame_stride, clips, rng
+            self.sampling,
+            len(span),
+            self.num_frames,
+            self.frame_stride,
+            clips,
+            rng,
+            reader.clock(span) if self.sampling == "uniform" else None,
         )
 
     def _size_of(self, size):
@@ -207,18 +248,6 @@ class VideoConverter:
         if self.crop == "none":
             return self.image_size
         return covering_size(size, self.image_size, self.resize)
-
-    def _read(self, reader, indices):
-        wanted = np.unique(indices).tolist()
-        return reader.frames(wanted, self._size_of, self.interpolation)
-
-    def _resized(self, video, indices):
-        size, scaler = self._size_of(video.shape[1:3]), Scaler()
-        for index in np.unique(indices):
-            picture = video[index]
-            if picture.shape[:2] != size:
-                picture = scaler.resize(np.ascontiguousarray(picture), *size, self.interpolation)
-            yield index, picture
 
     def _fill(self, pictures, indices, corners_of):
         """Views `(clips * crops, T, height, width, 3)` from pictures that come one by one."""
@@ -237,16 +266,3 @@ class VideoConverter:
                 for clip, frame in places[int(index)]:
                     views[clip, crop, frame] = window
         return views.reshape(-1, self.num_frames, height, width, 3)
-
-
-def _checked_array(video):
-    shape, dtype = getattr(video, "shape", None), getattr(video, "dtype", None)
-    if not isinstance(video, np.ndarray) or dtype != np.uint8 or len(shape) != 4 or shape[3] != 3:
-        received = f"shape {shape} of {dtype}" if shape is not None else repr(video)[:80]
-        raise ValueError(
-            "`video` must be a file name or a NumPy array of uint8 (frames, height, width, 3), "
-            f"received {received}"
-        )
-    if 0 in shape:
-        raise ValueError(f"`video` must hold at least one frame and pixel, received shape {shape}")
-    return video

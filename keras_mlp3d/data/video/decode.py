@@ -1,32 +1,34 @@
 """Reads video files: what they hold, and their frames as 8-bit RGB arrays."""
 
 import dataclasses
-import logging
 
 import numpy as np
 
 from keras_mlp3d.data.video.container import VideoError
+from keras_mlp3d.data.video.reader import with_right_index
 from keras_mlp3d.data.video.sources import open_video
 
-__all__ = ["VideoError", "VideoInfo", "probe_video", "read_video"]
+__all__ = ["VideoError", "VideoInfo", "frame_times", "probe_video", "read_video"]
 
-_logger = logging.getLogger("keras_mlp3d")
+_FIRST_FRAMES = 2**16  # for which memory is set aside at first: a file may promise millions
 
 
 @dataclasses.dataclass(frozen=True)
 class VideoInfo:
-    """What a video file holds.
+    """What a video holds.
 
     Args:
-        num_frames: Frames stored in the stream: its packets are counted, for headers lie. Where a
-            file is damaged, or its codec stores hidden pictures (VP8), fewer decode.
-        fps: Mean frames a second, or `None` where the file does not say.
+        num_frames: Frames that decode. Headers lie, so a small file is decoded for this, and a
+            larger one if its packets do not tell for sure.
+        fps: Mean frames per second, or the container's guess; `None` if nothing tells.
         height: Pixels of the picture as `read_video` gives it: after rotation, stored pixels (the
             sample aspect ratio is not applied).
         width: As `height`.
-        codec: FFmpeg's name of the codec, such as `"h264"`.
+        codec: FFmpeg's name of the codec, such as `"h264"`; `""` for frames in memory.
         rotation: Degrees, counter-clockwise, that the file asks for and that are applied: -90, 0,
             90 or 180.
+        duration: Seconds from the beginning of the first frame to the end of the last; `None` if
+            nothing tells.
 
     Example:
 
@@ -40,13 +42,15 @@ class VideoInfo:
     width: int
     codec: str
     rotation: int
+    duration: float | None = dataclasses.field(default=None, compare=False)
 
 
-def probe_video(path):
-    """Tells what a video file holds: its packets are counted and its first frame is decoded.
+def probe_video(path, *, fps=None):
+    """Tells what a video holds.
 
     Args:
-        path: The file, or a folder of JPEG pictures numbered without a gap (`00001.jpg`, ...).
+        path: As for `read_video`.
+        fps: As for `read_video`.
 
     Returns:
         A `VideoInfo`.
@@ -68,33 +72,72 @@ def probe_video(path):
     ...             file.mux(stream.encode(picture))
     ...         file.mux(stream.encode(None))
     ...     probe_video(path)
-    VideoInfo(num_frames=10, fps=25.0, height=48, width=64, codec='mpeg4', rotation=0)
+    VideoInfo(num_frames=10, fps=25.0, height=48, width=64, codec='mpeg4', rotation=0, duration=0.4)
     """
-    with open_video(path) as video:
+    with open_video(path, fps) as video:
         height, width, rotation = video.layout
-        return VideoInfo(video.num_frames, video.fps, height, width, video.codec, rotation)
+        edges = video.edges
+        duration = None if edges is None else round(float(edges[-1]), 6)
+        return VideoInfo(
+            video.num_frames, video.fps, height, width, video.codec, rotation, duration
+        )
 
 
-def read_video(path, indices=None, *, max_bytes=4 * 2**30):
-    """Reads frames of a video as 8-bit RGB, with the file's rotation applied.
+def frame_times(path, *, fps=None):
+    """Returns when the frames of a video are shown.
 
-    Of several video streams the one marked as default is read, else the first; cover pictures do
-    not count. Colours follow the file's own matrix and range (FFmpeg's assumptions where it is
-    silent), whatever its bit depth. Only frames asked for become RGB, and stretches between key
-    frames that none of them needs are not decoded; the result is the same to the bit. Damage in
-    a stretch that is passed over goes unnoticed.
+    Frames have times of their own, which need not be equally far apart. What a file says is taken
+    as it is; missing times are put between their neighbors, and a clock that is set back goes on.
 
     Args:
-        path: The file, or a folder of JPEG pictures numbered without a gap (`00001.jpg`, ...).
-            Playlists and other files that name further files are refused.
-        indices: Frame numbers in order of presentation, in any order, repeated at will. By
-            default all frames; where the file is damaged, those before the damage, and a warning
-            is logged to `keras_mlp3d`.
-        max_bytes: The most bytes the returned array may take.
+        path: As for `read_video`.
+        fps: As for `read_video`.
 
     Returns:
-        `(frames, fps)`: uint8 `(T, H, W, 3)`, and frames a second or `None` where the file does
-        not say. A picture of another size than the first is scaled to it.
+        float64 `(num_frames,)`: seconds from the first frame, which is at 0; `None` if nothing
+        tells.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        VideoError: It cannot be read.
+
+    Example:
+
+    >>> frame_times(np.zeros((4, 48, 64, 3), "uint8"), fps=8).tolist()
+    [0.0, 0.125, 0.25, 0.375]
+    """
+    with open_video(path, fps) as video:
+        return video.times
+
+
+def read_video(path, indices=None, *, max_bytes=4 * 2**30, fps=None):
+    """Reads frames of a video as 8-bit RGB, with the file's rotation applied.
+
+    Frame i is the i-th that decoding the whole file gives, whichever frames are asked for:
+    `read_video(path, [i])` equals `read_video(path)[i]` to the bit. Small files are decoded whole
+    for this. Of larger ones, stretches that no frame needs are not decoded if the headers of the
+    file's pictures say for sure which is which; damage in a stretch that is passed over goes
+    unnoticed. If they do not, the file is decoded in order, and a warning is logged to
+    `keras_mlp3d`, once.
+
+    Of several video streams the one that FFmpeg deems best is read; cover pictures do not count.
+    Colors follow the file's own matrix and range (FFmpeg's assumptions if it is silent), whatever
+    its bit depth. Only frames asked for become RGB.
+
+    Args:
+        path: A file; a folder of JPEG pictures numbered without a gap (`00001.jpg`, ...); a
+            remote address; the bytes of a file; a binary file object; or frames in memory, a uint8
+            array (T, H, W, 3), a list of arrays (H, W, 3), or `Frames`. Playlists and other files
+            that name further files are refused.
+        indices: Frame numbers in order of presentation, in any order, repeated at will. By
+            default all frames; of a damaged file, those before the damage, and a warning is logged
+            to `keras_mlp3d`.
+        max_bytes: The most bytes the returned array may take.
+        fps: Frames per second of frames in memory or of a folder, which do not say.
+
+    Returns:
+        `(frames, fps)`: uint8 `(T, H, W, 3)`, and frames per second or `None` if nothing tells. A
+        picture of another size than the first is scaled to it.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -118,35 +161,45 @@ def read_video(path, indices=None, *, max_bytes=4 * 2**30):
     >>> frames.shape, str(frames.dtype), fps
     ((3, 48, 64, 3), 'uint8', 25.0)
     """
-    with open_video(path) as video:
+    with open_video(path, fps) as video:
         if indices is None:
             return _read_all(video, max_bytes), video.fps
-        indices = _checked_indices(video, indices)
-        distinct, places = np.unique(indices, return_inverse=True)
-        frames = _allocate(video, len(indices), max_bytes)[: len(distinct)]
-        for row, (_, picture) in enumerate(video.frames(distinct.tolist())):
-            frames[row] = picture
-        if len(distinct) == len(indices) and (places[:-1] <= places[1:]).all():
-            return frames, video.fps
-        return frames[places], video.fps
+        return with_right_index(lambda: _read_some(video, indices, max_bytes)), video.fps
+
+
+def _read_some(video, indices, max_bytes):
+    indices = _checked_indices(video, indices)
+    frames = _allocate(video, len(indices), max_bytes)
+    rows = {}
+    for row, index in enumerate(indices.tolist()):
+        rows.setdefault(index, []).append(row)
+    for index, picture in video.frames(sorted(rows)):
+        frames[rows[index]] = picture
+    return frames
 
 
 def _read_all(video, max_bytes):
-    frames, count = _allocate(video, video.num_frames, max_bytes), 0
+    """All frames, as many as decode: packets may hold none, or two."""
+    frames, count = _allocate(video, min(video.promised or 1, _FIRST_FRAMES), max_bytes), 0
+    most = max(max_bytes // frames[:1].nbytes, 1)
     for count, (_, picture) in enumerate(video.frames(), start=1):
         if count > len(frames):
-            # A packet may hold two pictures (packed MPEG-4 in old AVI files).
-            frames = np.concatenate([frames, _allocate(video, 2 * count, max_bytes)[:count]])
+            room = min(max(2 * len(frames), count), max(most, count))
+            _check_bytes(video, room, max_bytes)
+            # In place, so that no more than one array of this size is in memory.
+            frames.resize((room, *frames.shape[1:]), refcheck=False)
         frames[count - 1] = picture
-    if video.damage:
-        _logger.warning(
-            "%s is damaged: %d of its %d frames were read; %s",
-            video.path, count, video.num_frames, video.damage,
-        )  # fmt: skip
-    return frames[:count]
+    frames.resize((count, *frames.shape[1:]), refcheck=False)
+    return frames
 
 
 def _allocate(video, num_frames, max_bytes):
+    _check_bytes(video, num_frames, max_bytes)
+    height, width, _ = video.layout
+    return np.empty((num_frames, height, width, 3), "uint8")
+
+
+def _check_bytes(video, num_frames, max_bytes):
     height, width, _ = video.layout
     num_bytes = num_frames * height * width * 3
     if num_bytes > max_bytes:
@@ -155,7 +208,6 @@ def _allocate(video, num_frames, max_bytes):
             f"{num_frames} frames of {height} x {width} take {num_bytes} bytes, over `max_bytes` "
             f"({max_bytes}); ask for fewer with `indices`",
         )
-    return np.empty((num_frames, height, width, 3), "uint8")
 
 
 def _checked_indices(video, indices):
@@ -168,6 +220,8 @@ def _checked_indices(video, indices):
         )
     wrong = array[(array < 0) | (array >= video.num_frames)]
     if wrong.size:
+        if wrong[0] >= 0 and video.promised is not None and wrong[0] < video.promised:
+            raise video.too_few(video.num_frames)
         raise VideoError(
             video.path,
             f"frame {wrong[0]} was asked for, and its frames are 0 to {video.num_frames - 1}",

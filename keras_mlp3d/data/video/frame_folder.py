@@ -1,96 +1,188 @@
 """A video kept as a folder of numbered JPEG pictures, read as a video file is."""
 
+import logging
 import os
 import re
 
 import av
-from av.error import FFmpegError, InvalidDataError
+from av.error import InvalidDataError
 
 from keras_mlp3d.data.video.container import MAX_PIXELS, VideoError, why
-from keras_mlp3d.data.video.reader import VideoReader
+from keras_mlp3d.data.video.reader import IndexChanged, Reader
+
+_logger = logging.getLogger("keras_mlp3d")
 
 _NUMBERED = re.compile(r"([0-9]{1,9})\.jpe?g", re.IGNORECASE)
 _MAX_PICTURE_BYTES = 64 * 2**20
+_TAIL_BYTES = 4096  # of a picture's file, in which the mark of its end is looked for first
 
 
-class FrameFolder(VideoReader):
-    """A folder of pictures `00001.jpg`, `00002.jpg`, ..., numbered from any number on, no gap.
+class JpegFrames(Reader):
+    """Base of videos whose frames are JPEG pictures, each by itself.
 
-    Other files are ignored. A folder does not say how many frames a second it shows: `fps` is
-    None.
+    A picture without an end is damaged, and so is one that does not decode: the frames before it
+    are the video.
+
+    Args:
+        path: As for `Reader`.
+        count: How many pictures there are.
+        fps: Frames per second, or None.
     """
 
-    def _checked_path(self, path):
-        return os.fspath(path)
+    codec = "mjpeg"
 
-    def _open(self):
-        self._container = None
+    def __init__(self, path, count, fps=None):
+        super().__init__(path)
+        self.fps, self.promised = fps, count
         self._decoder = av.CodecContext.create("mjpeg", "r")
         self._decoder.options = {"max_pixels": str(MAX_PIXELS)}
         self._decoder.thread_count = 1
+        self._num_frames = self._last = None
 
-    def _read_index(self):
-        self.fps, self.codec, self._kept = None, "mjpeg", None
-        numbered = {}
-        with os.scandir(self.path) as entries:
-            for entry in entries:
-                match = _NUMBERED.fullmatch(os.fsdecode(entry.name))
-                if match is None or not entry.is_file():
-                    continue
-                number = int(match[1])
-                if number in numbered:
-                    raise VideoError(self.path, f"two of its pictures have the number {number}")
-                numbered[number] = entry.path
-        if not numbered:
-            raise VideoError(
-                self.path, "it is a directory without numbered JPEG pictures such as 00001.jpg"
-            )
-        numbers = sorted(numbered)
-        if numbers[-1] - numbers[0] >= len(numbers):
-            gap = next(n for n in numbers if n + 1 not in numbered) + 1
-            raise VideoError(self.path, f"number {gap} of its numbered pictures is missing")
-        self._files = [numbered[number] for number in numbers]
-        self.num_frames = len(self._files)
+    def picture_bytes(self, index):
+        """The bytes of a picture."""
+        raise NotImplementedError
 
-    def _decode(self, start=0):
-        for file in self._files[start:]:
-            yield self._decode_file(file)
+    def picture_name(self, index):
+        """What errors call a picture."""
+        raise NotImplementedError
 
-    def _decode_skipping(self, indices):
-        if not self.layout:
-            return
-        for index in indices:
-            try:
-                frame = self._decode_file(self._files[index])
-            except FFmpegError:
-                return  # reading from the first picture on tells how many there are until here
-            yield frame
+    def picture_tail(self, index):
+        """The last bytes of a picture."""
+        return self.picture_bytes(index)[-_TAIL_BYTES:]
+
+    @property
+    def num_frames(self):
+        """How many pictures there are before the first damaged one."""
+        if self._num_frames is None:
+            self._num_frames = self.promised
+            for index in range(self.promised):
+                if not (_ends(self.picture_tail(index)) or _ends(self.picture_bytes(index))):
+                    self._note_damage(index, f"{self.picture_name(index)} is no whole JPEG picture")
+                    break
+        return self._num_frames
 
     def last_jpeg(self):
         """The bytes of the picture that `frames` gave last, if it has the video's size."""
         data, size = self._last
         return data if size == self._size else None
 
-    def _decode_file(self, file):
-        with open(file, "rb") as picture:
-            data = picture.read(_MAX_PICTURE_BYTES + 1)
-        name = os.path.basename(file)
-        if len(data) > _MAX_PICTURE_BYTES:
-            raise VideoError(
-                self.path, f"its picture {name} has more than {_MAX_PICTURE_BYTES} bytes"
-            )
-        return self._decode_jpeg(data, name)
+    def _first_frame(self):
+        try:
+            return self._decode(0)
+        except VideoError:
+            raise
+        except Exception as error:
+            self._note_damage(0, why(error))
+            raise self.too_few(0) from error
 
-    def _decode_jpeg(self, data, name):
-        # FFmpeg fills up a picture that is cut short, without a word. Both marks are unique in
-        # the compressed data, and a thumbnail's stand before them.
-        if data.rfind(b"\xff\xd9") <= data.rfind(b"\xff\xda"):
+    def _frames(self, indices):
+        wanted = range(self.num_frames) if indices is None else indices
+        for index in wanted:
+            try:
+                frame = self._decode(index)
+            except VideoError:
+                raise
+            except Exception as error:
+                self._note_damage(index, why(error))
+                if not index:
+                    raise self.too_few(0) from error
+                if indices is None:
+                    return
+                raise IndexChanged from error
+            yield index, frame
+        if not self.num_frames:
+            raise self.too_few(0)
+
+    def _note_damage(self, index, reason):
+        self._num_frames, self.damage = index, f"a frame cannot be decoded ({reason})"
+        if index:
+            _logger.warning(
+                "%s: only the first %d of its %d frames can be decoded; %s",
+                self.path, index, self.promised, self.damage,
+            )  # fmt: skip
+
+    def _decode(self, index):
+        data, name = self.picture_bytes(index), self.picture_name(index)
+        # FFmpeg fills up a truncated picture, without a word.
+        if not _ends(data):
             raise InvalidDataError(0, f"{name} is no whole JPEG picture")
         try:
             frames = self._decoder.decode(av.Packet(data)) if data else []
-        except FFmpegError as error:
+        except Exception as error:
             raise InvalidDataError(0, f"{name}: {why(error)}") from error
         if not frames:
             raise InvalidDataError(0, f"{name} holds no picture")
         self._last = data, (frames[0].width, frames[0].height)
         return frames[0]
+
+
+class FrameFolder(JpegFrames):
+    """A folder of pictures `00001.jpg`, `00002.jpg`, ..., numbered from any number on, no gap.
+
+    Other files are ignored.
+
+    Args:
+        path: The folder.
+        fps: Frames per second, which a folder does not say, or None.
+    """
+
+    def __init__(self, path, fps=None):
+        path = os.fspath(path)
+        self._files = _numbered_files(path)
+        super().__init__(path, len(self._files), fps)
+
+    def picture_bytes(self, index):
+        """The bytes of a picture."""
+        with open(self._files[index], "rb") as picture:
+            data = picture.read(_MAX_PICTURE_BYTES + 1)
+        if len(data) > _MAX_PICTURE_BYTES:
+            raise VideoError(
+                self.path,
+                f"its picture {self.picture_name(index)} has more than {_MAX_PICTURE_BYTES} bytes",
+            )
+        return data
+
+    def picture_name(self, index):
+        """The name of a picture's file."""
+        return os.path.basename(self._files[index])
+
+    def picture_tail(self, index):
+        """The last bytes of a picture's file."""
+        with open(self._files[index], "rb", buffering=0) as picture:
+            picture.seek(max(os.fstat(picture.fileno()).st_size - _TAIL_BYTES, 0))
+            return picture.read(_TAIL_BYTES)
+
+    def _frames(self, indices):
+        # Pictures may differ in size: all get that of the first.
+        if self.layout:
+            yield from super()._frames(indices)
+
+
+def _numbered_files(path):
+    """The paths of a folder's pictures in order."""
+    numbered = {}
+    with os.scandir(path) as entries:
+        for entry in entries:
+            match = _NUMBERED.fullmatch(os.fsdecode(entry.name))
+            if match is None or not entry.is_file():
+                continue
+            number = int(match[1])
+            if number in numbered:
+                raise VideoError(path, f"two of its pictures have the number {number}")
+            numbered[number] = entry.path
+    if not numbered:
+        raise VideoError(path, "it is a directory without numbered JPEG pictures such as 00001.jpg")
+    numbers = sorted(numbered)
+    if numbers[-1] - numbers[0] >= len(numbers):
+        gap = next(n for n in numbers if n + 1 not in numbered) + 1
+        raise VideoError(path, f"number {gap} of its numbered pictures is missing")
+    return [numbered[number] for number in numbers]
+
+
+def _ends(data):
+    """Whether JPEG data has its end, whose mark is unique in it and stands behind the last start.
+
+    A thumbnail has an end of its own, before the start of the picture's data.
+    """
+    return data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")

@@ -1,54 +1,52 @@
-"""One open video file: its packets, and the pictures asked for in order of presentation."""
-
-import itertools
-import os
+"""What every open video offers: its number of frames, their times, and pictures by number."""
 
 import numpy as np
-from av.error import FFmpegError
 
-from keras_mlp3d.data.video.container import (
-    VideoError,
-    check_size,
-    checked_path,
-    open_stream,
-    why,
-)
-from keras_mlp3d.data.video.index import PacketInfo, packet_runs
+from keras_mlp3d.data.video.container import VideoError, check_size
 from keras_mlp3d.data.video.pictures import Scaler, orientation
 from keras_mlp3d.data.video.sampling import span_frames
 
-_KEPT_BYTES = 64 * 2**20  # compressed packets held in memory, so that a small file is read once
-# A packet is one shown picture, a key packet a clean start, and the container's times are its own.
-_SKIPPABLE_CODECS = frozenset({"h264", "hevc", "vp9", "av1", "mpeg4"})
-_SKIPPABLE_CONTAINERS = frozenset({"mov", "matroska"})
-# Pictures that no other leans on are marked as such, and the decoder drops them exactly.
-_DROPPABLE_CODECS = frozenset({"h264"})
+
+class IndexChanged(Exception):
+    """Reading showed that the index was wrong. It is right now: choose frames again."""
 
 
-class VideoReader:
-    """An open video; use it as a context manager, so that the file is closed in all cases.
-
-    `num_frames` counts the packets of the stream (headers lie), `codec` and `fps` describe it,
-    and `damage` says in words where the reading of packets or pictures broke off, if it did.
+def with_right_index(work):
+    """Calls `work()`, once more if the first call shows that the video's index was wrong.
 
     Args:
-        path: The file.
-        data: Its content, where that is in memory: `path` is then a name alone.
+        work: Function without arguments that chooses frames of an open video and reads them.
+    """
+    try:
+        return work()
+    except IndexChanged:
+        return work()
+
+
+class Reader:
+    """An open video. Use it as a context manager, so that it is closed in all cases.
+
+    Args:
+        path: Its file, or its name if it is no file.
+
+    Attributes:
+        path: As above.
+        codec: FFmpeg's name of the codec; `""` for frames in memory.
+        fps: Mean frames per second, or None.
+        damage: Where reading packets or frames broke off, in words, or None.
+        doubt: Why the file's index cannot be trusted, in words, or None. Such a file is decoded
+            from its beginning.
+        promised: Frames that the file's packets promise, hidden ones excluded; None if nothing
+            tells.
     """
 
-    def __init__(self, path, data=None):
-        self.path = self._checked_path(path) if data is None else os.fspath(path)
-        self._data = data
-        self.damage = None
-        self._container = None
-        self._size = None  # of the first decoded picture, before it is turned
+    codec, fps, damage, doubt, promised = "", None, None, None, None
+
+    def __init__(self, path):
+        self.path = path
+        self._size = None  # of the first picture, before it is turned
+        self._rotation, self._axes, self._flips = 0, False, (1, 1)
         self._scaler = Scaler()
-        self._open()
-        try:
-            self._read_index()
-        except BaseException:
-            self.close()
-            raise
 
     def __enter__(self):
         return self
@@ -57,196 +55,113 @@ class VideoReader:
         self.close()
 
     def close(self):
-        self._kept = None
-        if self._container is not None:
-            self._container.close()
-            self._container = None
+        """Closes the file."""
 
-    def _checked_path(self, path):
-        return checked_path(path)
+    @property
+    def num_frames(self):
+        """How many frames decode."""
+        raise NotImplementedError
 
-    def _open(self):
-        self.close()
-        self._container, self._stream = open_stream(self.path, self._data)
+    @property
+    def edges(self):
+        """Seconds at which frames begin and the last one ends, float64 (frames + 1,), or None."""
+        return None if not self.fps else np.arange(self.num_frames + 1) / self.fps
 
-    def _read_index(self):
-        stream = self._stream
-        rate = stream.average_rate
-        self.fps = float(rate) if rate and rate > 0 else None
-        self.codec = stream.codec_context.codec.canonical_name
-        self._packets, kept, kept_bytes = [], [], 0
-        try:
-            for packet in self._container.demux(stream):
-                if not packet.size:
-                    continue
-                self._packets.append(
-                    PacketInfo(packet.pts, packet.is_keyframe, not packet.is_discard)
-                )
-                kept_bytes += packet.size
-                if kept is not None and kept_bytes <= _KEPT_BYTES:
-                    kept.append(packet)
-                else:
-                    kept = None
-        except FFmpegError as error:
-            self.damage = f"its packets cannot be read to the end ({why(error)})"
-        self._kept = kept
-        self.num_frames = sum(packet.is_shown for packet in self._packets)
-        if not self.num_frames:
-            promised = f", though its header promises {stream.frames}" if stream.frames else ""
-            raise VideoError(self.path, f"its video stream holds no frames{promised}")
+    @property
+    def has_constant_rate(self):
+        """Whether all frames are shown equally long."""
+        return True
 
-    def span(self, start=None, end=None):
-        """`sampling.span_frames` of this video; its errors name the file."""
-        try:
-            return span_frames(self.num_frames, self.fps, start, end)
-        except ValueError as error:
-            raise VideoError(self.path, str(error)) from None
-
-    # Decoding -----------------------------------------------------------------------------------
-
-    def _decode(self, start=0, wanted=None):
-        """Decoder frames from packet `start` on; the first damage raises PyAV's error.
-
-        With `wanted`, a set of times, pictures of other times are dropped where no other picture
-        leans on them.
-        """
-        if self._kept is None:
-            self._open()
-            packets = (p for p in self._container.demux(self._stream) if p.size)
-            packets = itertools.islice(packets, start, len(self._packets))
-        else:
-            packets = itertools.islice(self._kept, start, None)
-            if self._stream.codec_context.is_open:
-                self._stream.codec_context.flush_buffers()
-        context = self._stream.codec_context
-        try:
-            for packet in packets:
-                if wanted is not None:
-                    context.skip_frame = "DEFAULT" if packet.pts in wanted else "NONREF"
-                yield from self._stream.decode(packet)
-            yield from self._stream.decode(None)
-        finally:
-            context.skip_frame = "DEFAULT"
+    @property
+    def times(self):
+        """Seconds at which frames begin, float64 (frames,), the first 0; None if nothing tells."""
+        edges = self.edges
+        return None if edges is None else edges[:-1]
 
     @property
     def layout(self):
         """`(height, width, rotation)` of the pictures given out, from the first that decodes."""
         if self._size is None:
-            try:
-                frame = next(self._decode(), None)
-            except FFmpegError as error:
-                self.damage = f"a frame cannot be decoded ({why(error)})"
-                frame = None
-            if frame is None:
-                raise self._too_few(0)
-            self._set_layout(frame)
+            self._set_layout(self._first_frame())
         width, height = self._size
         return (width, height, self._rotation) if self._axes else (height, width, self._rotation)
 
-    def _set_layout(self, frame):
-        check_size(self.path, frame.width, frame.height)
-        self._size = frame.width, frame.height
-        self._rotation, self._axes, self._flips = orientation(frame)
-        self._clean_start = not frame.is_corrupt
+    def span(self, start=None, end=None):
+        """The frames that a stretch shows, as `sampling.span_frames`; its errors name the video."""
+        try:
+            if (start is None and end is None) or self.has_constant_rate:
+                return span_frames(self.num_frames, self.fps, start, end)
+            return span_frames(self.num_frames, None, start, end, edges=self.edges)
+        except ValueError as error:
+            reason = str(error)
+            if self.damage and "must lie within" in reason:
+                reason = f"{reason}; {self.too_few(self.num_frames).reason}"
+            raise VideoError(self.path, reason) from None
+
+    def clock(self, span):
+        """The `edges` of some frames if their rate varies, else None: frame numbers then tell.
+
+        Args:
+            span: `range` of frames.
+        """
+        if self.has_constant_rate:
+            return None
+        return self.edges[span.start : span.stop + 1]
 
     def frames(self, indices=None, fit=None, interpolation="bilinear"):
         """Yields `(index, picture)`, each wanted index once, rising; pictures uint8 (H, W, 3).
 
         Args:
-            indices: Rising frame numbers below `num_frames`; by default all that decode.
+            indices: Rising frame numbers below `num_frames`; None for all that decode.
             fit: None, or a function from `(height, width)` of the video, upright, to that of the
                 pictures.
-            interpolation: How they are resized, where `fit` asks for another size.
+            interpolation: How they are resized if `fit` asks for another size.
+
+        Raises:
+            IndexChanged: The index was wrong; `num_frames` is right now.
         """
-        self._fit, self._interpolation = fit, interpolation
-        done = 0
-        if indices is not None:
-            for frame in self._decode_skipping(indices):
-                yield indices[done], self._picture(frame)
-                done += 1
-            if done == len(indices):
-                return
-        count = 0
-        try:
-            for index, frame in enumerate(self._decode()):
-                count = index + 1
-                if self._size is None:
-                    self._set_layout(frame)
-                if indices is None or indices[done] == index:
-                    yield index, self._picture(frame)
-                    done += 1
-                    if indices is not None and done == len(indices):
-                        return
-        except FFmpegError as error:
-            self.damage = f"a frame cannot be decoded ({why(error)})"
-        if indices is not None or not count:
-            raise self._too_few(count)
+        for index, frame in self._frames(indices):
+            if self._size is None:
+                self._set_layout(frame)
+            yield index, self._picture(frame, fit, interpolation)
 
-    def _too_few(self, count):
-        which = f"only the first {count}" if count else "none"
-        reason = f"{which} of its {self.num_frames} frames can be decoded"
-        if self.damage:
-            reason += f"; {self.damage}"
-        return VideoError(self.path, reason, count)
+    def count(self):
+        """Decodes all frames, up to the first damage if any; returns how many there are."""
+        return sum(1 for _ in self._frames(None))
 
-    def _picture(self, frame):
+    def _first_frame(self):
+        """The first decoded frame; a `VideoError` if there is none."""
+        raise NotImplementedError
+
+    def _frames(self, indices):
+        """Yields `(index, decoded frame)`."""
+        raise NotImplementedError
+
+    def _set_layout(self, frame):
+        check_size(self.path, frame.width, frame.height)
+        self._size = frame.width, frame.height
+        self._rotation, self._axes, self._flips = orientation(frame)
+
+    def _picture(self, frame, fit, interpolation):
+        check_size(self.path, frame.width, frame.height)
         width, height = self._size
-        if self._fit is not None:
-            upright = (width, height) if self._axes else (height, width)
-            size = self._fit(upright)
+        if fit is not None:
+            size = fit((width, height) if self._axes else (height, width))
             width, height = size if self._axes else size[::-1]
-        picture = self._scaler.to_rgb(frame, width, height, self._interpolation)
+        try:
+            picture = self._scaler.to_rgb(frame, width, height, interpolation)
+        except Exception as error:
+            raise VideoError(self.path, f"a frame cannot become RGB ({error})") from error
         if self._axes:
             picture = picture.transpose(1, 0, 2)
         if self._axes or self._flips != (1, 1):
             picture = np.ascontiguousarray(picture[:: self._flips[0], :: self._flips[1]])
         return picture
 
-    def count(self):
-        """How many frames decode before the first damage, which `damage` then tells of."""
-        count = 0
-        try:
-            for frame in self._decode():
-                count += 1
-                if self._size is None:
-                    self._set_layout(frame)
-        except FFmpegError as error:
-            self.damage = f"a frame cannot be decoded ({why(error)})"
-        if not count:
-            raise self._too_few(0)
-        return count
-
-    # Skipping -----------------------------------------------------------------------------------
-
-    def _decode_skipping(self, indices):
-        """Frames of `indices`, decoding from key packets; stops early where that is in doubt."""
-        runs = self._runs(indices)
-        if runs is None or not self.layout or not self._clean_start:
-            return
-        for start, times in runs:
-            wanted = set(times) if self.codec in _DROPPABLE_CODECS else None
-            times = iter(times)
-            time = next(times)
-            try:
-                for frame in self._decode(start, wanted):
-                    in_doubt = frame.pts is None or frame.is_corrupt or frame.pts > time
-                    if in_doubt or (frame.width, frame.height) != self._size:
-                        return
-                    if frame.pts == time:
-                        yield frame
-                        time = next(times, None)
-                        if time is None:
-                            break
-                else:
-                    return
-            except FFmpegError:
-                return
-
-    def _runs(self, indices):
-        """`packet_runs` for `indices`, or `None`: decode all packets from the first."""
-        containers = self._container.format.name.split(",")
-        if self.codec not in _SKIPPABLE_CODECS or _SKIPPABLE_CONTAINERS.isdisjoint(containers):
-            return None
-        runs = packet_runs(self._packets, indices)
-        idle = runs is not None and not runs[-1][0] and self.codec not in _DROPPABLE_CODECS
-        return None if idle else runs
+    def too_few(self, count):
+        """The `VideoError` for a frame that is past the `count` that decode."""
+        of = f" of its {self.promised}" if self.promised else " of its"
+        reason = f"{f'only the first {count}' if count else 'none'}{of} frames can be decoded"
+        if self.damage:
+            reason += f"; {self.damage}"
+        return VideoError(self.path, reason, count)

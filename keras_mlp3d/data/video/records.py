@@ -4,13 +4,11 @@ import os
 import re
 import zlib
 
-from av.error import FFmpegError
-
+from keras_mlp3d._utils.tf_example import parse_example
 from keras_mlp3d.data.video import remote
 from keras_mlp3d.data.video.container import VideoError
-from keras_mlp3d.data.video.example import parse_example
-from keras_mlp3d.data.video.frame_folder import FrameFolder
-from keras_mlp3d.data.video.reader import VideoReader
+from keras_mlp3d.data.video.file_reader import FileReader
+from keras_mlp3d.data.video.frame_folder import JpegFrames
 
 #: The most bytes of a record; nothing larger is written or read.
 MAX_RECORD_BYTES = 2**30
@@ -63,7 +61,7 @@ def open_record(path):
     path = os.fsdecode(path)
     features = read_record(path)
     if features.get("video"):
-        return VideoReader(path, features["video"][0])
+        return FileReader(path, features["video"][0])
     return RecordFrames(path, features.get("frames", []), features.get("fps", [None])[0])
 
 
@@ -108,36 +106,25 @@ def _read(shard, offset, length):
         return file.read(min(length, there))
 
 
-class RecordFrames(FrameFolder):
-    """The JPEG pictures of a record, as a folder of them is read.
+class RecordFrames(JpegFrames):
+    """The JPEG pictures of a record, as a folder of them is read. All have one size.
 
     Args:
         path: The record.
         pictures: Bytes of each, in order.
-        fps: Frames a second, or None.
+        fps: Frames per second, or None.
     """
 
     def __init__(self, path, pictures, fps):
-        self._pictures, self._stated_fps = pictures, fps
-        super().__init__(path)
+        if not pictures:
+            raise VideoError(path, "it holds no frames")
+        self._pictures = pictures
+        super().__init__(path, len(pictures), fps)
 
-    def _read_index(self):
-        self.fps, self.codec, self._kept = self._stated_fps, "mjpeg", None
-        if not self._pictures:
-            raise VideoError(self.path, "it holds no frames")
-        self._files = range(len(self._pictures))
-        self.num_frames = len(self._files)
+    def picture_bytes(self, index):
+        """The bytes of a picture."""
+        return self._pictures[index]
 
-    def _decode_skipping(self, indices):
-        # All of one size, so that the first one wanted tells it: no other need be decoded.
-        for index in indices:
-            try:
-                frame = self._decode_file(index)
-            except FFmpegError:
-                return
-            if self._size is None:
-                self._set_layout(frame)
-            yield frame
-
-    def _decode_file(self, file):
-        return self._decode_jpeg(self._pictures[file], f"picture {file + 1}")
+    def picture_name(self, index):
+        """What errors call a picture."""
+        return f"picture {index + 1}"

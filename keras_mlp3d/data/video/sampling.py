@@ -1,4 +1,4 @@
-"""Which frames of a video make a clip: arithmetic on frame numbers, nothing is read."""
+"""Which frames of a video make a clip: arithmetic on frame numbers and times, nothing is read."""
 
 import math
 import numbers
@@ -10,14 +10,17 @@ from keras_mlp3d._utils.checks import checked_whole
 
 SAMPLINGS = ("uniform", "dense")
 _FRAME_PART = 1e-3  # of a frame: nearer than this is on it
+_SECONDS = 1e-4  # the same where frames are not equally long
 
 
-def uniform_indices(num_video_frames, num_frames, clip=0, clips=1, *, rng=None):
+def uniform_indices(num_video_frames, num_frames, clip=0, clips=1, *, rng=None, edges=None):
     """Frames spread over the whole video: one from each of `num_frames` equal segments.
 
     Frame i of clip c is floor((i + (c + 1/2) / clips) * n / T): one clip takes the middle of every
     segment, several clips take evenly spaced places in it. A video of T frames is taken whole; a
-    shorter one repeats its frames in order.
+    shorter one repeats its frames in order. With `edges`, segments are equally long in time, and a
+    place in one is the frame shown then; frames that are shown equally long give the same either
+    way.
 
     Source: section 3.4 (64 uniformly sampled frames); the place in the segment is our reading.
 
@@ -28,6 +31,8 @@ def uniform_indices(num_video_frames, num_frames, clip=0, clips=1, *, rng=None):
         clips: How many clips are taken from the video.
         rng: A `numpy.random.Generator`; where given, the place in every segment is drawn at
             random instead, and `clip` has no effect.
+        edges: None, or the seconds at which frames begin and the last one ends, float64
+            `(num_video_frames + 1,)`, never falling.
 
     Returns:
         int64 array `(num_frames,)`, never falling, from 0 to `num_video_frames - 1`.
@@ -48,10 +53,16 @@ def uniform_indices(num_video_frames, num_frames, clip=0, clips=1, *, rng=None):
     )
     clip, clips = _clip(clip, clips)
     segment = np.arange(frames, dtype="int64")
-    if _generator(rng) is None:
+    if _generator(rng) is not None:
+        places = (segment + rng.random(frames)) / frames
+    elif edges is None:
         return (2 * clips * segment + 2 * clip + 1) * n // (2 * clips * frames)
-    places = np.floor((segment + rng.random(frames)) * n / frames).astype("int64")
-    return np.minimum(places, n - 1)
+    else:
+        places = (2 * clips * segment + 2 * clip + 1) / (2 * clips * frames)
+    if edges is None:
+        return np.minimum(np.floor(places * n).astype("int64"), n - 1)
+    seconds = edges[0] + places * (edges[-1] - edges[0])
+    return np.clip(np.searchsorted(edges, seconds, side="right") - 1, 0, n - 1)
 
 
 def dense_indices(num_video_frames, num_frames, stride, clip=0, clips=1, *, rng=None):
@@ -99,7 +110,7 @@ def dense_indices(num_video_frames, num_frames, stride, clip=0, clips=1, *, rng=
     return (start + stride * np.arange(frames, dtype="int64")) % n
 
 
-def clip_indices(sampling, num_video_frames, num_frames, stride=1, clips=1, rng=None):
+def clip_indices(sampling, num_video_frames, num_frames, stride=1, clips=1, rng=None, edges=None):
     """The frames of every clip taken from a video.
 
     Args:
@@ -108,7 +119,8 @@ def clip_indices(sampling, num_video_frames, num_frames, stride=1, clips=1, rng=
         num_frames: Frames in a clip.
         stride: Video frames from one clip frame to the next; `"uniform"` has no use for it.
         clips: How many clips.
-        rng: A `numpy.random.Generator` for random training offsets, drawn anew for every clip.
+        rng: A `numpy.random.Generator` for random training offsets, drawn for each clip.
+        edges: None, or when frames are shown (see `uniform_indices`); `"dense"` counts frames.
 
     Returns:
         int64 array `(clips, num_frames)`.
@@ -126,7 +138,8 @@ def clip_indices(sampling, num_video_frames, num_frames, stride=1, clips=1, rng=
     clips = checked_whole("clips", clips)
     if sampling == "uniform":
         rows = [
-            uniform_indices(num_video_frames, num_frames, c, clips, rng=rng) for c in range(clips)
+            uniform_indices(num_video_frames, num_frames, c, clips, rng=rng, edges=edges)
+            for c in range(clips)
         ]
     else:
         rows = [
@@ -136,17 +149,19 @@ def clip_indices(sampling, num_video_frames, num_frames, stride=1, clips=1, rng=
     return np.stack(rows)
 
 
-def span_frames(num_video_frames, fps=None, start=None, end=None):
+def span_frames(num_video_frames, fps=None, start=None, end=None, *, edges=None):
     """The frames that a stretch of a video shows: the one place that turns seconds into frames.
 
-    Frame i is shown from i / fps to (i + 1) / fps; those that are shown at any time from `start`
-    up to `end` belong to the stretch. It ends with the video at the latest.
+    Frame i is shown from i / fps to (i + 1) / fps, or as `edges` say; frames that are shown at any
+    time from `start` up to `end` belong to the stretch. It ends with the video at the latest.
 
     Args:
         num_video_frames: Frames in the video.
         fps: Its mean frames a second; needed for a stretch that is not the whole video.
         start: Seconds from the video's beginning; None for the beginning.
         end: Seconds, after `start`; None for the video's end.
+        edges: None, or the seconds at which frames begin and the last one ends, float64
+            `(num_video_frames + 1,)`, for a video whose rate varies; `fps` is then not needed.
 
     Returns:
         A `range` of frame numbers, never empty.
@@ -164,14 +179,16 @@ def span_frames(num_video_frames, fps=None, start=None, end=None):
     n = checked_whole("num_video_frames", num_video_frames)
     if start is None and end is None:
         return range(n)
-    if fps is None:
-        raise ValueError("`start` and `end` must be None where nothing says the frames a second")
+    if fps is None and edges is None:
+        raise ValueError("`start` and `end` must be None if nothing says the frames per second")
     for name, value in (("fps", fps), ("start", start), ("end", end)):
         if value is not None and not (isinstance(value, numbers.Real) and 0 <= value < np.inf):
             raise ValueError(f"`{name}` must be a number of at least 0, received {value!r}")
     start = 0.0 if start is None else start
     if end is not None and end <= start:
         raise ValueError(f"`end` must lie after `start`, received start {start} and end {end}")
+    if edges is not None:
+        return _span_of_times(edges, start, end)
     # Seconds written with a few digits: 0.12 s at 25 a second is frame 3, not 2.9999999999999996.
     first = math.floor(start * fps + _FRAME_PART)
     stop = n if end is None else min(n, math.ceil(end * fps - _FRAME_PART))
@@ -181,6 +198,19 @@ def span_frames(num_video_frames, fps=None, start=None, end=None):
             f"{n / fps if fps else 0:g} s"
         )
     return range(first, max(stop, first + 1))
+
+
+def _span_of_times(edges, start, end):
+    n = len(edges) - 1
+    if start >= edges[-1]:
+        raise ValueError(
+            f"`start` must lie within the video, received {start:g} s: its {n} frames last "
+            f"{edges[-1]:g} s"
+        )
+    first = int(np.searchsorted(edges, start + _SECONDS, side="right")) - 1
+    stop = n if end is None else int(np.searchsorted(edges[:-1], end - _SECONDS, side="left"))
+    first = min(max(first, 0), n - 1)
+    return range(first, min(max(stop, first + 1), n))
 
 
 def _clip(clip, clips):

@@ -1,26 +1,279 @@
-"""Opens whatever a path names: a video file, a folder of pictures, a record of a shard."""
+"""What a video can come from: a file, a folder, a remote address, bytes, or frames in memory."""
 
+import dataclasses
 import os
+import threading
+from collections.abc import Callable
+from typing import Any
 
-from keras_mlp3d.data.video.container import is_path, remote_video
+import numpy as np
+
+from keras_mlp3d.data.video.container import VideoError, checked_path
+from keras_mlp3d.data.video.file_reader import FileReader
 from keras_mlp3d.data.video.frame_folder import FrameFolder
-from keras_mlp3d.data.video.reader import VideoReader
+from keras_mlp3d.data.video.reader import Reader
 from keras_mlp3d.data.video.records import is_record, open_record
-from keras_mlp3d.data.video.remote import is_remote
+from keras_mlp3d.data.video.remote import MAX_REMOTE_BYTES, is_remote, read_bytes
 
 #: Endings by which a file in a folder is known as a video.
 VIDEO_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".divx", ".mpg", ".mpeg"),
     *(".ts", ".mts", ".m2ts", ".vob", ".flv", ".wmv", ".asf", ".ogv", ".gif"),
 )
+_KINDS = (
+    "a path, bytes, a binary file object, or frames: a uint8 array (T, H, W, 3) or a list of uint8 "
+    "arrays (H, W, 3)"
+)
+_MAX_DEPTH = 4  # sources that load sources
+# Several threads may read one file object: each reads all of it, one after the other.
+_file_lock = threading.Lock()
 
 
-def open_video(path):
-    """The reader that fits; a context manager."""
-    if not is_path(path):
-        return VideoReader(path)
+@dataclasses.dataclass(frozen=True, eq=False)
+class Frames:
+    """Frames in memory, with what an array cannot say: their rate and a name.
+
+    Args:
+        frames: uint8 `(T, H, W, 3)`, RGB, or a list of uint8 `(H, W, 3)` of one size. Nothing is
+            copied: they must not change while they are read.
+        fps: Frames per second, or None: then seconds mean nothing.
+        name: What results and errors call the video.
+
+    Raises:
+        ValueError: The frames are not as above, there are none, or `fps` is not a positive number.
+
+    Example:
+
+    >>> last_seconds = [np.zeros((48, 64, 3), "uint8") for _ in range(50)]
+    >>> Frames(last_seconds, fps=25, name="camera")
+    Frames(50 x 48 x 64, fps=25, name='camera')
+    """
+
+    frames: Any
+    fps: float | None = None
+    name: str = "frames"
+
+    def __post_init__(self):
+        object.__setattr__(self, "frames", _checked_frames(self.frames))
+        _check_fps(self.fps)
+
+    def __repr__(self):
+        height, width = self.frames[0].shape[:2]
+        size = f"{len(self.frames)} x {height} x {width}"
+        return f"Frames({size}, fps={self.fps}, name={self.name!r})"
+
+
+@dataclasses.dataclass(frozen=True)
+class LazySource:
+    """A video that is fetched when it is read, such as a row of a table.
+
+    Args:
+        name: What results and errors call it.
+        load: Function without arguments that returns any other source.
+
+    Example:
+
+    >>> frames = np.zeros((10, 48, 64, 3), "uint8")
+    >>> with open_video(LazySource("row 7", lambda: frames)) as video:
+    ...     video.num_frames
+    10
+    """
+
+    name: str
+    load: Callable[[], Any] = dataclasses.field(repr=False)
+
+
+def is_path(source):
+    """Whether a source is a path, a string or a PathLike."""
+    return isinstance(source, (str, os.PathLike))
+
+
+def is_frames(source):
+    """Whether a source is frames in memory: an array, a list of arrays, or `Frames`."""
+    if isinstance(source, (list, tuple)):
+        return bool(source) and all(_rank(item) == 3 for item in source)
+    return isinstance(source, Frames) or _rank(source) is not None
+
+
+def is_source(source):
+    """Whether `open_video` takes it, as far as its type tells."""
+    content = isinstance(source, (bytes, bytearray, memoryview, LazySource))
+    return is_path(source) or content or is_frames(source) or callable(getattr(source, "read", 0))
+
+
+def source_name(source):
+    """What results and errors call a source: its path, or what it is.
+
+    Args:
+        source: Whatever `open_video` takes.
+
+    Example:
+
+    >>> source_name("a.mp4"), source_name(b"..."), source_name(np.zeros((4, 8, 8, 3), "uint8"))
+    ('a.mp4', 'bytes', 'frames')
+    """
+    if is_path(source):
+        return os.fsdecode(source)
+    if isinstance(source, (Frames, LazySource)):
+        return source.name
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return "bytes"
+    if is_frames(source):
+        return "frames"
+    name = getattr(source, "name", None)
+    return name if isinstance(name, str) and name else "file object"
+
+
+def open_video(source, fps=None):
+    """Opens a video with the reader that fits.
+
+    Args:
+        source: A path (a video file, a folder of numbered JPEG pictures, a record of a shard, or a
+            remote address); bytes of a video file; a binary file object, which is read from its
+            beginning if it can seek; frames in memory, an array or a list of arrays; `Frames`; or
+            a `LazySource`.
+        fps: Frames per second of a source that cannot say: frames or a folder of pictures.
+
+    Returns:
+        A `Reader`, a context manager.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        VideoError: It cannot be read.
+        ValueError: It is no source, or `fps` is given for one that has a clock of its own.
+    """
+    _check_fps(fps)
+    for _ in range(_MAX_DEPTH):
+        if not isinstance(source, LazySource):
+            break
+        source = _loaded(source)
+    if is_frames(source):
+        if not isinstance(source, Frames):
+            return FramesReader(Frames(source, fps))
+        return FramesReader(source if fps is None else dataclasses.replace(source, fps=fps))
+    if is_path(source) and not is_remote(source) and os.path.isdir(source):
+        return FrameFolder(source, fps)
+    if fps is not None:
+        raise ValueError(
+            f"`fps` must be None for {source_name(source)!r}, which has a clock of its own, "
+            f"received {fps!r}"
+        )
+    if is_path(source):
+        return _open_path(source)
+    return FileReader(source_name(source), _content(source))
+
+
+def _open_path(path):
     if is_record(path):
         return open_record(path)
-    if is_remote(path):
-        return VideoReader(path, remote_video(path))
-    return FrameFolder(path) if os.path.isdir(path) else VideoReader(path)
+    path = os.fspath(path)
+    if not is_remote(path):
+        return FileReader(checked_path(path))
+    try:
+        return FileReader(path, read_bytes(path))
+    except OSError as error:
+        raise VideoError(path, str(error)) from error
+
+
+def _loaded(source):
+    try:
+        return source.load()
+    except VideoError:
+        raise
+    except Exception as error:
+        raise VideoError(source.name, f"it cannot be fetched ({error})") from error
+
+
+def _content(source):
+    """The bytes of a video file, given or read from a file object."""
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return source if isinstance(source, bytes) else bytes(source)
+    if not callable(getattr(source, "read", None)):
+        raise ValueError(f"a video must be {_KINDS}, received {source!r:.80}")
+    name = source_name(source)
+    try:
+        with _file_lock:
+            can_seek = bool(getattr(source, "seekable", lambda: False)())
+            place = source.tell() if can_seek else None
+            if can_seek:
+                source.seek(0)
+            content = source.read(MAX_REMOTE_BYTES + 1)
+            if can_seek:
+                source.seek(place)
+    except (OSError, ValueError) as error:
+        raise VideoError(name, f"it cannot be read ({error})") from error
+    if not isinstance(content, bytes):
+        kind = type(content).__name__
+        raise ValueError(f"a file object must give bytes, received one that gives {kind}")
+    if len(content) > MAX_REMOTE_BYTES:
+        raise VideoError(name, f"it has more than {MAX_REMOTE_BYTES} bytes")
+    if not content:
+        raise VideoError(name, "it is empty, or has been read already and cannot seek")
+    return content
+
+
+class FramesReader(Reader):
+    """Frames in memory, read as a video file is.
+
+    Args:
+        source: `Frames`.
+    """
+
+    def __init__(self, source):
+        super().__init__(source.name)
+        self._arrays, self.fps = source.frames, source.fps
+        self.promised = len(self._arrays)
+        self._size = self._arrays[0].shape[1::-1]
+
+    @property
+    def num_frames(self):
+        """How many frames there are."""
+        return len(self._arrays)
+
+    def _frames(self, indices):
+        for index in range(self.num_frames) if indices is None else indices:
+            yield index, self._arrays[index]
+
+    def _picture(self, frame, fit, interpolation):
+        size = frame.shape[:2]
+        wanted = size if fit is None else fit(size)
+        if wanted == size:
+            return frame
+        return self._scaler.resize(np.ascontiguousarray(frame), *wanted, interpolation)
+
+
+def _checked_frames(frames):
+    """Frames as one array, or as a list of arrays of one size."""
+    if isinstance(frames, (list, tuple)):
+        arrays = [np.asarray(frame) for frame in frames]
+        shapes = {array.shape for array in arrays}
+        if len(shapes) > 1:
+            raise ValueError(f"frames must have one size, received {sorted(shapes)[:3]}")
+        shape = (len(arrays), *(arrays[0].shape if arrays else ()))
+        kinds = {array.dtype for array in arrays}
+    else:
+        arrays = np.asarray(frames)
+        shape, kinds = arrays.shape, {arrays.dtype}
+    if len(shape) != 4 or shape[3] != 3 or kinds != {np.dtype("uint8")}:
+        kinds = " and ".join(sorted(map(str, kinds))) or "nothing"
+        raise ValueError(
+            "frames must be a uint8 array (frames, height, width, 3), RGB, or a list of uint8 "
+            f"(height, width, 3), received shape {shape} of {kinds}"
+        )
+    if 0 in shape:
+        raise ValueError(f"frames must hold at least one frame and pixel, received shape {shape}")
+    return arrays
+
+
+def _check_fps(fps):
+    is_number = isinstance(fps, (int, float, np.integer, np.floating)) and not isinstance(fps, bool)
+    if fps is not None and not (is_number and 0 < fps < float("inf")):
+        raise ValueError(f"`fps` must be a number above 0 or None, received {fps!r}")
+
+
+def _rank(value):
+    """The number of an array's axes, or None if it is no array."""
+    if isinstance(value, (bytes, bytearray, memoryview, str)):
+        return None
+    shape = getattr(value, "shape", None)
+    return len(shape) if isinstance(shape, tuple) or hasattr(shape, "__len__") else None

@@ -22,7 +22,7 @@ from keras_mlp3d.data import (
     write_check_report,
 )
 from keras_mlp3d.data.datasets.truncation import missing_bytes
-from keras_mlp3d.data.video.reader import VideoReader
+from keras_mlp3d.data.video.file_reader import FileReader
 
 
 def manifest_of(*rows):
@@ -79,9 +79,9 @@ def test_good_and_bad_files_in_order(tmp_path, workers):
 def test_a_file_is_decoded_once_and_its_stretches_are_looked_at(tmp_path, monkeypatch):
     path = write_lossless(tmp_path / "a.mkv", moving_frames(16), rate=8)
     other = write_lossless(tmp_path / "b.mkv", moving_frames(8), rate=8)
-    counted, count = [], VideoReader.count
+    counted, count = [], FileReader.count
     monkeypatch.setattr(
-        VideoReader, "count", lambda self: (counted.append(self.path), count(self))[1]
+        FileReader, "count", lambda self: (counted.append(self.path), count(self))[1]
     )
     rows = [VideoRow(path, 0, 0, 1), VideoRow(other, 0), VideoRow(path, 0, 1, 2)]
     assert list(check_videos(manifest_of(*rows), 1)) == [
@@ -98,7 +98,7 @@ def test_a_file_is_decoded_once_and_its_stretches_are_looked_at(tmp_path, monkey
 
 def test_no_picture_becomes_rgb(tmp_path, monkeypatch):
     path = write_video(tmp_path / "a.mp4", moving_frames(9))
-    monkeypatch.setattr(VideoReader, "_picture", None)
+    monkeypatch.setattr(FileReader, "_picture", None)
     assert next(check_videos(manifest_of(path), 1)).frames == 9
 
 

@@ -13,6 +13,7 @@ from data.make_videos import (
     write_video,
 )
 
+from keras_mlp3d._utils.tf_example import encode_example, parse_example
 from keras_mlp3d.data import (
     Augmenter,
     Manifest,
@@ -33,7 +34,6 @@ from keras_mlp3d.data import (
 )
 from keras_mlp3d.data.datasets.shards import write as shard
 from keras_mlp3d.data.video import records
-from keras_mlp3d.data.video.example import encode_example, parse_example
 
 CLASSES = ("walk", "jump")
 
@@ -103,10 +103,10 @@ def test_a_record_reads_as_its_file(manifest, written):
 
 
 def test_only_frames_asked_for_are_decoded(written, monkeypatch):
-    decoded, decode = [], records.RecordFrames._decode_file
+    decoded, decode = [], records.RecordFrames._decode
     monkeypatch.setattr(
         records.RecordFrames,
-        "_decode_file",
+        "_decode",
         lambda self, number: (decoded.append(number), decode(self, number))[1],
     )
     VideoConverter(3, (48, 48))(read_shards(written[0]).rows[0].path)

@@ -17,8 +17,8 @@ from data.make_videos import (
 
 from keras_mlp3d.data.video.converter import INTERPOLATIONS, VideoConverter
 from keras_mlp3d.data.video.decode import VideoError, read_video
+from keras_mlp3d.data.video.file_reader import FileReader
 from keras_mlp3d.data.video.pictures import covering_size, spread_corners
-from keras_mlp3d.data.video.reader import VideoReader
 
 
 def test_frames_and_windows_are_the_right_ones(tmp_path):
@@ -91,13 +91,13 @@ def test_dense_sampling_and_stride(tmp_path):
 def test_short_videos_repeat_frames_decoded_once(tmp_path, monkeypatch):
     frames = moving_frames(3)
     path = write_lossless(tmp_path / "clip.mkv", frames)
-    convert, converted = VideoReader._picture, []
+    convert, converted = FileReader._picture, []
 
-    def counted(self, frame):
+    def counted(self, frame, *fit):
         converted.append(frame.pts)
-        return convert(self, frame)
+        return convert(self, frame, *fit)
 
-    monkeypatch.setattr(VideoReader, "_picture", counted)
+    monkeypatch.setattr(FileReader, "_picture", counted)
     clip = VideoConverter(8, (48, 64))(path)
     np.testing.assert_array_equal(clip, frames[[0, 0, 0, 1, 1, 2, 2, 2]])
     assert len(converted) == 3
@@ -265,7 +265,7 @@ def test_a_damaged_video_is_sampled_from_what_decodes(tmp_path, caplog):
         views, indices = converter.views(path, clips=2)
     assert indices.tolist() == [[0, 2, 4, 6], [1, 3, 5, 7]]
     np.testing.assert_array_equal(views[0], frames[[0, 2, 4, 6]])
-    assert f"{path!r}: only the first 8 of its 16 frames can be decoded" in caplog.text
+    assert f"{path}: only the first 8 of its 16 frames can be decoded" in caplog.text
 
 
 def test_real_damaged_video(shared_dir, caplog):
@@ -343,12 +343,12 @@ def test_wrong_arguments(arguments, message):
     ],
 )
 def test_wrong_videos(video, received):
-    with pytest.raises(ValueError, match=rf"`video` must.*{received}"):
+    with pytest.raises(ValueError, match=rf"(frames|a video) must.*{received}"):
         VideoConverter(2, (8, 8))(video)
 
 
 def test_random_crops_need_a_generator():
-    with pytest.raises(ValueError, match="`rng` must be given where `crop` is 'random'"):
+    with pytest.raises(ValueError, match="`rng` must be given if `crop` is 'random'"):
         VideoConverter(2, (8, 8), crop="random")(moving_frames(4))
 
 
@@ -405,7 +405,7 @@ def test_stretches_that_no_video_has(tmp_path):
         converter(path, start=1.5)
     with pytest.raises(VideoError, match=r"clip\.mkv.*`end` must lie after `start`"):
         converter.views(path, start=1.0, end=0.5)
-    with pytest.raises(ValueError, match="nothing says the frames a second"):
+    with pytest.raises(ValueError, match="nothing says the frames per second"):
         converter(moving_frames(12), end=0.5)
-    with pytest.raises(VideoError, match="nothing says the frames a second"):
+    with pytest.raises(VideoError, match="nothing says the frames per second"):
         converter(write_frames(tmp_path / "7", moving_frames(3)), start=0.1)

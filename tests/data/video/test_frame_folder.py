@@ -43,11 +43,11 @@ def test_a_converter_takes_a_folder(folder):
 
 
 def test_only_pictures_asked_for_are_decoded(folder, monkeypatch):
-    decoded, decode = [], FrameFolder._decode_file
+    decoded, decode = [], FrameFolder._decode
     monkeypatch.setattr(
         FrameFolder,
-        "_decode_file",
-        lambda self, file: (decoded.append(pathlib.Path(file).name), decode(self, file))[1],
+        "_decode",
+        lambda self, index: (decoded.append(self.picture_name(index)), decode(self, index))[1],
     )
     read_video(folder, [4])
     assert decoded == ["00001.jpg", "00005.jpg"]  # the first tells the size
@@ -107,7 +107,7 @@ def test_damage_ends_the_video_and_is_told(folder, damage, caplog):
     with caplog.at_level(logging.WARNING, "keras_mlp3d"):
         assert len(read_video(folder)[0]) == 3
         clip = VideoConverter(3, (48, 64))(folder)
-    assert "3 of its 6 frames were read" in caplog.text
+    assert "only the first 3 of its 6 frames can be decoded" in caplog.text
     np.testing.assert_array_equal(clip, read_video(folder, [0, 1, 2])[0])
 
 

@@ -203,7 +203,7 @@ def test_stretches_side_by_side_share_no_frame_and_lose_none():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((10, None, 1.0, 2.0), "must be None where nothing says the frames a second"),
+        ((10, None, 1.0, 2.0), "must be None if nothing says the frames per second"),
         ((10, 25.0, 2.0, 1.0), "`end` must lie after `start`, received start 2.0 and end 1.0"),
         ((10, 25.0, None, 0.0), "`end` must lie after"),
         ((10, 25.0, -1.0, None), "`start` must be a number of at least 0"),

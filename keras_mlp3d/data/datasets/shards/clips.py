@@ -6,9 +6,10 @@ import itertools
 import os
 import pathlib
 
+from keras_mlp3d._utils.tf_example import encode_example
 from keras_mlp3d.data.datasets.shards.jpeg import jpegs
 from keras_mlp3d.data.video.container import VideoError
-from keras_mlp3d.data.video.example import encode_example
+from keras_mlp3d.data.video.reader import with_right_index
 from keras_mlp3d.data.video.records import HEADER_BYTES, MAX_RECORD_BYTES
 from keras_mlp3d.data.video.remote import is_remote, read_bytes
 from keras_mlp3d.data.video.sources import open_video
@@ -64,22 +65,25 @@ def _clip(manifest, number, options, unreadable):
 def _features(video, options):
     """`(features, damage)`: the picture part of a record, and what is wrong with it, or ""."""
     with open_video(video.path) as reader:
-        span = reader.span(video.start, video.end)
         fps = {} if reader.fps is None else {"fps": [reader.fps]}
         if options["store"] == "video":
+            reader.span(video.start, video.end)
             return {"video": [_file(video.path)], **fps}, ""
-        pictures, total, damage = [], 0, ""
-        try:
-            for picture in jpegs(reader, list(span), options["short_side"], options["quality"]):
-                pictures.append(picture)
-                total += len(picture) + HEADER_BYTES
-                if total > _MOST:
-                    raise _too_large(video.path)
-        except VideoError as error:
-            if error.num_decodable is None or not pictures:
-                raise
-            damage = error.reason
+        pictures = with_right_index(lambda: _pictures(reader, video, options))
+        damage = reader.too_few(reader.num_frames).reason if reader.damage else ""
     return {"frames": pictures, **fps}, damage
+
+
+def _pictures(reader, video, options):
+    """The JPEG pictures of a row's stretch."""
+    pictures, total = [], 0
+    span = reader.span(video.start, video.end)
+    for picture in jpegs(reader, list(span), options["short_side"], options["quality"]):
+        pictures.append(picture)
+        total += len(picture) + HEADER_BYTES
+        if total > _MOST:
+            raise _too_large(video.path)
+    return pictures
 
 
 def _file(path):

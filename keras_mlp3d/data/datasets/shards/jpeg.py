@@ -4,7 +4,7 @@ import fractions
 
 import av
 
-from keras_mlp3d.data.video.frame_folder import FrameFolder
+from keras_mlp3d.data.video.frame_folder import JpegFrames
 from keras_mlp3d.data.video.pictures import Scaler, covering_size
 
 
@@ -24,7 +24,7 @@ def jpegs(reader, indices, short_side, quality):
         size = picture.shape[:2]
         if short_side is not None and min(size) > short_side:
             size = covering_size(size, (short_side, short_side))
-        own = reader.last_jpeg() if isinstance(reader, FrameFolder) else None
+        own = reader.last_jpeg() if isinstance(reader, JpegFrames) else None
         if own is not None and size == picture.shape[:2]:
             yield own
             continue

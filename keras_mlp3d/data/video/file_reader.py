@@ -1,0 +1,379 @@
+"""A video file: frame i is the i-th that decoding from the first packet on gives, always.
+
+A small file is decoded whole when frames are first picked from it, and they are picked from what
+that gave. Of a larger file the headers of all packets are read: if they say for sure which packet
+holds which frame, stretches that no wanted frame needs are not decoded, and what is decoded is
+compared with what the headers said. In all other cases, and at the first difference, the file is
+decoded from its beginning.
+"""
+
+import array
+import collections
+import logging
+import os
+
+import av
+import numpy as np
+
+from keras_mlp3d._utils.recent import Recent
+from keras_mlp3d.data.video.container import VideoError, frame_rate, open_stream, packets_of, why
+from keras_mlp3d.data.video.headers import PictureHeaders
+from keras_mlp3d.data.video.index import Unclear, difference, index_of_times
+from keras_mlp3d.data.video.reader import IndexChanged, Reader
+from keras_mlp3d.data.video.times import NO_TIME, frame_edges, has_constant_rate
+
+_logger = logging.getLogger("keras_mlp3d")
+
+#: Pixels of all frames together up to which a file is small: half a second of decoding or less.
+SMALL_PIXELS = 2**25
+_KEPT_FRAME_BYTES = 64 * 2**20  # of a small file's decoded frames
+_KEPT_PACKET_BYTES = 64 * 2**20  # so that a file is read once
+_PACKET_BYTES = 1024  # what an object for a packet takes besides its content
+_MAX_PACKETS = 2**24
+# Key packets are clean starts in these.
+_SEEKABLE_CODECS = frozenset({"h264", "hevc", "vp8", "vp9", "av1", "mpeg4"})
+# Pictures to which no other refers are marked as such, and the decoder drops them exactly.
+_DROPPABLE_CODECS = frozenset({"h264"})
+_JUMPS = av.format.Flags.ts_discont.value
+_IS_KEY, _IS_CUT, _IS_CORRUPT = 1, 2, 4
+
+#: Small files whose containers told the truth, by path, size and time of change.
+_true_files = Recent(65536)
+_warned = Recent(4096)
+
+
+class FileReader(Reader):
+    """A video file, or the content of one in memory.
+
+    Args:
+        path: The file, or the name of what is in `data`.
+        data: Bytes of a file, or None.
+    """
+
+    def __init__(self, path, data=None):
+        super().__init__(path)
+        self._data, self._container = data, None
+        self._index = self._cache = self._numbers = self._edges = None
+        self._settled = False
+        self._open()
+        try:
+            self._read_packets()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self):
+        """Closes the file and forgets its packets and frames."""
+        self._kept = self._cache = self._demuxed = None
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+    def _open(self):
+        if self._container is not None:
+            self._container.close()
+        self._container, self._stream = open_stream(self.path, self._data)
+        self._demuxed, self._next = packets_of(self._container, self._stream), 0
+
+    # Packets ------------------------------------------------------------------------------------
+
+    def _read_packets(self):
+        """Reads all packets: when they are shown, and what else their container says of them."""
+        stream, context = self._stream, self._stream.codec_context
+        self.codec = context.codec.canonical_name
+        self.fps = frame_rate(stream)
+        self._tick = float(stream.time_base) if stream.time_base else 0.0
+        self._pixels = max(context.width * context.height, 1)
+        self._times, self._flags, self._last = array.array("q"), array.array("B"), 0
+        self._kept, self._headers, kept_bytes = [], None, 0
+        try:
+            for packet in self._demuxed:
+                self._add_packet(packet)
+                kept_bytes += packet.size + _PACKET_BYTES
+                if self._kept is not None and kept_bytes <= _KEPT_PACKET_BYTES:
+                    self._kept.append(packet)
+                    continue
+                if self._kept is not None:
+                    self._headers = PictureHeaders(self.codec, context.extradata)
+                    self._headers.add_all(self._kept)
+                    self._kept = None
+                self._headers.add(packet)
+        except VideoError:
+            raise
+        except Exception as error:
+            self.damage = f"its packets cannot be read to the end ({why(error)})"
+        self._next = len(self._times)
+        self._packet_times = np.frombuffer(self._times, "int64")
+        flags = np.frombuffer(self._flags, "uint8")
+        self._is_key, self._is_shown = flags & _IS_KEY != 0, flags & _IS_CUT == 0
+        self._is_corrupt = bool((flags & _IS_CORRUPT).any())
+        self.promised = int(self._is_shown.sum())
+        if not self.promised:
+            promised = f", though its header promises {stream.frames}" if stream.frames else ""
+            raise VideoError(self.path, f"its video stream holds no frames{promised}")
+
+    def _add_packet(self, packet):
+        if len(self._times) >= _MAX_PACKETS:
+            raise VideoError(self.path, f"it has more than {_MAX_PACKETS} packets")
+        time = packet.pts
+        self._times.append(NO_TIME if time is None else time)
+        self._flags.append(
+            _IS_KEY * packet.is_keyframe
+            | _IS_CUT * packet.is_discard
+            | _IS_CORRUPT * packet.is_corrupt
+        )
+        self._last = packet.duration or self._last
+        # Decoded frames are known by the numbers of their packets: times may be wrong.
+        packet.pts, packet.dts = len(self._times) - 1, None
+
+    @property
+    def _is_small(self):
+        return len(self._times) * self._pixels <= SMALL_PIXELS
+
+    def _packets_from(self, start):
+        """`(number, packet)` from a packet on, or from an earlier one if that is where it is."""
+        if self._kept is not None:
+            yield from enumerate(self._kept[start:], start)
+            return
+        for packet in self._demuxed:
+            number, self._next = self._next, self._next + 1
+            if number >= len(self._times):
+                return
+            if number >= start:
+                packet.pts, packet.dts = number, None
+                yield number, packet
+
+    def _all_headers(self):
+        """The headers of all packets."""
+        if self._headers is None:
+            self._headers = PictureHeaders(self.codec, self._stream.codec_context.extradata)
+            self._headers.add_all(self._kept)
+        return self._headers
+
+    # Decoding -----------------------------------------------------------------------------------
+
+    def _decoded(self, start=0, wanted=None):
+        """Decoder frames from packet `start` on; the first damage raises PyAV's error.
+
+        Args:
+            start: Number of a packet.
+            wanted: None, or numbers of the packets whose frames are needed: others are dropped if
+                no frame refers to them.
+        """
+        if self._kept is None and start < self._next:
+            self._open()
+        context = self._stream.codec_context
+        if context.is_open:
+            context.flush_buffers()
+        try:
+            for number, packet in self._packets_from(start):
+                if wanted is not None:
+                    context.skip_frame = "DEFAULT" if number in wanted else "NONREF"
+                yield from context.decode(packet)
+            yield from context.decode(None)
+        finally:
+            context.skip_frame = "DEFAULT"
+
+    def _first_frame(self):
+        if self._cache:
+            return self._cache[0]
+        try:
+            frame = next(self._decoded(), None)
+        except Exception as error:
+            self._note_damage(error)
+            frame = None
+        if frame is None:
+            raise self.too_few(0)
+        return frame
+
+    def _note_damage(self, error):
+        if isinstance(error, VideoError):
+            raise error
+        self.damage = f"a frame cannot be decoded ({why(error)})"
+
+    def _in_order(self):
+        """All frames that decode, in order. After the last one, the file is known."""
+        numbers, kept, kept_bytes, is_interlaced = array.array("q"), [], 0, False
+        try:
+            for frame in self._decoded():
+                if self._size is None:
+                    self._set_layout(frame)
+                numbers.append(-1 if frame.pts is None else frame.pts)
+                is_interlaced = is_interlaced or frame.interlaced_frame
+                if kept is not None and self._is_small:
+                    kept_bytes += sum(plane.buffer_size for plane in frame.planes)
+                    kept.append(frame)
+                    kept = kept if kept_bytes <= _KEPT_FRAME_BYTES else None
+                yield frame
+        except Exception as error:
+            self._note_damage(error)
+        if not numbers:
+            raise self.too_few(0)
+        self._learn(np.array(numbers, "int64"), is_interlaced)
+        if self._is_small and kept:
+            self._cache = kept
+
+    def _frames(self, indices):
+        if indices is None:
+            yield from enumerate(self._cache or self._in_order())
+            return
+        self._settle()
+        if self._cache is not None:
+            yield from ((index, self._cache[index]) for index in indices)
+        elif self._index is not None:
+            yield from self._from_runs(indices)
+        else:
+            yield from self._picked(indices)
+
+    def _picked(self, indices):
+        """Frames picked from all of them, decoded in order."""
+        wanted = iter(indices)
+        target, number = next(wanted, None), -1
+        if target is None:
+            return
+        try:
+            for number, frame in enumerate(self._decoded()):
+                if number == target:
+                    yield number, frame
+                    target = next(wanted, None)
+                    if target is None:
+                        return
+        except Exception as error:
+            self._note_damage(error)
+        raise self.too_few(number + 1)
+
+    def _from_runs(self, indices):
+        """Frames by the index; what each run decodes is compared with it."""
+        index = self._index
+        for start, frames in index.runs(indices):
+            entry = expected = index.frame_of(start) if start else 0
+            waiting = iter(frames)
+            target, wanted = next(waiting), None
+            if self.codec in _DROPPABLE_CODECS:
+                wanted = {start, *index.packets[[entry, *frames]].tolist()}
+            try:
+                for decoded in self._decoded(start, wanted):
+                    frame = index.frame_of(decoded.pts)
+                    if 0 <= frame < entry:
+                        continue  # it leans on what comes before the entry
+                    is_exact = wanted is None or expected == entry
+                    late = frame < expected or frame > target
+                    if late or (is_exact and frame != expected) or decoded.is_corrupt:
+                        self._distrust("its frames did not come as its headers say")
+                    expected = frame + 1
+                    if frame == target:
+                        yield frame, decoded
+                        target = next(waiting, None)
+                        if target is None:
+                            break
+                else:
+                    self._distrust("its frames did not come as its headers say")
+            except (IndexChanged, VideoError):
+                raise
+            except Exception as error:
+                self._distrust(f"a frame cannot be decoded ({why(error)})")
+
+    # What is known about the file ---------------------------------------------------------------
+
+    @property
+    def num_frames(self):
+        """How many frames decode."""
+        self._settle()
+        return len(self._numbers)
+
+    @property
+    def edges(self):
+        """Seconds at which frames begin and the last one ends, float64 (frames + 1,), or None."""
+        self._settle()
+        if self._edges is None:
+            numbers = self._numbers
+            ticks = np.where(numbers < 0, NO_TIME, self._packet_times[numbers])
+            # The second frame of a packet has no time of its own.
+            ticks[1:][(numbers[1:] == numbers[:-1]) & (numbers[1:] >= 0)] = NO_TIME
+            may_jump = bool(self._container.format.flags & _JUMPS)
+            self._edges = frame_edges(ticks, self._tick, self.fps, self._last, may_jump)
+        return self._edges
+
+    @property
+    def has_constant_rate(self):
+        """Whether all frames are shown equally long."""
+        edges = self.edges
+        return edges is None or has_constant_rate(edges, self._tick)
+
+    def _settle(self):
+        """Finds out how many frames there are, and which packets they come from."""
+        if self._settled:
+            return
+        key = self._key()
+        try:
+            if not self._is_small:
+                self._index = self._index_of_headers()
+            elif key is not None and _true_files.get(key):
+                self._index = index_of_times(self._packet_times, self._is_key, self._is_shown)
+        except Unclear as reason:
+            self.doubt = str(reason)
+        if self._index is not None:
+            self._numbers, self._settled = self._index.packets, True
+            return
+        collections.deque(self._in_order(), maxlen=0)
+
+    def _index_of_headers(self):
+        if self.damage or self._is_corrupt:
+            raise Unclear("its packets are damaged")
+        return self._all_headers().index(self._is_shown)
+
+    def _distrust(self, reason):
+        """Gives the index up, decodes the file in order, and has frames chosen again."""
+        self.doubt, self._index, self._settled = reason, None, False
+        key = self._key()
+        if key is not None:
+            _true_files.set(key, False)
+        collections.deque(self._in_order(), maxlen=0)
+        raise IndexChanged
+
+    def _learn(self, numbers, is_interlaced):
+        """Takes in what decoding all frames in order gave: the packet of each frame."""
+        if self._settled and np.array_equal(numbers, self._numbers):
+            return
+        self._numbers, self._edges, self._index, self._settled = numbers, None, None, True
+        self.promised = self._promised(is_interlaced)
+        if self.promised is not None and len(numbers) < self.promised:
+            first = "the first " if self.damage else ""
+            which = f"{first}{len(numbers)} of its {self.promised} frames can be decoded"
+            self._warn(f"only {which}" + (f"; {self.damage}" if self.damage else ""))
+        elif self.damage:
+            self._warn(f"only {len(numbers)} frames can be decoded; {self.damage}")
+        if self.damage:
+            return
+        reason = difference(self._packet_times, NO_TIME, self._is_shown, numbers)
+        self.doubt = self.doubt or reason
+        key = self._key()
+        if reason is None and key is not None and self.codec in _SEEKABLE_CODECS:
+            _true_files.set(key, _true_files.get(key) is not False)
+        if self.doubt:
+            self._warn(f"its index cannot be trusted ({self.doubt}); it is decoded in order")
+
+    def _promised(self, is_interlaced):
+        """How many frames the packets promise, or None if that cannot be said."""
+        shown = int(self._is_shown.sum())
+        if shown <= len(self._numbers) or self._kept is None:
+            return shown if shown >= len(self._numbers) else None
+        try:
+            return self._all_headers().num_promised(~self._is_shown)
+        except Unclear as reason:
+            return shown if reason.counts and not is_interlaced else None
+
+    def _key(self):
+        """What tells this version of the file from others, or None for bytes in memory."""
+        if self._data is not None:
+            return None
+        try:
+            stat = os.stat(self.path)
+        except OSError:
+            return None
+        return hash((os.path.abspath(self.path), stat.st_size, stat.st_mtime_ns, stat.st_ino))
+
+    def _warn(self, what):
+        """Logs a warning about this file, once per process."""
+        if _warned.set((self.path, what), True):
+            _logger.warning("%s: %s", self.path, what)

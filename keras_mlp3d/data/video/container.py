@@ -68,10 +68,14 @@ def check_size(path, width, height):
         )
 
 
-def open_stream(path, data=None):
+def open_stream(path, data=None, is_strict=False):
     """The open container and its video stream, ready to be demuxed and decoded.
 
-    What is read is `data`, the file's content, where it is given.
+    Args:
+        path: The file.
+        data: Its content, or None: then the file is read.
+        is_strict: Whether the decoder raises an error for damage that it would otherwise fill from
+            other pictures.
 
     Of several video streams it is the one that FFmpeg deems best (marked as default, then the
     larger bit rate and number of frames), as players do; cover pictures do not count.
@@ -93,6 +97,8 @@ def open_stream(path, data=None):
             raise VideoError(path, "no decoder is known for its video stream")
         check_size(path, codec.width, codec.height)
         codec.options = {"max_pixels": str(MAX_PIXELS)}
+        if is_strict:
+            codec.options |= {"err_detect": "explode"}
         codec.thread_count = 1  # clips are decoded side by side, so each takes one thread
     except VideoError:
         container.close()

@@ -180,9 +180,11 @@ def _read_some(video, indices, max_bytes):
 
 def _read_all(video, max_bytes):
     """All frames, as many as decode: packets may hold none, or two."""
-    frames, count = _allocate(video, min(video.promised or 1, _FIRST_FRAMES), max_bytes), 0
-    most = max(max_bytes // frames[:1].nbytes, 1)
+    frames, count = None, 0
     for count, (_, picture) in enumerate(video.frames(), start=1):
+        if frames is None:
+            frames = _allocate(video, min(video.promised or 1, _FIRST_FRAMES), max_bytes)
+            most = max(max_bytes // picture.nbytes, 1)
         if count > len(frames):
             room = min(max(2 * len(frames), count), max(most, count))
             _check_bytes(video, room, max_bytes)

@@ -30,15 +30,17 @@ _KEPT_FRAME_BYTES = 64 * 2**20  # of a small file's decoded frames
 _KEPT_PACKET_BYTES = 64 * 2**20  # so that a file is read once
 _PACKET_BYTES = 1024  # what an object for a packet takes besides its content
 _MAX_PACKETS = 2**24
-# Key packets are clean starts in these.
-_SEEKABLE_CODECS = frozenset({"h264", "hevc", "vp8", "vp9", "av1", "mpeg4"})
+_MAX_CORRUPT = 8  # frames that wait for whether an error follows
+# Their decoders notice damage if they are told to be strict, and later readings may skip.
+_CHECKED_CODECS = frozenset({"h264", "hevc", "mpeg4"})
 # Pictures to which no other refers are marked as such, and the decoder drops them exactly.
 _DROPPABLE_CODECS = frozenset({"h264"})
 _JUMPS = av.format.Flags.ts_discont.value
-_IS_KEY, _IS_CUT, _IS_CORRUPT = 1, 2, 4
+_IS_CUT, _IS_CORRUPT = 1, 2
 
-#: Small files whose containers told the truth, by path, size and time of change.
-_true_files = Recent(65536)
+#: Of small files that are whole, by path, size and time of change: the packets at which decoding
+#: may begin, as bytes; None of files whose containers do not tell the order of frames.
+_known_files = Recent(65536)
 _warned = Recent(4096)
 
 
@@ -69,10 +71,16 @@ class FileReader(Reader):
             self._container.close()
             self._container = None
 
-    def _open(self):
+    def _open(self, is_strict=True):
+        """Opens the file, again if it is open, for a decoder that knows no earlier picture.
+
+        Args:
+            is_strict: Whether damage is an error, instead of being filled from other pictures.
+        """
         if self._container is not None:
             self._container.close()
-        self._container, self._stream = open_stream(self.path, self._data)
+        self._container, self._stream = open_stream(self.path, self._data, is_strict)
+        self._is_strict = is_strict
         self._demuxed, self._next = packets_of(self._container, self._stream), 0
 
     # Packets ------------------------------------------------------------------------------------
@@ -105,7 +113,7 @@ class FileReader(Reader):
         self._next = len(self._times)
         self._packet_times = np.frombuffer(self._times, "int64")
         flags = np.frombuffer(self._flags, "uint8")
-        self._is_key, self._is_shown = flags & _IS_KEY != 0, flags & _IS_CUT == 0
+        self._is_shown = flags & _IS_CUT == 0
         self._is_corrupt = bool((flags & _IS_CORRUPT).any())
         self.promised = int(self._is_shown.sum())
         if not self.promised:
@@ -117,11 +125,7 @@ class FileReader(Reader):
             raise VideoError(self.path, f"it has more than {_MAX_PACKETS} packets")
         time = packet.pts
         self._times.append(NO_TIME if time is None else time)
-        self._flags.append(
-            _IS_KEY * packet.is_keyframe
-            | _IS_CUT * packet.is_discard
-            | _IS_CORRUPT * packet.is_corrupt
-        )
+        self._flags.append(_IS_CUT * packet.is_discard | _IS_CORRUPT * packet.is_corrupt)
         self._last = packet.duration or self._last
         # Decoded frames are known by the numbers of their packets: times may be wrong.
         packet.pts, packet.dts = len(self._times) - 1, None
@@ -174,17 +178,35 @@ class FileReader(Reader):
         finally:
             context.skip_frame = "DEFAULT"
 
+    def _decoded_afresh(self, is_strict=False):
+        """All frames, from a decoder without a past: damage is filled from pictures it knows.
+
+        Frames right before an error that the decoder itself calls corrupt belong to the damage.
+        """
+        if self._stream.codec_context.is_open or self._is_strict != is_strict:
+            self._open(is_strict)
+        waiting = []
+        for frame in self._decoded():
+            waiting.append(frame)
+            if not frame.is_corrupt or len(waiting) > _MAX_CORRUPT:
+                yield from waiting
+                waiting.clear()
+        yield from waiting
+
     def _first_frame(self):
         if self._cache:
             return self._cache[0]
-        try:
-            frame = next(self._decoded(), None)
-        except Exception as error:
-            self._note_damage(error)
-            frame = None
-        if frame is None:
-            raise self.too_few(0)
-        return frame
+        damage = self.damage
+        for is_strict in (self._is_strict, False):
+            try:
+                frame = next(self._decoded_afresh(is_strict), None)
+            except Exception as error:
+                self._note_damage(error)
+                frame = None
+            if frame is not None:
+                self.damage = damage
+                return frame
+        raise self.too_few(0)
 
     def _note_damage(self, error):
         if isinstance(error, VideoError):
@@ -193,31 +215,55 @@ class FileReader(Reader):
 
     def _in_order(self):
         """All frames that decode, in order. After the last one, the file is known."""
-        numbers, kept, kept_bytes, is_interlaced = array.array("q"), [], 0, False
+        numbers, self._is_interlaced = array.array("q"), False
         try:
-            for frame in self._decoded():
-                if self._size is None:
-                    self._set_layout(frame)
-                numbers.append(-1 if frame.pts is None else frame.pts)
-                is_interlaced = is_interlaced or frame.interlaced_frame
-                if kept is not None and self._is_small:
-                    kept_bytes += sum(plane.buffer_size for plane in frame.planes)
-                    kept.append(frame)
-                    kept = kept if kept_bytes <= _KEPT_FRAME_BYTES else None
+            for frame in self._decoded_afresh():
+                self._take_in(frame, numbers)
                 yield frame
         except Exception as error:
             self._note_damage(error)
         if not numbers:
             raise self.too_few(0)
-        self._learn(np.array(numbers, "int64"), is_interlaced)
-        if self._is_small and kept:
-            self._cache = kept
+        self._learn(np.array(numbers, "int64"))
+
+    def _decode_small(self, is_strict):
+        """Decodes a small file and keeps its frames; returns whether that went well.
+
+        Each frame is then in memory of its own, zero at first. A decoder that leaves damaged parts
+        as they are would otherwise show what the memory held before, which is not always the same.
+        """
+        numbers, kept, kept_bytes, self._is_interlaced = array.array("q"), [], 0, False
+        try:
+            for frame in self._decoded_afresh(is_strict):
+                self._take_in(frame, numbers)
+                kept_bytes += sum(plane.buffer_size for plane in frame.planes)
+                if kept_bytes > _KEPT_FRAME_BYTES:
+                    return False
+                kept.append(frame)
+        except VideoError:
+            raise
+        except Exception as error:
+            if is_strict:
+                return False
+            self._note_damage(error)
+        if not numbers:
+            raise self.too_few(0)
+        self._learn(np.array(numbers, "int64"), is_whole=is_strict)
+        self._cache = kept
+        return True
+
+    def _take_in(self, frame, numbers):
+        if self._size is None:
+            self._set_layout(frame)
+        numbers.append(-1 if frame.pts is None else frame.pts)
+        self._is_interlaced = self._is_interlaced or frame.interlaced_frame
 
     def _frames(self, indices):
+        if self._is_small or indices is not None:
+            self._settle()
         if indices is None:
             yield from enumerate(self._cache or self._in_order())
             return
-        self._settle()
         if self._cache is not None:
             yield from ((index, self._cache[index]) for index in indices)
         elif self._index is not None:
@@ -232,7 +278,7 @@ class FileReader(Reader):
         if target is None:
             return
         try:
-            for number, frame in enumerate(self._decoded()):
+            for number, frame in enumerate(self._decoded_afresh()):
                 if number == target:
                     yield number, frame
                     target = next(wanted, None)
@@ -304,17 +350,26 @@ class FileReader(Reader):
         """Finds out how many frames there are, and which packets they come from."""
         if self._settled:
             return
-        key = self._key()
+        entries = _known_files.get(self._key())
         try:
             if not self._is_small:
                 self._index = self._index_of_headers()
-            elif key is not None and _true_files.get(key):
-                self._index = index_of_times(self._packet_times, self._is_key, self._is_shown)
+            elif entries is not None:
+                entries = np.frombuffer(entries, "int64").tolist()
+                self._index = index_of_times(self._packet_times, entries, self._is_shown)
         except Unclear as reason:
             self.doubt = str(reason)
         if self._index is not None:
             self._numbers, self._settled = self._index.packets, True
-            return
+        else:
+            self._decode_all()
+
+    def _decode_all(self):
+        if self._is_small:
+            if self.codec in _CHECKED_CODECS and self._decode_small(is_strict=True):
+                return
+            if self._decode_small(is_strict=False):
+                return
         collections.deque(self._in_order(), maxlen=0)
 
     def _index_of_headers(self):
@@ -325,18 +380,21 @@ class FileReader(Reader):
     def _distrust(self, reason):
         """Gives the index up, decodes the file in order, and has frames chosen again."""
         self.doubt, self._index, self._settled = reason, None, False
-        key = self._key()
-        if key is not None:
-            _true_files.set(key, False)
-        collections.deque(self._in_order(), maxlen=0)
+        _known_files.set(self._key(), None)
+        self._decode_all()
         raise IndexChanged
 
-    def _learn(self, numbers, is_interlaced):
-        """Takes in what decoding all frames in order gave: the packet of each frame."""
+    def _learn(self, numbers, is_whole=False):
+        """Takes in what decoding all frames in order gave.
+
+        Args:
+            numbers: int64 (frames,): the packet of each frame.
+            is_whole: Whether a strict decoder found no damage.
+        """
         if self._settled and np.array_equal(numbers, self._numbers):
             return
         self._numbers, self._edges, self._index, self._settled = numbers, None, None, True
-        self.promised = self._promised(is_interlaced)
+        self.promised = self._promised()
         if self.promised is not None and len(numbers) < self.promised:
             first = "the first " if self.damage else ""
             which = f"{first}{len(numbers)} of its {self.promised} frames can be decoded"
@@ -347,13 +405,21 @@ class FileReader(Reader):
             return
         reason = difference(self._packet_times, NO_TIME, self._is_shown, numbers)
         self.doubt = self.doubt or reason
-        key = self._key()
-        if reason is None and key is not None and self.codec in _SEEKABLE_CODECS:
-            _true_files.set(key, _true_files.get(key) is not False)
         if self.doubt:
             self._warn(f"its index cannot be trusted ({self.doubt}); it is decoded in order")
+        elif is_whole and self._data is None:
+            self._remember()
 
-    def _promised(self, is_interlaced):
+    def _remember(self):
+        """Keeps where decoding of this small file may begin, for when it is opened again."""
+        try:
+            index = self._index_of_headers()
+        except Unclear:
+            return
+        if np.array_equal(index.packets, self._numbers):
+            _known_files.set(self._key(), np.array(index.entries, "int64").tobytes())
+
+    def _promised(self):
         """How many frames the packets promise, or None if that cannot be said."""
         shown = int(self._is_shown.sum())
         if shown <= len(self._numbers) or self._kept is None:
@@ -361,7 +427,7 @@ class FileReader(Reader):
         try:
             return self._all_headers().num_promised(~self._is_shown)
         except Unclear as reason:
-            return shown if reason.counts and not is_interlaced else None
+            return shown if reason.counts and not self._is_interlaced else None
 
     def _key(self):
         """What tells this version of the file from others, or None for bytes in memory."""

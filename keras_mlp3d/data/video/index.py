@@ -49,8 +49,8 @@ class Index:
         self.frames = np.full(num_packets, -1, "int64")  # the frame of each packet, or -1
         self.frames[packets] = np.arange(len(packets))
         # A picture that an edit list cuts out is an entry only if there is nothing before it.
-        self._entries = [entry for entry in entries if not entry or self.frames[entry] >= 0]
-        if not self._entries or self._entries[0]:
+        self.entries = [entry for entry in entries if not entry or self.frames[entry] >= 0]
+        if not self.entries or self.entries[0]:
             raise Unclear("it begins with a picture that leans on earlier ones")
 
     def frame_of(self, packet):
@@ -71,11 +71,11 @@ class Index:
         runs, reached = [], 0
         for index in indices:
             packet = int(self.packets[index])
-            at = bisect.bisect_right(self._entries, packet) - 1
+            at = bisect.bisect_right(self.entries, packet) - 1
             # Pictures stored after an entry but shown before it lean on those before it.
-            while at > 0 and self.frames[self._entries[at]] > index:
+            while at > 0 and self.frames[self.entries[at]] > index:
                 at -= 1
-            entry = self._entries[at]
+            entry = self.entries[at]
             if not runs or entry > reached + MIN_SKIP:
                 runs.append((entry if entry > MIN_SKIP else 0, []))
             runs[-1][1].append(index)
@@ -113,17 +113,17 @@ def index_of_pictures(pictures, has_even_steps, is_shown):
     return Index(packets, entries, len(pictures))
 
 
-def index_of_times(times, is_key, is_shown):
+def index_of_times(times, entries, is_shown):
     """The `Index` of a file whose container is known to be right.
 
     Args:
         times: int64 `(packets,)`: time of presentation of each packet.
-        is_key: bool `(packets,)`.
+        entries: Rising numbers of packets at which decoding may begin.
         is_shown: bool `(packets,)`.
     """
     shown = np.flatnonzero(is_shown)
     packets = shown[np.argsort(times[shown], kind="stable")]
-    return Index(packets, np.flatnonzero(is_key).tolist(), len(times))
+    return Index(packets, entries, len(times))
 
 
 def difference(times, no_time, is_shown, packets):

@@ -6,7 +6,7 @@ import logging
 import re
 import shlex
 
-from keras_mlp3d.data.datasets.tables import line_error, table
+from keras_mlp3d.data.datasets.tables import check_text, line_error, table
 
 _logger = logging.getLogger("keras_mlp3d")
 
@@ -153,10 +153,14 @@ def _by_header(path, samples, wanted, given, sure):
     """The layout of a table whose first line names the columns, or None where it does not."""
     needed = [name for name in COLUMNS if name in {*_REQUIRED, *given}]
     found = {}
+    # The names of columns may hold spaces, but no other separator.
+    if any(len(lines[0][1]) > 1 for separator, lines in samples.items() if separator != " "):
+        samples = {separator: lines for separator, lines in samples.items() if separator != " "}
     for separator, lines in samples.items():
         places = _places(lines[0][1], wanted)
-        found[separator] = sum(bool(places[name]) for name in needed if name in places)
-    separator = max(found, key=lambda one: (found[one], len(samples[one][0][1])))
+        alike = len({len(fields) for _, fields in lines}) == 1
+        found[separator] = sum(bool(places[name]) for name in needed), alike
+    separator = max(found, key=found.get)
     (line, fields), *rest = samples[separator]
     places = _places(fields, wanted)
     by_name = [name for name in needed if isinstance(wanted[name], str)]
@@ -164,6 +168,7 @@ def _by_header(path, samples, wanted, given, sure):
         return None
     missing = [wanted[name] for name in needed if not places[name]]
     if missing:
+        _check_texts(path, line, fields)
         missing = [name + 1 if isinstance(name, int) else name for name in missing]
         raise line_error(path, line, f"lacks the columns {missing}; {_advice(fields, separator)}")
     twice = sorted(str(wanted[name]) for name in places if len(places[name]) > 1)
@@ -232,6 +237,8 @@ def _too_wide(fields, layout):
     like = {"path": first + 1, "label": first + 2}
     if len(rest) == 2 and all(re.fullmatch("-?[0-9]+", field) for field in rest):
         like["label"] = first + 3  # lists of `folder frames label`
+    elif all(re.fullmatch("[0-9:.]*", field) for field in rest[1:3]):
+        like |= {name: first + 3 + place for place, name in enumerate(COLUMNS[2 : len(rest) + 1])}
     return (
         f"holds {len(fields)} fields and no header tells them apart: {_shown(fields)}; give the "
         f"numbers of the columns, such as {_asked(like)}"
@@ -245,6 +252,7 @@ def _not_found(path, samples, wanted, given, is_video):
     """The error where neither the header nor the places of the columns could be found."""
     most = max(samples, key=lambda one: (len(samples[one][0][1]) > 1) * (1 + (one != " ")))
     line, fields = samples[most][0]
+    _check_texts(path, line, fields)
     asked = [wanted[name] for name in COLUMNS if name in {*_REQUIRED, *given}]
     asked = [value + 1 if isinstance(value, int) else value for value in asked]
     videos = [number for number, field in enumerate(fields, start=1) if is_video(field)]
@@ -262,6 +270,11 @@ def _not_found(path, samples, wanted, given, is_video):
     return line_error(path, line, f"does not have the columns {asked}; {advice}")
 
 
+def _check_texts(path, line, fields):
+    for field in fields:
+        check_text(path, line, field)
+
+
 def _name(separator):
     return next(name for name, character in SEPARATORS.items() if character == separator)
 
@@ -276,7 +289,7 @@ def _advice(fields, separator):
         if known and known[0].casefold() != column:
             guesses[column] = known[0]
     if len(fields) < 2:
-        return found
+        return f"{found}: the separator is another one, or a line holds no more than a video"
     return f"{found}; give the columns' names, such as {_asked(guesses or _EXAMPLE)}"
 
 

@@ -112,11 +112,11 @@ def joined(root, path):
 
 
 def _is_video(root, field):
-    """Whether a field can only be a video: it ends as one, is an address, or is there."""
+    """Whether a field can only be a video: it ends as one, has a folder, or is there."""
     field = field.strip()
     if not field or "\0" in field:
         return False
-    if field.lower().endswith(VIDEO_SUFFIXES) or is_remote(field):
+    if field.lower().endswith(VIDEO_SUFFIXES) or "/" in field:
         return True
     # A folder of pictures. A word may be a column, although a folder of that name is there too.
     return not field.isidentifier() and os.path.exists(joined(root, field))

@@ -65,8 +65,8 @@ def read_folder(directory, split="train", class_names=None):
         folders.setdefault(composed(name), []).append(_joined(directory, name))
     if not folders:
         raise ValueError(
-            f"`directory` must hold one sub-folder a class: {directory} holds none, but "
-            f"{content.in_words()}"
+            f"`directory` must hold one sub-folder a class: {directory} holds none; what it holds "
+            f"is {content.in_words()}"
         )
     names = sorted(folders) if class_names is None else list(checked_classes(class_names))
     if sorted(names) != sorted(folders):
@@ -81,7 +81,7 @@ def read_folder(directory, split="train", class_names=None):
         videos = [video for found in contents for video in found.videos]
         if not videos:
             raise ValueError(
-                f"the class folder {contents[0].folder} holds no video, but "
+                f"the class folder {contents[0].folder} holds no video; what it holds is "
                 f"{contents[0].in_words()}"
             )
         rows += [VideoRow(path, label) for path in sorted(videos)]
@@ -107,7 +107,9 @@ def _split_folder(directory, content, split, class_names):
     if others:
         gone = f"there is no folder {split!r}"
         if split in inside:
-            gone = f"{_joined(directory, split)} has none, but {inside[split].in_words()}"
+            gone = (
+                f"{_joined(directory, split)} has none; what it holds is {inside[split].in_words()}"
+            )
         raise ValueError(
             f"`split` {split!r} must be a folder in {directory} with a sub-folder for each class: "
             f"{gone}; the folders with class folders are {others}. Give one of them as `split`, or "

@@ -14,6 +14,7 @@ from keras_mlp3d.data.datasets.tables import seconds_from_text
 from keras_mlp3d.data.datasets.video_row import VideoRow, describe, row_id
 from keras_mlp3d.data.video.container import VideoError, is_path
 from keras_mlp3d.data.video.memory import LazySource
+from keras_mlp3d.data.video.remote import is_remote
 
 
 def from_dataframe(
@@ -62,7 +63,7 @@ def from_dataframe(
     wanted = _columns("the frame", list(columns), video=video, label=label, start=start, end=end)
     values = {name: list(frame[column]) for name, column in wanted.items()}
     root = None if root is None else os.fspath(root)
-    videos = [_video(where, value, root) for where, value in enumerate(values.pop("video"))]
+    videos = [_video(value, root) for value in values.pop("video")]
     return _manifest("the frame", videos, values, split, class_names, root)
 
 
@@ -87,8 +88,8 @@ def from_datasets(
             else as `read_csv` takes them.
 
     Returns:
-        A `Manifest`. Rows of videos that are no plain paths are named by their number and the
-        path that is stored with them; the digest counts this name and not the content.
+        A `Manifest`. Rows are named by the path that is stored with them, with the row's number
+        before it if it is no whole path; the digest counts this name and not the content.
 
     Raises:
         ValueError: A column is not there or of another kind, or a row is wrong. The error says
@@ -166,6 +167,8 @@ def _manifest(source, videos, values, split, class_names, root):
     for where, (video, label, start, end) in enumerate(
         zip(videos, labels, values.get("start", nothing), values.get("end", nothing), strict=True)
     ):
+        if _is_null(video) or (isinstance(video, str) and not video.strip()):
+            raise wrong(where, "has no video")
         try:
             row = VideoRow(video, label_of[label], _seconds("start", start), _seconds("end", end))
         except ValueError as error:
@@ -208,13 +211,11 @@ def _is_null(value):
     )
 
 
-def _video(where, value, root):
+def _video(value, root):
     """A field of a data frame as the source of a row."""
     if isinstance(value, dict) and {*value} <= {"bytes", "path"}:
         value = value.get("path") if value.get("bytes") is None else value["bytes"]
-    if _is_null(value) or (isinstance(value, str) and not value.strip()):
-        raise ValueError(f"the frame, row {where} has no video")
-    return joined(root, os.fspath(value)) if is_path(value) else value
+    return joined(root, os.fspath(value)) if is_path(value) and root else value
 
 
 # Hugging Face datasets -------------------------------------------------------------------------
@@ -232,7 +233,7 @@ def _checked_features(dataset):
             f"`dataset` must be a Hugging Face datasets.Dataset, received a "
             f"{type(dataset).__name__}"
         )
-    if not hasattr(dataset, "__getitem__"):
+    if not hasattr(dataset, "__len__"):
         raise ValueError(
             f"`dataset` must have random access, and a {type(dataset).__name__} is a stream; load "
             "it without streaming=True"
@@ -259,8 +260,15 @@ def _lazy_videos(dataset, column, feature):
             f"`video` {column!r} must be a column of Video(decode=False), paths or bytes, and is "
             f"{feature!r}"
         )
-    names = [f"row {row}: {path}" if path else f"row {row}" for row, path in enumerate(paths)]
+    names = [_row_name(row, path) for row, path in enumerate(paths)]
     return [LazySource(name, _Fetch(dataset, row, name)) for row, name in enumerate(names)]
+
+
+def _row_name(row, path):
+    """A name that no other row has: bytes are stored with the file's name alone, if any."""
+    if path and (os.path.isabs(path) or is_remote(path)):
+        return path
+    return f"row {row}: {path}" if path else f"row {row}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -65,7 +65,14 @@ def _known_labels(texts, known, wrong):
 def _numbers(source, texts, wrong):
     labels = {text: int(text) for text in texts}
     there = sorted(labels.values())
-    if there[0] != 0:
+    if there[0] < 0:
+        least = min(labels, key=labels.get)
+        raise wrong(
+            texts[least],
+            f"has the label {least!r}, and labels that are numbers must be at least 0; leave out "
+            "videos without a class",
+        )
+    if there[0] > 0:
         least = min(labels, key=labels.get)
         names = [str(number) for number in there]
         shown = ",".join(names if len(names) <= 4 else [*names[:2], "...", names[-1]])

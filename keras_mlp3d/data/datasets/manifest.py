@@ -73,13 +73,13 @@ class Manifest:
             raise ValueError(f"`split` must be a name, received {self.split!r}")
         if self.root is not None:
             set_field(self, "root", os.fspath(self.root))
-        self._check_names()
         if not self.rows:
             gone = f"; none of the {len(self.not_found)} videos that it lists was found"
             raise ValueError(
                 f"the split {self.split!r} is empty{gone if self.not_found else ''}; it must have "
                 "at least one video"
             )
+        self._check_names()
         self._check_rows()
 
     def _check_names(self):

@@ -98,13 +98,13 @@ class VideoRow:
 
 
 def source_key(row):
-    """What rows of the same video share, and rows of other videos do not; hashable."""
+    """What rows of one source share, hashable: the path, or which object is in memory."""
     path = row.path
     if isinstance(path, str):
         return path if is_remote(path) else os.path.normpath(path)
     if isinstance(path, LazySource):
         return LazySource, path.name
-    return path if isinstance(path, bytes) else id(path)
+    return id(path)
 
 
 def row_id(row):

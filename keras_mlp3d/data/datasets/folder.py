@@ -80,9 +80,10 @@ def read_folder(directory, split="train", class_names=None):
         contents = [_Content(folder) for folder in folders[name]]
         videos = [video for found in contents for video in found.videos]
         if not videos:
+            found = contents[0].in_words()
             raise ValueError(
-                f"the class folder {contents[0].folder} holds no video; what it holds is "
-                f"{contents[0].in_words()}"
+                f"the class folder {contents[0].folder} holds no video"
+                + (f"; what it holds is {found}" if found != "nothing" else "")
             )
         rows += [VideoRow(path, label) for path in sorted(videos)]
         left_out += [entry for found in contents for entry in found.inside_class()]

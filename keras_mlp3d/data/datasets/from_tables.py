@@ -12,9 +12,9 @@ from keras_mlp3d.data.datasets.labels import number_labels
 from keras_mlp3d.data.datasets.manifest import Manifest
 from keras_mlp3d.data.datasets.tables import seconds_from_text
 from keras_mlp3d.data.datasets.video_row import VideoRow, describe, row_id
-from keras_mlp3d.data.video.container import VideoError, is_path
-from keras_mlp3d.data.video.memory import LazySource
+from keras_mlp3d.data.video.container import VideoError
 from keras_mlp3d.data.video.remote import is_remote
+from keras_mlp3d.data.video.sources import LazySource, is_path
 
 
 def from_dataframe(

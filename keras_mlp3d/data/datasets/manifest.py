@@ -14,10 +14,9 @@ import numpy as np
 from keras_mlp3d._utils.atomic_write import write_whole
 from keras_mlp3d.data.datasets.tables import composed
 from keras_mlp3d.data.datasets.video_row import VideoRow, describe, row_id
-from keras_mlp3d.data.video.container import is_path
-from keras_mlp3d.data.video.memory import LazySource
 from keras_mlp3d.data.video.records import shard_of
 from keras_mlp3d.data.video.remote import is_remote
+from keras_mlp3d.data.video.sources import LazySource, is_path
 
 
 @dataclasses.dataclass(frozen=True)

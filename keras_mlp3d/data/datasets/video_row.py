@@ -9,9 +9,8 @@ import os
 
 import numpy as np
 
-from keras_mlp3d.data.video.container import is_path
-from keras_mlp3d.data.video.memory import Frames, LazySource, source_name
 from keras_mlp3d.data.video.remote import MAX_REMOTE_BYTES, is_remote
+from keras_mlp3d.data.video.sources import Frames, LazySource, is_frames, is_path, source_name
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -42,7 +41,7 @@ class VideoRow:
     >>> VideoRow("run/a.mp4", 1, end=2)
     VideoRow(path='run/a.mp4', label=1, start=None, end=2.0)
     >>> VideoRow(np.zeros((2, 4, 4, 3), "uint8"), 0).name
-    'frames b50c4b38e76e'
+    'frames f58ee58398ae'
     """
 
     path: object
@@ -132,18 +131,17 @@ def _checked_source(source):
         return path
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _checked_bytes(bytes(source), "empty bytes")
-    if isinstance(source, LazySource):
+    if isinstance(source, (LazySource, Frames)):
         return source
-    if isinstance(source, Frames):
-        _check_frames(source.frames)
-        return source
-    if isinstance(source, (np.ndarray, list, tuple)):
-        _check_frames(source)
-        return source if isinstance(source, np.ndarray) else list(source)
+    if is_frames(source) or isinstance(source, (list, tuple)):
+        try:
+            return Frames(source).frames
+        except ValueError as error:
+            raise ValueError(f"`path` must be a video: {error}") from None
     if hasattr(source, "read"):
         return _checked_bytes(_read(source), "an empty file object")
     raise ValueError(
-        f"`path` must name a file or be a video (bytes, a binary file object, frames), received a "
+        "`path` must name a file or be a video (bytes, a binary file object, frames), received a "
         f"{type(source).__name__}"
     )
 
@@ -170,29 +168,6 @@ def _read(file):
             "holds more; give the file's name"
         )
     return content
-
-
-def _check_frames(frames):
-    if isinstance(frames, np.ndarray):
-        right = frames.dtype == np.uint8 and frames.ndim == 4 and frames.shape[3] == 3
-        right, received = right and frames.size, f"shape {frames.shape} of {frames.dtype}"
-    else:
-        wrong = [frame for frame in frames if not _is_frame(frame)][:1]
-        right, received = len(frames) and not wrong, "an empty list"
-        if wrong:
-            shape, dtype = getattr(wrong[0], "shape", None), getattr(wrong[0], "dtype", "")
-            what = type(wrong[0]).__name__ if shape is None else f"shape {shape} of {dtype}"
-            received = f"a list with {what}"
-    if not right:
-        raise ValueError(
-            "`path` must be a path, bytes, or frames: uint8 (T, H, W, 3) or a list of uint8 "
-            f"(H, W, 3), received {received}"
-        )
-
-
-def _is_frame(frame):
-    is_array = isinstance(frame, np.ndarray) and frame.dtype == np.uint8
-    return is_array and frame.ndim == 3 and frame.shape[2] == 3 and frame.size
 
 
 def _are_same(one, other):

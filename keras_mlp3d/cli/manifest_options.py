@@ -45,7 +45,7 @@ def read_data(options, source, split, class_names=None):
         options: The parsed arguments.
         source: The folder or the file.
         split: Name of the split.
-        class_names: The classes where --class-names is not given.
+        class_names: The classes if --class-names is not given.
 
     Returns:
         `data.Manifest`

@@ -12,7 +12,7 @@ _logger = logging.getLogger("keras_mlp3d")
 
 #: What may separate the fields of a line, by name, in the order in which they are tried.
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "space": " "}
-#: What a row is made of. The last two may lack.
+#: What a row is made of. The last two are optional.
 COLUMNS = ("path", "label", "start", "end")
 _REQUIRED = COLUMNS[:2]
 _EXPECTED = "path,label[,start,end]"
@@ -44,7 +44,7 @@ class Layout:
 
 
 def read_columns(path, is_video, columns=None, separator=None, header=None):
-    """Yields `(line, {column: text})` of a table of videos.
+    """Reads the lines of a table of videos, as `(line, {column: text})`.
 
     Args:
         path: The file; also remote.
@@ -92,8 +92,11 @@ def _checked_columns(columns):
                 f"received {value!r}"
             )
         wanted[name] = value - 1 if number else value.strip()
-    twice = [value for value in wanted.values() if [*wanted.values()].count(value) > 1]
-    if twice:
+    # A column that is asked for by its name is not read as something else besides.
+    for name in COLUMNS[2:]:
+        if name not in columns and name in [wanted[given] for given in columns]:
+            del wanted[name]
+    if len({*wanted.values()}) < len(wanted):
         raise ValueError(f"`columns` must name different columns, received {columns!r}")
     return wanted
 
@@ -101,7 +104,7 @@ def _checked_columns(columns):
 def _checked_separator(separator):
     if separator is None:
         return tuple(SEPARATORS.values())
-    character = SEPARATORS.get(separator, separator)
+    character = SEPARATORS.get(separator, separator) if isinstance(separator, str) else None
     if character not in SEPARATORS.values():
         raise ValueError(
             f"`separator` must be one of {list(SEPARATORS)}, or None to find it, received "
@@ -150,7 +153,7 @@ def _sample(path, separator):
 
 
 def _by_header(path, samples, wanted, given, sure):
-    """The layout of a table whose first line names the columns, or None where it does not."""
+    """The layout of a table whose first line names the columns, or None if it does not."""
     needed = [name for name in COLUMNS if name in {*_REQUIRED, *given}]
     found = {}
     # The names of columns may hold spaces, but no other separator.
@@ -183,7 +186,7 @@ def _by_header(path, samples, wanted, given, sure):
 
 
 def _places(fields, wanted):
-    """{column: [places]} of the wanted columns in the first line; case counts if it must."""
+    """{column: [places]} of the wanted columns; exact names come before those in another case."""
     names = [field.strip() for field in fields]
     folded = [name.casefold() for name in names]
     found = {}
@@ -198,7 +201,7 @@ def _places(fields, wanted):
 
 
 def _by_place(path, samples, wanted, given, is_video, sure):
-    """The layout of a table without a header, or None where its first line may be one."""
+    """The layout of a table without a header, or None if its first line may be one."""
     best = None
     for order, (separator, lines) in enumerate(samples.items()):
         fields = lines[0][1]
@@ -249,7 +252,7 @@ def _too_wide(fields, layout):
 
 
 def _not_found(path, samples, wanted, given, is_video):
-    """The error where neither the header nor the places of the columns could be found."""
+    """The error if neither the header nor the places of the columns were found."""
     most = max(samples, key=lambda one: (len(samples[one][0][1]) > 1) * (1 + (one != " ")))
     line, fields = samples[most][0]
     _check_texts(path, line, fields)

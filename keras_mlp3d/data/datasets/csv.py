@@ -41,10 +41,10 @@ def read_csv(
             seconds, or `hh:mm:ss`, empty for the video's beginning and end.
         split: Name of the split.
         class_names: The classes in the order of their labels. By default the names in the file,
-            sorted; where all of them are numbers, "0", "1", ... up to the largest.
+            sorted; if all of them are numbers, "0", "1", ... up to the largest.
         root: Folder, or remote address, that relative paths start from; by default the folder of
             the CSV.
-        columns: The names of the columns, where they are others, or their numbers from 1:
+        columns: Other names of columns, or their numbers from 1:
             `{"path": "file", "label": "class"}`.
         separator: `"comma"`, `"semicolon"`, `"tab"` or `"space"`, or the character; None to find
             it.
@@ -105,7 +105,7 @@ def read_csv(
 
 
 def joined(root, path):
-    """A path of a list, taken from `root` where it is relative."""
+    """A path of a list, taken from `root` if it is relative."""
     if not path or is_remote(path) or os.path.isabs(path) or not root:
         return path
     return f"{root.rstrip('/')}/{path}" if is_remote(root) else os.path.join(root, path)

@@ -11,7 +11,7 @@ from keras_mlp3d.data.datasets.video_row import VideoRow
 from keras_mlp3d.data.video import remote
 from keras_mlp3d.data.video.sources import VIDEO_SUFFIXES
 
-# Names of sub-folders that are splits rather than classes, where they hold class folders.
+# Names of sub-folders that are splits rather than classes, if they hold class folders.
 _SPLITS = (
     *("train", "training", "val", "valid", "validation"),
     *("test", "testing", "eval", "dev"),
@@ -91,7 +91,7 @@ def read_folder(directory, split="train", class_names=None):
 
 
 def _split_folder(directory, content, split, class_names):
-    """`(folder, content)` of the split, or None where `directory` itself has the class folders."""
+    """`(folder, content)` of the split, or None if `directory` itself has the class folders."""
     inside = {
         name: _Content(_joined(directory, name))
         for name in content.folders

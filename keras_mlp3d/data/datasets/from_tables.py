@@ -37,7 +37,7 @@ def from_dataframe(
         label: Name of the column of class names, or of whole numbers from 0.
         start: Name of the column of the seconds at which the videos' parts begin, as numbers or
             `hh:mm:ss`; None: `"start"` if there is such a column. An empty field: at the beginning.
-        end: As `start`, of where they end; None: `"end"`.
+        end: As `start`, of the seconds at which they end; None: `"end"`.
         split: Name of the split.
         class_names: The classes in the order of their labels; by default as `read_csv` takes them.
         root: Folder, or remote address, that relative paths start from; None: the current folder.
@@ -82,7 +82,7 @@ def from_datasets(
         label: Name of the column of labels: a `ClassLabel`, class names, or whole numbers from 0.
         start: Name of the column of the seconds at which the videos' parts begin, as numbers or
             `hh:mm:ss`; None: `"start"` if there is such a column.
-        end: As `start`, of where they end; None: `"end"`.
+        end: As `start`, of the seconds at which they end; None: `"end"`.
         split: Name of the split.
         class_names: The classes in the order of their labels; by default those of the `ClassLabel`,
             else as `read_csv` takes them.
@@ -181,7 +181,7 @@ def _manifest(source, videos, values, split, class_names, root):
 
 
 def _label_text(value):
-    """A label as in a CSV; "" where there is none, None where it is of another kind."""
+    """A label as in a CSV; "" if there is none, None if it is of another kind."""
     if _is_null(value):
         return ""
     if isinstance(value, str):

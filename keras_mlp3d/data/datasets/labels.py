@@ -15,7 +15,7 @@ _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,5})")
 def number_labels(source, found, class_names, wrong):
     """Tells which class each label is.
 
-    Labels are names, or whole numbers from 0 where all of them are. A name comes before a number:
+    Labels are names, or whole numbers from 0 if all of them are. A name comes before a number:
     of the classes ("1", "0") the label 0 is the second.
 
     Args:

@@ -127,7 +127,7 @@ class Manifest:
     def name_of(self, row):
         """A row's name as the digest counts it.
 
-        It is the path: below `root` where it is there, with slashes. Of a video in memory it is
+        It is the path: below `root` if it is in there, with slashes. Of a video in memory it is
         the SHA-256 of its content; of a `LazySource` its name.
 
         Args:
@@ -208,9 +208,11 @@ class Manifest:
 
 
 def _below(path, folder):
-    """`path` relative to `folder`, with slashes, or None where it lies elsewhere."""
+    """`path` relative to `folder`, with slashes, or None if it is elsewhere."""
     path, folder = os.path.abspath(path), os.path.abspath(folder)
-    try:
-        return pathlib.Path(path).relative_to(folder).as_posix()
-    except ValueError:
+    if path == folder:
+        return "."
+    folder = folder.rstrip(os.sep) + os.sep
+    if not os.path.normcase(path).startswith(os.path.normcase(folder)):
         return None
+    return path[len(folder) :].replace(os.sep, "/")

@@ -17,10 +17,10 @@ def read_manifest(
     Args:
         source: The folder, or the file, whose name ends in `.csv`, `.tsv`, `.txt` or
             `.shards.json`; also remote. A folder that holds `<split>.shards.json` is one of shards.
-        split: Name of the split; of a folder, the sub-folder of that name is read where it holds
+        split: Name of the split; of a folder, the sub-folder of that name is read if it holds
             class folders.
         class_names: The classes in the order of their labels; by default the sorted names. Give
-            the model's, or the training split's, where a split may lack some.
+            the model's, or the training split's, if a split may lack some.
         columns: Of a CSV, as `read_csv` takes it: `{"path": "file", "label": "class"}`.
         separator: Of a CSV: `"comma"`, `"semicolon"`, `"tab"` or `"space"`; None to find it.
         header: Of a CSV: whether the first line names the columns; None to find it.

@@ -14,7 +14,7 @@ from keras_mlp3d.data.video.sources import VIDEO_SUFFIXES
 
 _MAX_BYTES = 512 * 2**20
 _SIMPLE_NAME = re.compile(r"[A-Za-z0-9_-]{1,200}")
-# Minutes may be many where there are no hours.
+# Without hours, minutes may be many.
 _CLOCK = re.compile(r"(?:([0-9]{1,6}):(?=[0-5]?[0-9]:))?([0-9]{1,6}):([0-5]?[0-9](?:\.[0-9]*)?)")
 _OTHER_BYTES = re.compile("[\udc80-\udcff]")  # what `surrogateescape` makes of bytes
 # What a file that is no UTF-8 text begins with, and its name in words.

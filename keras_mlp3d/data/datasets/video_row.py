@@ -22,7 +22,7 @@ class VideoRow:
             names it. A path with `://` is remote and kept as it is. A video that is no file does as
             well: the bytes of one, a binary file object (its content is read now, and `path` is
             then bytes), frames as a uint8 array `(T, H, W, 3)` or a list of `(H, W, 3)`,
-            `data.Frames`, or a `LazySource`. They must not change afterwards.
+            `data.Frames`, or a `data.video.sources.LazySource`. They must not change afterwards.
         label: Index of the class, from 0.
         start: Second of the video at which the stretch begins; None: at the video's beginning.
         end: Second at which it ends; None: at the video's end.
@@ -68,6 +68,7 @@ class VideoRow:
 
     @property
     def name(self):
+        """What messages and results call the video."""
         path = self.path
         if isinstance(path, str):
             return path
@@ -77,6 +78,7 @@ class VideoRow:
 
     @functools.cached_property
     def content(self):
+        """SHA-256 of a video in memory."""
         return None if isinstance(self.path, str) else _sha256(self.path)
 
     def __eq__(self, other):
@@ -164,7 +166,7 @@ def _read(file):
         )
     if len(content) > MAX_REMOTE_BYTES:
         raise ValueError(
-            f"`path` must hold at most {MAX_REMOTE_BYTES} bytes where it is a file object, and "
+            f"`path` must hold at most {MAX_REMOTE_BYTES} bytes if it is a file object, and "
             "holds more; give the file's name"
         )
     return content

@@ -118,6 +118,7 @@ def test_separator_header_and_columns_are_found(tmp_path, end, mark, header, lin
         (["path,label", "a.mp4,run"], {"separator": "comma", "header": True}),
         (["0 a.mp4 run"], {"separator": "space"}),
         (["u,v", "a.mp4,run"], {"columns": {"path": "u", "label": "v"}, "header": True}),
+        (["path,start", "a.mp4,run"], {"columns": {"label": "start"}}),
     ],
 )
 def test_separator_header_and_columns_are_given(write, tmp_path, lines, options):
@@ -172,6 +173,7 @@ def test_what_was_found_and_what_would_do(write, lines, options, parts):
     ("options", "message"),
     [
         ({"separator": "|"}, "`separator` must be one of"),
+        ({"separator": [","]}, "`separator` must be one of"),
         ({"header": "yes"}, "`header` must be True, False or None"),
         ({"columns": "path=file"}, "`columns` must be a dictionary"),
         ({"columns": {}}, "`columns` must be a dictionary"),

@@ -32,7 +32,7 @@ def number_labels(source, found, class_names, wrong):
         texts.setdefault(composed(text), where)
     if class_names is not None:
         known = checked_classes(class_names)
-        labels = _known_labels(texts, known, wrong)
+        labels = _known_labels(source, texts, known, wrong)
         names = tuple(known)
     elif texts and all(_NUMBER.fullmatch(text) for text in texts):
         labels = _numbers(source, texts, wrong)
@@ -43,7 +43,7 @@ def number_labels(source, found, class_names, wrong):
     return {text: labels[composed(text)] for text in found}, names
 
 
-def _known_labels(texts, known, wrong):
+def _known_labels(source, texts, known, wrong):
     numbers = {text: int(text) for text in texts if _NUMBER.fullmatch(text)}
     labels = {}
     for text, where in texts.items():
@@ -59,6 +59,12 @@ def _known_labels(texts, known, wrong):
             elif text in numbers:
                 what += f"; labels that are numbers go from 0 to {len(known) - 1}"
             raise wrong(where, what)
+    by_number = texts and len(numbers) == len(texts) and not known.keys() & numbers
+    if by_number and 0 not in labels.values():
+        _logger.warning(
+            "%s: labels that are numbers count from 0, and no video has the label 0, the class %r",
+            source, next(iter(known)),
+        )  # fmt: skip
     return labels
 
 

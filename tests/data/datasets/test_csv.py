@@ -249,6 +249,17 @@ def test_numbers_without_a_video_are_told(write, caplog):
     assert "of the classes 0 to 3, 2 have no video, such as 1, 2" in caplog.text
 
 
+def test_numbers_that_may_count_from_1_are_told(write, caplog):
+    path = write("path,label", "a.mp4,1", "b.mp4,2")
+    assert read_csv(path, class_names=["run", "jump", "fall"]).labels.tolist() == [1, 2]
+    assert "no video has the label 0, the class 'run'" in caplog.text
+    caplog.clear()
+    read_csv(path, class_names=["1", "2"])
+    read_csv(write("path,label", "a.mp4,0", "b.mp4,2"), class_names=["run", "jump", "fall"])
+    read_csv(write("path,label", "a.mp4,jump"), class_names=["run", "jump", "fall"])
+    assert not caplog.text
+
+
 # Paths and times -------------------------------------------------------------------------------
 
 

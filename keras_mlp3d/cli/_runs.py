@@ -4,6 +4,7 @@ import os
 import sys
 
 from keras_mlp3d.cli.common import positive
+from keras_mlp3d.cli.manifest_options import add_manifest_options, read_data
 
 
 def add_data_options(parser):
@@ -13,7 +14,7 @@ def add_data_options(parser):
         required=True,
         metavar="MANIFEST_OR_FOLDER",
         help="training videos: CSV of path,label[,start,end], or folder with a sub-folder a class "
-        "(its sub-folder 'train' where it has one)",
+        "(its sub-folder 'train' if it has one)",
     )
     parser.add_argument(
         "--val",
@@ -23,6 +24,7 @@ def add_data_options(parser):
     parser.add_argument(
         "--workers", type=positive, default=2, metavar="N", help="threads that decode; default: 2"
     )
+    add_manifest_options(parser)
 
 
 def add_recipe_options(parser):
@@ -41,9 +43,7 @@ def add_recipe_options(parser):
 
 def manifests(options, needs_validation=True):
     """Returns the training and the validation manifest, of the same classes, or None for it."""
-    from keras_mlp3d.data import read_manifest
-
-    training = read_manifest(options.data, "train")
+    training = read_data(options, options.data, "train")
     val = options.val
     if val is None and os.path.isdir(os.path.join(options.data, "val")):
         val = options.data
@@ -52,7 +52,7 @@ def manifests(options, needs_validation=True):
     if val is None:
         raise ValueError("--val is needed, as --data has no sub-folder 'val'.")
     names = None if os.path.isdir(val) else training.class_names
-    validation = read_manifest(val, "val", class_names=names)
+    validation = read_data(options, val, "val", names)
     if validation.class_names != training.class_names:
         odd = sorted({*validation.class_names} ^ {*training.class_names})
         raise ValueError(

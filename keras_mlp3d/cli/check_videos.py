@@ -5,6 +5,7 @@ import os
 import sys
 
 from keras_mlp3d.cli.common import FAILURE, SUCCESS, add_command, one_line, positive
+from keras_mlp3d.cli.manifest_options import add_manifest_options, read_data
 
 
 def add_parser(commands):
@@ -39,13 +40,14 @@ def add_parser(commands):
     parser.add_argument(
         "--workers", type=positive, metavar="N", help="threads; default: one for each processor"
     )
+    add_manifest_options(parser)
 
 
 def run(options):
     """Checks, reports, and counts."""
-    from keras_mlp3d.data import check_videos, read_manifest, write_check_report
+    from keras_mlp3d.data import check_videos, write_check_report
 
-    manifest = read_manifest(options.manifest, options.split)
+    manifest = read_data(options, options.manifest, options.split)
     folder = os.path.dirname(os.path.abspath(options.report or "."))
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"no such folder for --report: {folder}")

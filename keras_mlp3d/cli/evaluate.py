@@ -16,6 +16,7 @@ from keras_mlp3d.cli.common import (
     positive,
     print_error,
 )
+from keras_mlp3d.cli.manifest_options import add_manifest_options, read_data
 
 _NAMED_FAILURES = 10
 _BAR, _SECONDS_BETWEEN = 30, 0.1
@@ -56,6 +57,7 @@ def add_parser(commands):
     parser.add_argument(
         "--workers", type=positive, metavar="N", help="threads that decode; default: processors"
     )
+    add_manifest_options(parser)
     parser.add_argument("--json", metavar="FILE", help="write all results, video by video")
     parser.add_argument(
         "--plot", metavar="PICTURE", help="write the confusion matrix as .png, .pdf or .svg"
@@ -70,7 +72,6 @@ def add_parser(commands):
 def run(options):
     """Evaluates, prints a table, writes and draws."""
     from keras_mlp3d import plots
-    from keras_mlp3d.data import read_manifest
     from keras_mlp3d.inference import evaluate, wrong_answers
 
     # Whatever cannot be written must be known before an hour of work and not after it.
@@ -81,7 +82,7 @@ def run(options):
     model, files = load_model(options.preset, CLASSIFIERS)
     # A folder names all its classes; a CSV may lack some of the model's.
     names = None if os.path.isdir(options.data) else model.class_names
-    manifest = read_manifest(options.data, options.split, class_names=names)
+    manifest = read_data(options, options.data, options.split, names)
     progress = _Bar()
     try:
         evaluation = evaluate(

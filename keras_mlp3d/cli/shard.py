@@ -4,6 +4,11 @@ import contextlib
 import sys
 
 from keras_mlp3d.cli.common import SUCCESS, add_command, one_line, positive
+from keras_mlp3d.cli.manifest_options import (
+    add_manifest_options,
+    read_data,
+    refuse_manifest_options,
+)
 
 _FORMATS = ("auto", "kinetics", "something-v1", "something-v2")
 
@@ -71,6 +76,7 @@ def add_parser(commands):
     parser.add_argument(
         "--workers", type=positive, metavar="N", help="threads; default: one for each processor"
     )
+    add_manifest_options(parser)
 
 
 def run(options):
@@ -108,7 +114,8 @@ def _manifest(options):
     if options.format == "auto":
         if options.videos is not None:
             raise ValueError("--videos needs --format: a folder or a CSV says where its videos are")
-        return data.read_manifest(options.manifest, options.split)
+        return read_data(options, options.manifest, options.split)
+    refuse_manifest_options(options, f"is not for --format {options.format}")
     if options.videos is None:
         raise ValueError(f"--format {options.format} needs --videos, the folder of the videos")
     readers = {

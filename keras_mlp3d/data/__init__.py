@@ -10,6 +10,7 @@ from keras_mlp3d.data.augment import Augmenter
 from keras_mlp3d.data.datasets.check import VideoCheck, check_videos, write_check_report
 from keras_mlp3d.data.datasets.csv import read_csv
 from keras_mlp3d.data.datasets.folder import read_folder
+from keras_mlp3d.data.datasets.from_tables import from_dataframe, from_datasets
 from keras_mlp3d.data.datasets.kinetics import read_kinetics
 from keras_mlp3d.data.datasets.manifest import Manifest, VideoRow
 from keras_mlp3d.data.datasets.read_manifest import read_manifest
@@ -48,6 +49,8 @@ __all__ = [
     "augment",
     "check_videos",
     "frame_times",
+    "from_dataframe",
+    "from_datasets",
     "make_dataset",
     "motion_shapes",
     "probe_video",

@@ -100,7 +100,7 @@ def evaluate(
     predictions = []
     for row, label, result in zip(manifest.rows, labels, results, strict=True):
         if isinstance(result, str):
-            failed.append((row.path, result))
+            failed.append((row.name, result))
         else:
             predictions.append(_result(row, label, result))
     return Evaluation(
@@ -189,7 +189,9 @@ class _Batches:
 def _result(row, label, scores):
     order = np.argsort(-scores, kind="stable")
     best, rank = int(order[0]), int(np.flatnonzero(order == label)[0]) + 1
-    return VideoResult(row.path, row.start, row.end, label, best, float(scores[best]), rank)
+    source = None if isinstance(row.path, str) else row.path
+    score = float(scores[best])
+    return VideoResult(row.name, row.start, row.end, label, best, score, rank, source)
 
 
 def _classes(model, manifest):

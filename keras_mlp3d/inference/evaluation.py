@@ -63,13 +63,14 @@ class VideoResult:
     """What a network made of one video of a data set.
 
     Args:
-        path: The video file, as the manifest gives it.
+        path: The video file, as the manifest gives it; of a video in memory, its row's `name`.
         start: Where the clip starts in the file, in seconds; None for its start.
         end: Where it ends, in seconds; None for the file's end.
         label: The right class, as its place in the evaluation's `class_names`.
         best: The class with the highest score; of equal scores the first.
         score: Its score, between 0 and 1.
         rank: Place of the right class among all, from 1.
+        source: The video itself where it is no file; else None.
 
     Example:
 
@@ -84,6 +85,7 @@ class VideoResult:
     best: int
     score: float
     rank: int
+    source: object = dataclasses.field(default=None, repr=False, compare=False)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -229,7 +231,7 @@ class Evaluation:
         content["confusion"] = self.confusion.tolist()
         names = self.class_names
         content["predictions"] = [
-            {**dataclasses.asdict(video), "label": names[video.label], "best": names[video.best]}
+            {**_values(video), "label": names[video.label], "best": names[video.best]}
             for video in self.predictions
         ]
         return content
@@ -263,6 +265,12 @@ class Evaluation:
 
     def _correct(self, places):
         return sum(video.rank <= places for video in self.predictions)
+
+
+def _values(video):
+    """The fields of a `VideoResult` that JSON knows: all except the video itself."""
+    fields = (field.name for field in dataclasses.fields(video))
+    return {name: getattr(video, name) for name in fields if name != "source"}
 
 
 def _fraction(part, whole):

@@ -71,11 +71,12 @@ def wrong_answers(evaluation, count=12, num_frames=6):
 
 
 def _frames(video, num_frames):
-    information = probe_video(video.path)
+    source = video.path if video.source is None else video.source
+    information = probe_video(source)
     scale = min(1.0, _HEIGHT / information.height)
     size = [max(1, round(scale * side)) for side in (information.height, information.width)]
     converter = VideoConverter(num_frames, size, crop="none")
-    return converter(video.path, start=video.start, end=video.end)
+    return converter(source, start=video.start, end=video.end)
 
 
 def _sentence(shown, wrong, videos):

@@ -4,6 +4,7 @@ import datetime
 import inspect
 import logging
 import math
+import unicodedata
 
 import keras
 
@@ -268,6 +269,8 @@ def check_class_names(num_classes, class_names):
     names = [class_names] if isinstance(class_names, str) else list(class_names)
     if not all(isinstance(name, str) for name in names):
         raise ValueError(f"class_names must be strings, got {names!r}.")
+    # As manifests do: the same letters are the same class, whichever Unicode form they come in.
+    names = [unicodedata.normalize("NFC", name) for name in names]
     if len(names) != num_classes or len(set(names)) != num_classes:
         raise ValueError(
             f"class_names must be {num_classes} different names, got {len(names)}"

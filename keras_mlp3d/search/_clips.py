@@ -98,7 +98,7 @@ class StreamedClips:
         with contextlib.closing(decoded):
             for number, found, _ in decoded:
                 if isinstance(found, str):
-                    failed.append((rows[number].path, found))
+                    failed.append((rows[number].name, found))
                 else:
                     read += 1
                     yield found[0], rows[number].label

@@ -51,7 +51,7 @@ def test_some_are_not(run, folder, tmp_path):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["path,label,colour", "a.mp4,run,red"], "line 1 has the unknown columns ['colour']"),
+        (["path,color", "a.mp4,red"], "line 1 lacks the columns ['label']"),
         (["path,label,start,end", "a.mp4,run,2,1"], "line 2 is wrong: `end` must lie after"),
         (["path,label"], "is empty"),
         (["path,label", "a.mp4,run", "a.mp4,run"], "line 3 repeats line 2"),

@@ -3,6 +3,7 @@
 import dataclasses
 import operator
 import re
+import unicodedata
 
 import numpy as np
 
@@ -71,11 +72,12 @@ class HorizontalFlip(Configured):
             A `HorizontalFlip`. Raises `ValueError` where the map names a class that there is not,
             or where a class says left or right and `"left_right"` finds it no partner.
         """
-        names = list(class_names)
+        names = [unicodedata.normalize("NFC", name) for name in class_names]
         if self.label_map == "left_right":
             return dataclasses.replace(self, label_map=_left_right_pairs(names))
         pairs = self.label_map
         if not self.is_bound:
+            pairs = [[unicodedata.normalize("NFC", name) for name in pair] for pair in pairs]
             missing = sorted({name for pair in pairs for name in pair} - set(names))
             if missing:
                 raise ValueError(f"`label_map` names classes that are not among them: {missing}")

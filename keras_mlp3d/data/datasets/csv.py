@@ -1,70 +1,99 @@
-"""A data set as a CSV file with a line a video."""
+"""A data set as a table in a text file, with a line for each video."""
 
 import os
-import re
+import unicodedata
 
-from keras_mlp3d.data.datasets.manifest import Manifest, VideoRow, describe, row_id
+from keras_mlp3d.data.datasets.columns import read_columns
+from keras_mlp3d.data.datasets.labels import number_labels
+from keras_mlp3d.data.datasets.manifest import Manifest
 from keras_mlp3d.data.datasets.tables import (
-    checked_classes,
+    check_text,
     checked_path,
     is_file,
     line_error,
-    records,
+    seconds_from_text,
 )
+from keras_mlp3d.data.datasets.video_row import VideoRow, describe, row_id
 from keras_mlp3d.data.video.remote import is_remote
+from keras_mlp3d.data.video.sources import VIDEO_SUFFIXES
 
-_INDEX = re.compile(r"0|[1-9][0-9]{0,5}")
 
+def read_csv(
+    path,
+    split="train",
+    class_names=None,
+    root=None,
+    columns=None,
+    separator=None,
+    header=None,
+):
+    """Reads a CSV of `path,label[,start,end]`: a line for each video.
 
-def read_csv(path, split="train", class_names=None, root=None):
-    """Reads a CSV of `path,label[,start,end]`, the columns in any order, named by the first line.
+    The separator and the header are found. The columns may be in any order and have other names;
+    further columns, such as the numbers of the lines, are ignored. Without a header a line is a
+    video and its label, as in the lists `video.mp4 7` of MMAction2, PySlowFast and VideoMAE.
 
-    A video that does not exist keeps its row: whoever wrote the file counts on it, and
-    `Manifest.missing()` lists it.
+    A video that does not exist keeps its row, and `Manifest.missing()` lists it.
 
     Args:
-        path: The CSV file, UTF-8; also remote. Its `label` is a class name, or a whole number from
-            0 (in every line, where `class_names` does not say otherwise); `start` and `end` are
-            seconds, empty for the video's beginning and end.
+        path: The file, UTF-8; also remote. Its `label` is a class name, or a whole number from
+            0 (in every line, unless `class_names` says otherwise); `start` and `end` are
+            seconds, or `hh:mm:ss`, empty for the video's beginning and end.
         split: Name of the split.
         class_names: The classes in the order of their labels. By default the names in the file,
-            sorted; where all of them are numbers, "0", "1", ... up to the largest.
+            sorted; if all of them are numbers, "0", "1", ... up to the largest.
         root: Folder, or remote address, that relative paths start from; by default the folder of
             the CSV.
+        columns: Other names of columns, or their numbers from 1:
+            `{"path": "file", "label": "class"}`.
+        separator: `"comma"`, `"semicolon"`, `"tab"` or `"space"`, or the character; None to find
+            it.
+        header: Whether the first line names the columns; None to find it.
 
     Returns:
         A `Manifest`.
 
     Raises:
         FileNotFoundError: The CSV does not exist.
-        ValueError: A column is unknown or lacking, a label is not in `class_names`, `start` is
-            negative or `end` not after it, a video stands there twice, or there is none. All but
-            the last name the line.
+        ValueError: The columns are not found, a label is not in `class_names`, labels are whole
+            numbers and do not start at 0, a path exists in another spelling alone (such as without
+            the spaces around it), `start` is negative or `end` not after it, a video is there
+            twice, or there is none. All but the last name the line.
 
     Example:
 
     >>> import os, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     with open(os.path.join(folder, "train.csv"), "w") as file:
-    ...         _ = file.write("path,label,start,end\\ns3://clips/a.mp4,run,1.5,4\\nb.mp4,jump,,\\n")
-    ...     manifest = read_csv(file.name)
+    ...         _ = file.write("file;class;start;end\\ns3://x/a.mp4;run;1.5;00:01:04\\nb.mp4;jump;;")
+    ...     manifest = read_csv(file.name, columns={"path": "file", "label": "class"})
     >>> manifest.class_names, manifest.rows[0]
-    (('jump', 'run'), VideoRow(path='s3://clips/a.mp4', label=1, start=1.5, end=4.0))
+    (('jump', 'run'), VideoRow(path='s3://x/a.mp4', label=1, start=1.5, end=64.0))
     """
     path = checked_path("path", path, is_file, "a CSV file")
     root = os.path.dirname(path) if root is None else os.fspath(root)
-    lines = list(records(path, ("path", "label"), ("start", "end")))
-    for _, fields in lines:
-        fields["label"] = fields["label"].strip()
-    label_of = _labels(path, lines, class_names)
+    found, lines = {}, []
+    for line, fields in read_columns(
+        path, lambda field: _is_video(root, field), columns, separator, header
+    ):
+        label = fields["label"].strip()
+        check_text(path, line, label)
+        if not label:
+            raise line_error(path, line, "has no label")
+        found.setdefault(label, line)
+        lines.append((line, fields["path"], label, fields.get("start"), fields.get("end")))
+    label_of, names = number_labels(
+        path, found, class_names, lambda line, what: line_error(path, line, what)
+    )
     rows, seen = [], {}
-    for line, fields in lines:
+    for line, video, label, start, end in lines:
+        place = _checked_place(path, line, root, video) if video.strip() else ""
         try:
             row = VideoRow(
-                _joined(root, fields["path"]),
-                label_of[fields["label"]],
-                _seconds("start", fields.get("start")),
-                _seconds("end", fields.get("end")),
+                place,
+                label_of[label],
+                seconds_from_text("start", start),
+                seconds_from_text("end", end),
             )
         except ValueError as error:
             raise line_error(path, line, f"is wrong: {error}") from None
@@ -72,52 +101,45 @@ def read_csv(path, split="train", class_names=None, root=None):
         if before != line:
             raise line_error(path, line, f"repeats line {before}: {describe(row)}")
         rows.append(row)
-    return Manifest(rows, _names(label_of, class_names), split, root=root or None)
+    return Manifest(rows, names, split, root=root or None)
 
 
-def _labels(path, lines, class_names):
-    """{text of a label: label} for all texts in the file."""
-    texts = {}
-    for line, fields in lines:
-        if not fields["label"]:
-            raise line_error(path, line, "has no label")
-        texts.setdefault(fields["label"], line)
-    if class_names is None:
-        if all(_INDEX.fullmatch(text) for text in texts):
-            return {text: int(text) for text in texts}
-        return {text: label for label, text in enumerate(sorted(texts))}
-    known = checked_classes(class_names)
-    labels = {}
-    for text, line in texts.items():
-        if text in known:
-            labels[text] = known[text]
-        elif _INDEX.fullmatch(text) and int(text) < len(known):
-            labels[text] = int(text)
-        else:
-            raise line_error(
-                path, line, f"has the label {text!r}, which is none of the {len(known)} classes"
-            )
-    return labels
-
-
-def _names(label_of, class_names):
-    if class_names is not None:
-        return class_names
-    if all(_INDEX.fullmatch(text) for text in label_of):
-        return [str(label) for label in range(max(label_of.values(), default=0) + 1)]
-    return list(label_of)
-
-
-def _joined(root, path):
+def joined(root, path):
+    """A path of a list, taken from `root` if it is relative."""
     if not path or is_remote(path) or os.path.isabs(path) or not root:
         return path
     return f"{root.rstrip('/')}/{path}" if is_remote(root) else os.path.join(root, path)
 
 
-def _seconds(name, text):
-    if text is None or not text.strip():
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"`{name}` must be seconds as a number, received {text!r}") from None
+def _is_video(root, field):
+    """Whether a field can only be a video: it ends as one, has a folder, or is there."""
+    field = field.strip()
+    if not field or "\0" in field:
+        return False
+    if field.lower().endswith(VIDEO_SUFFIXES) or "/" in field:
+        return True
+    # A folder of pictures. A word may be a column, although a folder of that name is there too.
+    return not field.isidentifier() and os.path.exists(joined(root, field))
+
+
+def _checked_place(path, line, root, text):
+    """The path of a line, unless it is there in another spelling alone."""
+    place = joined(root, text)
+    plain = text.isascii() and text == text.strip() and "\\" not in text
+    if plain or "\0" in text or is_remote(place) or os.path.exists(place):
+        return place
+    check_text(path, line, text)
+    for other in (
+        text.strip(),
+        *(unicodedata.normalize(form, text.strip()) for form in ("NFC", "NFD")),
+        text.strip().replace("\\", "/"),
+    ):
+        if other and os.path.exists(joined(root, other)):
+            show = ascii if other.isprintable() and not other.isascii() else repr
+            raise line_error(
+                path,
+                line,
+                f"has the path {show(text)}, and there is no such file; but there is "
+                f"{show(other)}: write it like that",
+            )
+    return place

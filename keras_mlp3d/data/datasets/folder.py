@@ -1,21 +1,33 @@
-"""A data set as a folder with one sub-folder a class."""
+"""A data set as a folder with one sub-folder for each class."""
 
+import collections
+import errno
 import os
+import stat
 
-from keras_mlp3d.data.datasets.manifest import Manifest, VideoRow
-from keras_mlp3d.data.datasets.tables import checked_classes, checked_path, is_folder
+from keras_mlp3d.data.datasets.manifest import Manifest
+from keras_mlp3d.data.datasets.tables import checked_classes, checked_path, composed, is_folder
+from keras_mlp3d.data.datasets.video_row import VideoRow
 from keras_mlp3d.data.video import remote
 from keras_mlp3d.data.video.sources import VIDEO_SUFFIXES
 
+# Names of sub-folders that are splits rather than classes, if they hold class folders.
+_SPLITS = (
+    *("train", "training", "val", "valid", "validation"),
+    *("test", "testing", "eval", "dev"),
+)
+
 
 def read_folder(directory, split="train", class_names=None):
-    """Reads a folder of class folders, or the sub-folder of it that has the name of the split.
+    """Reads a folder of class folders, or its sub-folder with the name of the split.
 
-    The videos are the files right in a class folder that are known by their suffix; other files
-    and hidden ones are ignored. They come sorted by class, then by name.
+    The videos are the files right in a class folder that are known by their suffix. They come
+    sorted by class, then by name. `Manifest.left_out` names all else that is there and why it is
+    no row: other endings, broken and looping links, named pipes and other special files, folders
+    in class folders, files in no class folder. Hidden files are ignored.
 
     Args:
-        directory: The folder; also remote. Where it has a sub-folder `<split>` that itself has
+        directory: The folder; also remote. If it has a sub-folder `<split>` that itself has
             sub-folders, that one is read: `train/run/a.mp4` besides `run/a.mp4`.
         split: Name of the split.
         class_names: The classes in the order of their labels; by default the sub-folders sorted by
@@ -26,8 +38,8 @@ def read_folder(directory, split="train", class_names=None):
 
     Raises:
         FileNotFoundError: The folder does not exist.
-        ValueError: It has no class folders, they are not those of `class_names`, or one of them
-            holds no video.
+        ValueError: It has no class folders, or only those of other splits, they are not those of
+            `class_names`, or one of them holds no video. The error says what the folder holds.
 
     Example:
 
@@ -36,50 +48,180 @@ def read_folder(directory, split="train", class_names=None):
     ...     for name in ("train/run", "train/jump"):
     ...         pathlib.Path(folder, name).mkdir(parents=True)
     ...         pathlib.Path(folder, name, "a.mp4").touch()
+    ...     pathlib.Path(folder, "train", "run", "notes.txt").touch()
     ...     manifest = read_folder(folder, "train")
-    >>> manifest.class_names, manifest.labels.tolist()
-    (('jump', 'run'), [0, 1])
+    >>> manifest.class_names, manifest.labels.tolist(), manifest.left_out[0][1]
+    (('jump', 'run'), [0, 1], "file with the unknown ending '.txt'")
     """
     directory = checked_path("directory", directory, is_folder, "a folder of class folders")
-    if isinstance(split, str) and split in _folders(directory):
-        inner = os.path.join(directory, split)
-        directory = inner if _folders(inner) else directory
-    found = _folders(directory)
-    if not found:
-        raise ValueError(f"`directory` must hold one sub-folder a class: {directory} holds none")
-    names = found if class_names is None else list(checked_classes(class_names))
-    if sorted(names) != found:
+    content = _Content(directory)
+    left_out = content.outside_classes()
+    inner = _split_folder(directory, content, split, class_names)
+    if inner is not None:
+        directory, content = inner
+        left_out += content.outside_classes()
+    folders = {}  # a class may have two, whose names are the same letters in other Unicode forms
+    for name in content.folders:
+        folders.setdefault(composed(name), []).append(_joined(directory, name))
+    if not folders:
+        raise ValueError(
+            f"`directory` must hold one sub-folder a class: {directory} holds none; what it holds "
+            f"is {content.in_words()}"
+        )
+    names = sorted(folders) if class_names is None else list(checked_classes(class_names))
+    if sorted(names) != sorted(folders):
         raise ValueError(
             f"`class_names` must name each sub-folder of {directory} once; "
-            f"without a folder: {sorted(set(names) - set(found))}, "
-            f"not named: {sorted(set(found) - set(names))}"
+            f"without a folder: {sorted(set(names) - set(folders))}, "
+            f"not named: {sorted(set(folders) - set(names))}"
         )
     rows = []
     for label, name in enumerate(names):
-        videos = _videos(os.path.join(directory, name))
+        contents = [_Content(folder) for folder in folders[name]]
+        videos = [video for found in contents for video in found.videos]
         if not videos:
-            raise ValueError(f"the class folder {os.path.join(directory, name)} holds no video")
-        rows += [VideoRow(path, label) for path in videos]
-    return Manifest(rows, names, split, root=directory)
+            found = contents[0].in_words()
+            raise ValueError(
+                f"the class folder {contents[0].folder} holds no video"
+                + (f"; what it holds is {found}" if found != "nothing" else "")
+            )
+        rows += [VideoRow(path, label) for path in sorted(videos)]
+        left_out += [entry for found in contents for entry in found.inside_class()]
+    return Manifest(rows, names, split, root=directory, left_out=left_out)
 
 
-def _folders(directory):
-    if remote.is_remote(directory):
-        names = [name for name in remote.names_in(directory) if name[0] != "."]
-        return [name for name in names if remote.is_folder(f"{directory}/{name}")]
-    with os.scandir(directory) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir() and entry.name[0] != ".")
-
-
-def _videos(folder):
-    if remote.is_remote(folder):
-        names = [name for name in remote.names_in(folder) if name[0] != "."]
-        return [f"{folder}/{name}" for name in names if name.lower().endswith(VIDEO_SUFFIXES)]
-    with os.scandir(folder) as entries:
-        return sorted(
-            entry.path
-            for entry in entries
-            if entry.name.lower().endswith(VIDEO_SUFFIXES)
-            and entry.name[0] != "."
-            and entry.is_file()
+def _split_folder(directory, content, split, class_names):
+    """`(folder, content)` of the split, or None if `directory` itself has the class folders."""
+    inside = {
+        name: _Content(_joined(directory, name))
+        for name in content.folders
+        if name == split or name.casefold() in _SPLITS
+    }
+    if split in inside and inside[split].folders:
+        return _joined(directory, split), inside[split]
+    classes = () if class_names is None else checked_classes(class_names)
+    others = [
+        name
+        for name, found in inside.items()
+        if found.folders and not found.videos and composed(name) not in classes
+    ]
+    if others:
+        gone = f"there is no folder {split!r}"
+        if split in inside:
+            gone = (
+                f"{_joined(directory, split)} has none; what it holds is {inside[split].in_words()}"
+            )
+        raise ValueError(
+            f"`split` {split!r} must be a folder in {directory} with a sub-folder for each class: "
+            f"{gone}; the folders with class folders are {others}. Give one of them as `split`, or "
+            "its path as the folder to read"
         )
+    if class_names is None and inside and len(inside) == len(content.folders):
+        raise ValueError(
+            f"`directory` must hold one sub-folder a class: {directory} holds the splits "
+            f"{list(inside)}, and they hold no class folders, such as {next(iter(inside))}/run"
+        )
+    return None
+
+
+class _Content:
+    """What is right in a folder, hidden names not.
+
+    Attributes: `folders`, sorted names; `videos`, sorted paths; `other`, `(path, reason)` of all
+        else.
+    """
+
+    def __init__(self, folder):
+        self.folder, self.folders, self.videos, self.other = folder, [], [], []
+        kinds = _remote_kinds if remote.is_remote(folder) else _kinds
+        for name, kind in sorted(kinds(folder)):
+            path, suffix = _joined(folder, name), os.path.splitext(name)[1]
+            if kind == _FOLDER:
+                self.folders.append(name)
+            elif kind == _FILE and suffix.lower() in VIDEO_SUFFIXES:
+                self.videos.append(path)
+            elif kind == _FILE:
+                ending = f"with the unknown ending {suffix!r}" if suffix else "without an ending"
+                self.other.append((path, f"file {ending}"))
+            else:
+                self.other.append((path, kind))
+
+    def outside_classes(self):
+        """What a folder of class folders holds besides them, as `Manifest.left_out`."""
+        found = [(path, _FILE) for path in self.videos] + self.other
+        return [
+            (path, "file in no class folder" if reason.startswith(_FILE) else reason)
+            for path, reason in sorted(found)
+        ]
+
+    def inside_class(self):
+        """What a class folder holds besides its videos, as `Manifest.left_out`."""
+        folders = [_joined(self.folder, name) for name in self.folders]
+        return sorted([*self.other, *((path, "folder in a class folder") for path in folders)])
+
+    def in_words(self):
+        """What is there, counted."""
+        counts = collections.Counter(reason for _, reason in self.other)
+        counts.update(folder=len(self.folders), video=len(self.videos))
+        parts = [f"{count} x {what}" for what, count in sorted(counts.items()) if count]
+        return ", ".join(parts) or "nothing"
+
+
+_FOLDER, _FILE = "folder", "file"
+_SPECIAL = (
+    (stat.S_ISFIFO, "named pipe"),
+    (stat.S_ISSOCK, "socket"),
+    (stat.S_ISCHR, "device"),
+    (stat.S_ISBLK, "device"),
+)
+
+
+def _kinds(folder):
+    """`(name, kind)` of what is in a local folder; links count as what they lead to."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name[0] == ".":
+                continue
+            if entry.is_symlink():
+                yield entry.name, _kind_of_link(entry.path, folder)
+            elif entry.is_dir(follow_symlinks=False):
+                yield entry.name, _FOLDER
+            elif entry.is_file(follow_symlinks=False):
+                yield entry.name, _FILE
+            else:
+                yield entry.name, _kind_of_mode(entry.stat(follow_symlinks=False).st_mode)
+
+
+def _kind_of_link(path, folder):
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return "link to nothing"
+    except OSError as error:
+        loops = error.errno == errno.ELOOP
+        return "link that leads to itself" if loops else f"link that fails ({error.strerror})"
+    if stat.S_ISDIR(mode):
+        target, here = os.path.realpath(path), os.path.realpath(folder)
+        if os.path.commonpath([target, here]) == target:
+            return "link to a folder that it is in"
+    return _kind_of_mode(mode)
+
+
+def _kind_of_mode(mode):
+    if stat.S_ISDIR(mode):
+        return _FOLDER
+    if stat.S_ISREG(mode):
+        return _FILE
+    return next((kind for is_kind, kind in _SPECIAL if is_kind(mode)), "special file")
+
+
+def _remote_kinds(folder):
+    for name in remote.names_in(folder):
+        if name[0] != ".":
+            is_video = name.lower().endswith(VIDEO_SUFFIXES)
+            is_folder = not is_video and remote.is_folder(_joined(folder, name))
+            yield name, _FOLDER if is_folder else _FILE
+
+
+def _joined(folder, name):
+    return f"{folder}/{name}" if remote.is_remote(folder) else os.path.join(folder, name)

@@ -5,6 +5,7 @@ import os
 from keras_mlp3d.data.datasets.manifest import Manifest, VideoRow
 from keras_mlp3d.data.datasets.tables import (
     checked_classes,
+    composed,
     line_error,
     local_path,
     records,
@@ -65,7 +66,7 @@ def read_kinetics(path, videos, split="train", class_names=None, trimmed=True):
     for line, fields in records(path, _COLUMNS, None):
         name = _SPLITS.get(fields["split"].strip(), fields["split"].strip())
         found_splits.add(name)
-        label = fields["label"].strip()
+        label = composed(fields["label"].strip())
         if not label:
             raise line_error(path, line, "has no label")
         labels.add(label)

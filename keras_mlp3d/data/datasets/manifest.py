@@ -6,63 +6,17 @@ import functools
 import hashlib
 import io
 import json
-import math
-import operator
 import os
 import pathlib
 
 import numpy as np
 
 from keras_mlp3d._utils.atomic_write import write_whole
+from keras_mlp3d.data.datasets.tables import composed
+from keras_mlp3d.data.datasets.video_row import VideoRow, describe, row_id
 from keras_mlp3d.data.video.records import shard_of
 from keras_mlp3d.data.video.remote import is_remote
-
-
-@dataclasses.dataclass(frozen=True)
-class VideoRow:
-    """One labelled video, or a stretch of one.
-
-    Args:
-        path: The file, or a folder of numbered JPEG frames, or a record of a shard as `read_shards`
-            names it. A path with `://` is remote and kept as it is.
-        label: Index of the class, from 0.
-        start: Second of the video at which the stretch begins; None: at the video's beginning.
-        end: Second at which it ends; None: at the video's end.
-
-    Raises:
-        ValueError: An argument is not as above, or `end` is not after `start`.
-
-    Example:
-
-    >>> VideoRow("run/a.mp4", 1, end=2)
-    VideoRow(path='run/a.mp4', label=1, start=None, end=2.0)
-    """
-
-    path: str
-    label: int
-    start: float | None = None
-    end: float | None = None
-
-    def __post_init__(self):
-        set_field = object.__setattr__
-        path = self.path
-        path = os.fspath(path) if isinstance(path, (str, os.PathLike)) else path
-        if not isinstance(path, str) or not path or "\0" in path:
-            raise ValueError(f"`path` must name a file, received {self.path!r}")
-        set_field(self, "path", path)
-        try:
-            label = -1 if isinstance(self.label, bool) else operator.index(self.label)
-        except TypeError:
-            label = -1
-        if label < 0:
-            raise ValueError(f"`label` must be a whole number from 0, received {self.label!r}")
-        set_field(self, "label", label)
-        for name in ("start", "end"):
-            set_field(self, name, _seconds(name, getattr(self, name)))
-        if self.end is not None and self.end <= (self.start or 0.0):
-            raise ValueError(
-                f"`end` must lie after `start`, received start {self.start} and end {self.end}"
-            )
+from keras_mlp3d.data.video.sources import LazySource, is_path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,17 +26,22 @@ class Manifest:
     Args:
         rows: The `VideoRow`s, at least one, none twice.
         class_names: Names of the classes in the order of their labels, none twice. A class need
-            not have a row.
+            not have a row. They are kept in Unicode's composed form (NFC), so that the same letters
+            are the same class, whichever file system or list they come from.
         split: Name of the split, such as `"train"` or `"val"`.
         root: Folder that the digest takes the paths relative to, so that a data set that moves
             keeps its digest; None: paths count as they are.
         not_found: Names of the videos that the data set's own list has and its folder has not, as
             a reader found them. They have no row.
+        left_out: `(path, reason)` of what is in the data set's folders and is no row: files that
+            are no videos by their ending, broken links, special files. Two manifests are equal
+            whatever is left out.
 
     `len(manifest)` is the number of rows.
 
     Attributes: `labels`, a read-only int32 array `(rows,)`, and `digest`, the hexadecimal SHA-256
-        of the rows in their order, the class names and the split.
+        of the rows in their order, the class names and the split. Files count by their paths,
+        videos in memory by their content (see `VideoRow`).
 
     Raises:
         ValueError: An argument is not as above, or a label has no class name.
@@ -100,10 +59,11 @@ class Manifest:
     split: str
     root: str | None = None
     not_found: tuple[str, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = dataclasses.field(default=(), compare=False, repr=False)
 
     def __post_init__(self):
         set_field = object.__setattr__
-        for name in ("rows", "class_names", "not_found"):
+        for name in ("rows", "class_names", "not_found", "left_out"):
             value = getattr(self, name)
             if isinstance(value, str):
                 raise ValueError(f"`{name}` must be a sequence, received the text {value!r}")
@@ -112,13 +72,13 @@ class Manifest:
             raise ValueError(f"`split` must be a name, received {self.split!r}")
         if self.root is not None:
             set_field(self, "root", os.fspath(self.root))
-        self._check_names()
         if not self.rows:
             gone = f"; none of the {len(self.not_found)} videos that it lists was found"
             raise ValueError(
                 f"the split {self.split!r} is empty{gone if self.not_found else ''}; it must have "
                 "at least one video"
             )
+        self._check_names()
         self._check_rows()
 
     def _check_names(self):
@@ -128,6 +88,7 @@ class Manifest:
                 "`class_names` must hold at least one name and no empty one, received "
                 f"{wrong[0] if wrong else self.class_names!r}"
             )
+        object.__setattr__(self, "class_names", tuple(map(composed, self.class_names)))
         if len(set(self.class_names)) < len(self.class_names):
             twice = next(n for n in self.class_names if self.class_names.count(n) > 1)
             raise ValueError(f"`class_names` must be distinct, received {twice!r} twice")
@@ -139,7 +100,7 @@ class Manifest:
                 raise ValueError(f"`rows` must hold VideoRow objects, received {row!r}")
             if row.label >= len(self.class_names):
                 raise ValueError(
-                    f"the label of {row.path!r} is {row.label}, and `class_names` has "
+                    f"the label of {row.name!r} is {row.label}, and `class_names` has "
                     f"{len(self.class_names)} classes, 0 to {len(self.class_names) - 1}"
                 )
             before = seen.setdefault(row_id(row), number)
@@ -164,12 +125,17 @@ class Manifest:
         return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
     def name_of(self, row):
-        """A row's path as the digest counts it: below `root` where it lies there, with slashes.
+        """A row's name as the digest counts it.
+
+        It is the path: below `root` if it is in there, with slashes. Of a video in memory it is
+        the SHA-256 of its content; of a `LazySource` its name.
 
         Args:
             row: A `VideoRow`.
         """
         path = row.path
+        if not is_path(path):
+            return row.name if isinstance(path, LazySource) else f"sha256:{row.content}"
         if self.root is None:
             return path
         if is_remote(path) or is_remote(self.root):
@@ -181,7 +147,9 @@ class Manifest:
         return tuple(
             row
             for row in self.rows
-            if not is_remote(row.path) and not os.path.exists(shard_of(row.path))
+            if is_path(row.path)
+            and not is_remote(row.path)
+            and not os.path.exists(shard_of(row.path))
         )
 
     def select(self, indices):
@@ -216,7 +184,15 @@ class Manifest:
 
         Raises:
             OSError: The file cannot be written.
+            ValueError: Rows are videos in memory, which a CSV cannot name.
         """
+        in_memory = [number for number, row in enumerate(self.rows) if not is_path(row.path)]
+        if in_memory:
+            raise ValueError(
+                f"a CSV holds paths, and {len(in_memory)} of {len(self)} rows hold none, the first "
+                f"of them row {in_memory[0]}: {self.rows[in_memory[0]].name!r}; save these videos "
+                "as files, or write the manifest with `write_shards`"
+            )
         path = pathlib.Path(path)
         folder = path.parent.absolute()
         text = io.StringIO()
@@ -231,34 +207,12 @@ class Manifest:
         write_whole(path, text.getvalue().encode("utf-8", "surrogateescape"))
 
 
-def row_id(row):
-    """What may stand in a manifest once: the file and the stretch."""
-    path = row.path if is_remote(row.path) else os.path.normpath(row.path)
-    return path, row.start, row.end
-
-
-def describe(row):
-    """A row's file and stretch in words."""
-    if row.start is None and row.end is None:
-        return repr(row.path)
-    start = 0.0 if row.start is None else row.start
-    return f"{row.path!r} from {start} s to {'its end' if row.end is None else f'{row.end} s'}"
-
-
 def _below(path, folder):
-    """`path` relative to `folder`, with slashes, or None where it lies elsewhere."""
+    """`path` relative to `folder`, with slashes, or None if it is elsewhere."""
     path, folder = os.path.abspath(path), os.path.abspath(folder)
-    try:
-        return pathlib.Path(path).relative_to(folder).as_posix()
-    except ValueError:
+    if path == folder:
+        return "."
+    folder = folder.rstrip(os.sep) + os.sep
+    if not os.path.normcase(path).startswith(os.path.normcase(folder)):
         return None
-
-
-def _seconds(name, value):
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise ValueError(f"`{name}` must be seconds as a number or None, received {value!r}")
-    if not math.isfinite(value) or value < 0:
-        raise ValueError(f"`{name}` must be at least 0 seconds, received {value}")
-    return float(value)
+    return path[len(folder) :].replace(os.sep, "/")

@@ -4,6 +4,7 @@ import os
 
 from keras_mlp3d.data.datasets.manifest import Manifest, VideoRow
 from keras_mlp3d.data.datasets.tables import (
+    composed,
     first_file,
     line_error,
     load_json,
@@ -60,7 +61,7 @@ def read_something_v2(annotations, videos, split="train"):
         if not isinstance(template, str):
             raise line_error(path, number, "(counted in entries) has no template")
         video = str(video) if isinstance(video, int) else video
-        entries.append((number, video, template.replace("[", "").replace("]", "")))
+        entries.append((number, video, composed(template.replace("[", "").replace("]", ""))))
     return _manifest(path, entries, label_of, videos, ".webm", split)
 
 
@@ -103,14 +104,15 @@ def read_something_v1(annotations, videos, split="train"):
     path = first_file(annotations, (f"{name}.csv", f"something-something-v1-{name}.csv"))
     label_of = {}
     for line, fields in table(labels, ";"):
-        if len(fields) != 1 or not fields[0].strip() or fields[0].strip() in label_of:
+        name = composed(fields[0].strip())
+        if len(fields) != 1 or not name or name in label_of:
             raise line_error(labels, line, f"must be one class, not there yet, and is {fields}")
-        label_of[fields[0].strip()] = len(label_of)
+        label_of[name] = len(label_of)
     entries = []
     for line, fields in table(path, ";"):
         if len(fields) != 2:
             raise line_error(path, line, f"must be `id;class` and has {len(fields)} fields")
-        entries.append((line, fields[0].strip(), fields[1].strip()))
+        entries.append((line, fields[0].strip(), composed(fields[1].strip())))
     return _manifest(path, entries, label_of, videos, "", split)
 
 
@@ -132,7 +134,7 @@ def _file_of(split):
 
 def _v2_labels(path):
     """{class: label} of `labels.json`, whose values are the numbers 0, 1, ... as text."""
-    labels = {name: str(label) for name, label in load_json(path, dict).items()}
+    labels = {composed(name): str(label) for name, label in load_json(path, dict).items()}
     if sorted(labels.values()) != sorted(str(label) for label in range(len(labels))):
         raise ValueError(
             f"{path} must give each class one of the numbers 0 to {len(labels) - 1}, none twice"

@@ -1,10 +1,12 @@
 """What the readers share: tables with line numbers, JSON, folders, and their errors."""
 
+import codecs
 import csv
 import io
 import json
 import os
 import re
+import unicodedata
 
 from keras_mlp3d.data.video import remote
 from keras_mlp3d.data.video.remote import is_remote
@@ -12,6 +14,18 @@ from keras_mlp3d.data.video.sources import VIDEO_SUFFIXES
 
 _MAX_BYTES = 512 * 2**20
 _SIMPLE_NAME = re.compile(r"[A-Za-z0-9_-]{1,200}")
+# Without hours, minutes may be many.
+_CLOCK = re.compile(r"(?:([0-9]{1,6}):(?=[0-5]?[0-9]:))?([0-9]{1,6}):([0-5]?[0-9](?:\.[0-9]*)?)")
+_OTHER_BYTES = re.compile("[\udc80-\udcff]")  # what `surrogateescape` makes of bytes
+# What a file that is no UTF-8 text begins with, and its name in words.
+_OTHER_FORMATS = (
+    (codecs.BOM_UTF32_LE, "UTF-32 text"),
+    (codecs.BOM_UTF32_BE, "UTF-32 text"),
+    (codecs.BOM_UTF16_LE, "UTF-16 text"),
+    (codecs.BOM_UTF16_BE, "UTF-16 text"),
+    (b"PK\x03\x04", "a ZIP file, as Excel workbooks are"),
+    (b"\x1f\x8b", "a gzip file"),
+)
 
 
 def is_file(path):
@@ -48,18 +62,41 @@ def local_path(name, value, is_wanted, wanted):
     return value
 
 
-def table(path, delimiter=","):
-    """Yields `(line, fields)` of a CSV file, empty lines left out."""
-    with _open_text(path) as file:
-        rows = csv.reader(file, delimiter=delimiter, strict=True)
+def table(path, delimiter=",", other_bytes=False):
+    """Yields `(line, fields)` of a CSV file, empty lines left out.
+
+    Args:
+        path: The file, UTF-8; also remote.
+        delimiter: What separates fields. Several spaces in a row count as one.
+        other_bytes: Whether fields may hold bytes that are not UTF-8, as `os.fsdecode` gives them.
+    """
+    spaces = delimiter == " "
+    with _open_text(path, "surrogateescape") as file:
+        rows = csv.reader(file, delimiter=delimiter, strict=True, skipinitialspace=spaces)
         try:
             for fields in rows:
-                if fields:
+                if spaces and fields and not fields[-1]:
+                    del fields[-1]
+                if not other_bytes:
+                    for field in fields:
+                        check_text(path, rows.line_num, field)
+                if any(field.strip() for field in fields):
                     yield rows.line_num, fields
-        except UnicodeDecodeError:
-            raise ValueError(f"{path} must be UTF-8 text, and is not") from None
         except csv.Error as error:
             raise line_error(path, rows.line_num, f"is no CSV ({error})") from None
+
+
+def check_text(path, line, field):
+    """Raises the error for a field that is not UTF-8."""
+    if not field.isascii() and _OTHER_BYTES.search(field):
+        raise ValueError(
+            f"{path} must be UTF-8 text, and line {line} is not: {field!r}; save it as UTF-8"
+        )
+
+
+def composed(text):
+    """Text in Unicode's composed form (NFC): the same letters become the same string."""
+    return unicodedata.normalize("NFC", text)
 
 
 def records(path, required, optional=()):
@@ -100,6 +137,30 @@ def _check_columns(path, line, columns, required, optional):
                 line,
                 f"{words} columns {names}; expected is {','.join(required)}{extra}",
             )
+
+
+def seconds_from_text(name, text):
+    """Seconds of `62.5`, `1:02.5` or `00:01:02.5`; None of an empty text or None.
+
+    Args:
+        name: What the error calls it.
+        text: The text, or None.
+    """
+    if text is None or not text.strip():
+        return None
+    clock = _CLOCK.fullmatch(text.strip())
+    if clock:
+        hours, minutes, seconds = clock.groups()
+        return 3600 * int(hours or 0) + 60 * int(minutes) + float(seconds)
+    try:
+        if "_" in text:
+            raise ValueError
+        return float(text)
+    except ValueError:
+        raise ValueError(
+            f"`{name}` must be seconds as a number, such as 62.5, or hh:mm:ss, such as 00:01:02.5, "
+            f"received {text!r}"
+        ) from None
 
 
 def load_json(path, kind):
@@ -151,9 +212,11 @@ def video_stems(folder):
 
 
 def checked_classes(class_names):
-    """{name: label} of the classes in their order."""
+    """{name: label} of the classes in their order, the names composed."""
     names = [class_names] if isinstance(class_names, str) else list(class_names)
-    labels = {name: label for label, name in enumerate(names)}
+    labels = {
+        composed(name) if isinstance(name, str) else name: label for label, name in enumerate(names)
+    }
     if not names or len(labels) < len(names) or isinstance(class_names, str):
         raise ValueError(
             f"`class_names` must be a list of distinct names, received {class_names!r}"
@@ -161,12 +224,30 @@ def checked_classes(class_names):
     return labels
 
 
-def _open_text(path):
+def _open_text(path, errors="strict"):
     """A text file, which is read into memory if it is remote."""
     if is_remote(path):
-        content = io.BytesIO(remote.read_bytes(path, max_bytes=_MAX_BYTES))
-        return io.TextIOWrapper(content, encoding="utf-8-sig", newline="")
-    size = os.path.getsize(path)
-    if size > _MAX_BYTES:
-        raise ValueError(f"{path} has {size} bytes, more than {_MAX_BYTES} are refused")
-    return open(path, encoding="utf-8-sig", newline="")
+        file = io.BytesIO(remote.read_bytes(path, max_bytes=_MAX_BYTES))
+    else:
+        size = os.path.getsize(path)
+        if size > _MAX_BYTES:
+            raise ValueError(f"{path} has {size} bytes, more than {_MAX_BYTES} are refused")
+        file = open(path, "rb")  # noqa: SIM115 (the caller closes what is made of it)
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors=errors, newline="")
+    try:
+        _check_format(path, file.read(64))
+        file.seek(0)
+    except BaseException:
+        text.close()
+        raise
+    return text
+
+
+def _check_format(path, start):
+    """Raises the error for what is no UTF-8 text, told by its first bytes."""
+    found = next((what for mark, what in _OTHER_FORMATS if start.startswith(mark)), None)
+    # Text in UTF-16 without its mark is text in UTF-8 with a zero beside each letter.
+    if found is None and start.count(0) > len(start) // 4:
+        found = "UTF-16 text or no text at all"
+    if found:
+        raise ValueError(f"{path} must be UTF-8 text, and is {found}; save it as UTF-8")

@@ -164,12 +164,12 @@ class ClipSource:
             except (VideoError, FileNotFoundError) as error:
                 if not self.training:
                     raise
-                self._note(video.path, error)
+                self._note(video.name, error)
             if replacement is None:
                 replacement = np.random.default_rng([self.seed, row])
             row = int(replacement.integers(len(self.labels)))
         raise VideoError(
-            video.path, f"none of {_MAX_REPLACEMENTS} training videos in a row can be read"
+            video.name, f"none of {_MAX_REPLACEMENTS} training videos in a row can be read"
         )
 
     def _note(self, path, error):

@@ -1,10 +1,13 @@
-"""CSV files of `path,label[,start,end]`, right and wrong."""
+"""CSV files of videos, in all the forms that programs write them, right and wrong."""
 
 import os
+import unicodedata
 
 import pytest
 
-from keras_mlp3d.data import VideoRow, read_csv
+from keras_mlp3d.data import VideoRow, read_csv, read_manifest
+
+NFC, NFD = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
 
 
 @pytest.fixture
@@ -18,6 +21,14 @@ def write(tmp_path):
         return path
 
     return call
+
+
+def message_of(path, **options):
+    with pytest.raises(ValueError) as info:
+        read_csv(path, **options)
+    message = str(info.value)
+    assert "\n" not in message
+    return message
 
 
 def test_names_spans_and_places(write, tmp_path):
@@ -51,17 +62,160 @@ def test_stretches_of_one_file_are_different_rows(write):
     assert len(read_csv(path)) == 3
 
 
+# What programs write ---------------------------------------------------------------------------
+
+TWO = [("a.mp4", "run"), ("b c.mp4", "jump")]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize(
+    ("header", "line"),
+    [
+        ("path,label", '"{0}",{1}'),
+        ("path;label", "{0};{1}"),
+        ("path\tlabel", "{0}\t{1}"),
+        ("path label", '"{0}" {1}'),
+        ('"path","label"', '"{0}","{1}"'),
+        ("PATH , Label", "{0},{1}"),
+        ("label,path", "{1},{0}"),
+        (",path,label", "{2},{0},{1}"),  # pandas
+        ('"","path","label"', '"{2}","{0}","{1}"'),  # R, write.csv
+        ('"path" "label"', '"{2}" "{0}" "{1}"'),  # R, write.table
+        ("id;path;frames;label;fps", "7;{0};99;{1};2,5"),
+        ("path,label,", "{0},{1},"),  # a spreadsheet
+        (None, "{0},{1}"),
+        (None, "{0};{1}"),
+        (None, "{0}\t{1}"),
+        (None, '"{0}" {1}'),
+        (None, '  "{0}"    {1}  '),
+        (None, "{2},{0},{1}"),
+    ],
+)
+def test_separator_header_and_columns_are_found(tmp_path, end, mark, header, line):
+    path = tmp_path / "list.csv"
+    lines = [line.format(*pair, number) for number, pair in enumerate(TWO, start=1)]
+    text = mark + end.join([header, *lines] if header else lines) + end
+    path.write_text(text, encoding="utf-8", newline="")
+    manifest = read_csv(path)
+    assert [row.path for row in manifest.rows] == [str(tmp_path / name) for name, _ in TWO]
+    assert [manifest.class_names[row.label] for row in manifest.rows] == ["run", "jump"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "options"),
+    [
+        (["file;class", "a.mp4;run"], {"columns": {"path": "file", "label": "class"}}),
+        (["FILE;class", "a.mp4;run"], {"columns": {"path": "file", "label": "class"}}),
+        (["path;class", "a.mp4;run"], {"columns": {"label": "class"}}),
+        (["path,path2,label", "x,a.mp4,run"], {"columns": {"path": "path2"}}),
+        (["i,name,video", "0,run,a.mp4"], {"columns": {"path": 3, "label": 2}}),
+        (["0,run,a.mp4"], {"columns": {"path": 3, "label": 2}}),
+        (["path,label", "a.mp4,run"], {"columns": {"path": 1, "label": 2}}),
+        (["a.mp4 99 run"], {"columns": {"path": 1, "label": 3}}),
+        (["a.mp4;run"], {"separator": "semicolon", "header": False}),
+        (["a.mp4;run"], {"separator": ";"}),
+        (["path,label", "a.mp4,run"], {"separator": "comma", "header": True}),
+        (["0 a.mp4 run"], {"separator": "space"}),
+        (["u,v", "a.mp4,run"], {"columns": {"path": "u", "label": "v"}, "header": True}),
+        (["path,start", "a.mp4,run"], {"columns": {"label": "start"}}),
+    ],
+)
+def test_separator_header_and_columns_are_given(write, tmp_path, lines, options):
+    for manifest in (read_csv(write(*lines), **options), read_manifest(write(*lines), **options)):
+        assert manifest.rows == (VideoRow(tmp_path / "a.mp4", 0),)
+        assert manifest.class_names == ("run",)
+
+
+def test_folders_of_pictures_without_a_header(write, tmp_path):
+    (tmp_path / "7").mkdir()
+    assert read_csv(write("7 0", "8 1")).rows[1].path == str(tmp_path / "8")
+    assert read_csv(write("x/7 0", "x/8 1")).rows[1].path == str(tmp_path / "x" / "8")
+    assert read_csv(write("clip7 0", "clip8 1"), header=False).class_names == ("0", "1")
+    # A word is the name of a column rather than that of a folder which happens to be there.
+    (tmp_path / "file").mkdir()
+    assert "columns={'path': 'file', 'label': 'class'}" in message_of(write("file,class", "a,b"))
+
+
+@pytest.mark.parametrize(
+    ("lines", "options", "parts"),
+    [
+        # Other names of columns.
+        (["file;class"], {}, ["line 1", "semicolon", "columns={'path': 'file', 'label': 'class'}"]),
+        (["path,category"], {}, ["lacks the columns ['label']", "--columns label=category"]),
+        (["u,v"], {}, ["['u', 'v']", "such as columns=", "header=False (--no-header)"]),
+        (["u,v"], {"columns": {"path": "w"}}, ["['w', 'label']", "['u', 'v']"]),
+        (["u,label"], {"columns": {"path": "w"}}, ["['w']", "['u', 'label']"]),
+        (["path,label"], {"columns": {"start": "s"}}, ["lacks the columns ['s']"]),
+        (["path,label"], {"separator": "tab"}, ["tab", "['path,label']", "separator is another"]),
+        (["video path,class"], {}, ["'video path'"]),
+        (["path,my class"], {"columns": {"path": "class"}}, ["['class', 'label']"]),
+        # No header.
+        (["run,a.mp4"], {}, ["columns={'path': 2, 'label': 1} (--columns path=2,label=1)"]),
+        (["x/a 99 0"], {}, ["3 fields", "columns={'path': 1, 'label': 3}"]),
+        (["a.mp4,run,1,0:02"], {}, ["4 fields", "'label': 2, 'start': 3, 'end': 4}"]),
+        (["a.mp4,run,1"], {"columns": {"path": 1}}, ["names no columns", "['label']"]),
+        (["a.mp4,run"], {"columns": {"path": 1, "label": 3}}, ["[1, 3]", "['a.mp4', 'run']"]),
+        (["a.mp4,run"], {"header": True}, ["lacks the columns ['path', 'label']"]),
+        (["clip1 3"], {}, ["separated by space", "--no-header"]),
+        (["a.mp4"], {}, ["['a.mp4']", "no more than a video"]),
+        (["a.mp4 0", "b c.mp4 1"], {}, ["line 2", "2 fields", "has 3", "in double quotes"]),
+    ],
+)
+def test_what_was_found_and_what_would_do(write, lines, options, parts):
+    message = message_of(write(*lines), **options)
+    assert "list.csv, line " in message
+    for part in parts:
+        assert part in message, (part, message)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"separator": "|"}, "`separator` must be one of"),
+        ({"separator": [","]}, "`separator` must be one of"),
+        ({"header": "yes"}, "`header` must be True, False or None"),
+        ({"columns": "path=file"}, "`columns` must be a dictionary"),
+        ({"columns": {}}, "`columns` must be a dictionary"),
+        ({"columns": {"file": "path"}}, "`columns` must have keys among"),
+        ({"columns": {"path": 0}}, "`columns` must give 'path' the name of a column"),
+        ({"columns": {"path": " "}}, "`columns` must give 'path' the name of a column"),
+        ({"columns": {"path": True}}, "`columns` must give 'path' the name of a column"),
+        ({"columns": {"path": "label"}}, "`columns` must name different columns"),
+    ],
+)
+def test_wrong_options(write, options, message):
+    assert message in message_of(write("path,label", "a,run"), **options)
+
+
+def test_times_under_other_names_are_not_ignored_in_silence(write, caplog):
+    path = write("path,label,time_start,fps", "a.mp4,run,3,25")
+    assert read_csv(path).rows[0].start is None
+    assert "'time_start' is ignored" in caplog.text
+    assert "--columns start=time_start" in caplog.text
+    caplog.clear()
+    assert read_csv(path, columns={"start": "time_start"}).rows[0].start == 3.0
+    assert not caplog.text
+
+
+# Labels ----------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
     ("labels", "class_names", "names", "numbers"),
     [
-        (["2", "0"], None, ("0", "1", "2"), [2, 0]),
+        (["2", "0", "1"], None, ("0", "1", "2"), [2, 0, 1]),
         (["2", "run"], None, ("2", "run"), [0, 1]),
         (["02", "1"], None, ("02", "1"), [0, 1]),
         (["run", "jump"], ["run", "jump", "fall"], ("run", "jump", "fall"), [0, 1]),
         (["1", "run"], ["run", "jump"], ("run", "jump"), [1, 0]),
         (["1", "0"], ["1", "0"], ("1", "0"), [0, 1]),  # a name before a number
+        (["1", "3"], ["1", "2", "3"], ("1", "2", "3"), [0, 2]),
         ([" run ", "jump"], None, ("jump", "run"), [1, 0]),
         (["9999999", "1"], None, ("1", "9999999"), [1, 0]),  # no ten million classes
+        ([NFC, NFD, "a"], None, ("a", NFC), [1, 1, 0]),
+        ([NFD], ["a", NFC], ("a", NFC), [1]),
+        ([NFC], ["a", NFD], ("a", NFC), [1]),
     ],
 )
 def test_labels_are_names_or_numbers(write, labels, class_names, names, numbers):
@@ -69,6 +223,44 @@ def test_labels_are_names_or_numbers(write, labels, class_names, names, numbers)
     manifest = read_csv(path, class_names=class_names)
     assert manifest.class_names == names
     assert manifest.labels.tolist() == numbers
+
+
+@pytest.mark.parametrize(
+    ("labels", "class_names", "parts"),
+    [
+        (range(10, 0, -1), None, ["line 11", "'1'", "1 to 10", "start at 0", "1,2,...,10"]),
+        ([2, 1], None, ["line 3", "1 to 2", "class_names (--class-names), which are 1,2 "]),
+        ([0, -1], None, ["line 3", "'-1'", "at least 0"]),
+        ([0, 2], ["run", "jump"], ["line 3", "'2'", "numbers go from 0 to 1"]),
+        (["run", "Jump"], ["run", "jump"], ["line 3", "'Jump'", "there is the class 'jump'"]),
+        (["run", "fly"], ["run", "jump"], ["'fly', which is none of the 2 classes"]),
+    ],
+)
+def test_labels_that_cannot_be_meant(write, labels, class_names, parts):
+    path = write("path,label", *(f"{i}.mp4,{label}" for i, label in enumerate(labels)))
+    message = message_of(path, class_names=class_names)
+    for part in parts:
+        assert part in message, (part, message)
+
+
+def test_numbers_without_a_video_are_told(write, caplog):
+    path = write("path,label", "a.mp4,0", "b.mp4,3")
+    assert read_csv(path).class_names == ("0", "1", "2", "3")
+    assert "of the classes 0 to 3, 2 have no video, such as 1, 2" in caplog.text
+
+
+def test_numbers_that_may_count_from_1_are_told(write, caplog):
+    path = write("path,label", "a.mp4,1", "b.mp4,2")
+    assert read_csv(path, class_names=["run", "jump", "fall"]).labels.tolist() == [1, 2]
+    assert "no video has the label 0, the class 'run'" in caplog.text
+    caplog.clear()
+    read_csv(path, class_names=["1", "2"])
+    read_csv(write("path,label", "a.mp4,0", "b.mp4,2"), class_names=["run", "jump", "fall"])
+    read_csv(write("path,label", "a.mp4,jump"), class_names=["run", "jump", "fall"])
+    assert not caplog.text
+
+
+# Paths and times -------------------------------------------------------------------------------
 
 
 def test_root(write, tmp_path, monkeypatch):
@@ -83,9 +275,95 @@ def test_root(write, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("listed", "there"),
+    [
+        (" a.mp4", "a.mp4"),
+        ("a.mp4  ", "a.mp4"),
+        ("\u00a0a.mp4", "a.mp4"),
+        (f"{NFC}.mp4", f"{NFD}.mp4"),
+        (f"{NFD}.mp4", f"{NFC}.mp4"),
+        (f" {NFD}.mp4", f"{NFC}.mp4"),
+        ("x\\a.mp4", "x/a.mp4"),
+    ],
+)
+def test_a_path_that_is_there_in_another_spelling(write, tmp_path, listed, there):
+    (tmp_path / "x").mkdir()
+    path = write("label,path", "run,b.mp4", f'run,"{listed}"')
+    assert read_csv(path).rows[1].path == str(tmp_path / listed)  # neither is there
+    (tmp_path / there).touch()
+    message = message_of(path)
+    show = repr if there.isascii() else ascii
+    assert "line 3 has the path" in message
+    assert show(listed) in message
+    assert show(there) in message
+    (tmp_path / listed).touch()
+    assert read_csv(path).rows[1].path == str(tmp_path / listed)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("62", 62.0),
+        (" 1e1 ", 10.0),
+        ("0:01", 1.0),
+        ("1:02", 62.0),
+        ("01:02.5", 62.5),
+        ("90:00", 5400.0),
+        ("00:01:02", 62.0),
+        ("1:1:2.25", 3662.25),
+        ("10:59:59.999", 39599.999),
+    ],
+)
+def test_times(write, text, seconds):
+    assert read_csv(write("path,label,start", f"a.mp4,run,{text}")).rows[0].start == seconds
+
+
+@pytest.mark.parametrize("text", ["1:75", "1:60", "1:61:00", "1:2:3:4", "-1:00", "1;5", "1_0", "x"])
+def test_times_that_are_none(write, text):
+    message = message_of(write("path,label,start", f"a.mp4,run,{text}"))
+    assert "line 2 is wrong: `start` must be seconds as a number" in message
+    assert "hh:mm:ss" in message
+    assert repr(text) in message
+
+
+# Bytes -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("path,label\na,run\n".encode("utf-16"), "is UTF-16 text"),
+        ("path,label\na,run\n".encode("utf-16-be"), "is UTF-16 text or no text at all"),
+        ("path,label\na,run\n".encode("utf-32"), "is UTF-32 text"),
+        ("path,label\na,run\nb,café\n".encode("latin-1"), "line 3 is not: 'caf\\udce9'"),
+        ("päth,label\na,run\n".encode("latin-1"), "line 1 is not: 'p\\udce4th'"),
+        ("path,label\na,run\ncafé,run\n".encode("latin-1"), "line 3 is not: 'caf\\udce9'"),
+        (b"PK\x03\x04\x14\0\0\0", "is a ZIP file, as Excel workbooks are"),
+        (b"\x1f\x8b\x08\0", "is a gzip file"),
+        (b"\0" * 40, "UTF-16 text or no text at all"),
+    ],
+)
+def test_what_is_not_utf8(write, content, message):
+    found = message_of(write(content))
+    assert "list.csv must be UTF-8 text" in found
+    assert message in found
+
+
+def test_a_file_name_that_is_no_text(write, tmp_path):
+    name = b"caf\xe9.mp4"
+    try:
+        (tmp_path / os.fsdecode(name)).touch()
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    manifest = read_csv(write(b"path,label\n" + name + b",run\n"))
+    assert not manifest.missing()
+    manifest.write_csv(tmp_path / "again.csv")
+    assert read_csv(tmp_path / "again.csv").rows == manifest.rows
+
+
+@pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["path,label,fps", "a,run,3"], r"line 1 has the unknown columns \['fps'\]"),
         (["path,start", "a,1"], r"line 1 lacks the columns \['label'\]; expected is path,label\["),
         (["path,label,label", "a,b,c"], r"line 1 repeats the columns \['label'\]"),
         (["path,label", "a,run", "b"], "line 3 must have 2 fields, .* and has 1"),
@@ -94,17 +372,22 @@ def test_root(write, tmp_path, monkeypatch):
         (["path,label", "a,2"], "line 2 has the label '2'"),
         (["path,label", "a,"], "line 2 has no label"),
         (["path,label", ",run"], "line 2 is wrong: `path` must name a file"),
+        (["path,label", "  ,run"], "line 2 is wrong: `path` must name a file"),
         (["path,label,end,start", "a,run,1,2"], "line 2 is wrong: `end` must lie after `start`"),
         (["path,label,start", "a,run,-1"], "line 2 is wrong: `start` must be at least 0 seconds"),
         (["path,label,start", "a,run,nan"], "line 2 is wrong: `start` must be at least 0 seconds"),
         (["path,label,start", "a,run,x"], "line 2 is wrong: `start` must be seconds as a number"),
         (["path,label", "a,run", "", "./a,jump"], "line 4 repeats line 2: "),
+        (["path,label", "a,run", ",,", "./a,jump"], "line 4 repeats line 2: "),
         (["path,label,start,end", "a,run,1,2", "a,run,1.0,2"], "repeats line 2: .* from 1.0 s to"),
         (["path,label"], "the split 'train' is empty"),
         ([b""], "is empty; its first line must be path,label"),
+        ([b"\n \n"], "is empty; its first line must be path,label"),
         ([b"path,label\na,\xff\n"], "must be UTF-8"),
         ([b'path,label\n"a"b,run\n'], "line 2 is no CSV"),
+        ([b'"path"x,label\na,run\n'], "line 1 is no CSV"),
         ([b"path,label\na\0.mp4,run\n"], "line 2 "),
+        ([b"path,label\n" + b"a" * 200_000 + b",run\n"], "line 2 is no CSV"),
     ],
 )
 def test_wrong_files_name_the_line(write, lines, message):
@@ -120,5 +403,6 @@ def test_no_such_file_and_wrong_classes(write, tmp_path):
         read_csv(tmp_path / "no.csv")
     with pytest.raises(ValueError, match="must be a CSV file, received"):
         read_csv(tmp_path)
-    with pytest.raises(ValueError, match="`class_names` must be a list of distinct names"):
-        read_csv(write("path,label", "a,run"), class_names=["run", "run"])
+    for names in (["run", "run"], [NFC, NFD], "run", []):
+        with pytest.raises(ValueError, match="`class_names` must be a list of distinct names"):
+            read_csv(write("path,label", "a,run"), class_names=names)

@@ -2,6 +2,7 @@
 
 import pathlib
 import pickle
+import unicodedata
 
 import numpy as np
 import pytest
@@ -147,6 +148,27 @@ def test_select():
     ):
         with pytest.raises(ValueError, match=message):
             made.select(indices)
+
+
+def test_what_was_left_out_counts_for_nothing():
+    made = manifest(left_out=[("notes.txt", "no video")])
+    assert made.left_out == (("notes.txt", "no video"),)
+    assert made.select([0]).left_out == made.left_out
+    assert (made, made.digest) == (manifest(), manifest().digest)
+    with pytest.raises(ValueError, match="`left_out` must be a sequence"):
+        manifest(left_out="notes.txt")
+
+
+def test_the_same_letters_are_the_same_class():
+    composed, decomposed = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
+    made = manifest(class_names=("run", decomposed))
+    assert made.class_names == ("run", composed)
+    assert (made, made.digest) == (
+        manifest(class_names=("run", composed)),
+        manifest(class_names=("run", composed)).digest,
+    )
+    with pytest.raises(ValueError, match="must be distinct"):
+        manifest(class_names=(composed, decomposed))
 
 
 def test_a_written_csv_reads_back(tmp_path, monkeypatch):

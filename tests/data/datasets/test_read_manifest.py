@@ -22,5 +22,26 @@ def test_wrong_sources(tmp_path):
     (tmp_path / "a.mp4").touch()
     with pytest.raises(FileNotFoundError, match=r"`source` .*nowhere does not exist"):
         read_manifest(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match=r"ending in \.csv or \.shards\.json, received .*a\.mp4"):
+    with pytest.raises(
+        ValueError, match=r"\.csv, \.tsv, \.txt or \.shards\.json, received .*a\.mp4"
+    ):
         read_manifest(tmp_path / "a.mp4")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".txt", ".TXT"])
+def test_endings_of_lists(tmp_path, suffix):
+    path = tmp_path / f"list{suffix}"
+    path.write_text("a.mp4 0\n")
+    assert read_manifest(path) == read_csv(path)
+
+
+@pytest.mark.parametrize(
+    "option", [{"columns": {"path": "file"}}, {"separator": "tab"}, {"header": False}]
+)
+def test_options_of_lists_are_refused_for_folders(tmp_path, option):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "a.mp4").touch()
+    with pytest.raises(
+        ValueError, match=f"`{next(iter(option))}` is for a CSV, and .* is a folder"
+    ):
+        read_manifest(tmp_path, **option)

@@ -12,7 +12,7 @@ from keras_mlp3d.data.video.container import VideoError
 from keras_mlp3d.data.video.reader import with_right_index
 from keras_mlp3d.data.video.records import HEADER_BYTES, MAX_RECORD_BYTES
 from keras_mlp3d.data.video.remote import is_remote, read_bytes
-from keras_mlp3d.data.video.sources import open_video
+from keras_mlp3d.data.video.sources import LazySource, is_path, open_video
 
 _MOST = MAX_RECORD_BYTES - 2**20  # of pictures or of a file: the rest of a record is small
 
@@ -68,7 +68,7 @@ def _features(video, options):
         fps = {} if reader.fps is None else {"fps": [reader.fps]}
         if options["store"] == "video":
             reader.span(video.start, video.end)
-            return {"video": [_file(video.path)], **fps}, ""
+            return {"video": [_file(video, video.name)], **fps}, ""
         pictures = with_right_index(lambda: _pictures(reader, video, options))
         damage = reader.too_few(reader.num_frames).reason if reader.damage else ""
     return {"frames": pictures, **fps}, damage
@@ -82,12 +82,21 @@ def _pictures(reader, video, options):
         pictures.append(picture)
         total += len(picture) + HEADER_BYTES
         if total > _MOST:
-            raise _too_large(video.path)
+            raise _too_large(video.name)
     return pictures
 
 
-def _file(path):
-    """The bytes of a video file."""
+def _file(video, name):
+    """The bytes of a row's video file."""
+    path = video.path
+    if isinstance(path, LazySource):
+        return _file(dataclasses.replace(video, path=path.load()), name)
+    if isinstance(path, bytes):
+        if len(path) > _MOST:
+            raise _too_large(name)
+        return path
+    if not is_path(path):
+        raise VideoError(name, "it is frames in memory; store='video' takes files alone")
     if os.path.isdir(path):
         raise VideoError(path, "it is a folder of pictures; store='video' takes files alone")
     if is_remote(path):

@@ -5,7 +5,7 @@ import os
 import re
 
 from keras_mlp3d.data.datasets.manifest import Manifest, VideoRow
-from keras_mlp3d.data.datasets.tables import load_json
+from keras_mlp3d.data.datasets.tables import checked_classes, composed, load_json
 from keras_mlp3d.data.video import remote
 from keras_mlp3d.data.video.records import MAX_RECORD_BYTES, ShardError, record_path
 
@@ -60,9 +60,9 @@ def read_shards(source, split="train", class_names=None, verify=False):
             f"{path} is incomplete: the writing of the shards was stopped; run the same command "
             "again, and it goes on"
         )
-    names = tuple(index["class_names"])
-    if class_names is not None and tuple(class_names) != names:
-        odd = sorted({*class_names} ^ {*names})[:5] or "the order"
+    names = tuple(map(composed, index["class_names"]))
+    if class_names is not None and tuple(checked_classes(class_names)) != names:
+        odd = sorted({*checked_classes(class_names)} ^ {*names})[:5] or "the order"
         raise ValueError(f"`class_names` must be those of {path}; what differs is {odd}")
     folder = _parent(path)
     entries = []

@@ -1,0 +1,293 @@
+"""A data set as a table in memory: of Hugging Face `datasets`, pandas or polars."""
+
+import dataclasses
+import datetime
+import math
+import os
+
+import numpy as np
+
+from keras_mlp3d.data.datasets.csv import joined
+from keras_mlp3d.data.datasets.labels import number_labels
+from keras_mlp3d.data.datasets.manifest import Manifest
+from keras_mlp3d.data.datasets.tables import seconds_from_text
+from keras_mlp3d.data.datasets.video_row import VideoRow, describe, row_id
+from keras_mlp3d.data.video.container import VideoError
+from keras_mlp3d.data.video.remote import is_remote
+from keras_mlp3d.data.video.sources import LazySource, is_path
+
+
+def from_dataframe(
+    frame,
+    video="path",
+    label="label",
+    start=None,
+    end=None,
+    split="train",
+    class_names=None,
+    root=None,
+):
+    """Makes a manifest of a pandas (or polars) data frame.
+
+    Args:
+        frame: The data frame, with a line for each video. Its index and further columns are
+            ignored.
+        video: Name of the column of videos: paths, the bytes of files, dictionaries with `"bytes"`
+            and `"path"` as Hugging Face stores them, or whatever else a `VideoRow` takes.
+        label: Name of the column of class names, or of whole numbers from 0.
+        start: Name of the column of the seconds at which the videos' parts begin, as numbers or
+            `hh:mm:ss`; None: `"start"` if there is such a column. An empty field: at the beginning.
+        end: As `start`, of the seconds at which they end; None: `"end"`.
+        split: Name of the split.
+        class_names: The classes in the order of their labels; by default as `read_csv` takes them.
+        root: Folder, or remote address, that relative paths start from; None: the current folder.
+
+    Returns:
+        A `Manifest`.
+
+    Raises:
+        ValueError: A column is not there, or a line is wrong. The error says which: counted from 0,
+            whatever the frame's index.
+
+    Example:
+
+    >>> import pandas
+    >>> frame = pandas.DataFrame({"file": ["a.mp4", "b.mp4"], "class": ["run", "jump"]})
+    >>> manifest = from_dataframe(frame, video="file", label="class", root="videos")
+    >>> manifest.class_names, manifest.rows[0].path
+    (('jump', 'run'), 'videos/a.mp4')
+    """
+    columns = getattr(frame, "columns", None)
+    if columns is None or not hasattr(frame, "__getitem__"):
+        raise ValueError(f"`frame` must be a data frame, received a {type(frame).__name__}")
+    wanted = _columns("the frame", list(columns), video=video, label=label, start=start, end=end)
+    values = {name: list(frame[column]) for name, column in wanted.items()}
+    root = None if root is None else os.fspath(root)
+    videos = [_video(value, root) for value in values.pop("video")]
+    return _manifest("the frame", videos, values, split, class_names, root)
+
+
+def from_datasets(
+    dataset, video="video", label="label", start=None, end=None, split="train", class_names=None
+):
+    """Makes a manifest of a Hugging Face `datasets.Dataset`.
+
+    The column of videos must not be decoded: `dataset.cast_column("video", Video(decode=False))`.
+    Videos are fetched one by one when they are read, so that memory does not grow with their
+    number. This needs neither torchcodec nor temporary files.
+
+    Args:
+        dataset: A `datasets.Dataset` with random access (not a stream, not a dictionary of splits).
+        video: Name of the column of videos: `Video(decode=False)`, paths or bytes.
+        label: Name of the column of labels: a `ClassLabel`, class names, or whole numbers from 0.
+        start: Name of the column of the seconds at which the videos' parts begin, as numbers or
+            `hh:mm:ss`; None: `"start"` if there is such a column.
+        end: As `start`, of the seconds at which they end; None: `"end"`.
+        split: Name of the split.
+        class_names: The classes in the order of their labels; by default those of the `ClassLabel`,
+            else as `read_csv` takes them.
+
+    Returns:
+        A `Manifest`. Rows are named by the path that is stored with them, with the row's number
+        before it if it is no whole path; the digest counts this name and not the content.
+
+    Raises:
+        ValueError: A column is not there or of another kind, or a row is wrong. The error says
+            which, counted from 0.
+
+    Example:
+
+    >>> import datasets
+    >>> features = datasets.Features(
+    ...     {
+    ...         "video": datasets.Video(decode=False),
+    ...         "label": datasets.ClassLabel(names=["run", "jump"]),
+    ...     }
+    ... )
+    >>> rows = {"video": ["a.mp4", "b.mp4"], "label": [1, 0]}
+    >>> manifest = from_datasets(datasets.Dataset.from_dict(rows, features=features))
+    >>> manifest.class_names, manifest.labels.tolist(), manifest.rows[0].name
+    (('run', 'jump'), [1, 0], 'row 0: a.mp4')
+    """
+    features = _checked_features(dataset)
+    wanted = _columns("the dataset", [*features], video=video, label=label, start=start, end=end)
+    plain = dataset.with_format(None)  # no tensors
+    video = wanted.pop("video")
+    videos = _lazy_videos(plain.select_columns([video]), video, features[video])
+    values = plain.select_columns([*wanted.values()])[:]
+    values = {name: values[column] for name, column in wanted.items()}
+    names = getattr(features[label], "names", None)
+    if names is not None:
+        values["label"] = [
+            names[value] if isinstance(value, int) and 0 <= value < len(names) else None
+            for value in values["label"]
+        ]
+        class_names = names if class_names is None else class_names
+    return _manifest("the dataset", videos, values, split, class_names, None)
+
+
+def _columns(source, columns, **asked):
+    """{what: column} of those that are read."""
+    wanted = {}
+    for name, column in asked.items():
+        if column is None and name in ("start", "end"):
+            if name not in columns:
+                continue
+            column = name
+        if columns.count(column) != 1:
+            has = "has it more than once" if column in columns else f"has {columns[:20]}"
+            raise ValueError(
+                f"`{name}` must be the name of a column, received {column!r}; {source} {has}"
+            )
+        wanted[name] = column
+    return wanted
+
+
+def _manifest(source, videos, values, split, class_names, root):
+    """The manifest of columns, each a list: `videos`, and `values` of label, start and end."""
+
+    def wrong(where, what):
+        return ValueError(f"{source}, row {where} {what}")
+
+    labels, found = [], {}
+    for where, value in enumerate(values["label"]):
+        text = _label_text(value)
+        if not text:
+            what = (
+                "has no label"
+                if text is not None
+                else (f"has the label {value!r}; it must be a class name or a whole number")
+            )
+            raise wrong(where, what)
+        labels.append(text)
+        found.setdefault(text, where)
+    label_of, names = number_labels(source, found, class_names, wrong)
+    nothing = [None] * len(videos)
+    rows, seen = [], {}
+    for where, (video, label, start, end) in enumerate(
+        zip(videos, labels, values.get("start", nothing), values.get("end", nothing), strict=True)
+    ):
+        if _is_null(video) or (isinstance(video, str) and not video.strip()):
+            raise wrong(where, "has no video")
+        try:
+            row = VideoRow(video, label_of[label], _seconds("start", start), _seconds("end", end))
+        except ValueError as error:
+            raise wrong(where, f"is wrong: {error}") from None
+        before = seen.setdefault(row_id(row), where)
+        if before != where:
+            raise wrong(where, f"repeats row {before}: {describe(row)}")
+        rows.append(row)
+    return Manifest(rows, names, split, root=root)
+
+
+def _label_text(value):
+    """A label as in a CSV; "" if there is none, None if it is of another kind."""
+    if _is_null(value):
+        return ""
+    if isinstance(value, str):
+        return value.strip()
+    # A column of whole numbers with a gap is one of floats in pandas.
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        return str(int(value))
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        return str(int(value))
+    return None
+
+
+def _seconds(name, value):
+    if _is_null(value):
+        return None
+    if isinstance(value, datetime.timedelta):
+        return value.total_seconds()
+    return seconds_from_text(name, value) if isinstance(value, str) else value
+
+
+def _is_null(value):
+    """Whether a field is empty: None, not a number, pandas' `NA` and `NaT`."""
+    return (
+        value is None
+        or (isinstance(value, (float, np.floating)) and math.isnan(value))
+        or type(value).__name__ in ("NAType", "NaTType")
+    )
+
+
+def _video(value, root):
+    """A field of a data frame as the source of a row."""
+    if isinstance(value, dict) and {*value} <= {"bytes", "path"}:
+        value = value.get("path") if value.get("bytes") is None else value["bytes"]
+    return joined(root, os.fspath(value)) if is_path(value) and root else value
+
+
+# Hugging Face datasets -------------------------------------------------------------------------
+
+
+def _checked_features(dataset):
+    """{column: feature}"""
+    if isinstance(dataset, dict):
+        raise ValueError(
+            f"`dataset` must be one split, received a dictionary of splits; give dataset[...] of "
+            f"{list(dataset)[:20]}"
+        )
+    if not all(hasattr(dataset, name) for name in ("features", "select_columns", "with_format")):
+        raise ValueError(
+            f"`dataset` must be a Hugging Face datasets.Dataset, received a "
+            f"{type(dataset).__name__}"
+        )
+    if not hasattr(dataset, "__len__"):
+        raise ValueError(
+            f"`dataset` must have random access, and a {type(dataset).__name__} is a stream; load "
+            "it without streaming=True"
+        )
+    return dict(dataset.features)
+
+
+def _lazy_videos(dataset, column, feature):
+    """The sources of the rows; `dataset` has no other column."""
+    kind, dtype = type(feature).__name__, getattr(feature, "dtype", None)
+    if kind == "Video" and getattr(feature, "decode", True):
+        raise ValueError(
+            f"`video` {column!r} is a column that decodes its videos; give "
+            f"dataset.cast_column({column!r}, datasets.Video(decode=False))"
+        )
+    if kind == "Value" and dtype in ("string", "large_string"):
+        return dataset[:][column]
+    paths = [None] * len(dataset)
+    if kind == "Video" or (isinstance(feature, dict) and {*feature} == {"bytes", "path"}):
+        # The table of both, so that the bytes stay where they are.
+        paths = dataset.flatten().select_columns([f"{column}.path"])[:][f"{column}.path"]
+    elif kind != "Value" or dtype not in ("binary", "large_binary"):
+        raise ValueError(
+            f"`video` {column!r} must be a column of Video(decode=False), paths or bytes, and is "
+            f"{feature!r}"
+        )
+    names = [_row_name(row, path) for row, path in enumerate(paths)]
+    return [LazySource(name, _Fetch(dataset, row, name)) for row, name in enumerate(names)]
+
+
+def _row_name(row, path):
+    """A name that no other row has: bytes are stored with the file's name alone, if any."""
+    if path and (os.path.isabs(path) or is_remote(path)):
+        return path
+    return f"row {row}: {path}" if path else f"row {row}"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Fetch:
+    """Fetches the video of one row of a dataset with one column: bytes, or a path."""
+
+    dataset: object
+    row: int
+    name: str
+
+    def __call__(self):
+        try:
+            (value,) = self.dataset[self.row].values()
+        # Whatever the library raises is about this video alone, and must not end all others.
+        except Exception as error:
+            what = f"its row cannot be fetched ({type(error).__name__}: {error})"
+            raise VideoError(self.name, what) from error
+        if isinstance(value, dict):
+            value = value["path"] if value["bytes"] is None else value["bytes"]
+        if not value:
+            raise VideoError(self.name, "its row holds neither bytes nor a path")
+        return value

@@ -1,0 +1,101 @@
+"""Gives the labels of a data set their numbers."""
+
+import difflib
+import itertools
+import logging
+import re
+
+from keras_mlp3d.data.datasets.tables import checked_classes, composed
+
+_logger = logging.getLogger("keras_mlp3d")
+# No more digits: a number by mistake must not make millions of classes.
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,5})")
+
+
+def number_labels(source, found, class_names, wrong):
+    """Tells which class each label is.
+
+    Labels are names, or whole numbers from 0 if all of them are. A name comes before a number:
+    of the classes ("1", "0") the label 0 is the second.
+
+    Args:
+        source: What the data set is called in messages.
+        found: {text of a label: where it first is}, in order.
+        class_names: None, or the classes in the order of their labels.
+        wrong: Function from where a label is, and what is wrong there, to the error.
+
+    Returns:
+        `({text: label}, class names)`.
+    """
+    texts = {}  # in Unicode's composed form: the same letters are one class
+    for text, where in found.items():
+        texts.setdefault(composed(text), where)
+    if class_names is not None:
+        known = checked_classes(class_names)
+        labels = _known_labels(source, texts, known, wrong)
+        names = tuple(known)
+    elif texts and all(_NUMBER.fullmatch(text) for text in texts):
+        labels = _numbers(source, texts, wrong)
+        names = tuple(map(str, range(max(labels.values()) + 1)))
+    else:
+        labels = {text: label for label, text in enumerate(sorted(texts))}
+        names = tuple(labels)
+    return {text: labels[composed(text)] for text in found}, names
+
+
+def _known_labels(source, texts, known, wrong):
+    numbers = {text: int(text) for text in texts if _NUMBER.fullmatch(text)}
+    labels = {}
+    for text, where in texts.items():
+        if text in known:
+            labels[text] = known[text]
+        elif 0 <= numbers.get(text, -1) < len(known):
+            labels[text] = numbers[text]
+        else:
+            what = f"has the label {text!r}, which is none of the {len(known)} classes"
+            close = difflib.get_close_matches(text, known, 1)
+            if close:
+                what += f"; there is the class {close[0]!r}"
+            elif text in numbers:
+                what += f"; labels that are numbers go from 0 to {len(known) - 1}"
+            raise wrong(where, what)
+    by_number = texts and len(numbers) == len(texts) and not known.keys() & numbers
+    if by_number and 0 not in labels.values():
+        _logger.warning(
+            "%s: labels that are numbers count from 0, and no video has the label 0, the class %r",
+            source, next(iter(known)),
+        )  # fmt: skip
+    return labels
+
+
+def _numbers(source, texts, wrong):
+    labels = {text: int(text) for text in texts}
+    there = sorted(labels.values())
+    if there[0] < 0:
+        least = min(labels, key=labels.get)
+        raise wrong(
+            texts[least],
+            f"has the label {least!r}, and labels that are numbers must be at least 0; leave out "
+            "videos without a class",
+        )
+    if there[0] > 0:
+        least = min(labels, key=labels.get)
+        names = [str(number) for number in there]
+        shown = ",".join(names if len(names) <= 4 else [*names[:2], "...", names[-1]])
+        raise wrong(
+            texts[least],
+            f"has the label {least!r}, the least of the whole numbers {there[0]} to {there[-1]} "
+            "that label the videos; they must start at 0. Number the classes from 0, or give "
+            f"their names: class_names (--class-names), which are {shown} if these numbers are "
+            "names",
+        )
+    lacking = there[-1] + 1 - len(there)
+    if lacking:
+        seen = set(there)
+        gaps = itertools.islice((n for n in range(there[-1]) if n not in seen), 5)
+        _logger.warning(
+            "%s: of the classes 0 to %d, %d have no video, such as %s; class_names names the "
+            "classes that there are",
+            source, there[-1], lacking, ", ".join(map(str, gaps)),
+        )  # fmt: skip
+    return labels

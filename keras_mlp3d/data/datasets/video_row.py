@@ -1,0 +1,213 @@
+"""One labeled video of a data set, be it a file, bytes or frames in memory."""
+
+import dataclasses
+import functools
+import hashlib
+import math
+import operator
+import os
+
+import numpy as np
+
+from keras_mlp3d.data.video.remote import MAX_REMOTE_BYTES, is_remote
+from keras_mlp3d.data.video.sources import Frames, LazySource, is_frames, is_path, source_name
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class VideoRow:
+    """One labeled video, or a stretch of one.
+
+    Args:
+        path: The file, or a folder of numbered JPEG frames, or a record of a shard as `read_shards`
+            names it. A path with `://` is remote and kept as it is. A video that is no file does as
+            well: the bytes of one, a binary file object (its content is read now, and `path` is
+            then bytes), frames as a uint8 array `(T, H, W, 3)` or a list of `(H, W, 3)`,
+            `data.Frames`, or a `data.video.sources.LazySource`. They must not change afterwards.
+        label: Index of the class, from 0.
+        start: Second of the video at which the stretch begins; None: at the video's beginning.
+        end: Second at which it ends; None: at the video's end.
+
+    Attributes: `name`, the path; for a video in memory, what it is and the beginning of its
+        SHA-256. `content`: None for a path, else the SHA-256 of the bytes, or of the pixels, the
+        shape and the rate; of a `LazySource`, whose content is not looked at, of its name.
+
+    Two rows are equal if their videos are, in memory too: bytes and pixels are compared.
+
+    Raises:
+        ValueError: An argument is not as above, or `end` is not after `start`.
+
+    Example:
+
+    >>> VideoRow("run/a.mp4", 1, end=2)
+    VideoRow(path='run/a.mp4', label=1, start=None, end=2.0)
+    >>> VideoRow(np.zeros((2, 4, 4, 3), "uint8"), 0).name
+    'frames f58ee58398ae'
+    """
+
+    path: object
+    label: int
+    start: float | None = None
+    end: float | None = None
+
+    def __post_init__(self):
+        set_field = object.__setattr__
+        set_field(self, "path", _checked_source(self.path))
+        try:
+            label = -1 if isinstance(self.label, bool) else operator.index(self.label)
+        except TypeError:
+            label = -1
+        if label < 0:
+            raise ValueError(f"`label` must be a whole number from 0, received {self.label!r}")
+        set_field(self, "label", label)
+        for name in ("start", "end"):
+            set_field(self, name, _seconds(name, getattr(self, name)))
+        if self.end is not None and self.end <= (self.start or 0.0):
+            raise ValueError(
+                f"`end` must lie after `start`, received start {self.start} and end {self.end}"
+            )
+
+    @property
+    def name(self):
+        """What messages and results call the video."""
+        path = self.path
+        if isinstance(path, str):
+            return path
+        if isinstance(path, LazySource):
+            return path.name
+        return f"{source_name(path)} {self.content[:12]}"
+
+    @functools.cached_property
+    def content(self):
+        """SHA-256 of a video in memory."""
+        return None if isinstance(self.path, str) else _sha256(self.path)
+
+    def __eq__(self, other):
+        if not isinstance(other, VideoRow):
+            return NotImplemented
+        same = (self.label, self.start, self.end) == (other.label, other.start, other.end)
+        return same and _are_same(self.path, other.path)
+
+    def __hash__(self):
+        path = self.path
+        # Nothing of the pixels: it must be quick, and equal for frames that are equal.
+        key = path if isinstance(path, (str, bytes)) else source_name(path)
+        return hash((key, self.label, self.start, self.end))
+
+    def __repr__(self):
+        path = repr(self.path) if isinstance(self.path, str) else f"<{source_name(self.path)}>"
+        return f"VideoRow(path={path}, label={self.label}, start={self.start}, end={self.end})"
+
+
+def source_key(row):
+    """What rows of one source share, hashable: the path, or which object is in memory."""
+    path = row.path
+    if isinstance(path, str):
+        return path if is_remote(path) else os.path.normpath(path)
+    if isinstance(path, LazySource):
+        return LazySource, path.name
+    return id(path)
+
+
+def row_id(row):
+    """What may be in a manifest once: the video and the stretch."""
+    return source_key(row), row.start, row.end
+
+
+def describe(row):
+    """A row's video and stretch in words."""
+    if row.start is None and row.end is None:
+        return repr(row.name)
+    start = 0.0 if row.start is None else row.start
+    return f"{row.name!r} from {start} s to {'its end' if row.end is None else f'{row.end} s'}"
+
+
+# Videos that are no files ----------------------------------------------------------------------
+
+
+def _checked_source(source):
+    """A path as a string; a video in memory in a form that neither ends nor changes."""
+    if is_path(source):
+        path = os.fspath(source)
+        if not isinstance(path, str) or not path or "\0" in path:
+            raise ValueError(f"`path` must name a file, received {source!r}")
+        return path
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return _checked_bytes(bytes(source), "empty bytes")
+    if isinstance(source, (LazySource, Frames)):
+        return source
+    if is_frames(source) or isinstance(source, (list, tuple)):
+        try:
+            return Frames(source).frames
+        except ValueError as error:
+            raise ValueError(f"`path` must be a video: {error}") from None
+    if hasattr(source, "read"):
+        return _checked_bytes(_read(source), "an empty file object")
+    raise ValueError(
+        "`path` must name a file or be a video (bytes, a binary file object, frames), received a "
+        f"{type(source).__name__}"
+    )
+
+
+def _checked_bytes(content, what):
+    if not content:
+        raise ValueError(f"`path` must be a video, received {what}")
+    return content
+
+
+def _read(file):
+    """The content of a file object from its start, which can be read once, by one thread."""
+    if getattr(file, "seekable", bool)():
+        file.seek(0)
+    content = file.read(MAX_REMOTE_BYTES + 1)
+    if not isinstance(content, bytes):
+        raise ValueError(
+            "`path` must be a binary file object (opened with 'rb'), received one that reads "
+            f"{type(content).__name__}"
+        )
+    if len(content) > MAX_REMOTE_BYTES:
+        raise ValueError(
+            f"`path` must hold at most {MAX_REMOTE_BYTES} bytes if it is a file object, and "
+            "holds more; give the file's name"
+        )
+    return content
+
+
+def _are_same(one, other):
+    """Whether two sources are the same video."""
+    if one is other:
+        return True
+    if isinstance(one, Frames) and isinstance(other, Frames):
+        same = (one.fps, one.name) == (other.fps, other.name)
+        return same and _are_same(one.frames, other.frames)
+    kinds = (str, bytes, LazySource, np.ndarray, (list, tuple))
+    if not any(isinstance(one, kind) and isinstance(other, kind) for kind in kinds):
+        return False
+    if isinstance(one, np.ndarray):
+        return np.array_equal(one, other)
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(np.array_equal, one, other))
+    return one == other
+
+
+def _sha256(source):
+    if isinstance(source, bytes):
+        return hashlib.sha256(source).hexdigest()
+    if isinstance(source, LazySource):
+        return hashlib.sha256(source.name.encode("utf-8", "surrogateescape")).hexdigest()
+    fps = source.fps if isinstance(source, Frames) else None
+    frames = source.frames if isinstance(source, Frames) else source
+    digest = hashlib.sha256(f"{len(frames)} frames at {fps!r}\n".encode("ascii"))
+    for frame in frames:
+        digest.update(f"{frame.shape}\n".encode("ascii"))
+        digest.update(np.ascontiguousarray(frame))
+    return digest.hexdigest()
+
+
+def _seconds(name, value):
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise ValueError(f"`{name}` must be seconds as a number or None, received {value!r}")
+    if not math.isfinite(value) or value < 0:
+        raise ValueError(f"`{name}` must be at least 0 seconds, received {value}")
+    return float(value)

@@ -157,6 +157,8 @@ class _Mpeg4:
         if not bits.bits(1):
             raise Unclear("a packet stands for the picture before it", counts=False)
         if kind == 2:
+            if self._anchors < 2:
+                raise Unclear("it begins with a picture that leans on earlier ones")
             self._between += 1
             return Picture((self._anchors, self._between - (1 << 30)), False)
         self._anchors, self._between = self._anchors + 1, 0

@@ -21,7 +21,8 @@ def frame_edges(ticks, tick, fps, last=0, may_jump=False):
             `NO_TIME`.
         tick: Seconds of one tick.
         fps: Mean frames per second, or None.
-        last: Ticks that the last frame is shown; 0 if unknown.
+        last: Ticks that the container gives the last frame; 0 if unknown. It is shown as long as
+            the frame before it at least: writers seldom know better.
         may_jump: Whether the clock may jump forward, as that of broadcasts does: a frame that would
             be shown for more than ten seconds is then shown as long as usual.
 
@@ -41,8 +42,8 @@ def frame_edges(ticks, tick, fps, last=0, may_jump=False):
         times = np.interp(places, known, times)
         times += usual * (np.maximum(after, 0) - np.maximum(before, 0))
     times = times - times[0]
-    end = times[-1] + (last * tick if last > 0 else usual)
-    return np.append(times, end)
+    before = times[-1] - times[-2] if len(times) > 1 else 0.0
+    return np.append(times, times[-1] + (max(before, last * tick) or usual))
 
 
 def _mended(times, may_jump):

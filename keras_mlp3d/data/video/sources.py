@@ -187,6 +187,8 @@ def _loaded(source):
 def _content(source):
     """The bytes of a video file, given or read from a file object."""
     if isinstance(source, (bytes, bytearray, memoryview)):
+        if not len(source):
+            raise VideoError(source_name(source), "it is empty")
         return source if isinstance(source, bytes) else bytes(source)
     if not callable(getattr(source, "read", None)):
         raise ValueError(f"a video must be {_KINDS}, received {source!r:.80}")

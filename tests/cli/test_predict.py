@@ -96,7 +96,11 @@ def test_progress_where_a_person_watches(run, presets, videos, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     code, _, err = run("predict", videos, "--preset", presets / "clips", "--json")
     assert code == 0
-    assert [line for line in err.split("\r\x1b[K") if line] == ["1/2 b.mkv", "2/2 a.mkv"]
+    lines = [line for line in err.split("\r\x1b[K") if line]
+    assert [line.partition(" ")[0] for line in lines] == ["1/2", "2/2"]
+    for line, name in zip(lines, ("b.mkv", "sub/a.mkv"), strict=True):
+        path = str(videos / name)
+        assert line[4:] == (path if len(path) <= 50 else f"…{path[-49:]}")
 
 
 @pytest.mark.parametrize(

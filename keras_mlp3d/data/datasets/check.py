@@ -16,9 +16,9 @@ from keras_mlp3d._utils.checks import checked_whole
 from keras_mlp3d._utils.child_process import ChildCrashed, ChildProcess, ChildStuck
 from keras_mlp3d.data.datasets.check_file import check_file, reason_of
 from keras_mlp3d.data.datasets.manifest import Manifest
-from keras_mlp3d.data.video.container import is_path, remote_video
 from keras_mlp3d.data.video.records import is_record
-from keras_mlp3d.data.video.remote import is_remote
+from keras_mlp3d.data.video.remote import is_remote, read_bytes
+from keras_mlp3d.data.video.sources import LazySource, is_path, source_name
 
 #: Columns of a report; the first four are those of every earlier version.
 REPORT_COLUMNS = ("file", "codec", "frames", "error", "promised", "note")
@@ -69,7 +69,8 @@ def check_videos(manifest, workers=None, time_limit=60.0, isolate=True):
     Every file gets its check, whatever it does: processes decode, and one that crashes or hangs on
     a file is replaced by another. Memory does not grow with the number or the length of the files.
     Remote files are held in memory while they are read, and nothing is known of the length that
-    their containers promise; records of remote shards are decoded in this process.
+    their containers promise. Frames in memory, and records of remote shards, are looked at in
+    this process.
 
     Args:
         manifest: A `Manifest`.
@@ -108,11 +109,16 @@ def check_videos(manifest, workers=None, time_limit=60.0, isolate=True):
 
 
 def rows_of_files(manifest):
-    """Returns `[(source, rows)]` of a manifest: a file may have several stretches."""
-    files = {}
+    """Returns `[(source, rows)]` of a manifest: a file may have several stretches.
+
+    Paths become absolute: this process may change its folder before they are read.
+    """
+    files, here = {}, os.getcwd()
     for row in manifest.rows:
-        key = row.path if is_path(row.path) else id(row.path)
-        files.setdefault(key, (row.path, []))[1].append(row)
+        source, key = row.path, id(row.path)
+        if is_path(source):
+            key = source = source if is_remote(source) else os.path.join(here, source)
+        files.setdefault(key, (source, []))[1].append(row)
     return list(files.values())
 
 
@@ -167,11 +173,8 @@ def _checks(files, workers, decoder):
 
 def _check(decoder, source, rows):
     spans = [(row.start, row.end) for row in rows]
-    return VideoCheck(name_of(source), **decoder.check(source, spans))
-
-
-def name_of(source):
-    return os.fspath(source)
+    name = getattr(rows[0], "name", None) or source_name(rows[0].path)
+    return VideoCheck(name, **decoder.check(source, spans))
 
 
 class _Threads:
@@ -194,17 +197,16 @@ class _Processes:
             self._free.put(child)
 
     def check(self, source, spans):
-        arguments, data = {"source": source, "spans": spans}, None
-        if is_remote(source) and is_record(source):
+        # Fetched here: a slow network is no hang, and the child does without TensorFlow.
+        try:
+            if isinstance(source, LazySource):
+                source = source.load()
+            data = _content(source)
+        except Exception as error:
+            return _failure(f"it cannot be fetched: {reason_of(error)}")
+        if data is None and (not is_path(source) or is_remote(source)):
             return check_file(source, spans)
-        if is_remote(source):
-            # Here, as the child does without TensorFlow, and a slow network is no hang.
-            try:
-                data = remote_video(source)
-            except Exception as error:
-                return _failure(reason_of(error))
-        else:
-            arguments["source"] = os.path.abspath(source)
+        arguments = {"source": source if data is None else "", "spans": spans}
         child = self._free.get()
         try:
             return self._ask(child, arguments, data)
@@ -229,6 +231,15 @@ class _Processes:
     def close(self):
         for child in self._children:
             child.close()
+
+
+def _content(source):
+    """The bytes of a file that is remote or in memory; None for anything else."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source)
+    if is_path(source) and is_remote(source) and not is_record(source):
+        return read_bytes(source)
+    return None
 
 
 def _failure(reason):

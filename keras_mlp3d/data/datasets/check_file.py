@@ -6,9 +6,9 @@ What this file imports starts quickly: `check_videos` runs it in processes of it
 import os
 
 from keras_mlp3d.data.datasets.truncation import missing_bytes
-from keras_mlp3d.data.video.container import VideoError, is_path
+from keras_mlp3d.data.video.container import VideoError
 from keras_mlp3d.data.video.records import ShardError
-from keras_mlp3d.data.video.sources import open_video
+from keras_mlp3d.data.video.sources import is_path, open_video
 
 
 def check_file(source, spans=(), data=None):
@@ -25,12 +25,11 @@ def check_file(source, spans=(), data=None):
     """
     found = {"codec": "", "frames": 0, "error": "", "promised": None, "note": ""}
     try:
-        with _opened(source, data) as video:
+        with open_video(source if data is None else data) as video:
             found["codec"] = video.codec
-            found["promised"] = getattr(video, "promised", None)
-            found["note"] = getattr(video, "doubt", None) or ""
             found["frames"] = video.count()
-            found["error"] = _damage(video, found["frames"]) or _truncation(source)
+            found["promised"], found["note"] = video.promised, video.doubt or ""
+            found["error"] = _damage(video, found["frames"]) or _truncation(source, data)
             if not found["error"]:
                 for start, end in spans:
                     video.span(start, end)
@@ -58,25 +57,18 @@ def reason_of(error):
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-def _opened(source, data):
-    from keras_mlp3d.data.video.reader import VideoReader  # TODO rebase: open_video(data)
-
-    return open_video(source) if data is None else VideoReader(source, data)
-
-
 def _damage(video, frames):
-    """What could not be decoded, in words, or ""."""
-    if video.damage:
-        return (
-            f"only the first {frames} of its {video.num_frames} frames can be decoded; "
-            f"{video.damage}"
-        )
-    promised = getattr(video, "promised", None)
-    if promised is not None and frames < promised - getattr(video, "hidden", 0):
-        return f"{promised - frames} of the {promised} frames that it promises are not decoded"
+    """Which frames are lost, in words, or ""."""
+    lost = (video.promised or 0) - frames
+    if video.damage or not frames:
+        return video.too_few(frames).reason
+    if lost > 0:
+        return f"{lost} of the {video.promised} frames that its packets promise are not decoded"
     return ""
 
 
-def _truncation(source):
-    short = missing_bytes(source) if is_path(source) and os.path.isfile(source) else 0
+def _truncation(source, data):
+    if data is not None or not is_path(source) or not os.path.isfile(source):
+        return ""
+    short = missing_bytes(source)
     return f"it is truncated: {short} bytes are missing at its end" if short else ""

@@ -15,6 +15,7 @@ from data.make_videos import (
     write_lossless,
     write_video,
 )
+from keras_mlp3d.data.video.file_reader import FileReader
 
 from keras_mlp3d.data import (
     Manifest,
@@ -25,7 +26,6 @@ from keras_mlp3d.data import (
     write_check_report,
 )
 from keras_mlp3d.data.datasets.truncation import missing_bytes
-from keras_mlp3d.data.video.reader import VideoReader
 
 
 def manifest_of(*rows):
@@ -82,9 +82,9 @@ def test_good_and_bad_files_in_order(tmp_path, workers, isolate):
 def test_a_file_is_decoded_once_and_its_stretches_are_looked_at(tmp_path, monkeypatch):
     path = write_lossless(tmp_path / "a.mkv", moving_frames(16), rate=8)
     other = write_lossless(tmp_path / "b.mkv", moving_frames(8), rate=8)
-    counted, count = [], VideoReader.count
+    counted, count = [], FileReader.count
     monkeypatch.setattr(
-        VideoReader, "count", lambda self: (counted.append(self.path), count(self))[1]
+        FileReader, "count", lambda self: (counted.append(self.path), count(self))[1]
     )
     rows = [VideoRow(path, 0, 0, 1), VideoRow(other, 0), VideoRow(path, 0, 1, 2)]
     checks = list(check_videos(manifest_of(*rows), 1, isolate=False))
@@ -102,7 +102,7 @@ def test_a_file_is_decoded_once_and_its_stretches_are_looked_at(tmp_path, monkey
 
 def test_no_picture_becomes_rgb(tmp_path, monkeypatch):
     path = write_video(tmp_path / "a.mp4", moving_frames(9))
-    monkeypatch.setattr(VideoReader, "_picture", None)
+    monkeypatch.setattr(FileReader, "_picture", None)
     assert next(check_videos(manifest_of(path), 1, isolate=False)).frames == 9
 
 

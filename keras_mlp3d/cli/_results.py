@@ -134,7 +134,7 @@ class ResultsFile:
                 try:
                     row = self._format.decode(record, number)
                 except ValueError as error:
-                    if not is_whole and (number > 1 or self._format.may_begin(record)):
+                    if not is_whole and self._format.is_torn(record, number):
                         return  # a row that was not written to its end
                     raise self._foreign(number, error) from None
                 self._end += len(record)

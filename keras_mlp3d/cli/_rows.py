@@ -19,10 +19,13 @@ class JsonLines:
         while record := file.readline(MAX_ROW_BYTES + 1):
             yield record, record.endswith(b"\n")
 
-    def may_begin(self, record):
-        """Whether a file that has nothing else is one of ours, broken off in its first row."""
-        start = b'{"path": "'
-        return record.startswith(start[: len(record)])
+    def is_torn(self, record, number):
+        """Whether a record that is not whole is the beginning of one of ours."""
+        try:
+            json.loads(record)
+        except (ValueError, RecursionError):
+            return number > 1 or record.startswith(b'{"path": "'[: len(record)])
+        return False
 
     def decode(self, record, number):
         """The row; ValueError: it is none."""
@@ -61,9 +64,11 @@ class Table:
         if record:
             yield record, False
 
-    def may_begin(self, record):
-        """Whether a file that has nothing else is one of ours, broken off in its header."""
-        return _line([*self._FIRST, "label_1"]).startswith(record[:10])
+    def is_torn(self, record, number):
+        """Whether a record that is not whole is the beginning of one of ours."""
+        most = record.count(b"label_") + 1
+        headers = (_line(self._columns(labels)) for labels in range(1, most + 1))
+        return number > 1 or any(header.startswith(record) for header in headers)
 
     def decode(self, record, number):
         """The row, None for the header; ValueError: it is neither."""
@@ -97,8 +102,9 @@ class Table:
         settings = json.dumps(row["settings"])
         return _line([row["path"], row["error"] or "", *values, *last, settings])
 
-    def _columns(self):
-        pairs = [f"{name}_{k}" for k in range(1, self._labels + 1) for name in ("label", "score")]
+    def _columns(self, labels=None):
+        labels = self._labels if labels is None else labels
+        pairs = [f"{name}_{k}" for k in range(1, labels + 1) for name in ("label", "score")]
         return [*self._FIRST, *pairs, *self._LAST]
 
 

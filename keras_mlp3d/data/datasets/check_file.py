@@ -27,7 +27,9 @@ def check_file(source, spans=(), data=None):
     try:
         with open_video(source if data is None else data) as video:
             found["codec"] = video.codec
+            found["promised"] = video.promised
             found["frames"] = video.count()
+            # Decoding shows what an index could not know.
             found["promised"], found["note"] = video.promised, video.doubt or ""
             found["error"] = _damage(video, found["frames"]) or _truncation(source, data)
             if not found["error"]:

@@ -15,7 +15,6 @@ from data.make_videos import (
     write_lossless,
     write_video,
 )
-from keras_mlp3d.data.video.file_reader import FileReader
 
 from keras_mlp3d.data import (
     Manifest,
@@ -26,6 +25,7 @@ from keras_mlp3d.data import (
     write_check_report,
 )
 from keras_mlp3d.data.datasets.truncation import missing_bytes
+from keras_mlp3d.data.video.file_reader import FileReader
 
 
 def manifest_of(*rows):

@@ -91,6 +91,10 @@ class VideoFinder:
 
     def _entries(self, folder):
         """Returns an iterator over `(path, whether it is a folder)` of what counts in a folder."""
+        if os.path.islink(folder) and _is_above(folder):
+            self._again += 1
+            self._note(f"{folder} is a link to a folder that it is in, and is not followed")
+            return iter(())
         status = os.stat(folder)
         place = status.st_dev, status.st_ino
         if place in self._seen:
@@ -128,6 +132,13 @@ def _is_folder(entry):
 def _may_be_folder(entry):
     """Whether it is a broken link without an ending: what it was to name may hold videos."""
     return "." not in entry.name and entry.is_symlink() and not os.path.exists(entry.path)
+
+
+def _is_above(link):
+    """Whether a link leads to a folder that it is in itself."""
+    target = os.path.realpath(link)
+    place = os.path.realpath(os.path.dirname(link))
+    return os.path.commonpath([target, place]) == target
 
 
 def _broken_link(path):

@@ -9,6 +9,7 @@ import sys
 from keras_mlp3d.cli._find_videos import VideoFinder
 from keras_mlp3d.cli._results import ResultsFile
 from keras_mlp3d.cli._views import add_view_options, asked_converter
+from keras_mlp3d.cli._warnings import warnings_as_lines
 from keras_mlp3d.cli.common import (
     BAD_INPUT,
     CLASSIFIERS,
@@ -93,6 +94,7 @@ def run(options):
         idle = results is None and all(found.error for found in first)
         job = _Job(options, total, results, None if idle else _Classifier(options))
         job.start()
+        stack.enter_context(warnings_as_lines(job.clear))
         try:
             for found in itertools.chain(first, videos):
                 job.take(found)
@@ -176,6 +178,10 @@ class _Job:
                 self._draw(_prediction_of(self._results.row(found.path)))
         else:
             self._classify(found.path)
+        self._progress.clear()
+
+    def clear(self):
+        """Takes the line of progress away, before another is printed."""
         self._progress.clear()
 
     def finish(self):

@@ -11,7 +11,7 @@ from keras_mlp3d.plots.figure import FAINT_INK, INK, fit_text, new_figure, plain
 MAX_ROWS = 100
 
 _STRIP_WIDTH, _BARS_WIDTH, _MARGIN = 8.0, 4.2, 0.2  # inches
-_TITLE_HEIGHT, _BAR_HEIGHT, _MAX_STRIP_HEIGHT = 0.24, 0.26, 3.0
+_TITLE_HEIGHT, _TITLE_GAP, _BAR_HEIGHT, _MAX_STRIP_HEIGHT = 0.26, 0.03, 0.26, 3.0
 _BEST, _OTHER = "#9db8e8", "#dfe5ee"
 
 
@@ -81,9 +81,12 @@ def plot_predictions(predictions, frames, path=None, max_frames=8):
 def _draw_strip(axes, strip, path):
     axes.imshow(strip, aspect="equal", interpolation="antialiased")
     axes.set_anchor("NW")
+    from matplotlib.transforms import ScaledTranslation
+
+    above = axes.transAxes + ScaledTranslation(0, _TITLE_GAP, axes.figure.dpi_scale_trans)
     # `parse_math=False`: a dollar sign in a file name or a class is no formula.
     name = axes.text(
-        0, 1, plain_text(path), transform=axes.transAxes, fontsize=10, color=INK,
+        0, 1, plain_text(path), transform=above, fontsize=10, color=INK,
         verticalalignment="bottom", parse_math=False, fontweight="bold",
     )  # fmt: skip
     _fit_path(name, axes.get_window_extent().width)

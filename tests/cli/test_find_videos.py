@@ -78,13 +78,14 @@ def test_links_are_followed_and_circles_end(folder, tmp_path):
     found, notes, _ = found_in(folder)
     names = ["a.mp4", "alias.mp4", "b.MKV", "other/d.mp4", "sub/deep/c.mp4"]
     assert found == [(str(folder / name), "") for name in names]
+    above = "is a link to a folder that it is in, and is not followed"
     assert sorted(notes) == [
         f"{folder / 'other' / 'home'} is the folder {folder}, which is read already",
-        f"{folder / 'sub' / 'deep' / 'back'} is the folder {folder / 'sub'}, which is read already",
-        f"{folder / 'sub' / 'up'} is the folder {folder}, which is read already",
+        f"{folder / 'sub' / 'deep' / 'back'} {above}",
+        f"{folder / 'sub' / 'up'} {above}",
     ]
     again, notes, _ = found_in(folder / "sub", folder / "sub")
-    assert len(again) == 5  # through `up` all are found, once
+    assert again == [(str(folder / "sub" / "deep" / "c.mp4"), "")]  # and nothing outside
     assert f"{folder / 'sub'} is the folder {folder / 'sub'}, which is read already" in notes
 
 

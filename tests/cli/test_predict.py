@@ -13,6 +13,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from cli.conftest import NAMES, logits_of
+from data.make_videos import moving_frames, write_damaged
 from matplotlib.image import imread
 
 from keras_mlp3d.cli import predict
@@ -171,6 +172,18 @@ def odd(tmp_path, videos):
     }
 
 
+def test_warnings_cannot_steer_the_terminal(run, presets, tmp_path):
+    """A damaged video is read as far as it goes, and its name is harmless."""
+    path = write_damaged(tmp_path / "a\x1b[2J\nb.mov", moving_frames(12, 36, 60), first_bad=9)
+    code, out, err = run("predict", path, "--preset", presets / "clips")
+    assert code == 0
+    assert "\x1b" not in out + err
+    assert len(out.splitlines()) == 5
+    [line] = err.splitlines()
+    assert line.startswith("keras-mlp3d: warning: ")
+    assert "only the first 9 of its 12 frames can be decoded" in line
+
+
 def lines_of(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
@@ -187,7 +200,9 @@ def test_every_odd_thing_is_named_and_stops_nothing(run, presets, odd, tmp_path,
         "odd/run/00000.mkv",
     ]
     said = err.splitlines()
-    assert said[0] == "keras-mlp3d: note: odd/run/up is the folder odd, which is read already"
+    assert said[0] == (
+        "keras-mlp3d: note: odd/run/up is a link to a folder that it is in, and is not followed"
+    )
     assert said[1] == "keras-mlp3d: error: no such video file or folder: absent.mp4"
     assert said[-1] == "keras-mlp3d: note: left out by their endings: 1 .txt"
     for line, (name, reason) in zip(said[2:-1], wrong.items(), strict=True):

@@ -167,7 +167,7 @@ def _print_counts(checks, besides, total):
         print("1 note" if notes == 1 else f"{notes} notes")
     if besides:
         reasons = collections.Counter(reason for _, reason in besides).most_common(_NAMED)
-        kinds = ", ".join(f"{count} {reason}" for reason, count in reasons)
+        kinds = ", ".join(f"{count} x {reason}" for reason, count in reasons)
         print(one_line(f"{len(besides)} left out: {kinds}"))
     if len(checks) < total:
         print(f"stopped: {total - len(checks)} of {_files(total)} were not checked")

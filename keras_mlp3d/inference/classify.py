@@ -101,7 +101,7 @@ def classify(
     >>> model = MLP3D.from_preset("mlp3d_nano", load_weights=False)
     >>> last_second = [np.zeros((48, 64, 3), "uint8") for _ in range(40)]
     >>> [prediction] = classify(model, last_second, top_k=2, fps=40)
-    >>> len(prediction.labels), prediction.frame_indices.shape, prediction.frame_times.max()
+    >>> len(prediction.labels), prediction.frame_indices.shape, prediction.frame_times.max().item()
     (2, (1, 32), 0.975)
     >>> classify(model, ["absent.mp4"], on_error="report")
     [Prediction(path='absent.mp4', error='no such video file')]

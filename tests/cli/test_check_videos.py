@@ -119,8 +119,8 @@ def test_notes_are_no_failures(run, folder, tmp_path, monkeypatch):
         "c: left out: the data set lists it, and has no file of it",
         "2 files: 2 whole, 0 readable in part, 0 unreadable",
         "1 note",
-        "27 left out: 25 its ending is no video's, 1 it is a dangling link, "
-        "1 the data set lists it, and has no file of it",
+        "27 left out: 25 x its ending is no video's, 1 x it is a dangling link, "
+        "1 x the data set lists it, and has no file of it",
     ]
     with open(tmp_path / "report.csv", newline="") as file:
         rows = list(csv.DictReader(file))

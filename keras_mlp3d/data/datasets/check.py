@@ -203,7 +203,7 @@ class _Processes:
                 source = source.load()
             data = _content(source)
         except Exception as error:
-            return _failure(f"it cannot be fetched: {reason_of(error)}")
+            return _failure(f"it cannot be fetched ({reason_of(error)})")
         if data is None and (not is_path(source) or is_remote(source)):
             return check_file(source, spans)
         arguments = {"source": source if data is None else "", "spans": spans}

@@ -234,7 +234,7 @@ def _differences(before, now):
 
 
 def _lock(file, path):
-    """Keeps other processes from adding rows meanwhile, where the system can."""
+    """Keeps other processes from adding rows meanwhile, if the system can."""
     try:
         import fcntl
     except ImportError:

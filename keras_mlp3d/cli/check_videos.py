@@ -16,6 +16,7 @@ from keras_mlp3d.cli.common import (
     one_line,
     positive,
 )
+from keras_mlp3d.cli.manifest_options import add_manifest_options, read_data
 
 _NAMED = 20  # files left out that are named on the terminal, for each reason
 
@@ -68,19 +69,21 @@ def add_parser(commands):
         metavar="SECONDS",
         help="give a file up after so long without a packet read or a frame decoded; default: 60",
     )
+    add_manifest_options(parser)
 
 
 def run(options):
     """Checks, reports, and counts."""
-    from keras_mlp3d.data import check_videos, read_manifest
+    from keras_mlp3d.data import check_videos
+    from keras_mlp3d.data.datasets.check import rows_of_files
 
-    manifest = read_manifest(options.manifest, options.split)
+    manifest = read_data(options, options.manifest, options.split)
     folder = os.path.dirname(os.path.abspath(options.report or "."))
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"no such folder for --report: {folder}")
     if options.report is not None and os.path.isdir(options.report):
         raise IsADirectoryError(f"--report must be a file, and is a folder: {options.report}")
-    total = len({row.path if isinstance(row.path, str) else id(row.path) for row in manifest.rows})
+    total = len(rows_of_files(manifest))
     checks, stopped = [], False
     try:
         with _sigterm_as_ctrl_c():
@@ -129,7 +132,7 @@ def _sigterm_as_ctrl_c():
 def _left_out(manifest):
     """`(name, reason)` of what the data set has or lists and the manifest has no row of."""
     gone = [(name, "the data set lists it, and has no file of it") for name in manifest.not_found]
-    return [*getattr(manifest, "left_out", ()), *gone]
+    return [*manifest.left_out, *gone]
 
 
 def _write_report(path, checks, besides):
@@ -178,7 +181,7 @@ def _files(count):
 
 
 def _watched(checks, total):
-    """Passes checks on, with Keras's progress bar on standard error where a person watches."""
+    """Passes checks on, with Keras's progress bar on standard error if a person watches."""
     if not sys.stderr.isatty():
         yield from checks
         return

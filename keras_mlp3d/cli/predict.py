@@ -148,7 +148,7 @@ class _Job:
         options: Those of the command.
         total: How many videos there are, or None if they are too many to be counted first.
         results: None, or a `ResultsFile`.
-        classifier: None where nothing can be classified.
+        classifier: None if there is nothing to classify.
     """
 
     def __init__(self, options, total, results, classifier):
@@ -305,7 +305,7 @@ class _JsonList:
 
 
 class _Progress:
-    """A line on standard error that says how far it is, where a person watches and no text does."""
+    """A line on standard error that says how far it is, if a person watches and no text does."""
 
     def __init__(self, total, silent):
         watched = sys.stderr.isatty() and (silent or not sys.stdout.isatty())

@@ -32,11 +32,11 @@ def decode_ahead(rows, converter, clips, crops, workers):
         rows: `data.VideoRow`s.
         converter: `data.VideoConverter`.
         clips: Clips of each video.
-        crops: Crops of each clip. Where all are the same picture, one stands for all of them.
+        crops: Crops per clip. If all are the same picture, one represents them.
         workers: Threads.
 
     Returns:
-        Iterator of (number of the row, views (V, T, H, W, 3), how many crops each stands for).
+        Iterator of (number of the row, views (V, T, H, W, 3), how many crops each represents).
     """
     clip_bytes = crops * converter.num_frames * math.prod(converter.image_size) * 3
     # A converter of the user's own may mean something else by its clips.
@@ -80,7 +80,7 @@ class _SomeClips(VideoConverter):
 
 
 def _views(converter, row, clips, crops, chosen):
-    """The views of some clips of a video, and how many crops each view stands for."""
+    """The views of some clips of a video, and how many crops each view represents."""
     if len(chosen) < clips:
         converter = _SomeClips(**converter.get_config(), chosen=chosen)
     try:

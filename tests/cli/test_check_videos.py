@@ -106,7 +106,7 @@ def test_notes_are_no_failures(run, folder, tmp_path, monkeypatch):
     left_out += [("run/gone.mp4", "it is a dangling link")]
     manifest = Manifest([VideoRow("a.mkv", 0), VideoRow("b.mkv", 0)], ["x"], "train", None, ["c"])
     object.__setattr__(manifest, "left_out", tuple(left_out))
-    monkeypatch.setattr("keras_mlp3d.data.read_manifest", lambda *_: manifest)
+    monkeypatch.setattr("keras_mlp3d.data.read_manifest", lambda *_, **__: manifest)
     monkeypatch.setattr("keras_mlp3d.data.check_videos", lambda *_: (check for check in checks))
     code, out, err = run("check-videos", folder, "--report", tmp_path / "report.csv")
     lines = out.splitlines()

@@ -16,9 +16,10 @@ from keras_mlp3d._utils.checks import checked_whole
 from keras_mlp3d._utils.child_process import ChildCrashed, ChildProcess, ChildStuck
 from keras_mlp3d.data.datasets.check_file import check_file, reason_of
 from keras_mlp3d.data.datasets.manifest import Manifest
+from keras_mlp3d.data.datasets.video_row import source_key
 from keras_mlp3d.data.video.records import is_record
 from keras_mlp3d.data.video.remote import is_remote, read_bytes
-from keras_mlp3d.data.video.sources import LazySource, is_path, source_name
+from keras_mlp3d.data.video.sources import LazySource, is_path
 
 #: Columns of a report; the first four are those of every earlier version.
 REPORT_COLUMNS = ("file", "codec", "frames", "error", "promised", "note")
@@ -81,7 +82,7 @@ def check_videos(manifest, workers=None, time_limit=60.0, isolate=True):
             a file on which FFmpeg crashes then ends the process, and `time_limit` has no effect.
 
     Returns:
-        An iterator of `VideoCheck`s, in the order in which the files stand in the manifest.
+        An iterator of `VideoCheck`s, in the order of the manifest.
 
     Raises:
         ValueError: An argument is not as above.
@@ -115,10 +116,10 @@ def rows_of_files(manifest):
     """
     files, here = {}, os.getcwd()
     for row in manifest.rows:
-        source, key = row.path, id(row.path)
-        if is_path(source):
-            key = source = source if is_remote(source) else os.path.join(here, source)
-        files.setdefault(key, (source, []))[1].append(row)
+        source = row.path
+        if is_path(source) and not is_remote(source):
+            source = os.path.join(here, source)
+        files.setdefault(source_key(row), (source, []))[1].append(row)
     return list(files.values())
 
 
@@ -173,8 +174,7 @@ def _checks(files, workers, decoder):
 
 def _check(decoder, source, rows):
     spans = [(row.start, row.end) for row in rows]
-    name = getattr(rows[0], "name", None) or source_name(rows[0].path)
-    return VideoCheck(name, **decoder.check(source, spans))
+    return VideoCheck(rows[0].name, **decoder.check(source, spans))
 
 
 class _Threads:

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import io
 import os
 import pathlib
 import threading
@@ -17,6 +18,7 @@ from data.make_videos import (
 )
 
 from keras_mlp3d.data import (
+    Frames,
     Manifest,
     VideoCheck,
     VideoRow,
@@ -26,6 +28,7 @@ from keras_mlp3d.data import (
 )
 from keras_mlp3d.data.datasets.truncation import missing_bytes
 from keras_mlp3d.data.video.file_reader import FileReader
+from keras_mlp3d.data.video.sources import LazySource
 
 
 def manifest_of(*rows):
@@ -261,6 +264,48 @@ def test_names_that_are_no_utf8(tmp_path):
     assert b"caf\xe9\n.mkv" in (tmp_path / "report.csv").read_bytes()
     with open(tmp_path / "report.csv", newline="", errors="surrogateescape") as file:
         assert [row[0] for row in csv.reader(file)] == ["file", str(tmp_path / name)]
+
+
+def test_videos_in_memory(tmp_path, monkeypatch):
+    """Bytes are decoded in the child, where they may crash; frames need no decoding."""
+    monkeypatch.setattr(
+        "keras_mlp3d.data.datasets.check._PROGRAM",
+        DREADFUL.replace("name = os.path.basename(source)", BYTES),
+    )
+    path = write_lossless(tmp_path / "a.mkv", moving_frames(4, 16, 16))
+    content = pathlib.Path(path).read_bytes()
+
+    def failing():
+        raise KeyError("image")
+
+    rows = [
+        VideoRow(content, 0),
+        VideoRow(content + b"crash", 0),
+        VideoRow(io.BytesIO(content + b" "), 0),
+        VideoRow(moving_frames(5, 16, 16), 0),
+        VideoRow(list(moving_frames(6, 16, 16)), 0),
+        VideoRow(Frames(moving_frames(7, 16, 16), fps=8, name="camera"), 0, start=0.5),
+        VideoRow(LazySource("row 1", lambda: content), 0),
+        VideoRow(LazySource("row 2", lambda: path), 0),
+        VideoRow(LazySource("row 3", failing), 0),
+        VideoRow(b"no video", 0),
+    ]
+    for isolate in (True, False):
+        rows = rows if isolate else [rows[0], *rows[2:]]
+        checks = list(check_videos(manifest_of(*rows), 2, isolate=isolate))
+        assert [found.path for found in checks] == [row.name for row in rows]
+        frames = [4, 0, 4, 5, 6, 7, 4, 4, 0, 0]
+        assert [found.frames for found in checks] == (frames if isolate else [4, *frames[2:]])
+        errors = [found.error for found in checks if found.error]
+        if isolate:
+            assert errors.pop(0) == "it crashes the process that decodes it (SIGSEGV)"
+        assert "it cannot be fetched (" in errors[0]
+        assert "image" in errors[0]
+        assert "cannot be opened as a video" in errors[1]
+        assert len(errors) == 2
+
+
+BYTES = """name = "crash.mkv" if isinstance(source, bytes) and source.endswith(b"crash") else "" """
 
 
 # Reports ----------------------------------------------------------------------------------------

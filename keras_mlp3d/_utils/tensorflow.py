@@ -2,8 +2,6 @@
 
 import contextlib
 
-import keras
-
 
 def load_tensorflow(hint):
     """The module `tensorflow`.
@@ -14,6 +12,8 @@ def load_tensorflow(hint):
     Raises:
         ImportError: It is not installed.
     """
+    import keras  # late: a process that only decodes does without
+
     try:
         import tensorflow as tf
     except ImportError as error:

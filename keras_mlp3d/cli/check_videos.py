@@ -1,11 +1,24 @@
 """`keras-mlp3d check-videos`: decodes every video of a data set."""
 
+import argparse
+import collections
 import contextlib
 import os
+import signal
 import sys
+import threading
 
-from keras_mlp3d.cli.common import FAILURE, SUCCESS, add_command, one_line, positive
+from keras_mlp3d.cli.common import (
+    FAILURE,
+    INTERRUPTED,
+    SUCCESS,
+    add_command,
+    one_line,
+    positive,
+)
 from keras_mlp3d.cli.manifest_options import add_manifest_options, read_data
+
+_NAMED = 20  # files left out that are named on the terminal, for each reason
 
 
 def add_parser(commands):
@@ -16,8 +29,11 @@ def add_parser(commands):
         run,
         "decode every video of a data set, and report those that cannot be read",
         "Decode every video of a data set from its first frame to its last. Files with an error "
-        "are named on standard output. The exit code is 0 if all can be read, 1 if some cannot "
-        "or only in part, and 2 if the list itself is wrong.",
+        "are named on standard output, and so are notes: files whose index cannot be trusted, "
+        "which are read in order, and what class folders hold besides videos. A file that crashes "
+        "or hangs the decoder is reported like the others. The exit code is 0 if all files can be "
+        "read, whatever the notes, 1 if some cannot or only in part, and 2 if the list itself is "
+        "wrong.",
         [
             "keras-mlp3d check-videos videos/ --report report.csv",
             "keras-mlp3d check-videos val.csv --workers 4",
@@ -32,42 +48,140 @@ def add_parser(commands):
         "--split",
         default="train",
         metavar="NAME",
-        help="sub-folder to check, where the folder has one a split; default: %(default)s",
+        help="sub-folder to check, if the folder has one per split; default: %(default)s",
     )
     parser.add_argument(
-        "--report", metavar="FILE", help="write a CSV of all files: file,codec,frames,error"
+        "--report",
+        metavar="FILE",
+        help="write a CSV of all files: file,codec,frames,error,promised,note; also of the files "
+        "done when the command is interrupted",
     )
     parser.add_argument(
-        "--workers", type=positive, metavar="N", help="threads; default: one for each processor"
+        "--workers",
+        type=positive,
+        metavar="N",
+        help="processes that decode; default: one per processor",
+    )
+    parser.add_argument(
+        "--time-limit",
+        type=_seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="give a file up after so long without a packet read or a frame decoded; default: 60",
     )
     add_manifest_options(parser)
 
 
 def run(options):
     """Checks, reports, and counts."""
-    from keras_mlp3d.data import check_videos, write_check_report
+    from keras_mlp3d.data import check_videos
+    from keras_mlp3d.data.datasets.check import rows_of_files
 
     manifest = read_data(options, options.manifest, options.split)
     folder = os.path.dirname(os.path.abspath(options.report or "."))
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"no such folder for --report: {folder}")
-    total = len({row.path for row in manifest.rows})
-    checks = list(_watched(check_videos(manifest, options.workers), total))
+    if options.report is not None and os.path.isdir(options.report):
+        raise IsADirectoryError(f"--report must be a file, and is a folder: {options.report}")
+    total = len(rows_of_files(manifest))
+    checks, stopped = [], False
+    try:
+        with _sigterm_as_ctrl_c():
+            found = check_videos(manifest, options.workers, options.time_limit)
+            with contextlib.closing(found):
+                for check in _watched(found, total):
+                    checks.append(check)
+    except KeyboardInterrupt:
+        stopped = True
+    finally:
+        # Whatever came between: what was found in hours of work is kept and said.
+        besides = _left_out(manifest)
+        try:
+            if checks and options.report is not None:
+                _write_report(options.report, checks, besides)
+        finally:
+            _print_checks(checks, besides)
+            _print_counts(checks, besides, total)
+    if stopped:
+        return INTERRUPTED
+    return FAILURE if any(check.error for check in checks) else SUCCESS
+
+
+def _seconds(text):
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 1 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected at least 1 second, got {text!r}")
+    return seconds
+
+
+@contextlib.contextmanager
+def _sigterm_as_ctrl_c():
+    if threading.current_thread() is not threading.main_thread():  # no other may set handlers
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _left_out(manifest):
+    """`(name, reason)` of what the data set has or lists and the manifest has no row of."""
+    gone = [(name, "the data set lists it, and has no file of it") for name in manifest.not_found]
+    return [*manifest.left_out, *gone]
+
+
+def _write_report(path, checks, besides):
+    from keras_mlp3d.data import VideoCheck, write_check_report
+
+    rows = [VideoCheck(name, "", 0, note=f"left out: {reason}") for name, reason in besides]
+    write_check_report([*checks, *rows], path)
+
+
+def _print_checks(checks, besides):
+    for check in checks:
+        if check.error:
+            print(one_line(f"{check.path}: {check.error}"))
+        if check.note:
+            print(one_line(f"{check.path}: note: {check.note}"))
+    by_reason = {}
+    for name, reason in besides:
+        by_reason.setdefault(reason, []).append(name)
+    for reason, names in by_reason.items():
+        for name in names[:_NAMED]:
+            print(one_line(f"{name}: left out: {reason}"))
+        if len(names) > _NAMED:
+            print(one_line(f"and {len(names) - _NAMED} more left out: {reason}"))
+
+
+def _print_counts(checks, besides, total):
     wrong = [check for check in checks if check.error]
-    if options.report is not None:
-        write_check_report(checks, options.report)
-    for check in wrong:
-        print(one_line(f"{check.path}: {check.error}"))
     partly = sum(check.frames > 0 for check in wrong)
     print(
-        f"{total} {'file' if total == 1 else 'files'}: {total - len(wrong)} whole, "
-        f"{partly} readable in part, {len(wrong) - partly} unreadable"
+        f"{_files(len(checks))}: {len(checks) - len(wrong)} whole, {partly} readable in part, "
+        f"{len(wrong) - partly} unreadable"
     )
-    return FAILURE if wrong else SUCCESS
+    notes = sum(bool(check.note) for check in checks)
+    if notes:
+        print("1 note" if notes == 1 else f"{notes} notes")
+    if besides:
+        reasons = collections.Counter(reason for _, reason in besides).most_common(_NAMED)
+        kinds = ", ".join(f"{count} x {reason}" for reason, count in reasons)
+        print(one_line(f"{len(besides)} left out: {kinds}"))
+    if len(checks) < total:
+        print(f"stopped: {total - len(checks)} of {_files(total)} were not checked")
+
+
+def _files(count):
+    return f"{count} {'file' if count == 1 else 'files'}"
 
 
 def _watched(checks, total):
-    """Passes checks on, with Keras's progress bar on standard error where a person watches."""
+    """Passes checks on, with Keras's progress bar on standard error if a person watches."""
     if not sys.stderr.isatty():
         yield from checks
         return

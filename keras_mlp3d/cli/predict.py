@@ -1,24 +1,31 @@
 """`keras-mlp3d predict`: what a network says of videos."""
 
-import os
+import contextlib
+import hashlib
+import itertools
+import json
 import sys
 
+from keras_mlp3d.cli._find_videos import VideoFinder
+from keras_mlp3d.cli._results import ResultsFile
 from keras_mlp3d.cli._views import add_view_options, asked_converter
+from keras_mlp3d.cli._warnings import warnings_as_lines
 from keras_mlp3d.cli.common import (
     BAD_INPUT,
     CLASSIFIERS,
+    PROGRAM,
     SUCCESS,
     add_command,
     load_model,
     one_line,
     positive,
     print_error,
-    print_json,
 )
 
 DEFAULT_PRESET = "mlp3d_nano_motion_shapes"
 
 _SHOWN_FRAMES, _SHOWN_HEIGHT = 8, 240
+_COUNTED = 10_000  # videos that are looked for before the first is read, to know how many there are
 
 
 def add_parser(commands):
@@ -29,18 +36,21 @@ def add_parser(commands):
         run,
         "classify videos",
         "Classify videos. Scores are averaged over all views of a video: clips x crops. A video "
-        "that cannot be read is named on standard error, the others are classified, and the exit "
-        "code is 2.",
+        "that is missing or unreadable is named on standard error, the others are classified, and "
+        "the exit code is 2. With --output, each result is written as it comes, and the same "
+        "command run again resumes: it skips the videos that have a result, and tries those again "
+        "that failed.",
         [
             "keras-mlp3d predict video.mp4",
             "keras-mlp3d predict videos/ --preset my_preset --clips 4 --plot predictions.png",
+            "keras-mlp3d predict videos/ --output results.jsonl",
         ],
     )
     parser.add_argument(
         "videos",
         metavar="VIDEO",
         nargs="+",
-        help="video file, or folder: all videos in it and below",
+        help="video file, or folder: all videos in it and below, also through links",
     )
     parser.add_argument(
         "--preset",
@@ -52,82 +62,183 @@ def add_parser(commands):
         "--top-k", type=positive, default=5, metavar="N", help="classes to name; default: 5"
     )
     parser.add_argument(
+        "--output",
+        metavar="FILE",
+        help="write a row per video to a .jsonl or .csv file, failures with their error; resumes",
+    )
+    parser.add_argument(
         "--plot", metavar="PICTURE", help="write frames and scores as .png, .pdf or .svg"
     )
     parser.add_argument("--json", action="store_true", help="print a JSON list instead of text")
 
 
 def run(options):
-    """Classifies, prints, and draws."""
+    """Classifies, prints, writes, and draws."""
     from keras_mlp3d import plots
-    from keras_mlp3d.data import VideoError
-    from keras_mlp3d.inference import classify
-
-    paths = _find_videos(options.videos)
-    if options.plot is not None:
-        plots.check_picture_path(options.plot)
-        if len(paths) > plots.MAX_ROWS:
-            raise ValueError(f"--plot draws at most {plots.MAX_ROWS} videos, got {len(paths)}.")
-    model, files = load_model(options.preset, CLASSIFIERS)
-    converter = asked_converter(model, files, options)
-    progress = _Progress(len(paths), options.json)
-    predictions, frames, code = [], [], SUCCESS
-    for path in paths:
-        progress.show(path)
-        try:
-            [prediction] = classify(
-                model,
-                path,
-                clips=options.clips,
-                crops=options.crops,
-                top_k=options.top_k,
-                batch_size=options.batch_size,
-                converter=converter,
-            )
-            if options.plot is not None:
-                frames.append(_shown_frames(prediction))
-        except (VideoError, FileNotFoundError) as error:
-            progress.clear()
-            print_error(error)
-            code = BAD_INPUT
-            continue
-        predictions.append(prediction)
-        progress.clear()
-        if not options.json:
-            _print_text(prediction)
-    if options.json:
-        print_json([_as_json(prediction) for prediction in predictions])
-    if options.plot is not None and predictions:
-        plots.plot_predictions(predictions, frames, options.plot, max_frames=_SHOWN_FRAMES)
-    return code
-
-
-def _find_videos(names):
-    """Returns the video files that are meant, those of a folder sorted."""
     from keras_mlp3d.data.video.sources import VIDEO_SUFFIXES
 
-    paths = []
-    for name in names:
-        if not os.path.isdir(name):
-            if not os.path.exists(name):
-                raise FileNotFoundError(f"no such video file or folder: {name}")
-            paths.append(name)
-            continue
-        inside = []
-        for folder, folders, files in os.walk(name):
-            folders[:] = [entry for entry in folders if not entry.startswith(".")]
-            inside += [
-                os.path.join(folder, file)
-                for file in files
-                if file.lower().endswith(VIDEO_SUFFIXES) and not file.startswith(".")
-            ]
-        if not inside:
-            raise ValueError(
-                f"The folder {name!r} holds no videos; files ending in {', '.join(VIDEO_SUFFIXES)} "
-                "count."
+    if options.plot is not None:
+        plots.check_picture_path(options.plot)
+    finder = VideoFinder(options.videos, _note, VIDEO_SUFFIXES)
+    videos = iter(finder)
+    first = list(itertools.islice(videos, _COUNTED))
+    if options.plot is not None and len(first) > plots.MAX_ROWS:
+        raise ValueError(f"--plot draws at most {plots.MAX_ROWS} videos, got {len(first)}.")
+    total = len(first) if len(first) < _COUNTED else None
+    with contextlib.ExitStack() as stack:
+        results = None
+        if options.output is not None:
+            drawn = [found.path for found in first] if options.plot is not None else ()
+            results = stack.enter_context(ResultsFile(options.output, drawn))
+        # Nothing to classify, and no file that would need to know with what: no network then.
+        idle = results is None and all(found.error for found in first)
+        job = _Job(options, total, results, None if idle else _Classifier(options))
+        job.start()
+        stack.enter_context(warnings_as_lines(job.clear))
+        try:
+            for found in itertools.chain(first, videos):
+                job.take(found)
+        except KeyboardInterrupt:
+            if results is None:
+                raise
+            raise KeyboardInterrupt(f"{results.count} results are in {options.output}.") from None
+        if finder.left_out and not options.json and not idle:
+            _note(finder.left_out)
+        return job.finish()
+
+
+class _Classifier:
+    """A network and what its results depend on."""
+
+    def __init__(self, options):
+        self._options = options
+        self.model, files = load_model(options.preset, CLASSIFIERS)
+        self._converter = asked_converter(self.model, files, options)
+        self.labels = min(options.top_k, self.model.num_classes)
+        self.settings = {
+            "preset": options.preset,
+            "model": _digest(self.model, files, self._converter),
+            "clips": options.clips,
+            "crops": options.crops,
+            "top_k": options.top_k,
+            "frames": self._converter.num_frames,
+            "size": list(self._converter.image_size),
+        }
+
+    def __call__(self, path):
+        from keras_mlp3d.inference import classify
+
+        [prediction] = classify(
+            self.model,
+            path,
+            clips=self._options.clips,
+            crops=self._options.crops,
+            top_k=self._options.top_k,
+            batch_size=self._options.batch_size,
+            converter=self._converter,
+            on_error="report",
+        )
+        return prediction
+
+
+class _Job:
+    """What becomes of the videos: each is skipped or classified, then printed, written and drawn.
+
+    Args:
+        options: Those of the command.
+        total: How many videos there are, or None if they are too many to be counted first.
+        results: None, or a `ResultsFile`.
+        classifier: None if there is nothing to classify.
+    """
+
+    def __init__(self, options, total, results, classifier):
+        self._options, self._results, self._classifier = options, results, classifier
+        self._progress = _Progress(total, options.json)
+        self._list = _JsonList() if options.json else None
+        self._drawn, self._code = [], SUCCESS
+
+    def start(self):
+        """Checks that the results in the file are of the same kind."""
+        if self._results is None:
+            return
+        self._results.start(self._classifier.settings, self._classifier.labels)
+        if self._results.count:
+            _note(
+                f"{self._options.output} holds {_videos(self._results.count)}, which are not "
+                "classified again"
             )
-        paths += sorted(inside)
-    return paths
+
+    def take(self, found):
+        """Does all that is to be done with what was found."""
+        self._progress.show(found.path)
+        if found.error:
+            self._fail(found.path, found.error, found.message)
+        elif self._results is not None and self._results.is_done(found.path):
+            if self._options.plot is not None:
+                self._draw(_prediction_of(self._results.row(found.path)))
+        else:
+            self._classify(found.path)
+        self._progress.clear()
+
+    def clear(self):
+        """Takes the line of progress away, before another is printed."""
+        self._progress.clear()
+
+    def finish(self):
+        """Completes what is printed and drawn, and returns the exit code."""
+        from keras_mlp3d import plots
+
+        if self._list is not None:
+            self._list.end()
+        if self._drawn:
+            predictions, frames = zip(*self._drawn, strict=True)
+            plots.plot_predictions(
+                predictions, frames, self._options.plot, max_frames=_SHOWN_FRAMES
+            )
+        return self._code
+
+    def _classify(self, path):
+        prediction = self._classifier(path)
+        if prediction.error:
+            self._fail(path, prediction.error)
+            return
+        if self._results is not None:
+            self._results.write(path, _row_of(prediction))
+        self._progress.clear()
+        if self._list is not None:
+            self._list.add({"path": path, **_row_of(prediction)})
+        else:
+            _print_text(prediction)
+        if self._options.plot is not None:
+            self._draw(prediction)
+
+    def _draw(self, prediction):
+        from keras_mlp3d.data.datasets.check_file import reason_of
+
+        try:
+            self._drawn.append((prediction, _shown_frames(prediction)))
+        except Exception as error:  # it has gone since
+            self._say(f"cannot read the video {prediction.path!r}: {reason_of(error)}")
+
+    def _fail(self, path, reason, message=""):
+        if self._results is not None:
+            nothing = {"labels": [], "scores": [], "frame_indices": None, "frame_times": None}
+            self._results.write(path, {"error": reason, **nothing})
+        self._say(message or f"cannot read the video {path!r}: {reason}")
+
+    def _say(self, message):
+        self._progress.clear()
+        self._code = BAD_INPUT
+        print_error(message)
+
+
+def _digest(model, files, converter):
+    """What tells networks and their clips apart, whatever the preset is called."""
+    known = [files.class_name, files.config, files.task, converter.get_config()]
+    digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode())
+    for weight in model.weights:
+        digest.update(weight.numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _shown_frames(prediction):
@@ -150,28 +261,65 @@ def _print_text(prediction):
     sys.stdout.flush()
 
 
-def _as_json(prediction):
+def _row_of(prediction):
+    times = prediction.frame_times
     return {
-        "path": prediction.path,
+        "error": None,
         "labels": list(prediction.labels),
         "scores": list(prediction.scores),
         "frame_indices": prediction.frame_indices.tolist(),
+        "frame_times": None if times is None else times.round(6).tolist(),
     }
 
 
+def _prediction_of(row):
+    import numpy as np
+
+    from keras_mlp3d.inference import Prediction
+
+    indices = np.array(row["frame_indices"], "int64")
+    return Prediction(row["path"], tuple(row["labels"]), tuple(row["scores"]), indices)
+
+
+def _note(text):
+    print(f"{PROGRAM}: note: {one_line(text)}", file=sys.stderr, flush=True)
+
+
+def _videos(count):
+    return "1 video" if count == 1 else f"{count:,} videos"
+
+
+class _JsonList:
+    """Prints a JSON list item by item, so that no item need be kept."""
+
+    def __init__(self):
+        self._count = 0
+
+    def add(self, item):
+        text = json.dumps(item, indent=2, allow_nan=False).replace("\n", "\n  ")
+        print(f"{',' if self._count else '['}\n  {text}", end="", flush=True)
+        self._count += 1
+
+    def end(self):
+        print("\n]" if self._count else "[]")
+
+
 class _Progress:
-    """A line on standard error that says how far it is, where a person watches and no text does."""
+    """A line on standard error that says how far it is, if a person watches and no text does."""
 
     def __init__(self, total, silent):
         watched = sys.stderr.isatty() and (silent or not sys.stdout.isatty())
-        self.total, self.done, self.on = total, 0, watched and total > 1
+        self._of = "" if total is None else f"/{total}"
+        self._done, self._on = 0, watched and total != 1
 
     def show(self, path):
-        self.done += 1
-        if self.on:
-            name = one_line(os.path.basename(path))[:50]
-            print(f"\r\033[K{self.done}/{self.total} {name}", end="", file=sys.stderr, flush=True)
+        self._done += 1
+        if self._on:
+            name = one_line(path)
+            name = name if len(name) <= 50 else f"…{name[-49:]}"
+            line = f"\r\033[K{self._done}{self._of} {name}"
+            print(line, end="", file=sys.stderr, flush=True)
 
     def clear(self):
-        if self.on:
+        if self._on:
             print("\r\033[K", end="", file=sys.stderr, flush=True)

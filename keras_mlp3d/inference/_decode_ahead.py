@@ -8,7 +8,8 @@ import os
 
 import numpy as np
 
-from keras_mlp3d.data import VideoConverter, VideoError
+from keras_mlp3d.data import ShardError, VideoConverter, VideoError
+from keras_mlp3d.data.datasets.check_file import reason_of
 
 _AHEAD_BYTES = 2**30  # views that wait to be scored, of all videos together
 _PART_BYTES = 2**28  # views of one video that are decoded at once
@@ -24,18 +25,18 @@ def default_workers():
 def decode_ahead(rows, converter, clips, crops, workers):
     """Yields the views of every row, in the rows' order.
 
-    A video with very many views comes in several parts. In the place of views stands the reason,
-    a string, where the video cannot be read.
+    A video with very many views comes in several parts. An unreadable video has the reason, a
+    string, in place of the views.
 
     Args:
         rows: `data.VideoRow`s.
         converter: `data.VideoConverter`.
         clips: Clips of each video.
-        crops: Crops of each clip. Where all are the same picture, one stands for all of them.
+        crops: Crops per clip. If all are the same picture, one represents them.
         workers: Threads.
 
     Returns:
-        Iterator of (number of the row, views (V, T, H, W, 3), how many crops each stands for).
+        Iterator of (number of the row, views (V, T, H, W, 3), how many crops each represents).
     """
     clip_bytes = crops * converter.num_frames * math.prod(converter.image_size) * 3
     # A converter of the user's own may mean something else by its clips.
@@ -79,15 +80,13 @@ class _SomeClips(VideoConverter):
 
 
 def _views(converter, row, clips, crops, chosen):
-    """The views of some clips of a video, and how many crops each view stands for."""
+    """The views of some clips of a video, and how many crops each view represents."""
     if len(chosen) < clips:
         converter = _SomeClips(**converter.get_config(), chosen=chosen)
     try:
         views, _ = converter.views(row.path, clips=clips, crops=crops, start=row.start, end=row.end)
-    except VideoError as error:
-        return error.reason, 0
-    except OSError as error:
-        return error.strerror or str(error), 0
+    except (VideoError, ShardError, OSError) as error:
+        return reason_of(error), 0
     by_clip = views.reshape(len(chosen), crops, *views.shape[1:])
     if all(np.array_equal(by_clip[:, 0], by_clip[:, crop]) for crop in range(1, crops)):
         return by_clip[:, 0], crops

@@ -20,9 +20,10 @@ def evaluate(
     """Measures how well a model classifies the videos of a manifest.
 
     The softmax scores of a video are averaged over its views, clips times crops, and the class
-    with the highest average counts. No video is replaced or left out: one that cannot be read is
-    listed with the reason and counts as wrong; accuracies of the decoded videos alone stand beside
-    and are named so. Of a damaged video the frames before the damage are seen, as in `classify`.
+    with the highest average counts. No video is replaced or left out: an unreadable one, be it a
+    file, a record of a shard or a video in memory, is listed by its name with the reason and counts
+    as wrong. Accuracies of the decoded videos alone are given as well, and named so. Of a damaged
+    video the frames before the damage are seen, as in `classify`.
 
     Threads decode while the model works. Memory has a bound however many videos and views there
     are: about 1 GiB of pixels, or a single clip with its crops where that is more. Views of several

@@ -1,6 +1,6 @@
 """What a network says of videos: for each a strip of its frames beside the best classes."""
 
-import os
+import re
 
 import numpy as np
 
@@ -11,12 +11,14 @@ from keras_mlp3d.plots.figure import FAINT_INK, INK, fit_text, new_figure, plain
 MAX_ROWS = 100
 
 _STRIP_WIDTH, _BARS_WIDTH, _MARGIN = 8.0, 4.2, 0.2  # inches
-_TITLE_HEIGHT, _BAR_HEIGHT, _MAX_STRIP_HEIGHT = 0.24, 0.26, 3.0
+_TITLE_HEIGHT, _TITLE_GAP, _BAR_HEIGHT, _MAX_STRIP_HEIGHT = 0.26, 0.03, 0.26, 3.0
 _BEST, _OTHER = "#9db8e8", "#dfe5ee"
 
 
 def plot_predictions(predictions, frames, path=None, max_frames=8):
     """Draws a row for each video: frames that the network saw, and bars of the best scores.
+
+    The title of a row is the video's path. If it is too long, it loses folders from its left.
 
     Args:
         predictions: Objects with `path`, `labels` and `scores`, such as `inference.Prediction`.
@@ -66,7 +68,7 @@ def plot_predictions(predictions, frames, path=None, max_frames=8):
         top -= row
         inner = row - _TITLE_HEIGHT
         axes = axes_at(figure, _MARGIN, top, _STRIP_WIDTH, inner)
-        _draw_strip(axes, strip, os.path.basename(prediction.path))
+        _draw_strip(axes, strip, prediction.path)
         left = _STRIP_WIDTH + 2 * _MARGIN
         bars = min(inner, 1.3 * _BAR_HEIGHT * len(prediction.labels))
         _draw_bars(axes_at(figure, left, top + inner - bars, _BARS_WIDTH, bars), prediction)
@@ -76,15 +78,38 @@ def plot_predictions(predictions, frames, path=None, max_frames=8):
     return figure
 
 
-def _draw_strip(axes, strip, title):
+def _draw_strip(axes, strip, path):
     axes.imshow(strip, aspect="equal", interpolation="antialiased")
     axes.set_anchor("NW")
+    from matplotlib.transforms import ScaledTranslation
+
+    above = axes.transAxes + ScaledTranslation(0, _TITLE_GAP, axes.figure.dpi_scale_trans)
     # `parse_math=False`: a dollar sign in a file name or a class is no formula.
     name = axes.text(
-        0, 1, plain_text(title), transform=axes.transAxes, fontsize=10, color=INK,
+        0, 1, plain_text(path), transform=above, fontsize=10, color=INK,
         verticalalignment="bottom", parse_math=False, fontweight="bold",
     )  # fmt: skip
-    fit_text(name, axes.get_window_extent().width)
+    _fit_path(name, axes.get_window_extent().width)
+
+
+def _fit_path(artist, width):
+    """Shortens a path until it is at most `width` pixels wide: by folders, then by letters."""
+    text, renderer = artist.get_text(), artist.figure.canvas.get_renderer()
+
+    def fits(start):
+        artist.set_text(text if start == 0 else "…" + text[start:])
+        return artist.get_window_extent(renderer).width <= width
+
+    # Where a folder begins, its slash kept: what is left reads as "…/run/00000.mp4".
+    slashes = [match.start() for match in re.finditer(r"[/\\]", text) if match.start() > 0]
+    if any(fits(start) for start in (0, *slashes)):
+        return
+    # A name that is too long by itself: its end, which tells numbered files apart.
+    low, high = (slashes or [0])[-1], len(text)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fits(middle) else (middle + 1, high)
+    fits(low)
 
 
 def _draw_bars(axes, prediction):

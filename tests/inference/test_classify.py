@@ -4,7 +4,9 @@ Most tests put a quick function in the place of a network's forward pass, whose 
 seconds; `test_a_compiling_backend_compiles_once` runs the network itself.
 """
 
+import io
 import os
+import pathlib
 import shutil
 
 import keras
@@ -12,7 +14,8 @@ import numpy as np
 import pytest
 from data.make_videos import moving_frames, write_lossless
 
-from keras_mlp3d.data import VideoConverter, VideoError
+from keras_mlp3d.data import Frames, VideoConverter, VideoError, read_video
+from keras_mlp3d.data.video.sources import LazySource
 from keras_mlp3d.inference import classify, score_views
 from keras_mlp3d.models import MLP3D, CycleMLP, MLP3DBackbone, TwoPathMLP3D
 
@@ -190,6 +193,124 @@ def test_equal_crops_are_computed_once(model, square_video):
     assert three == one
 
 
+# What a source is -------------------------------------------------------------------------------
+
+
+def test_the_same_from_a_file_its_bytes_and_its_frames(model, video):
+    frames, fps = read_video(video)
+    [expected] = classify(model, video, clips=2)
+    assert expected.frame_times.dtype == "float64"
+    np.testing.assert_allclose(expected.frame_times, expected.frame_indices / fps)
+    content = pathlib.Path(video).read_bytes()
+    with open(video, "rb") as file:
+        for source, name in (
+            (pathlib.Path(video), video),
+            (content, "bytes"),
+            (bytearray(content), "bytes"),
+            (memoryview(content), "bytes"),
+            (io.BytesIO(content), "file object"),
+            (file, video),
+        ):
+            [found] = classify(model, source, clips=2)
+            assert (found.path, found.labels, found.scores) == (
+                name, expected.labels, expected.scores,
+            )  # fmt: skip
+            np.testing.assert_array_equal(found.frame_indices, expected.frame_indices)
+            np.testing.assert_array_equal(found.frame_times, expected.frame_times)
+    for source, rate, name in (
+        (frames, None, "frames"),
+        (list(frames), 8, "frames"),
+        (tuple(frames), None, "frames"),
+        (Frames(frames, fps=8, name="camera"), None, "camera"),
+        (LazySource("row 3", lambda: list(frames)), 8, "row 3"),
+    ):
+        [found] = classify(model, source, clips=2, fps=rate)
+        assert (found.path, found.error) == (name, "")
+        # Files are resized in the colors that they are stored in, arrays as RGB.
+        np.testing.assert_allclose(found.scores, expected.scores, rtol=0.05)
+        np.testing.assert_array_equal(found.frame_indices, expected.frame_indices)
+        if name in ("camera", "row 3") or rate:
+            np.testing.assert_allclose(found.frame_times, expected.frame_times)
+        else:
+            assert found.frame_times is None
+
+
+def test_lists_are_lists_of_sources_except_lists_of_frames(model, video):
+    frames, _ = read_video(video)
+    content = pathlib.Path(video).read_bytes()
+    many = classify(model, [video, content, frames, list(frames), Frames(frames, name="x")])
+    assert [found.path for found in many] == [video, "bytes", "frames", "frames", "x"]
+    assert [found.path for found in classify(model, (path for path in (video, video)))] == [
+        video
+    ] * 2
+    assert [found.path for found in classify(model, np.array([video, video]))] == [video] * 2
+    [alone] = classify(model, list(frames))
+    assert alone == many[3]
+
+
+# Unreadable videos ------------------------------------------------------------------------------
+
+
+def bad_sources(tmp_path, video):
+    (tmp_path / "notes.mp4").write_text("no video")
+    (tmp_path / "empty.mp4").touch()
+    os.mkfifo(tmp_path / "pipe.mp4")
+    os.symlink(tmp_path / "nothing.mp4", tmp_path / "dangling.mp4")
+    os.symlink(tmp_path / "loop.mp4", tmp_path / "loop.mp4")
+    paths = ["notes.mp4", "empty.mp4", "pipe.mp4", "dangling.mp4", "loop.mp4", "absent.mp4"]
+    return {
+        **{str(tmp_path / name): str(tmp_path / name) for name in paths},
+        str(tmp_path): tmp_path,
+        "bytes": b"no video",
+        "file object": io.BytesIO(b""),
+        "frames": np.zeros((4, 32, 32), "uint8"),
+        "row": LazySource("row", lambda: {}["image"]),
+        "other": LazySource("other", lambda: [1, 2]),
+    }
+
+
+def test_one_bad_source_stops_nothing_and_is_named(model, video, tmp_path):
+    bad = bad_sources(tmp_path, video)
+    sources = [video, *bad.values(), video]
+    first, *failed, last = classify(model, sources, on_error="report")
+    assert first == last == classify(model, video)[0]
+    assert first.error == ""
+    assert [found.path for found in failed] == list(bad)
+    for found in failed:
+        assert (found.labels, found.scores, found.frame_indices.shape) == ((), (), (0, 0))
+        assert found.frame_times is None
+        assert found.error
+        assert "\n" not in found.error
+        assert repr(found) == f"Prediction(path={found.path!r}, error={found.error!r})"
+    for name in bad:
+        with pytest.raises((ValueError, OSError)):
+            classify(model, bad[name])
+
+
+def test_any_error_of_reading_is_reported_and_none_of_the_network(model, video, monkeypatch):
+    def failing(self, video, **options):
+        raise IndexError("list index out of range")
+
+    monkeypatch.setattr(VideoConverter, "read", failing)
+    [found] = classify(model, video, on_error="report")
+    assert found.error == "IndexError: list index out of range"
+    monkeypatch.undo()
+    monkeypatch.setattr(
+        model, "predict_on_batch", lambda batch: np.full((len(batch), 4), np.nan, "float32")
+    )
+    with pytest.raises(ValueError, match="not finite"):
+        classify(model, video, on_error="report")
+
+
+def test_raising_says_how_to_have_the_others(model, video, tmp_path):
+    (tmp_path / "notes.mp4").write_text("no video")
+    with pytest.raises(VideoError, match=r"notes\.mp4") as caught:
+        classify(model, [video, tmp_path / "notes.mp4", video])
+    [note] = caught.value.__notes__
+    assert "number 2 of 3 videos" in note
+    assert 'on_error="report"' in note
+
+
 # What is refused --------------------------------------------------------------------------------
 
 
@@ -205,7 +326,7 @@ def test_clips_must_fit_the_network(model, video):
 
 
 def test_missing_files_are_noticed_first(model, video, tmp_path, monkeypatch):
-    monkeypatch.setattr(VideoConverter, "views", None)
+    monkeypatch.setattr(VideoConverter, "read", None)
     with pytest.raises(FileNotFoundError, match=r"no such video file.*absent\.mp4"):
         classify(model, [video, tmp_path / "absent.mp4"])
 
@@ -220,17 +341,25 @@ def test_an_unreadable_video_is_named(model, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"paths": 3}, "paths must be file names"),
-        ({"paths": [np.zeros((4, 32, 32, 3), "uint8")]}, "paths must be file names"),
+        ({"sources": 3}, "sources must be a video or a list of videos, .*; got int 3"),
+        ({"sources": ["a.mp4", None]}, "got NoneType None"),
+        ({"sources": {"path": "a.mp4", "bytes": None}}, "got dict {'path': 'a.mp4'"),
         ({"top_k": 0}, "top_k must be a positive integer, got 0"),
         ({"batch_size": 2.5}, "batch_size must be a positive integer, got 2.5"),
-        ({"clips": 0}, "clips"),
-        ({"crops": -1}, "crops"),
+        ({"clips": 0}, "clips must be a positive integer, got 0"),
+        ({"crops": -1}, "crops must be a positive integer, got -1"),
+        ({"crops": True}, "crops must be a positive integer, got True"),
+        ({"fps": 0}, "fps must be a positive number or None, got 0"),
+        ({"fps": float("nan")}, "fps must be a positive number or None, got nan"),
+        ({"fps": "25"}, "fps must be a positive number or None, got '25'"),
+        ({"on_error": "skip"}, 'on_error must be "raise" or "report", got \'skip\''),
     ],
 )
-def test_wrong_arguments(model, video, options, message):
+@pytest.mark.parametrize("on_error", ["raise", "report"])
+def test_wrong_arguments(model, video, monkeypatch, options, message, on_error):
+    monkeypatch.setattr(VideoConverter, "read", None)
     with pytest.raises(ValueError, match=message):
-        classify(**{"model": model, "paths": video, **options})
+        classify(**{"model": model, "sources": video, "on_error": on_error, **options})
 
 
 def test_networks_without_scores(video):

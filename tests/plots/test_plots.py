@@ -45,7 +45,7 @@ def test_a_row_for_each_video(tmp_path):
     path = tmp_path / "out.png"
     figure = plots.plot_predictions([Said(), Said("b.mp4")], [clip(), clip(3)], path)
     strips, bars = figure.axes[::2], figure.axes[1::2]
-    assert [texts_of(axes) for axes in strips] == [["a.mp4"], ["b.mp4"]]
+    assert [texts_of(axes) for axes in strips] == [["videos/a.mp4"], ["b.mp4"]]
     assert texts_of(bars[0]) == ["75.0 %", "jump", "25.0 %", "run"]
     assert [bar.get_width() for bar in bars[1].patches] == [0.75, 0.25]
     height, width, _ = imread(path).shape
@@ -73,7 +73,9 @@ def test_nothing_overlaps(shape):
     everything = []
     for strip, bars in zip(figure.axes[::2], figure.axes[1::2], strict=True):
         [title] = boxes(strip)
-        assert strip.texts[0].get_text().endswith("…")
+        shown = strip.texts[0].get_text()
+        assert shown.startswith("…v")
+        assert shown.endswith("vvv.mp4")
         assert title.x1 <= bars.get_window_extent().x0
         assert strip.get_window_extent().x1 < bars.get_window_extent().x0
         for score, name in zip(boxes(bars)[::2], boxes(bars)[1::2], strict=True):
@@ -85,6 +87,30 @@ def test_nothing_overlaps(shape):
         assert box.x1 <= figure.bbox.x1
         assert box.y1 <= figure.bbox.y1
         assert not any(box.overlaps(other) for other in everything[:place])
+
+
+@pytest.mark.parametrize(
+    ("path", "title"),
+    [
+        ("run/00000.mp4", "run/00000.mp4"),
+        ("/data/" + "deep/" * 60 + "run/00000.mp4", "…/deep/deep/.../run/00000.mp4"),
+        ("C:\\data\\" + "deep\\" * 60 + "run\\0.mp4", "…\\deep\\...\\run\\0.mp4"),
+        ("/data/" + "w" * 300 + "/00000.mp4", "…/00000.mp4"),
+        ("/data/" + "w" * 300 + "0.mp4", "…www...w0.mp4"),
+        ("a/\x1b[2J\n\udcff.mp4", "a/ [2J  .mp4"),
+    ],
+)
+def test_a_long_path_loses_folders_from_its_left(path, title):
+    figure = plots.plot_predictions([Said(path)], [clip()])
+    [shown] = texts_of(figure.axes[0])
+    start, _, end = title.partition("...")
+    assert shown.startswith(start)
+    assert shown.endswith(end)
+    if not end:
+        assert shown == title
+    else:  # nothing more would have fitted
+        [box] = boxes(figure.axes[0])
+        assert 0.9 < box.width / figure.axes[0].get_window_extent().width <= 1
 
 
 def test_names_are_no_formulas():

@@ -1,8 +1,12 @@
 """Every file decoded, every error told, in order and with bounded memory."""
 
+import contextlib
 import csv
+import io
+import os
 import pathlib
 import threading
+import time
 
 import pytest
 from data.make_videos import (
@@ -14,6 +18,7 @@ from data.make_videos import (
 )
 
 from keras_mlp3d.data import (
+    Frames,
     Manifest,
     VideoCheck,
     VideoRow,
@@ -23,6 +28,7 @@ from keras_mlp3d.data import (
 )
 from keras_mlp3d.data.datasets.truncation import missing_bytes
 from keras_mlp3d.data.video.file_reader import FileReader
+from keras_mlp3d.data.video.sources import LazySource
 
 
 def manifest_of(*rows):
@@ -30,8 +36,8 @@ def manifest_of(*rows):
     return Manifest(rows, ["x"], "val")
 
 
-@pytest.mark.parametrize("workers", [1, 3, None])
-def test_good_and_bad_files_in_order(tmp_path, workers):
+@pytest.mark.parametrize(("workers", "isolate"), [(1, True), (3, True), (None, False)])
+def test_good_and_bad_files_in_order(tmp_path, workers, isolate):
     (tmp_path / "notes.mp4").write_text("no video")
     (tmp_path / "empty").mkdir()
     paths = [
@@ -44,7 +50,7 @@ def test_good_and_bad_files_in_order(tmp_path, workers):
         write_video(tmp_path / "d.webm", moving_frames(4), "libvpx-vp9", deadline="realtime"),
         write_damaged(tmp_path / "e.mov", moving_frames(4), first_bad=0),
     ]
-    checks = list(check_videos(manifest_of(*paths), workers))
+    checks = list(check_videos(manifest_of(*paths), workers, isolate=isolate))
     assert [(check.path, check.codec, check.frames) for check in checks] == [
         (path, *found)
         for path, found in zip(
@@ -84,13 +90,14 @@ def test_a_file_is_decoded_once_and_its_stretches_are_looked_at(tmp_path, monkey
         FileReader, "count", lambda self: (counted.append(self.path), count(self))[1]
     )
     rows = [VideoRow(path, 0, 0, 1), VideoRow(other, 0), VideoRow(path, 0, 1, 2)]
-    assert list(check_videos(manifest_of(*rows), 1)) == [
-        VideoCheck(path, "ffv1", 16),
-        VideoCheck(other, "ffv1", 8),
+    checks = list(check_videos(manifest_of(*rows), 1, isolate=False))
+    assert [(check.path, check.frames, check.error) for check in checks] == [
+        (path, 16, ""),
+        (other, 8, ""),
     ]
     assert counted == [path, other]
-    [check] = check_videos(manifest_of(rows[0], VideoRow(path, 0, 2.5)), 1)
-    assert (check.frames, check.error) == (
+    [found] = check_videos(manifest_of(rows[0], VideoRow(path, 0, 2.5)), 1)
+    assert (found.frames, found.error) == (
         16,
         "`start` must lie within the video, received 2.5 s: its 16 frames last 2 s",
     )
@@ -99,13 +106,13 @@ def test_a_file_is_decoded_once_and_its_stretches_are_looked_at(tmp_path, monkey
 def test_no_picture_becomes_rgb(tmp_path, monkeypatch):
     path = write_video(tmp_path / "a.mp4", moving_frames(9))
     monkeypatch.setattr(FileReader, "_picture", None)
-    assert next(check_videos(manifest_of(path), 1)).frames == 9
+    assert next(check_videos(manifest_of(path), 1, isolate=False)).frames == 9
 
 
 def test_no_more_than_a_few_files_are_under_way(monkeypatch):
     started = []
     monkeypatch.setattr("os.path.exists", lambda path: started.append(path))
-    checks = check_videos(manifest_of(*(f"{i}.mp4" for i in range(200))), 2)
+    checks = check_videos(manifest_of(*(f"{i}.mp4" for i in range(200))), 2, isolate=False)
     assert not started
     assert next(checks).path == "0.mp4"
     assert len(started) <= 10
@@ -115,11 +122,193 @@ def test_no_more_than_a_few_files_are_under_way(monkeypatch):
 
 
 @pytest.mark.parametrize("workers", [0, -1, 1.5, True])
-def test_wrong_arguments(workers):
+def test_wrong_workers(workers):
     with pytest.raises(ValueError, match="`workers` must be a whole number of at least 1"):
         check_videos(manifest_of("a.mp4"), workers)
+
+
+def test_wrong_arguments():
     with pytest.raises(ValueError, match=r"`manifest` must be a Manifest, received 'a\.csv'"):
         check_videos("a.csv")
+    for limit in (0, 0.5, float("nan"), float("inf"), -1):
+        with pytest.raises(ValueError, match="`time_limit` must be at least 1 second, received"):
+            check_videos(manifest_of("a.mp4"), time_limit=limit)
+    for limit in ("60", None, True):
+        with pytest.raises(ValueError, match="`time_limit` must be seconds as a number"):
+            check_videos(manifest_of("a.mp4"), time_limit=limit)
+
+
+# Files that do worse than fail ------------------------------------------------------------------
+
+#: What stands in for FFmpeg in the child, by the file's name: it crashes, hangs, raises.
+DREADFUL = r"""
+import ctypes, os
+from keras_mlp3d._utils.child_process import serve
+from keras_mlp3d.data.datasets import check_file
+
+opened, real = [], check_file.open_video
+
+def open_video(source):
+    name = os.path.basename(source)
+    opened.append(name)
+    if name == "crash.mkv" or (name == "late.mkv" and "spoils.mkv" in opened):
+        os.kill(os.getpid(), 11)
+    if name == "hang.mkv":
+        ctypes.CDLL(None).sleep(600)
+    if name == "exit.mkv":
+        os._exit(7)
+    if name in errors:
+        raise errors[name]
+    return real(source)
+
+errors = {
+    "index.mkv": IndexError("list index out of range"),
+    "memory.mkv": MemoryError(),
+    "system.mkv": OSError(5, "Input/output error"),
+    "text.mkv": UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+}
+check_file.open_video = open_video
+serve(check_file.check_file)
+"""
+
+
+@pytest.fixture
+def dreadful(tmp_path, monkeypatch):
+    """Function that writes whole videos of some names and checks them, where names decide."""
+    monkeypatch.setattr("keras_mlp3d.data.datasets.check._PROGRAM", DREADFUL)
+
+    def checked(*names, workers=1, **options):
+        paths = [write_lossless(tmp_path / name, moving_frames(4, 16, 16)) for name in names]
+        checks = list(check_videos(manifest_of(*paths), workers, **options))
+        assert [found.path for found in checks] == paths
+        return [(found.frames, found.error) for found in checks]
+
+    return checked
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_every_file_gets_its_check_whatever_it_does(dreadful, workers):
+    expected = {
+        "a.mkv": (4, ""),
+        "crash.mkv": (0, "it crashes the process that decodes it (SIGSEGV)"),
+        "b.mkv": (4, ""),
+        "index.mkv": (0, "IndexError: list index out of range"),
+        "memory.mkv": (0, "MemoryError"),
+        "system.mkv": (0, "Input/output error"),
+        "exit.mkv": (0, "it crashes the process that decodes it (exit code 7)"),
+        "hang.mkv": (0, "it hangs: no progress for 1 s while it was read and decoded"),
+        "text.mkv": (0, "UnicodeDecodeError: 'utf-8' codec can't decode byte 0xff in position 0: "
+                     "invalid start byte"),
+        "c.mkv": (4, ""),
+    }  # fmt: skip
+    assert dreadful(*expected, workers=workers, time_limit=1) == [*expected.values()]
+
+
+def test_any_error_of_a_thread_is_the_files(tmp_path, monkeypatch):
+    def failing(source):
+        raise IndexError("list index out of range")
+
+    monkeypatch.setattr("keras_mlp3d.data.datasets.check_file.open_video", failing)
+    [found] = check_videos(manifest_of("a.mkv"), 1, isolate=False)
+    assert (found.frames, found.error) == (0, "IndexError: list index out of range")
+
+
+def test_a_file_does_not_pay_for_the_one_before_it(dreadful):
+    assert dreadful("spoils.mkv", "late.mkv", "a.mkv") == [(4, "")] * 3
+
+
+def test_no_process_is_left(dreadful, tmp_path):
+    before = children()
+    dreadful("a.mkv", "crash.mkv", "b.mkv", workers=2)
+    path = write_lossless(tmp_path / "hang.mkv", moving_frames(4, 16, 16))
+    checks = check_videos(manifest_of(str(tmp_path / "a.mkv"), path), 2)
+    assert next(checks).frames == 4
+    start = time.monotonic()
+    checks.close()
+    assert time.monotonic() - start < 5
+    assert children() <= before
+    assert not [t for t in threading.enumerate() if t.name.startswith("keras_mlp3d-check")]
+
+
+def children():
+    """Process ids of this process's children that run."""
+    found = set()
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+            if state != "Z" and int(parent) == os.getpid():
+                found.add(stat.parent.name)
+    return found
+
+
+def test_relative_paths_survive_a_change_of_folder(tmp_path, monkeypatch):
+    for name in "ab":
+        write_lossless(tmp_path / f"{name}.mkv", moving_frames(4, 16, 16))
+    monkeypatch.chdir(tmp_path)
+    checks = check_videos(manifest_of("a.mkv", "b.mkv"), 1)
+    first = next(checks)
+    monkeypatch.chdir("/")
+    assert [(found.path, found.frames) for found in (first, *checks)] == [
+        ("a.mkv", 4),
+        ("b.mkv", 4),
+    ]
+
+
+def test_names_that_are_no_utf8(tmp_path):
+    name = os.fsdecode(b"caf\xe9\n.mkv")
+    path = write_lossless(tmp_path / "a.mkv", moving_frames(4, 16, 16))
+    os.rename(path, tmp_path / name)
+    checks = list(check_videos(manifest_of(str(tmp_path / name)), 1))
+    assert [(found.path, found.frames) for found in checks] == [(str(tmp_path / name), 4)]
+    write_check_report(checks, tmp_path / "report.csv")
+    assert b"caf\xe9\n.mkv" in (tmp_path / "report.csv").read_bytes()
+    with open(tmp_path / "report.csv", newline="", errors="surrogateescape") as file:
+        assert [row[0] for row in csv.reader(file)] == ["file", str(tmp_path / name)]
+
+
+def test_videos_in_memory(tmp_path, monkeypatch):
+    """Bytes are decoded in the child, where they may crash; frames need no decoding."""
+    monkeypatch.setattr(
+        "keras_mlp3d.data.datasets.check._PROGRAM",
+        DREADFUL.replace("name = os.path.basename(source)", BYTES),
+    )
+    path = write_lossless(tmp_path / "a.mkv", moving_frames(4, 16, 16))
+    content = pathlib.Path(path).read_bytes()
+
+    def failing():
+        raise KeyError("image")
+
+    rows = [
+        VideoRow(content, 0),
+        VideoRow(content + b"crash", 0),
+        VideoRow(io.BytesIO(content + b" "), 0),
+        VideoRow(moving_frames(5, 16, 16), 0),
+        VideoRow(list(moving_frames(6, 16, 16)), 0),
+        VideoRow(Frames(moving_frames(7, 16, 16), fps=8, name="camera"), 0, start=0.5),
+        VideoRow(LazySource("row 1", lambda: content), 0),
+        VideoRow(LazySource("row 2", lambda: path), 0),
+        VideoRow(LazySource("row 3", failing), 0),
+        VideoRow(b"no video", 0),
+    ]
+    for isolate in (True, False):
+        rows = rows if isolate else [rows[0], *rows[2:]]
+        checks = list(check_videos(manifest_of(*rows), 2, isolate=isolate))
+        assert [found.path for found in checks] == [row.name for row in rows]
+        frames = [4, 0, 4, 5, 6, 7, 4, 4, 0, 0]
+        assert [found.frames for found in checks] == (frames if isolate else [4, *frames[2:]])
+        errors = [found.error for found in checks if found.error]
+        if isolate:
+            assert errors.pop(0) == "it crashes the process that decodes it (SIGSEGV)"
+        assert "it cannot be fetched (" in errors[0]
+        assert "image" in errors[0]
+        assert "cannot be opened as a video" in errors[1]
+        assert len(errors) == 2
+
+
+BYTES = """name = "crash.mkv" if isinstance(source, bytes) and source.endswith(b"crash") else "" """
+
+
+# Reports ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -141,8 +330,8 @@ def test_a_file_that_breaks_off(tmp_path, name, codec, options):
         short = missing_bytes(path)
         if name != "a.mov":
             assert short == len(data) - kept
-        [check] = check_videos(manifest_of(path), 1)
-        assert check.error
+        [found] = check_videos(manifest_of(path), 1)
+        assert found.error
     path.write_bytes(data + bytes(99))
     assert missing_bytes(path) == 0
 
@@ -171,13 +360,16 @@ def test_missing_bytes(tmp_path, content, expected):
 
 def test_report(tmp_path, monkeypatch):
     report = tmp_path / "report.csv"
-    checks = [VideoCheck('a, "b"\n.mp4', "h264", 3), VideoCheck("c.mp4", "", 0, "gone, alas")]
+    checks = [
+        VideoCheck('a, "b"\n.mp4', "h264", 3, promised=3, note="read in order"),
+        VideoCheck("c.mp4", "", 0, "gone, alas"),
+    ]
     write_check_report(checks, report)
     with open(report, newline="") as file:
         assert list(csv.reader(file)) == [
-            ["file", "codec", "frames", "error"],
-            ['a, "b"\n.mp4', "h264", "3", ""],
-            ["c.mp4", "", "0", "gone, alas"],
+            ["file", "codec", "frames", "error", "promised", "note"],
+            ['a, "b"\n.mp4', "h264", "3", "", "3", "read in order"],
+            ["c.mp4", "", "0", "gone, alas", "", ""],
         ]
     before = report.read_bytes()
 
@@ -185,7 +377,7 @@ def test_report(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.replace", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match=r"No space left on device: '.*report\.csv'$"):
         write_check_report(checks[:1], report)
     assert [p.read_bytes() for p in tmp_path.iterdir()] == [before]
 

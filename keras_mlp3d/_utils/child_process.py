@@ -1,0 +1,220 @@
+"""A child process that answers calls, and whose hangs and crashes its parent survives.
+
+`multiprocessing` does not fit: a spawned child first runs the caller's main script, a forked one
+inherits the locks of threads that it does not have. Here the child runs a program of our own, and
+the two exchange lines of JSON.
+"""
+
+import _thread
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+import types
+
+_START_SECONDS = 300  # until the child has imported what it needs, on the busiest machine
+_BEAT_SECONDS = 0.25
+_BEAT = b"\n"
+_READY, _CLOSED = "ready", "it was closed"
+_STARTER = """
+import json, sys
+setup = json.loads(sys.stdin.buffer.readline())
+sys.path[:] = setup["path"]
+import types
+for name, places in setup["bare"].items():
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__path__ = places
+try:
+    exec(compile(setup["program"], "<child>", "exec"), {"__name__": "__main__"})
+except Exception as error:
+    print(json.dumps(f"{type(error).__name__}: {error}"), flush=True)
+"""
+
+
+class ChildError(Exception):
+    """The child did not answer a call; the next call starts another child."""
+
+
+class ChildStuck(ChildError):
+    """It made no progress for as long as it may, and was killed."""
+
+
+class ChildCrashed(ChildError):
+    """It ended during the call; the text says how."""
+
+
+class ChildProcess:
+    """Calls a function in a child process, which is started by the first call.
+
+    The child makes progress as long as its main thread gets back to Python: a call into a library
+    that does not return is a hang, however busy the processor.
+
+    Args:
+        program: Python source that the child runs: imports, then `serve(function)`.
+        patience: Seconds without progress after which the child is killed.
+        bare: Packages of which the child gets the folder alone, without what their `__init__`
+            imports, so that it starts quickly. They must be imported here.
+    """
+
+    def __init__(self, program, patience, bare=()):
+        self._program, self._patience, self._bare = program, patience, bare
+        self._lock, self._process, self._lines, self._closed = threading.Lock(), None, None, False
+
+    def call(self, arguments, data=None):
+        """Returns what the function returns for keyword arguments.
+
+        Args:
+            arguments: Dict of values that JSON knows.
+            data: None, or bytes, which the function gets as its argument `data`.
+
+        Raises:
+            ChildStuck: The call hangs.
+            ChildCrashed: The call ends the process, or `close` was called meanwhile.
+            RuntimeError: No child can be started.
+        """
+        process = self._process or self._start()
+        size = None if data is None else len(data)
+        _send(process, {"arguments": arguments, "size": size}, data)
+        return self._answer(self._patience)
+
+    def close(self):
+        """Kills the child, also from another thread; no other is started."""
+        with self._lock:
+            self._closed = True
+        self._end()
+
+    def _start(self):
+        setup = {
+            "path": [entry or os.getcwd() for entry in sys.path],
+            "bare": {name: list(sys.modules[name].__path__) for name in self._bare},
+            "program": self._program,
+        }
+        with self._lock:
+            if self._closed:
+                raise ChildCrashed(_CLOSED)
+            try:
+                process = self._process = subprocess.Popen(
+                    [sys.executable, "-c", _STARTER],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,  # Ctrl-C in a terminal is for the parent
+                )
+            except OSError as error:
+                raise RuntimeError(f"cannot start a process: {error}") from error
+            self._lines = queue.SimpleQueue()
+            reader = threading.Thread(
+                target=_read_lines, args=(process.stdout, self._lines), daemon=True
+            )
+            reader.start()
+        _send(process, setup)
+        try:
+            answer = self._answer(_START_SECONDS)
+        except ChildError as error:
+            if self._closed:
+                raise
+            answer = str(error)
+        if answer != _READY:
+            self._end()
+            raise RuntimeError(f"cannot start a process of {sys.executable}: {answer}")
+        return process
+
+    def _answer(self, patience):
+        while True:
+            try:
+                line = self._lines.get(timeout=patience)
+            except queue.Empty:
+                self._end()
+                raise ChildStuck(f"no progress for {patience:g} s") from None
+            if line is None:
+                raise ChildCrashed(self._end(grace=1))
+            if line != _BEAT:
+                return json.loads(line)
+
+    def _end(self, grace=0):
+        """Kills the child, if it still runs after `grace` seconds, and tells how it ended."""
+        with self._lock:
+            process, self._process = self._process, None
+        if process is None:
+            return _CLOSED
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(grace)
+        process.kill()
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+        try:
+            code = process.wait(5)
+        except subprocess.TimeoutExpired:  # it waits for a device, and nothing kills it before
+            return "it cannot be killed"
+        if code >= 0:
+            return f"exit code {code}"
+        with contextlib.suppress(ValueError):
+            return signal.Signals(-code).name
+        return f"signal {-code}"
+
+
+def _send(process, content, data=None):
+    with contextlib.suppress(OSError, ValueError):  # it has ended: the lack of an answer says so
+        process.stdin.write(json.dumps(content).encode("ascii") + b"\n")
+        if data is not None:
+            process.stdin.write(data)
+        process.stdin.flush()
+
+
+def _read_lines(pipe, lines):
+    # A thread of its own, as a pipe cannot be waited on for a limited time on every system.
+    with pipe:
+        for line in pipe:
+            lines.put(line)
+    lines.put(None)
+
+
+def serve(function):
+    """Answers the parent's calls with what a function returns, until the parent is gone.
+
+    Args:
+        function: Takes the arguments of each call, returns what JSON knows. It must not raise.
+    """
+    calls, answers = os.fdopen(os.dup(0), "rb"), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1):  # what a library prints is no answer
+        os.dup2(nothing, stream)
+    state = types.SimpleNamespace(busy=False)
+
+    def beat(*_):
+        if state.busy:
+            os.write(answers, _BEAT)
+
+    # Python runs a signal's handler in the main thread, between two of its steps: a main thread
+    # that is stuck in a library does not get there, and the parent hears nothing.
+    signal.signal(signal.SIGINT, beat)
+    threading.Thread(target=_beat_and_watch, daemon=True).start()
+    _write(answers, _READY)
+    for line in calls:
+        call = json.loads(line)
+        arguments = call["arguments"]
+        if call["size"] is not None:
+            arguments["data"] = calls.read(call["size"])
+        state.busy = True
+        answer = function(**arguments)
+        state.busy = False
+        _write(answers, answer)
+
+
+def _beat_and_watch():
+    parent = os.getppid()
+    while os.getppid() == parent:
+        time.sleep(_BEAT_SECONDS)
+        _thread.interrupt_main()
+    os._exit(1)
+
+
+def _write(pipe, content):
+    data = json.dumps(content).encode("ascii") + b"\n"
+    while data:
+        data = data[os.write(pipe, data) :]

@@ -24,7 +24,7 @@ import keras
 import numpy as np
 
 import keras_mlp3d as km
-from keras_mlp3d.data import VideoFolder, motion_shapes
+from keras_mlp3d.data import VideoLoader, motion_shapes, read_folder
 
 NETWORKS = {
     "LR": "long_range:4",
@@ -42,10 +42,10 @@ def read_clips(folder, split, num_clips, converter):
     """Writes the video files where they are missing, and decodes them into memory."""
     directory = pathlib.Path(folder, split)
     motion_shapes.write_motion_shapes(directory, split=split, num_clips=num_clips)
-    videos = VideoFolder(directory, converter, batch_size=100)
-    batches = [videos[i] for i in range(len(videos))]
-    clips, labels = (np.concatenate(part) for part in zip(*batches, strict=True))
-    return clips, labels, videos.class_names
+    manifest = read_folder(directory, split)
+    videos = VideoLoader(manifest, converter, batch_size=100)
+    clips, labels = (np.concatenate(part) for part in zip(*videos, strict=True))
+    return clips, labels, manifest.class_names
 
 
 def make_network(name, converter, class_names):

@@ -16,7 +16,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 import keras
 
 import keras_mlp3d as km
-from keras_mlp3d.data import VideoFolder, motion_shapes, read_video
+from keras_mlp3d.data import VideoLoader, motion_shapes, read_folder, read_video
 from keras_mlp3d.inference import classify
 from keras_mlp3d.plots import plot_predictions
 
@@ -59,20 +59,26 @@ def main():
     keras.utils.set_random_seed(0)
 
     print(f"1. Draw video files into {folder}/videos")
-    known, new, new_test = (folder / "videos" / name for name in ("known", "new", "new_test"))
+    known, new = folder / "videos" / "known", folder / "videos" / "new"
     motion_shapes.write_motion_shapes(known, split="test", num_clips=40)
-    motion_shapes.write_motion_shapes(new, split="train", num_clips=160, classes=NEW_CLASSES)
-    motion_shapes.write_motion_shapes(new_test, split="test", num_clips=40, classes=NEW_CLASSES)
+    for split, clips in (("train", 160), ("val", 40)):
+        motion_shapes.write_motion_shapes(
+            new / split, split=split, num_clips=clips, classes=NEW_CLASSES
+        )
 
     print(f"2. Load {PRESET} and classify")
     model = km.MLP3D.from_preset(PRESET)
     show(model, some_videos(known), folder / "predictions.png")
 
     print(f"3. Fine-tune it on {len(NEW_CLASSES)} classes that it has never seen")
-    videos = VideoFolder(new, model.converter, batch_size=16, shuffle=True, cache=True)
-    held_out = VideoFolder(new_test, model.converter, batch_size=20, cache=True)
+    train, val = read_folder(new, "train"), read_folder(new, "val")
+    # The same frames in every epoch, so that each video is decoded once.
+    videos = VideoLoader(
+        train, model.converter, batch_size=16, training=True, random_clips=False, cache=True
+    )
+    held_out = VideoLoader(val, model.converter, batch_size=20, cache=True)
     tuned = km.MLP3D.from_preset(
-        PRESET, num_classes=len(videos.class_names), class_names=videos.class_names
+        PRESET, num_classes=len(train.class_names), class_names=train.class_names
     )
     tuned.compile(
         keras.optimizers.AdamW(2e-3),
@@ -85,7 +91,7 @@ def main():
     print(f"4. Save it to {preset}, load it again, classify held-out videos")
     tuned.save_to_preset(preset, description="mlp3d_nano fine-tuned on four new classes.")
     again = km.MLP3D.from_preset(preset)
-    show(again, some_videos(new_test, each=5), folder / "fine_tuned.png")
+    show(again, some_videos(new / "val", each=5), folder / "fine_tuned.png")
     print(f"Done in {time.perf_counter() - started:.0f} s.")
 
 

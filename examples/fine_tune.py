@@ -1,4 +1,4 @@
-"""Fine-tunes a preset on a folder of videos, one sub-folder a class, and saves the result.
+"""Fine-tunes a preset on a folder of videos, one sub-folder per class, and saves the result.
 
     python examples/fine_tune.py --train clips/train --val clips/val --to my_preset
 
@@ -6,7 +6,6 @@ The validation folder gives the accuracy that goes into the preset's model card.
 """
 
 import argparse
-import math
 import os
 import sys
 
@@ -16,13 +15,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 
 import keras_mlp3d as km
-from keras_mlp3d.data import VideoConverter, VideoFolder
+from keras_mlp3d.data import VideoConverter, VideoLoader, read_folder
 
 
 def main():
     """Trains, evaluates, saves, and loads what it saved."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--train", required=True, help="folder with one sub-folder a class")
+    parser.add_argument("--train", required=True, help="folder with one sub-folder per class")
     parser.add_argument("--val", required=True, help="folder with the same sub-folders")
     parser.add_argument("--to", required=True, help="directory of the preset to write")
     parser.add_argument("--preset", default="mlp3d_nano_motion_shapes")
@@ -42,25 +41,27 @@ def main():
         tuple(arguments.size or clip["size"]),
         crop=arguments.crop,
     )
-    train = VideoFolder(
-        arguments.train,
+    training = read_folder(arguments.train, "train")
+    validation = read_folder(arguments.val, "val", training.class_names)
+    # The same frames in every epoch, so that each video is decoded once.
+    train = VideoLoader(
+        training,
         converter,
-        batch_size=arguments.batch_size,
-        shuffle=True,
+        batch_size=min(arguments.batch_size, len(training)),
+        training=True,
         seed=arguments.seed,
+        random_clips=False,
         cache=True,
     )
-    val = VideoFolder(
-        arguments.val, converter, batch_size=32, class_names=train.class_names, cache=True
-    )
+    val = VideoLoader(validation, converter, batch_size=32, cache=True)
     model = km.MLP3D.from_preset(
         arguments.preset,
-        num_classes=len(train.class_names),
-        class_names=train.class_names,
+        num_classes=len(training.class_names),
+        class_names=training.class_names,
         converter=converter,
         dropout=0.2,
     )
-    steps = math.ceil(len(train.paths) / arguments.batch_size) * arguments.epochs
+    steps = len(train) * arguments.epochs
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, steps - steps // 10, warmup_target=arguments.learning_rate, warmup_steps=steps // 10
     )
@@ -76,13 +77,13 @@ def main():
     command = f"python {' '.join(sys.argv)}"
     model.save_to_preset(
         arguments.to,
-        description=f"{arguments.preset} fine-tuned on {len(train.class_names)} classes.",
+        description=f"{arguments.preset} fine-tuned on {len(training.class_names)} classes.",
         metrics=[
             {
                 "name": "top-1 accuracy",
                 "value": round(accuracy, 4),
                 "dataset": os.path.basename(os.path.dirname(os.path.abspath(arguments.val))),
-                "split": f"{os.path.basename(arguments.val)}, {len(val.paths)} clips",
+                "split": f"{os.path.basename(arguments.val)}, {len(validation)} clips",
                 "command": command,
             }
         ],

@@ -15,13 +15,16 @@ def test_the_main_job_runs_as_written(root_dir, tmp_path, monkeypatch):
     code = re.search(r"```python\n(.*?)```", readme(root_dir), re.DOTALL).group(1)
     assert "fit(videos, epochs=10)" in code
     classes = ("circle_then_tilt", "tilt_then_circle")
-    write_motion_shapes(tmp_path / "my_videos", num_clips=4, classes=classes)
-    shutil.copy(tmp_path / "my_videos" / classes[0] / "00000.mp4", tmp_path / "clip.mp4")
+    for split, clips in (("train", 8), ("val", 4)):  # as the next section asks for
+        folder = tmp_path / "my_videos" / split
+        write_motion_shapes(folder, split=split, num_clips=clips, classes=classes)
+    shutil.copy(folder / classes[0] / "00000.mp4", tmp_path / "clip.mp4")
     monkeypatch.chdir(tmp_path)
     names = {}
     exec(code.replace("epochs=10", "epochs=1"), names)
     again = km.MLP3D.from_preset("my_preset")
     assert again.class_names == list(classes)
+    assert "`my_videos` holds `train` and `val`, with one sub-folder a class" in readme(root_dir)
 
 
 def test_the_table_of_presets_is_theirs(root_dir):

@@ -19,7 +19,6 @@ from keras_mlp3d.data.datasets.shards.write import ShardReport, write_shards
 from keras_mlp3d.data.datasets.something import read_something_v1, read_something_v2
 from keras_mlp3d.data.loading.clip_source import ClipSource
 from keras_mlp3d.data.loading.pipeline import make_dataset
-from keras_mlp3d.data.loading.video_folder import VideoFolder
 from keras_mlp3d.data.loading.video_loader import VideoLoader
 from keras_mlp3d.data.video.converter import VideoConverter, Views
 from keras_mlp3d.data.video.decode import (
@@ -41,7 +40,6 @@ __all__ = [
     "VideoCheck",
     "VideoConverter",
     "VideoError",
-    "VideoFolder",
     "VideoInfo",
     "VideoLoader",
     "VideoRow",

@@ -39,6 +39,10 @@ class RestOfEpoch(keras.utils.PyDataset):
     def __getitem__(self, index):
         return self.data[self.first + index]
 
+    def on_epoch_begin(self):
+        """Tells the data set, as Keras would."""
+        self.data.on_epoch_begin()
+
     def on_epoch_end(self):
         """Tells the data set, as Keras would."""
         self.data.on_epoch_end()

@@ -1,13 +1,13 @@
 """Which clips an epoch holds, and each of them: one source for every way of loading."""
 
+import functools
 import logging
-import threading
 
 import numpy as np
 
 from keras_mlp3d._utils.checks import checked_whole
 from keras_mlp3d.data.augment import batch_generator, clip_generator
-from keras_mlp3d.data.loading.epoch_order import epoch_order
+from keras_mlp3d.data.loading.clip_cache import MAX_CACHE_BYTES, ClipCache
 from keras_mlp3d.data.video.decode import VideoError
 
 _logger = logging.getLogger("keras_mlp3d")
@@ -21,25 +21,36 @@ class ClipSource:
 
     `make_dataset` and `VideoLoader` both read from one, so that they hand out the same batches.
 
-    In training the clips come in a new order every epoch, their frames are drawn at random, and so
-    are crops where the converter's `crop` is `"random"`. A training video that cannot be read is
-    skipped: another one, which the seed decides, stands in for it, and `unreadable` lists it.
-    Outside training an unreadable video is an error that names it.
+    In training the clips come in a new order every epoch, their frames are sampled at random, and
+    so are crops if the converter's `crop` is `"random"`. An unreadable training video is skipped:
+    another video, chosen by the seed, takes its place, and `unreadable` lists it. Outside training
+    an unreadable video is an error that names it.
 
     Args:
         manifest: A `Manifest`.
-        converter: A `VideoConverter`, or a callable `(path, rng, start, end)` to a clip.
-        batch_size: Clips a batch, over all shards together.
-        training: Whether clips are shuffled and drawn at random, and incomplete batches left out.
+        converter: A `VideoConverter`, or another callable that is called with
+            `(path, rng, start=start, end=end)` and returns a clip, uint8 `(T, H, W, 3)`. `rng` is
+            None for clips that are not random.
+        batch_size: Clips per batch, over all shards together.
+        training: Whether clips are shuffled and sampled at random, and incomplete batches left out.
         augment: None, or an `Augmenter`, which needs `training`.
         seed: A whole number from 0.
         shard: `(index, count)`: which part of every batch is read here.
-        one_hot: Whether labels are float32 (B, classes), as mixed ones always are.
+        one_hot: Whether labels are float32 (B, classes), as mixed labels always are.
+        random_clips: Whether frames and crops are sampled at random in training. If False, every
+            epoch has the same clips in another order; `augment` still changes them. Defaults to
+            `training`.
+        cache: Whether decoded clips are kept in memory from their first use on. Needs clips that
+            are not random; `augment` works on the kept clips.
+        max_cache_bytes: Largest size of the cache. More is an error if the converter says the size
+            of its clips; otherwise the clips beyond it are not kept.
 
     Attributes:
         one_hot: Whether labels are float32 (B, classes).
-        unreadable: {path: reason} of the training videos skipped until now.
-        num_batches: Batches an epoch.
+        random_clips: Whether frames and crops are sampled at random.
+        unreadable: {path: reason} of the training videos skipped until now. A worker process
+            counts its own.
+        num_batches: Batches per epoch.
 
     Raises:
         ValueError: If an argument is not as above, or the clips do not fill one training batch.
@@ -64,6 +75,9 @@ class ClipSource:
         seed=0,
         shard=(0, 1),
         one_hot=False,
+        random_clips=None,
+        cache=False,
+        max_cache_bytes=MAX_CACHE_BYTES,
     ):
         batch_size = checked_whole("batch_size", batch_size)
         seed = checked_whole("seed", seed, 0)
@@ -73,11 +87,7 @@ class ClipSource:
             raise ValueError(
                 "`augment` must be None where `training` is False: it would change what is measured"
             )
-        if getattr(converter, "crop", None) == "random" and not training:
-            raise ValueError(
-                "`converter` must not crop at random where `training` is False, received "
-                "crop='random'"
-            )
+        self.random_clips = _checked_random(random_clips, training, converter)
         if augment is not None:
             augment = augment.bind(manifest.class_names)
         self.manifest, self.converter, self.augment = manifest, converter, augment
@@ -89,7 +99,8 @@ class ClipSource:
                 f"augmenter's {self.copies} copies of every clip, received {batch_size}"
             )
         self.labels = np.array([row.label for row in manifest.rows], "int32")
-        self.unreadable, self._lock = {}, threading.Lock()
+        self.unreadable = {}
+        self._cache = self._make_cache(max_cache_bytes) if cache else None
         distinct = batch_size // self.copies
         rows = len(manifest.rows)
         self.num_batches = rows // distinct if self.training else -(-rows // distinct)
@@ -108,7 +119,7 @@ class ClipSource:
     def rows(self, epoch, batch):
         """Returns which rows of the manifest this shard's part of a batch is made of, int64."""
         rows = len(self.labels)
-        order = epoch_order(self.seed, int(epoch), rows) if self.training else np.arange(rows)
+        order = _epoch_order(self.seed, int(epoch), rows) if self.training else np.arange(rows)
         distinct = self.batch_size // self.copies
         members = order[batch * distinct : (batch + 1) * distinct]
         index, count = self.shard
@@ -155,37 +166,96 @@ class ClipSource:
         clips, labels = (np.concatenate(part) for part in zip(*parts, strict=True))
         return self.finish(epoch, batch, clips, labels)
 
+    def jobs(self, epoch, batch):
+        """Returns the calls that make a batch's clips, tuples of a function and its arguments."""
+        return [(self.clips, epoch, row) for row in self.rows(epoch, batch)]
+
     def _decode(self, row, rng):
+        """The frames of a row, or of the row that takes its place, and the number of that row."""
         replacement = None
         for _ in range(_MAX_REPLACEMENTS):
-            video = self.manifest.rows[row]
             try:
-                return self.converter(video.path, rng, start=video.start, end=video.end), row
-            except (VideoError, FileNotFoundError) as error:
+                return self._frames(row, rng), row
+            except (VideoError, OSError) as error:
                 if not self.training:
                     raise
-                self._note(video.name, error)
+                self._note(row, error)
             if replacement is None:
                 replacement = np.random.default_rng([self.seed, row])
             row = int(replacement.integers(len(self.labels)))
         raise VideoError(
-            video.name, f"none of {_MAX_REPLACEMENTS} training videos in a row can be read"
+            self.manifest.rows[row].name,
+            f"none of {_MAX_REPLACEMENTS} training videos in a row can be read",
         )
 
-    def _note(self, path, error):
-        with self._lock:
-            if path in self.unreadable:
-                return
-            self.unreadable[path] = str(error)
-            number = len(self.unreadable)
+    def _frames(self, row, rng):
+        if self._cache is not None:
+            return self._cache.get(row, lambda: self._convert(row, None))
+        return self._convert(row, rng if self.random_clips else None)
+
+    def _convert(self, row, rng):
+        video = self.manifest.rows[row]
+        try:
+            return self.converter(video.path, rng, start=video.start, end=video.end)
+        except VideoError:
+            raise  # it names the video
+        except OSError as error:
+            if error.filename is None:
+                raise VideoError(video.name, error.strerror or str(error)) from error
+            raise
+        except Exception as error:
+            error.add_note(f"Raised for the video {video.name!r}, row {row} of the manifest.")
+            raise
+
+    def _note(self, row, error):
+        name, reason = self.manifest.rows[row].name, str(error)
+        if self.unreadable.setdefault(name, reason) is not reason:
+            return
+        number = 1 + list(self.unreadable).index(name)
         _logger.warning("%s; it is skipped, the %s so far", error, _ordinal(number))
 
-    def __getstate__(self):
-        return {name: value for name, value in vars(self).items() if name != "_lock"}
+    def _make_cache(self, max_bytes):
+        max_bytes = checked_whole("max_cache_bytes", max_bytes)
+        if self.random_clips:
+            raise ValueError(
+                "`cache` must be False where clips are sampled at random; with "
+                "random_clips=False they can be kept"
+            )
+        size = getattr(self.converter, "image_size", None)
+        frames = getattr(self.converter, "num_frames", None)
+        if size is not None and frames is not None:
+            needed = len(self.labels) * frames * size[0] * size[1] * 3
+            if needed > max_bytes:
+                raise ValueError(
+                    f"`cache` would keep {len(self.labels)} clips in {needed} bytes, over "
+                    f"`max_cache_bytes` ({max_bytes})"
+                )
+        return ClipCache(max_bytes)
 
-    def __setstate__(self, state):
-        vars(self).update(state)
-        self._lock = threading.Lock()
+
+@functools.lru_cache(maxsize=4)
+def _epoch_order(seed, epoch, count):
+    """The numbers 0 to `count - 1` in the epoch's order, sampled once for all of its batches."""
+    order = np.random.default_rng([seed, epoch, 0]).permutation(np.arange(count))
+    order.flags.writeable = False
+    return order
+
+
+def _checked_random(random_clips, training, converter):
+    crops = getattr(converter, "crop", None) == "random"
+    if crops and not training:
+        raise ValueError(
+            "`converter` must not crop at random where `training` is False, received crop='random'"
+        )
+    if random_clips is None:
+        return bool(training)
+    if random_clips and not training:
+        raise ValueError("`random_clips` must be False where `training` is False, received True")
+    if crops and not random_clips:
+        raise ValueError(
+            "`random_clips` must not be False where the converter's `crop` is 'random'"
+        )
+    return bool(random_clips)
 
 
 def _ordinal(number):

@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_mlp3d._utils.checks import checked_whole
 from keras_mlp3d._utils.tensorflow import load_tensorflow
+from keras_mlp3d.data.loading.clip_cache import MAX_CACHE_BYTES
 from keras_mlp3d.data.loading.video_loader import VideoLoader
 
 
@@ -20,29 +21,37 @@ def make_dataset(
     one_hot=False,
     first_epoch=0,
     workers=None,
+    random_clips=None,
+    cache=False,
+    max_cache_bytes=MAX_CACHE_BYTES,
 ):
     """Returns a `tf.data.Dataset` of the clips of a manifest, for `fit` on every Keras backend.
 
-    One pass over it is an epoch, of exact length; the next pass is the next epoch, with another
-    order and other draws in training. It hands out what `VideoLoader` with the same arguments
-    hands out. Where TensorFlow is not Keras's backend, it is told to take no GPU.
+    One pass over it is an epoch, of exact length; the next pass is the next epoch, in training with
+    another order and other clips. A pass that stops before its last batch does not count: the next
+    one is the same epoch. It gives the batches that `VideoLoader` with the same arguments gives.
+    If TensorFlow is not Keras's backend, it is told to take no GPU.
 
     Args:
         manifest: A `Manifest`.
         converter: A `VideoConverter`.
-        batch_size: Clips a batch, over all shards together.
-        training: Whether clips are shuffled, frames and crops drawn at random, incomplete batches
+        batch_size: Clips per batch, over all shards together.
+        training: Whether clips are shuffled, frames and crops sampled at random, incomplete batches
             left out and unreadable videos skipped.
         augment: None, or an `Augmenter`, for training.
         seed: A whole number from 0. The same (seed, epoch, index) gives the same clip.
         shard: `(index, count)`: which part of every batch this process reads.
-        one_hot: Whether labels are float32 `(B, classes)`, as mixed ones always are.
+        one_hot: Whether labels are float32 `(B, classes)`, as mixed labels always are.
         first_epoch: Number of the epoch that the first pass is, to resume.
-        workers: Videos decoded at a time; as many as there are processors by default.
+        workers: Videos decoded at a time. Defaults to the number of processors.
+        random_clips: Whether frames and crops are sampled at random in training. Defaults to
+            `training`.
+        cache: Whether decoded clips are kept in memory; see `VideoLoader`.
+        max_cache_bytes: Largest size of the cache.
 
     Returns:
         A dataset of `(clips, labels)`: uint8 `(B, T, H, W, 3)`, B fixed in training, and int32
-        `(B,)` or, with `one_hot` or where the augmenter mixes labels, float32 `(B, classes)`. Its
+        `(B,)` or, with `one_hot` or if the augmenter mixes labels, float32 `(B, classes)`. Its
         attribute `source` is the `ClipSource`, which counts unreadable videos.
 
     Raises:
@@ -69,7 +78,18 @@ def make_dataset(
     )
     workers = os.cpu_count() if workers is None else workers
     loader = VideoLoader(
-        manifest, converter, batch_size, training, augment, seed, shard, one_hot, workers
+        manifest,
+        converter,
+        batch_size,
+        training,
+        augment,
+        seed,
+        shard,
+        one_hot,
+        workers,
+        random_clips=random_clips,
+        cache=cache,
+        max_cache_bytes=max_cache_bytes,
     )
     source = loader.source
     epochs = _Epochs(first_epoch, source.num_batches)
@@ -115,7 +135,7 @@ def make_dataset(
 class _Epochs:
     """Numbers the passes: a pass is the next epoch when all batches of the last were handed out.
 
-    `fit` reads a first batch to build the model, on JAX and PyTorch, and then begins anew.
+    `fit` reads a first batch to build the model, on JAX and PyTorch, and then starts again.
     """
 
     def __init__(self, first, num_batches):

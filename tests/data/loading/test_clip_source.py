@@ -1,0 +1,279 @@
+"""Which clips make an epoch: the seed decides, whoever decodes them."""
+
+import errno
+import pickle
+
+import numpy as np
+import pytest
+from data.loading.grey_clips import (
+    AUGMENTERS,
+    CLASSES,
+    CONVERTER,
+    RANDOM,
+    assert_same_batches,
+    epochs_of,
+    numbered_clip,
+    numbered_rows,
+    which,
+)
+
+from keras_mlp3d.data import Augmenter, Manifest, VideoConverter, VideoError, VideoRow
+from keras_mlp3d.data.loading.clip_source import ClipSource
+from keras_mlp3d.data.loading.video_loader import VideoLoader
+
+
+def test_the_order_is_that_of_the_seed_and_the_epoch():
+    source = ClipSource(numbered_rows(50), numbered_clip, 5, training=True, seed=3)
+    order = np.concatenate([source.rows(2, batch) for batch in range(10)])
+    np.testing.assert_array_equal(order, np.random.default_rng([3, 2, 0]).permutation(50))
+    assert (np.concatenate([source.rows(1, batch) for batch in range(10)]) != order).any()
+    with pytest.raises(ValueError, match="read-only"):  # it is shared by all batches
+        source.rows(2, 0)[0] = 1
+
+
+def test_training_sees_every_clip_at_most_once_an_epoch(manifest):
+    loader = VideoLoader(manifest, CONVERTER, 3, training=True, seed=1)
+    orders = []
+    for _ in range(3):
+        orders.append([k for clips, _ in epochs_of(loader) for k in which(clips)])
+    assert all(len(order) == len(set(order)) == 6 for order in orders)
+    assert len({tuple(order) for order in orders}) == 3
+
+
+def test_labels_stay_with_their_clips(manifest):
+    for clips, labels in VideoLoader(manifest, CONVERTER, 3, training=True):
+        assert labels.tolist() == [k % 2 for k in which(clips)]
+
+
+def test_random_clips_do_not_depend_on_their_batch(manifest):
+    def by_number(batch_size):
+        loader = VideoLoader(manifest, RANDOM, batch_size, training=True, seed=3)
+        return {k: clip for clips, _ in loader for k, clip in zip(which(clips), clips, strict=True)}
+
+    small, whole = by_number(1), by_number(7)
+    assert sorted(small) == sorted(whole) == list(range(7))
+    for k, clip in small.items():
+        np.testing.assert_array_equal(clip, whole[k])
+
+
+def test_another_order_of_the_same_clips(manifest):
+    loader = VideoLoader(manifest, CONVERTER, 7, training=True, random_clips=False)
+    orders = []
+    for _ in range(2):
+        ((clips, _),) = epochs_of(loader)
+        orders.append(which(clips))
+        for k, clip in zip(orders[-1], clips, strict=True):
+            np.testing.assert_array_equal(clip, CONVERTER(manifest.rows[k].path))
+    assert orders[0] != orders[1]
+
+
+def test_shards_are_the_parts_of_the_whole_batch(manifest):
+    options = {"training": True, "seed": 5}
+    whole = epochs_of(VideoLoader(manifest, RANDOM, 4, **options))
+    parts = [epochs_of(VideoLoader(manifest, RANDOM, 4, shard=(i, 2), **options)) for i in range(2)]
+    joined = [
+        tuple(np.concatenate(pair) for pair in zip(*batches, strict=True))
+        for batches in zip(*parts, strict=True)
+    ]
+    assert_same_batches(whole, joined)
+
+
+def test_a_pickled_source_gives_the_same(manifest):
+    source = ClipSource(manifest, RANDOM, 4, training=True, augment=AUGMENTERS["mixed"])
+    again = pickle.loads(pickle.dumps(source))
+    assert_same_batches([source.batch(2, 0)], [again.batch(2, 0)])
+
+
+# --- unreadable videos ----------------------------------------------------------------------------
+
+
+def test_an_unreadable_training_video_is_replaced_and_named(damaged, caplog):
+    loader = VideoLoader(damaged, CONVERTER, 7, training=True)
+    ((clips, labels),) = epochs_of(loader)
+    numbers = which(clips)
+    assert 2 not in numbers
+    assert len(numbers) == 7
+    assert labels.tolist() == [k % 2 for k in numbers]
+    assert list(loader.source.unreadable) == [damaged.rows[2].path]
+    assert "it is skipped, the 1st video so far" in caplog.text
+    again = VideoLoader(damaged, CONVERTER, 7, training=True)
+    assert_same_batches([(clips, labels)], epochs_of(again))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermissionError(errno.EACCES, "Permission denied", "5"),
+        FileNotFoundError(errno.ENOENT, "no such video file", "5"),
+        OSError(errno.EIO, "Input/output error"),
+        VideoError("5", "it is broken"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_no_error_of_a_file_stops_training(error, caplog):
+    def converter(path, rng, start=None, end=None):
+        if path == "5":
+            raise error
+        return numbered_clip(path, rng)
+
+    loader = VideoLoader(numbered_rows(8), converter, 4, training=True)
+    assert sum(len(clips) for clips, _ in loader) == 8
+    assert list(loader.source.unreadable) == ["5"]
+    assert "'5'" in caplog.text
+    assert "it is skipped, the 1st video so far" in caplog.text
+    checks = VideoLoader(numbered_rows(8), converter, 4)
+    with pytest.raises((VideoError, OSError), match="'5'"):
+        checks[1]
+
+
+def test_each_unreadable_video_is_counted_once(caplog):
+    def converter(path, rng, start=None, end=None):
+        if int(path) % 2:
+            raise VideoError(path, "it is broken")
+        return numbered_clip(path, rng)
+
+    loader = VideoLoader(numbered_rows(24), converter, 4, training=True, workers=8)
+    for _ in range(3):
+        assert all((clips[:, 0, 0, 0, 0] % 2 == 0).all() for clips, _ in loader)
+    assert sorted(map(int, loader.source.unreadable)) == list(range(1, 24, 2))
+    counted = [record.getMessage() for record in caplog.records]
+    endings = ["1st", "2nd", "3rd", *(f"{k}th" for k in range(4, 13))]
+    assert sorted(message.split()[-4] for message in counted) == sorted(endings)
+
+
+def test_an_unreadable_test_video_is_an_error_that_names_it(damaged):
+    loader = VideoLoader(damaged, CONVERTER, 7)
+    with pytest.raises(VideoError, match=r"broken\.mp4"):
+        loader[0]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_an_error_of_the_program_names_the_video(training):
+    def converter(path, rng, start=None, end=None):
+        raise KeyError("a mistake in it")
+
+    loader = VideoLoader(numbered_rows(1), converter, 1, training=training)
+    with pytest.raises(KeyError, match="a mistake in it") as caught:
+        loader[0]
+    assert caught.value.__notes__ == ["Raised for the video '0', row 0 of the manifest."]
+    assert not loader.source.unreadable
+
+
+def test_nothing_readable_ends_with_an_error(tmp_path):
+    rows = tuple(VideoRow(str(tmp_path / f"{k}.mp4"), 0) for k in range(3))
+    loader = VideoLoader(Manifest(rows, CLASSES, "train"), CONVERTER, 1, training=True)
+    with pytest.raises(VideoError, match="none of 100 training videos in a row can be read"):
+        loader[0]
+
+
+# --- the cache ------------------------------------------------------------------------------------
+
+
+class Counting(VideoConverter):
+    """Remembers what it converted."""
+
+    def __call__(self, video, rng=None, *, start=None, end=None):
+        self.calls.append(video)
+        return super().__call__(video, rng, start=start, end=end)
+
+
+def counting():
+    """A converter like `CONVERTER`, and the list of what it is called for."""
+    converter, calls = Counting(4, (16, 16), crop="none"), []
+    object.__setattr__(converter, "calls", calls)
+    return converter, calls
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_cache_decodes_each_clip_once(manifest, training):
+    converter, calls = counting()
+    options = {"training": training, "random_clips": False}
+    kept = VideoLoader(manifest, converter, 7, cache=True, **options)
+    plain = VideoLoader(manifest, CONVERTER, 7, **options)
+    assert_same_batches(epochs_of(kept, 3), epochs_of(plain, 3))
+    assert sorted(calls) == [row.path for row in manifest.rows]
+
+
+def test_kept_clips_are_augmented_every_time(manifest):
+    options = {"training": True, "random_clips": False, "augment": AUGMENTERS["mixed"]}
+    converter, calls = counting()
+    kept = epochs_of(VideoLoader(manifest, converter, 7, cache=True, **options), 2)
+    assert_same_batches(kept, epochs_of(VideoLoader(manifest, CONVERTER, 7, **options), 2))
+    assert len(calls) == 7
+
+
+def test_batches_may_be_changed_and_kept_clips_stay(manifest):
+    loader = VideoLoader(manifest, CONVERTER, 7, cache=True)
+    expected = loader[0][0].copy()
+    loader[0][0][:] = 0
+    np.testing.assert_array_equal(loader[0][0], expected)
+
+
+def test_an_unreadable_video_is_not_kept(damaged):
+    loader = VideoLoader(damaged, CONVERTER, 7, training=True, random_clips=False, cache=True)
+    plain = VideoLoader(damaged, CONVERTER, 7, training=True, random_clips=False)
+    assert_same_batches(epochs_of(loader, 2), epochs_of(plain, 2))
+    assert list(loader.source.unreadable) == [damaged.rows[2].path]
+
+
+def test_a_cache_of_clips_of_unknown_size_has_a_bound():
+    calls = []
+
+    def converter(path, rng, start=None, end=None):
+        calls.append(path)
+        return numbered_clip(path, rng)
+
+    size = numbered_clip("0", None).nbytes
+    loader = VideoLoader(numbered_rows(6), converter, 1, cache=True, max_cache_bytes=4 * size + 1)
+    for _ in range(3):
+        assert [clips.flat[0] for clips, _ in loader] == list(range(6))
+    assert len(calls) == 4 + 3 * 2
+
+
+def test_a_copy_for_another_process_leaves_the_kept_clips(manifest):
+    source = ClipSource(manifest, VideoConverter(16, (128, 128)), 7, cache=True)
+    expected = source.batch(0, 0)
+    data = pickle.dumps(source)
+    assert len(data) < 10_000 < expected[0].nbytes
+    assert_same_batches([expected], [pickle.loads(data).batch(0, 0)])
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"batch_size": 0}, "`batch_size` must be a whole number of at least 1, received 0"),
+        ({"batch_size": 2.0}, r"`batch_size`.*received 2\.0"),
+        ({"batch_size": 8, "training": True}, "at most the 7 clips of the manifest"),
+        ({"seed": -1}, "`seed` must be a whole number of at least 0, received -1"),
+        (
+            {"augment": Augmenter(label_smoothing=0.1)},
+            "`augment` must be None where `training` is False",
+        ),
+        ({"converter": RANDOM}, "`converter` must not crop at random where `training` is False"),
+        ({"random_clips": True}, "`random_clips` must be False where `training` is False"),
+        (
+            {"converter": RANDOM, "training": True, "random_clips": False},
+            "`random_clips` must not be False where the converter's `crop` is 'random'",
+        ),
+        (
+            {"cache": True, "training": True},
+            "`cache` must be False where clips are sampled at random; with random_clips=False",
+        ),
+        ({"cache": True, "max_cache_bytes": 7 * 3072 - 1}, "7 clips in 21504 bytes.*21503"),
+        ({"cache": True, "max_cache_bytes": 0}, "`max_cache_bytes` must be a whole number"),
+        ({"shard": (2, 2)}, r"`shard` must be \(index, count\) with index < count"),
+        ({"batch_size": 3, "shard": (0, 2)}, "3 must be a multiple of the 2 shards"),
+        ({"batch_size": 6, "shard": (0, 2)}, "the last one holds 1 of the manifest's 7 clips"),
+        (
+            {"batch_size": 3, "training": True, "augment": AUGMENTERS["copies"]},
+            "must be a multiple of the augmenter's 2 copies",
+        ),
+    ],
+)
+def test_bad_arguments(manifest, options, words):
+    options = {"converter": CONVERTER, "batch_size": 2, **options}
+    with pytest.raises(ValueError, match=words):
+        ClipSource(manifest, **options)

@@ -1,0 +1,131 @@
+"""Threads that prepare batches: they end with what they are for."""
+
+import gc
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import pytest
+from data.loading.grey_clips import CONVERTER, numbered_clip, numbered_rows
+
+from keras_mlp3d.data.loading.read_ahead import ReadAhead
+from keras_mlp3d.data.loading.video_loader import VideoLoader
+
+
+def new_threads(before):
+    return [thread for thread in threading.enumerate() if thread not in before]
+
+
+def wait_for(condition, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return condition()
+
+
+def test_threads_end_with_the_loader(manifest):
+    before = threading.enumerate()
+    loader = VideoLoader(manifest, CONVERTER, 2, workers=3)
+    loader[0]
+    started = new_threads(before)
+    assert 1 <= len(started) <= 3
+    del loader
+    gc.collect()
+    assert wait_for(lambda: not any(thread.is_alive() for thread in started))
+
+
+def test_what_waits_is_dropped_with_the_loader():
+    started, proceed = [], threading.Event()
+
+    def slow(path, rng, start=None, end=None):
+        started.append(path)
+        if path != "0":
+            proceed.wait(10)
+        return numbered_clip(path, rng)
+
+    before = threading.enumerate()
+    loader = VideoLoader(numbered_rows(30), slow, 1, workers=1, max_queue_size=20)
+    loader[0]
+    assert wait_for(lambda: len(started) == 2)
+    del loader
+    gc.collect()
+    proceed.set()
+    assert wait_for(lambda: not new_threads(before))
+    assert started == ["0", "1"]
+
+
+def jobs(started, fail):
+    def job(batch):
+        started.append(batch)
+        if batch in fail:
+            raise fail[batch]
+        return batch
+
+    return lambda epoch, batch: [(job, batch)]
+
+
+@pytest.mark.parametrize("error", [ValueError("broken"), KeyboardInterrupt(), MemoryError()])
+def test_after_an_error_the_next_batch_is_had(error):
+    started, fail = [], {2: error}
+    reader = ReadAhead(jobs(started, fail), num_batches=6, workers=2)
+    assert [reader.get(0, batch, 3) for batch in range(2)] == [[0], [1]]
+    for _ in range(2):
+        with pytest.raises(type(error)):
+            reader.get(0, 2, 3)
+        assert not reader._futures  # nothing works for nobody
+    assert [reader.get(0, batch, 3) for batch in (3, 4, 5)] == [[3], [4], [5]]
+    fail.clear()
+    assert [reader.get(0, batch, 3) for batch in range(6)] == [[batch] for batch in range(6)]
+
+
+def test_random_access_prepares_nothing():
+    started = []
+    reader = ReadAhead(jobs(started, {}), num_batches=9, workers=1)
+    assert [reader.get(0, batch, 3) for batch in (4, 2, 7)] == [[4], [2], [7]]
+    assert started == [4, 2, 7]
+    assert reader.get(1, 8, 3) == [8]  # of another epoch: not in turn
+    assert started == [4, 2, 7, 8]
+
+
+PROGRAM = """
+import sys, time
+from data.loading.grey_clips import numbered_clip, numbered_rows
+from keras_mlp3d.data.loading.video_loader import VideoLoader
+
+def slow(path, rng, start=None, end=None):
+    if path != "0":
+        time.sleep(1)
+    return numbered_clip(path, rng)
+
+loader = VideoLoader(numbered_rows(60), slow, 1, workers=2, max_queue_size=40)
+loader[0]
+print("ready", flush=True)
+if sys.argv[1] == "waiting":
+    loader[10]
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+@pytest.mark.parametrize("where", ["waiting", "elsewhere"])
+def test_ctrl_c_ends_the_program_at_once(where):
+    tests = pathlib.Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tests.parent), str(tests)])}
+    command = [sys.executable, "-c", textwrap.dedent(PROGRAM), where]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        sent = time.monotonic()
+        _, errors = process.communicate(timeout=60)
+    # The clips that are being decoded take a second; those that wait would take twenty.
+    assert time.monotonic() - sent < 8
+    assert errors.rstrip().endswith("KeyboardInterrupt")
+    assert process.returncode in (130, -signal.SIGINT)

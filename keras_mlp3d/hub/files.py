@@ -11,6 +11,8 @@ import os
 import pathlib
 import tempfile
 
+from keras_mlp3d._utils.atomic_write import naming, write_whole
+
 CONFIG, METADATA, TASK, CONVERTER, CARD = (
     "config.json",
     "metadata.json",
@@ -22,6 +24,7 @@ WEIGHTS, TASK_WEIGHTS = "model.weights.h5", "task.weights.h5"
 PRESET_FILES = (CONFIG, METADATA, WEIGHTS, TASK, TASK_WEIGHTS, CONVERTER, CARD)
 
 MAX_JSON_BYTES = 4 * 2**20
+_SAFE = "The preset that was there before is untouched."
 
 
 def read_json(path):
@@ -108,7 +111,7 @@ def write_json(path, content):
     ['{', '"a":', '1', '}']
     """
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    pathlib.Path(path).write_text(text + "\n", encoding="utf-8")
+    write_whole(path, (text + "\n").encode())
 
 
 def file_sha256(path):
@@ -178,6 +181,7 @@ def write_preset(directory, write_files):
 
     Raises:
         ValueError: If the directory holds anything else.
+        OSError: If a file cannot be written; it is named, and an earlier preset stays.
 
     Example:
 
@@ -192,8 +196,9 @@ def write_preset(directory, write_files):
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as beside:
         fresh, previous = pathlib.Path(beside, "new"), pathlib.Path(beside, "old")
-        fresh.mkdir()
-        write_files(fresh)
+        with naming(path, _SAFE if path.exists() else None, [fresh]):
+            fresh.mkdir()
+            write_files(fresh)
         try:
             if path.exists():
                 os.rename(path, previous)

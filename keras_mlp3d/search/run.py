@@ -10,6 +10,7 @@ import pathlib
 import keras
 
 from keras_mlp3d import hub
+from keras_mlp3d._utils.atomic_write import write_whole
 from keras_mlp3d.hub.files import read_json
 from keras_mlp3d.search.greedy import greedy
 from keras_mlp3d.search.schedule_cost import ScheduleCost
@@ -25,7 +26,6 @@ from keras_mlp3d.training import (
     network_options,
     train,
 )
-from keras_mlp3d.training._files import write_beside
 
 RESULT = "result.json"
 _SUPERNET, _SETTINGS, _TRACE = "supernet", "search.json", "trace.jsonl"
@@ -94,7 +94,8 @@ long_range:16, shift_window:16; group sizes that do: 1, 2, 4, 8.
     folder.mkdir(parents=True, exist_ok=True)
     train(model, recipe, data, None, folder / _SUPERNET, identity, verbose, **train_options)
     content = {**settings, "recipe": recipe.to_dict(), "class_names": names}
-    write_beside(folder / _SETTINGS, json.dumps(content, indent=2) + "\n")
+    text = json.dumps(content, indent=2) + "\n"
+    write_whole(folder / _SETTINGS, text.encode(), alone=True)
     return model
 
 
@@ -238,7 +239,8 @@ def find_schedule(
     )
     content = {**result.to_dict(), **identity, "expected": scorer.expected}
     content["failed"] = [list(pair) for pair in scorer.failed]
-    write_beside(folder / RESULT, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+    write_whole(folder / RESULT, text.encode(), alone=True)
     return result, scorer
 
 

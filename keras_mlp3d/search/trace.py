@@ -7,7 +7,11 @@ import math
 import os
 import pathlib
 
+from keras_mlp3d._utils.atomic_write import append, naming
+
 _logger = logging.getLogger("keras_mlp3d")
+
+_SAFE = "The scores before it are in the file: with space on the disk, the same search resumes."
 
 
 class Trace:
@@ -70,10 +74,7 @@ class Trace:
         lines = [] if self.path.exists() else [{"search": self._identity}]
         lines.append({**notes, "choices": list(choices), "seed": seed, "value": float(value)})
         text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines)
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        append(self.path, text.encode(), sync=True, safe=_SAFE)
         self._values[_key(choices, seed)] = float(value)
 
     def _read(self, anew):
@@ -100,7 +101,7 @@ class Trace:
             self.path.unlink()
         elif whole < len(content):
             _logger.warning("%s: the last line is cut short and was dropped", self.path)
-            with open(self.path, "r+b") as file:
+            with naming(self.path), open(self.path, "r+b") as file:
                 file.truncate(whole)
                 os.fsync(file.fileno())
 

@@ -14,17 +14,6 @@ _OF_A_RUN = (
 )
 
 
-def write_beside(path, text):
-    """Writes a text file beside and renames it when it is whole."""
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-
-
 def history_csv(history):
     """Returns a history as CSV, a row an epoch."""
     text = io.StringIO()

@@ -6,7 +6,8 @@ import pathlib
 import keras
 import numpy as np
 
-from keras_mlp3d.training._files import history_csv, write_beside
+from keras_mlp3d._utils.atomic_write import write_whole
+from keras_mlp3d.training._files import history_csv
 from keras_mlp3d.training.checkpoint import (
     load_checkpoint,
     load_weights,
@@ -205,7 +206,8 @@ class RunRecorder(keras.callbacks.Callback):
             self.best_epoch = epoch
             self._save_best()
         if current_distribution().is_chief:
-            write_beside(self.folder / "history.csv", history_csv(self.history))
+            text = history_csv(self.history)
+            write_whole(self.folder / "history.csv", text.encode(), alone=True)
         self._save(epoch + 1, self._state())
         if current_distribution().any(self.stop()):
             raise TrainingInterrupted(

@@ -11,6 +11,8 @@ import zipfile
 import keras
 import numpy as np
 
+from keras_mlp3d._utils.atomic_write import written_beside
+
 _logger = logging.getLogger("keras_mlp3d")
 
 _NAME = re.compile(r"checkpoint-(\d{6})(?:-(\d{6}))?\.npz")
@@ -158,16 +160,10 @@ def load_weights(path, model):
 
 
 def _write(path, arrays):
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        with open(beside, "wb") as file:
-            np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    with written_beside(path, alone=True) as beside, open(beside, "wb") as file:
+        np.savez(file, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _found(folder):

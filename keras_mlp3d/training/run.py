@@ -12,7 +12,8 @@ import platform
 import keras
 import numpy as np
 
-from keras_mlp3d.training._files import set_aside, write_beside
+from keras_mlp3d._utils.atomic_write import write_whole
+from keras_mlp3d.training._files import set_aside
 from keras_mlp3d.training.callbacks import EpochOfData, RunRecorder, StopAtNan
 from keras_mlp3d.training.checkpoint import load_checkpoint
 from keras_mlp3d.training.distribution import current_distribution
@@ -218,7 +219,8 @@ def _describe(folder, recipe, identity, anew):
         "backend": keras.config.backend(),
         "python": platform.python_version(),
     }
-    write_beside(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    write_whole(path, text.encode(), alone=True)
 
 
 def _other_run(path, content):

@@ -27,15 +27,19 @@ MAX_JSON_BYTES = 4 * 2**20
 _SAFE = "The preset that was there before is untouched."
 
 
-def read_json(path):
-    """Reads a JSON object from a file of at most 4 MiB.
+def read_json(path, max_bytes=MAX_JSON_BYTES):
+    """Reads a JSON object from a file.
+
+    Args:
+        path: `pathlib.Path` of the file.
+        max_bytes: Size of the largest file that is read.
 
     Raises:
         ValueError: If the file is larger, or holds anything else.
     """
     size = path.stat().st_size
-    if size > MAX_JSON_BYTES:
-        raise ValueError(f"{path} has {size:,} bytes; at most {MAX_JSON_BYTES:,} are read.")
+    if size > max_bytes:
+        raise ValueError(f"{path} has {size:,} bytes; at most {max_bytes:,} are read.")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:

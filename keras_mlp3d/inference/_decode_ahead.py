@@ -8,7 +8,7 @@ import os
 
 import numpy as np
 
-from keras_mlp3d.data import VideoConverter, VideoError
+from keras_mlp3d.data import ShardError, VideoConverter, VideoError
 
 _AHEAD_BYTES = 2**30  # views that wait to be scored, of all videos together
 _PART_BYTES = 2**28  # views of one video that are decoded at once
@@ -84,7 +84,7 @@ def _views(converter, row, clips, crops, chosen):
         converter = _SomeClips(**converter.get_config(), chosen=chosen)
     try:
         views, _ = converter.views(row.path, clips=clips, crops=crops, start=row.start, end=row.end)
-    except VideoError as error:
+    except (VideoError, ShardError) as error:
         return error.reason, 0
     except OSError as error:
         return error.strerror or str(error), 0

@@ -24,7 +24,7 @@ class Trace:
         path: The file; made with the first score, in a folder that exists.
         identity: {name: JSON value}: what decides the scores.
         anew: Whether a file of another search is moved aside, to "...-before-1" and so on, instead
-            of being refused.
+            of being refused; or the names in `identity` that may differ for that.
 
     Raises:
         ValueError: If the file is of another search (the difference is named), or is damaged
@@ -81,11 +81,16 @@ class Trace:
         content = self.path.read_bytes()
         whole = content.rfind(b"\n") + 1
         lines = [self._parsed(*row) for row in enumerate(content[:whole].splitlines(), start=1)]
-        difference = self._difference(lines[0].get("search")) if lines else ""
-        if difference and anew:
+        names = self._differing(lines[0].get("search")) if lines else []
+        if names and (anew is True or set(names) <= set(anew or ())):
             self._set_aside()
             return
-        if difference:
+        if names:
+            before = lines[0]["search"]
+            difference = "; ".join(
+                f"{name} was {before.get(name)!r}, is {self._identity.get(name)!r}"
+                for name in names
+            )
             raise ValueError(
                 f"{self.path} is the trace of another search: {difference}. Take another folder, "
                 "or start anew in this one: --anew on the command line, anew=True in Python; this "
@@ -114,17 +119,13 @@ class Trace:
             raise ValueError(f"{self.path}, line {number}, is damaged: it is no JSON object.")
         return content
 
-    def _difference(self, before):
-        """What differs from the search that a trace's first line names, in words; "" if nothing."""
+    def _differing(self, before):
+        """The names of what differs from the search that a trace's first line names."""
         if not isinstance(before, dict):
             raise ValueError(f"{self.path} is no trace of a search: its first line says nothing.")
         now = self._identity
         names = [*now, *(name for name in before if name not in now)]
-        return "; ".join(
-            f"{name} was {before.get(name)!r}, is {now.get(name)!r}"
-            for name in names
-            if before.get(name) != now.get(name)
-        )
+        return [name for name in names if before.get(name) != now.get(name)]
 
     def _set_aside(self):
         numbers = itertools.count(1)

@@ -9,7 +9,7 @@ import os
 #: known as that run's.
 _OF_A_RUN = (
     *("checkpoint-*.npz", "best.npz", "history.csv", "logs", "preset", "evaluation.json"),
-    *("curves.png", "confusion.png", "wrong.png"),
+    *("curves.png", "confusion.png", "wrong.png", "videos.json", "unreadable.csv"),
     "run.json",
 )
 

@@ -9,6 +9,7 @@ from keras_mlp3d._utils.checks import checked_whole
 from keras_mlp3d.data.augment import batch_generator, clip_generator
 from keras_mlp3d.data.loading.epoch_order import epoch_order
 from keras_mlp3d.data.video.decode import VideoError
+from keras_mlp3d.data.video.records import ShardError
 
 _logger = logging.getLogger("keras_mlp3d")
 
@@ -24,7 +25,8 @@ class ClipSource:
     In training the clips come in a new order every epoch, their frames are drawn at random, and so
     are crops where the converter's `crop` is `"random"`. A training video that cannot be read is
     skipped: another one, which the seed decides, stands in for it, and `unreadable` lists it.
-    Outside training an unreadable video is an error that names it.
+    Outside training an unreadable video is an error that names it, or, with `unreadable="count"`,
+    a black clip of weight 0.
 
     Args:
         manifest: A `Manifest`.
@@ -35,10 +37,13 @@ class ClipSource:
         seed: A whole number from 0.
         shard: `(index, count)`: which part of every batch is read here.
         one_hot: Whether labels are float32 (B, classes), as mixed ones always are.
+        unreadable: `"error"`, or `"count"`, outside training: a batch then has weights as a third
+            part, float32 (B,), 0 for the clip of an unreadable video and 1 for all others.
 
     Attributes:
         one_hot: Whether labels are float32 (B, classes).
-        unreadable: {path: reason} of the training videos skipped until now.
+        unreadable: {path: reason} of the videos that were unreadable until now.
+        failed: {row: reason} of the rows that could not be read when they were last asked for.
         num_batches: Batches an epoch.
 
     Raises:
@@ -64,6 +69,7 @@ class ClipSource:
         seed=0,
         shard=(0, 1),
         one_hot=False,
+        unreadable="error",
     ):
         batch_size = checked_whole("batch_size", batch_size)
         seed = checked_whole("seed", seed, 0)
@@ -78,8 +84,14 @@ class ClipSource:
                 "`converter` must not crop at random where `training` is False, received "
                 "crop='random'"
             )
+        if unreadable not in ("error", "count") or (unreadable == "count" and training):
+            raise ValueError(
+                "`unreadable` must be 'error', or 'count' where `training` is False, received "
+                f"{unreadable!r}"
+            )
         if augment is not None:
             augment = augment.bind(manifest.class_names)
+        self.counts = unreadable == "count"
         self.manifest, self.converter, self.augment = manifest, converter, augment
         self.batch_size, self.training, self.seed = batch_size, bool(training), seed
         self.copies = getattr(augment, "copies", 1)
@@ -89,7 +101,7 @@ class ClipSource:
                 f"augmenter's {self.copies} copies of every clip, received {batch_size}"
             )
         self.labels = np.array([row.label for row in manifest.rows], "int32")
-        self.unreadable, self._lock = {}, threading.Lock()
+        self.unreadable, self.failed, self._lock = {}, {}, threading.Lock()
         distinct = batch_size // self.copies
         rows = len(manifest.rows)
         self.num_batches = rows // distinct if self.training else -(-rows // distinct)
@@ -136,8 +148,12 @@ class ClipSource:
             labels: int32 (B,).
 
         Returns:
-            The clips, and labels int32 (B,), or float32 (B, classes) where `one_hot`.
+            The clips, and labels int32 (B,), or float32 (B, classes) where `one_hot`; and weights
+            float32 (B,) where unreadable videos are counted.
         """
+        if self.counts:
+            read = [int(row) not in self.failed for row in self.rows(epoch, batch)]
+            return clips, self._encoded(labels), np.array(read, "float32")
         if self.augment is None or not self.augment.mixes:
             return clips, self._encoded(labels)
         return self.augment.batch(
@@ -160,11 +176,18 @@ class ClipSource:
         for _ in range(_MAX_REPLACEMENTS):
             video = self.manifest.rows[row]
             try:
-                return self.converter(video.path, rng, start=video.start, end=video.end), row
-            except (VideoError, FileNotFoundError) as error:
-                if not self.training:
+                clip = self.converter(video.path, rng, start=video.start, end=video.end)
+            except (VideoError, ShardError, OSError) as error:
+                # A broken shard is no single video that another one can stand in for.
+                if not self.counts and (not self.training or isinstance(error, ShardError)):
                     raise
-                self._note(video.name, error)
+                self._note(row, error)
+            else:
+                self.failed.pop(row, None)
+                return clip, row
+            if self.counts:
+                shape = (self.converter.num_frames, *self.converter.image_size, 3)
+                return np.zeros(shape, "uint8"), row
             if replacement is None:
                 replacement = np.random.default_rng([self.seed, row])
             row = int(replacement.integers(len(self.labels)))
@@ -172,13 +195,16 @@ class ClipSource:
             video.name, f"none of {_MAX_REPLACEMENTS} training videos in a row can be read"
         )
 
-    def _note(self, path, error):
+    def _note(self, row, error):
+        name = self.manifest.rows[row].name
         with self._lock:
-            if path in self.unreadable:
+            self.failed[row] = str(error)
+            if name in self.unreadable:
                 return
-            self.unreadable[path] = str(error)
+            self.unreadable[name] = str(error)
             number = len(self.unreadable)
-        _logger.warning("%s; it is skipped, the %s so far", error, _ordinal(number))
+        what = "counts as wrong" if self.counts else "is skipped"
+        _logger.warning("%s; it %s, the %s so far", error, what, _ordinal(number))
 
     def __getstate__(self):
         return {name: value for name, value in vars(self).items() if name != "_lock"}

@@ -25,6 +25,8 @@ class VideoLoader(ReadAhead):
         one_hot: Whether labels are float32 `(B, classes)`, as mixed ones always are.
         workers: Threads that decode.
         max_queue_size: Batches decoded ahead of the one handed out.
+        unreadable: `"error"`, or `"count"`, outside training: the clip of an unreadable video is
+            black, and batches have a third part, weights float32 `(B,)`, 0 for it and 1 for others.
 
     Output shape: `(clips, labels)`: uint8 `(B, T, H, W, 3)`, and int32 `(B,)` or,
         with `one_hot` or where the augmenter mixes labels, float32 `(B, classes)`.
@@ -63,10 +65,11 @@ class VideoLoader(ReadAhead):
         one_hot=False,
         workers=2,
         max_queue_size=2,
+        unreadable="error",
     ):
         super().__init__(workers, max_queue_size)
         self.source = ClipSource(
-            manifest, converter, batch_size, training, augment, seed, shard, one_hot
+            manifest, converter, batch_size, training, augment, seed, shard, one_hot, unreadable
         )
 
     def __len__(self):

@@ -5,6 +5,7 @@ import dataclasses
 from keras_mlp3d.data import Augmenter, VideoLoader
 from keras_mlp3d.models import Mixing
 from keras_mlp3d.training.data_change import video_list
+from keras_mlp3d.training.recipe_rules import augmenter_config
 
 _RANDOM_KINDS = ("short_range", "long_range", "shift_window", "shift_token")
 
@@ -108,14 +109,7 @@ def make_loaders(recipe, training, validation, converter, workers=2, shard=(0, 1
     >>> len(loader)
     2
     """
-    copies = recipe.batch_augmentation
-    augment = Augmenter.from_config(
-        {
-            **recipe.augmentation,
-            "batch_augmentation": None if copies == 1 else copies,
-            "label_smoothing": recipe.label_smoothing,
-        }
-    )
+    copies, augment = recipe.batch_augmentation, Augmenter.from_config(augmenter_config(recipe))
     random_crop = converter.crop == "center" and "crop" not in recipe.augmentation
     data = VideoLoader(
         training,

@@ -137,12 +137,15 @@ def train(
     (2, 1)
     """
     _check_network(model, recipe)
+    _check_clips(model, training)
     if checkpoint_every is not None and (type(checkpoint_every) is not int or checkpoint_every < 1):
         raise ValueError(
             f"checkpoint_every must be None or a positive integer, got {checkpoint_every!r}."
         )
     is_chief = current_distribution().is_chief
     verbose = verbose if is_chief else 0
+    freeze(model, recipe.frozen_stages)
+    optimizer = make_optimizer(model, recipe, len(training), verbose != 0)
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with _saying_what_is_whole(folder):
@@ -151,8 +154,7 @@ def train(
         if is_chief:
             run.begin()
         current_distribution().barrier()
-        freeze(model, recipe.frozen_stages)
-        _compile(model, recipe, training, verbose != 0)
+        _compile(model, optimizer, training)
         done, step, state = _progress(folder, model, run, len(training))
         unreadable = UnreadableVideos(training, validation, state.get("unreadable", ()))
         recorder = RunRecorder(
@@ -230,7 +232,7 @@ def _fit(model, recipe, training, validation, recorder, done, verbose):
 
 
 def _check_network(model, recipe):
-    """Refuses a network that was not built for what the recipe asks of it."""
+    """Refuses a network that was not built for what the recipe asks of it, before all else."""
     for field in ("random_mixing", "remat"):
         asked = getattr(recipe, field)
         built = getattr(getattr(model, "backbone", None), field, None)
@@ -243,7 +245,15 @@ def _check_network(model, recipe):
             )
 
 
-def _compile(model, recipe, training, verbose):
+def _check_clips(model, training):
+    """Refuses clips that the network cannot take before the first one is decoded."""
+    converter = getattr(getattr(training, "source", None), "converter", None)
+    if hasattr(model, "check_input") and hasattr(converter, "num_frames"):
+        shape = (1, converter.num_frames, *converter.image_size, 3)
+        model.check_input(np.broadcast_to(np.uint8(0), shape))
+
+
+def _compile(model, optimizer, training):
     _, labels = training[0]
     distribution = current_distribution()
     distribution.check_batch_size(len(labels) * distribution.shard[1])
@@ -254,7 +264,6 @@ def _compile(model, recipe, training, verbose):
     else:
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-    optimizer = make_optimizer(model, recipe, len(training), verbose)
     # Weights are those of validation videos that cannot be read, 0: see `UnreadableVideos`.
     model.compile(optimizer, loss, weighted_metrics=[accuracy])
     optimizer.build(model.trainable_variables)

@@ -60,9 +60,6 @@ class UnreadableVideos:
         validation: None, or that to validate on.
         known: What `to_state` returned before a kill.
 
-    Attributes:
-        videos: Tuple of `UnreadableVideo`.
-
     Example:
 
     >>> videos = UnreadableVideos(training=[], validation=None)
@@ -81,6 +78,7 @@ class UnreadableVideos:
 
     @property
     def videos(self):
+        """Tuple of `UnreadableVideo`."""
         return tuple(self._known.values())
 
     @property

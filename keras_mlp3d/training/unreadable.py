@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from keras_mlp3d._utils.atomic_write import write_whole
+from keras_mlp3d.data.video.sources import is_path
 from keras_mlp3d.training.distribution import current_distribution
 
 _logger = logging.getLogger("keras_mlp3d")
@@ -27,7 +28,7 @@ class UnreadableVideo:
 
     Args:
         split: "training" or "validation".
-        path: The file, as the manifest gives it.
+        path: The file, as the manifest gives it; the name and the row of a video in memory.
         start: Second at which its stretch begins; None for the file's start.
         end: Second at which it ends; None for the file's end.
         first_epoch: The first epoch in which it could not be read, from 1.
@@ -140,7 +141,9 @@ class UnreadableVideos:
         failed = _of_all_processes(source)
         for number, reason in sorted(failed.items()):
             row = source.manifest.rows[number]
-            key = (split, str(row.path), row.start, row.end)
+            # Videos in memory may have one name.
+            name = row.name if is_path(row.path) else f"{row.name} (row {number + 1})"
+            key = (split, name, row.start, row.end)
             before = self._known.get(key)
             first, times = (before.first_epoch, before.epochs) if before else (epoch + 1, 0)
             self._known[key] = UnreadableVideo(*key, first, epoch + 1, times + 1, reason)
@@ -161,7 +164,7 @@ class UnreadableVideos:
             "Epoch %d: %d of %d %s videos could not be read and %s: %s%s",
             *(epoch + 1, len(failed), len(rows), split),
             "were replaced by others" if split == "training" else "count as wrong",
-            "; ".join(f"{rows[number].path!r} ({reason})" for number, reason in reasons),
+            "; ".join(f"{rows[number].name!r} ({reason})" for number, reason in reasons),
             more,
         )
 

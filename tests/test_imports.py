@@ -16,15 +16,17 @@ ALLOWED = {
     "_utils": set(),
     "ops": set(),
     "layers": {"ops"},
-    "hub": {"data.video.converter", "version"},
-    "models": {"layers", "ops", "hub", "version"},
+    "hub": {"data.video.converter", "version", "_utils"},
+    "models": {"layers", "ops", "hub", "version", "_utils"},
     "cost": {"models", "layers", "ops"},
     "conversion": {"models", "layers", "ops"},
     "data": {"_utils"},
     "inference": {"models", "hub", "data", "_utils"},
     "training": {"models", "hub", "data", "inference", "layers", "version", "_utils"},
-    "plots": set(),
-    "search": {"models", "layers", "ops", "cost", "training", "inference", "data", "hub"},
+    "plots": {"_utils"},
+    "search": {
+        *("models", "layers", "ops", "cost", "training", "inference", "data", "hub", "_utils")
+    },
 }
 #: The same within `data`: from a file to frames, from a folder to rows, from rows to batches.
 ALLOWED_IN_DATA = {

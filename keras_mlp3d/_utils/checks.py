@@ -3,13 +3,13 @@
 import operator
 
 
-def checked_whole(name, value, least=1):
-    """`value` as an int of at least `least`, or an error that names it."""
+def checked_whole(name, value, least=1, most=None):
+    """`value` as an int from `least` to `most`, or an error that names it."""
     try:
-        if isinstance(value, bool) or operator.index(value) < least:
-            raise TypeError
+        number = least - 1 if isinstance(value, bool) else operator.index(value)
     except TypeError:
-        raise ValueError(
-            f"`{name}` must be a whole number of at least {least}, received {value!r}"
-        ) from None
-    return operator.index(value)
+        number = least - 1
+    if number < least or (most is not None and number > most):
+        span = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise ValueError(f"`{name}` must be a whole number {span}, received {value!r}")
+    return number

@@ -8,7 +8,7 @@ from keras_mlp3d.cli.manifest_options import add_manifest_options, read_data
 
 
 def add_data_options(parser):
-    """Adds --data, --val and --workers."""
+    """Adds --data, --val, --accept-changed-data and --workers."""
     parser.add_argument(
         "--data",
         required=True,
@@ -20,6 +20,11 @@ def add_data_options(parser):
         "--val",
         metavar="MANIFEST_OR_FOLDER",
         help="validation videos; default: the sub-folder 'val' of --data",
+    )
+    parser.add_argument(
+        "--accept-changed-data",
+        action="store_true",
+        help="resume although more than a few of the videos are gone, new or of another class",
     )
     parser.add_argument(
         "--workers", type=positive, default=2, metavar="N", help="threads that decode; default: 2"

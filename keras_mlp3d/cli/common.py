@@ -115,7 +115,8 @@ def _explain(error):
             f"keras-mlp3d[{error.name}], or set KERAS_BACKEND to one of {', '.join(_BACKENDS)}"
         )
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.strerror}: {os.fsdecode(error.filename)}"
+        text = f"{error.strerror}: {os.fsdecode(error.filename)}"
+        return ". ".join([text, *getattr(error, "__notes__", ())])  # what a full disk left whole
     if isinstance(error, str | ValueError | OSError | ImportError) and str(error):
         return str(error)
     return f"{type(error).__name__}: {error}"

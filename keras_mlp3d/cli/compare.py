@@ -95,6 +95,7 @@ def run(options):
     )
     search.SearchSpace(group_sizes=sizes).check(trainer.converter.num_frames)
     folder.mkdir(parents=True, exist_ok=True)
+    trainer.accept_changed_data = options.accept_changed_data
     with StopOnSignal() as trainer.stop:
         rows = search.compare(networks, trainer, seeds, folder / _RESULT, announce)
     if importlib.util.find_spec("matplotlib") is not None:

@@ -76,6 +76,7 @@ def run(options):
         model, validation, options.batch_size, trainer.converter, workers=options.workers
     )
     (folder / "correlation").mkdir(exist_ok=True)
+    trainer.accept_changed_data = options.accept_changed_data
     with StopOnSignal() as trainer.stop:
         found = search.correlation(schedules, scorer, trainer, folder / _RESULT, progress=announce)
     if importlib.util.find_spec("matplotlib") is not None:

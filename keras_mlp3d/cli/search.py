@@ -27,8 +27,8 @@ def add_parser(commands):
         "blocks draw kind and group size at random; then block after block gets the candidate that "
         "does best on the validation videos. The folder of the run gets the supernet, every score, "
         "and in the end a preset with the schedule and the supernet's weights, and pictures. "
-        "Killed or interrupted, the same command goes on where it was; with another --alpha it "
-        "keeps the supernet and every score that it can use again.",
+        "Killed or interrupted, the same command resumes it, also if a few videos are gone or new; "
+        "with another --alpha it keeps the supernet and every score that it can use again.",
         [
             "keras-mlp3d search --data videos --preset mlp3d_nano --recipe motion_shapes \\",
             "    --run runs/search --set epochs=30",
@@ -106,6 +106,7 @@ def run(options):
             verbosity(),
             stop=stop,
             anew=options.anew,
+            accept_changed_data=options.accept_changed_data,
         )
     result, scorer = search.find_schedule(
         model,
@@ -118,6 +119,7 @@ def run(options):
         options.batch_size,
         workers=options.workers,
         anew=options.anew,
+        accept_changed_data=options.accept_changed_data,
         decoding=Bar("video"),
         progress=Bar("candidate"),
     )

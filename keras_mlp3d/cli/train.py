@@ -21,7 +21,10 @@ from keras_mlp3d.cli.common import (
     add_command,
     load_model,
     positive,
+    print_error,
 )
+
+_NAMED = 5  # unreadable videos that are named when all is done
 
 
 def add_parser(commands):
@@ -35,7 +38,7 @@ def add_parser(commands):
         "checkpoint after every epoch, the history, and in the end the best network as a preset, "
         "with its curves, its confusion matrix and some wrong answers. Ctrl-C stops it behind a "
         "checkpoint after the step at hand (a second Ctrl-C at once); stopped or killed, the same "
-        "command goes on where it was.",
+        "command resumes it, also if a few videos are gone or new.",
         [
             "keras-mlp3d train --data videos --preset mlp3d_nano_motion_shapes \\",
             "    --recipe fine_tune --run runs/first --set epochs=10",
@@ -129,10 +132,9 @@ def _train(options, distribution):
             options.checkpoint_every,
             stop,
             options.anew,
+            options.accept_changed_data,
         )
-    unreadable = loader.source.unreadable
-    if unreadable:
-        print(f"{len(unreadable)} training videos could not be read and were skipped")
+    _print_unreadable(result)
     _finish(options, model, validation, result)
     return SUCCESS
 
@@ -188,6 +190,7 @@ def _finish(options, model, validation, result):
     if validation is not None:
         evaluation = evaluate(model, validation, workers=options.workers)
         evaluation.write_json(folder / "evaluation.json")
+        _print_failed(evaluation, folder / "evaluation.json")
         if drawing:
             plots.plot_confusion(
                 evaluation.confusion, evaluation.class_names, folder / "confusion.png"
@@ -214,6 +217,32 @@ def _finish(options, model, validation, result):
         **metadata,
     )
     print(f"the network is the preset {folder / 'preset'}")
+
+
+def _print_unreadable(result):
+    """Says how many videos could not be read in the run, and which file names them."""
+    for split, what in (("training", "replaced by others"), ("validation", "counted as wrong")):
+        count = sum(video.split == split for video in result.unreadable)
+        if count:
+            print(
+                f"{count} {split} video{'s' * (count > 1)} could not be read in all epochs and "
+                f"{'were' if count > 1 else 'was'} {what}: "
+                f"{pathlib.Path(result.folder) / 'unreadable.csv'}"
+            )
+
+
+def _print_failed(evaluation, path):
+    """Names the videos of an evaluation that could not be read."""
+    shown = evaluation.failed[:_NAMED]
+    for name, reason in shown:
+        print_error(f"cannot read the video {name!r}: {reason}")
+    if len(evaluation.failed) > len(shown):
+        print_error(f"and {len(evaluation.failed) - len(shown)} more; {path} lists them all")
+    if evaluation.failed:
+        print(
+            f"{len(evaluation.failed)} of {evaluation.expected} validation videos cannot be read "
+            "and count as wrong"
+        )
 
 
 def _without_training(model):

@@ -11,6 +11,8 @@ import os
 import pathlib
 import tempfile
 
+from keras_mlp3d._utils.atomic_write import naming, write_whole
+
 CONFIG, METADATA, TASK, CONVERTER, CARD = (
     "config.json",
     "metadata.json",
@@ -22,17 +24,22 @@ WEIGHTS, TASK_WEIGHTS = "model.weights.h5", "task.weights.h5"
 PRESET_FILES = (CONFIG, METADATA, WEIGHTS, TASK, TASK_WEIGHTS, CONVERTER, CARD)
 
 MAX_JSON_BYTES = 4 * 2**20
+_SAFE = "The preset that was there before is untouched."
 
 
-def read_json(path):
-    """Reads a JSON object from a file of at most 4 MiB.
+def read_json(path, max_bytes=MAX_JSON_BYTES):
+    """Reads a JSON object from a file.
+
+    Args:
+        path: `pathlib.Path` of the file.
+        max_bytes: Size of the largest file that is read.
 
     Raises:
         ValueError: If the file is larger, or holds anything else.
     """
     size = path.stat().st_size
-    if size > MAX_JSON_BYTES:
-        raise ValueError(f"{path} has {size:,} bytes; at most {MAX_JSON_BYTES:,} are read.")
+    if size > max_bytes:
+        raise ValueError(f"{path} has {size:,} bytes; at most {max_bytes:,} are read.")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
@@ -108,7 +115,7 @@ def write_json(path, content):
     ['{', '"a":', '1', '}']
     """
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    pathlib.Path(path).write_text(text + "\n", encoding="utf-8")
+    write_whole(path, (text + "\n").encode())
 
 
 def file_sha256(path):
@@ -178,6 +185,7 @@ def write_preset(directory, write_files):
 
     Raises:
         ValueError: If the directory holds anything else.
+        OSError: If a file cannot be written; it is named, and an earlier preset stays.
 
     Example:
 
@@ -192,8 +200,9 @@ def write_preset(directory, write_files):
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as beside:
         fresh, previous = pathlib.Path(beside, "new"), pathlib.Path(beside, "old")
-        fresh.mkdir()
-        write_files(fresh)
+        with naming(path, _SAFE if path.exists() else None, [fresh]):
+            fresh.mkdir()
+            write_files(fresh)
         try:
             if path.exists():
                 os.rename(path, previous)

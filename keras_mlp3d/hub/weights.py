@@ -5,6 +5,7 @@ import warnings
 
 import keras
 
+from keras_mlp3d._utils.atomic_write import reserve, written_beside
 from keras_mlp3d.hub.files import file_sha256
 
 MAX_HDF5_OBJECTS = 200_000
@@ -117,12 +118,19 @@ def _size(shape):
     return size
 
 
+def _bits(dtype):
+    return int("".join(filter(str.isdecimal, keras.backend.standardize_dtype(dtype))) or 8)
+
+
 def save_weights(model, path):
     """Saves a model's weights in Keras's HDF5 form.
 
     Args:
         model: A built Keras model.
         path: Path of the file, which ends in `.weights.h5`; an earlier one is replaced.
+
+    Raises:
+        OSError: If the file cannot be written; it is named, and an earlier one stays.
 
     Example:
 
@@ -134,7 +142,15 @@ def save_weights(model, path):
     ...     save_weights(model, path)
     ...     load_weights(model, path)
     """
-    model.save_weights(os.fspath(path), overwrite=True)
+    # HDF5 does not end well on a full disk: it holds the file open, and complains once more later.
+    reserve(path, sum(_size(v.shape) * _bits(v.dtype) // 8 for v in model.weights))
+    with written_beside(path, ending=".weights.h5") as beside:
+        try:
+            model.save_weights(os.fspath(beside), overwrite=True)
+        except RuntimeError as error:  # what HDF5 finds while it closes the file
+            if "errno = " not in str(error):
+                raise
+            raise OSError(str(error)) from error
 
 
 def layer_model(layer):

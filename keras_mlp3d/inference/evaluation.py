@@ -8,11 +8,11 @@ import dataclasses
 import functools
 import json
 import math
-import os
 import pathlib
-import tempfile
 
 import numpy as np
+
+from keras_mlp3d._utils.atomic_write import write_whole
 
 _Z = 1.959963984540054  # 0.975 quantile of the normal distribution
 
@@ -245,6 +245,7 @@ class Evaluation:
         Raises:
             FileNotFoundError: If its directory does not exist.
             IsADirectoryError: If the path is a directory.
+            OSError: If the file cannot be written; an earlier one stays.
         """
         path = pathlib.Path(path)
         if path.is_dir():
@@ -258,10 +259,7 @@ class Evaluation:
             f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}"
             for key, value in self.to_dict().items()
         ]
-        with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
-            beside = pathlib.Path(folder, path.name)
-            beside.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
-            os.replace(beside, path)
+        write_whole(path, ("{\n" + ",\n".join(lines) + "\n}\n").encode("utf-8"))
 
     def _correct(self, places):
         return sum(video.rank <= places for video in self.predictions)

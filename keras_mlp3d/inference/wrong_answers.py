@@ -1,10 +1,13 @@
 """The videos that a network is most confidently wrong about, with frames to look at."""
 
 import dataclasses
+import logging
 
 import numpy as np
 
-from keras_mlp3d.data import VideoConverter, probe_video
+from keras_mlp3d.data import ShardError, VideoConverter, VideoError, probe_video
+
+_logger = logging.getLogger("keras_mlp3d")
 
 _HEIGHT = 160  # pixels of a frame that is looked at
 
@@ -44,11 +47,8 @@ def wrong_answers(evaluation, count=12, num_frames=6):
 
     Returns:
         List of `WrongAnswer`, the most confident first, and a sentence: what
-        `plots.plot_wrong_answers` takes.
-
-    Raises:
-        ValueError: If a video, read once more, cannot be read any longer (`data.VideoError`).
-        FileNotFoundError: If a video has gone.
+        `plots.plot_wrong_answers` takes. A video that can no longer be read is left out, which the
+        sentence says.
 
     Example:
 
@@ -58,16 +58,19 @@ def wrong_answers(evaluation, count=12, num_frames=6):
     ([], 'no wrong answer on 1 video')
     """
     wrong = [video for video in evaluation.predictions if video.rank > 1]
-    shown = sorted(wrong, key=lambda video: -video.score)[:count]
-    names = evaluation.class_names
-    answers = [
-        WrongAnswer(
-            video.path, names[video.label], names[video.best], video.score,
-            _frames(video, num_frames),
-        )
-        for video in shown
-    ]  # fmt: skip
-    return answers, _sentence(len(shown), len(wrong), evaluation.decoded)
+    names, answers, gone = evaluation.class_names, [], 0
+    for video in sorted(wrong, key=lambda video: -video.score):
+        if len(answers) == count:
+            break
+        try:
+            frames = _frames(video, num_frames)
+        except (VideoError, ShardError, OSError) as error:
+            _logger.warning("%r is not shown: %s", video.path, error)
+            gone += 1
+            continue
+        right, answer = names[video.label], names[video.best]
+        answers.append(WrongAnswer(video.path, right, answer, video.score, frames))
+    return answers, _sentence(len(answers), len(wrong), evaluation.decoded, gone)
 
 
 def _frames(video, num_frames):
@@ -79,11 +82,12 @@ def _frames(video, num_frames):
     return converter(source, start=video.start, end=video.end)
 
 
-def _sentence(shown, wrong, videos):
+def _sentence(shown, wrong, videos, gone):
     where = "1 video" if videos == 1 else f"{videos:,} videos"
     if not wrong:
         return f"no wrong answer on {where}"
     answers = "1 wrong answer" if wrong == 1 else f"{wrong:,} wrong answers"
     which = f"{shown} of " if shown < wrong else ""
     order = ", the most confident first" if wrong > 1 else ""
-    return f"{which}{answers} on {where}{order}"
+    left_out = f"; {gone} can no longer be read" if gone else ""
+    return f"{which}{answers} on {where}{order}{left_out}"

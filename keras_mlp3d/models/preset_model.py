@@ -9,6 +9,7 @@ import unicodedata
 import keras
 
 from keras_mlp3d import hub
+from keras_mlp3d._utils.atomic_write import write_whole
 from keras_mlp3d.models._whole_weights import WholeWeights
 from keras_mlp3d.models.transfer import transfer_weights
 from keras_mlp3d.version import __version__
@@ -163,6 +164,7 @@ class PresetModel(WholeWeights):
 
         Raises:
             ValueError: If the directory holds anything that is no file of a preset.
+            OSError: If a file cannot be written; it is named, and an earlier preset stays.
 
         Example:
 
@@ -209,7 +211,7 @@ class PresetModel(WholeWeights):
             for name in (hub.CONFIG, hub.TASK, hub.CONVERTER)
         )
         card = hub.model_card(content, hub.serialised(type(self).__name__, config), task, clip)
-        (folder / hub.CARD).write_text(card, encoding="utf-8")
+        write_whole(folder / hub.CARD, card.encode())
 
     def _preset_objects(self):
         """Returns {file name: (class name, arguments)} of the JSON files of a preset."""

@@ -1,8 +1,8 @@
 """Figures without a window: matplotlib's objects alone, no global state, written whole."""
 
-import os
 import pathlib
-import tempfile
+
+from keras_mlp3d._utils.atomic_write import written_beside
 
 FORMATS = (".png", ".pdf", ".svg")
 #: Text that carries no data stands back behind the data.
@@ -66,10 +66,8 @@ def check_picture_path(path):
 def save_figure(figure, path):
     """Writes a figure beside `path` and then moves it there, so that no half picture is left."""
     path = check_picture_path(path)
-    with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
-        beside = os.path.join(folder, path.name)
+    with written_beside(path) as beside:
         figure.savefig(beside, format=path.suffix[1:].lower())
-        os.replace(beside, path)
 
 
 def plain_text(text):

@@ -6,10 +6,9 @@ Source: section 3.4, Figure 4.
 import dataclasses
 import json
 import math
-import pathlib
 
+from keras_mlp3d._utils.atomic_write import write_whole
 from keras_mlp3d.search.networks import Network
-from keras_mlp3d.training._files import write_beside
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,8 +99,8 @@ def compare(networks, trainer, seeds=(0,), path=None, progress=None):
         rows.append(ComparedNetwork(network, gmacs, tuple(accuracies)))
         if path is not None:
             content = {"seeds": list(seeds), "networks": [row.to_dict() for row in rows]}
-            text = json.dumps(content, indent=2, allow_nan=False)
-            write_beside(pathlib.Path(path), text + "\n")
+            text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+            write_whole(path, text.encode(), alone=True)
     if progress is not None:
         progress(total, total, None)
     return tuple(rows)

@@ -6,11 +6,10 @@ Source: section 4.3, Figure 6.
 import dataclasses
 import json
 import math
-import pathlib
 
 import numpy as np
 
-from keras_mlp3d.training._files import write_beside
+from keras_mlp3d._utils.atomic_write import write_whole
 
 
 def spearman(one, other):
@@ -132,8 +131,8 @@ def correlation(schedules, estimate, measure, path=None, progress=None):
             names[:done], tuple(schedules.values())[:done], estimated[:done], tuple(rows)
         )
         if path is not None:
-            text = json.dumps(found.to_dict(), indent=2, allow_nan=False)
-            write_beside(pathlib.Path(path), text + "\n")
+            text = json.dumps(found.to_dict(), indent=2, allow_nan=False) + "\n"
+            write_whole(path, text.encode(), alone=True)
     if progress is not None:
         progress(len(rows), len(names), None)
     return found

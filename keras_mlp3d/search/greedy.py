@@ -52,7 +52,8 @@ def greedy(
             goes on from; see `Trace`.
         identity: None, or {name: JSON value} of what the scores rest on besides, such as the data;
             a trace of another is refused.
-        anew: Whether a trace of another search is moved aside, not refused.
+        anew: Whether a trace of another search is moved aside, not refused; or the names in
+            `identity` that may differ for that.
         progress: None, or a function that is called with the number of candidates done and of all.
 
     Returns:

@@ -5,11 +5,13 @@ Source: section 3.4.
 
 import hashlib
 import json
+import logging
 import pathlib
 
 import keras
 
 from keras_mlp3d import hub
+from keras_mlp3d._utils.atomic_write import write_whole
 from keras_mlp3d.hub.files import read_json
 from keras_mlp3d.search.greedy import greedy
 from keras_mlp3d.search.schedule_cost import ScheduleCost
@@ -19,16 +21,20 @@ from keras_mlp3d.search.supernet import supernet
 from keras_mlp3d.training import (
     Recipe,
     clip_converter,
+    data_change,
     data_identity,
     load_weights,
     make_loaders,
     network_options,
     train,
+    video_list,
 )
-from keras_mlp3d.training._files import write_beside
 
 RESULT = "result.json"
 _SUPERNET, _SETTINGS, _TRACE = "supernet", "search.json", "trace.jsonl"
+_VIDEOS, _MAX_VIDEOS_BYTES = "validation.json", 2**28
+
+_logger = logging.getLogger("keras_mlp3d")
 
 
 def train_supernet(
@@ -94,7 +100,7 @@ long_range:16, shift_window:16; group sizes that do: 1, 2, 4, 8.
     folder.mkdir(parents=True, exist_ok=True)
     train(model, recipe, data, None, folder / _SUPERNET, identity, verbose, **train_options)
     content = {**settings, "recipe": recipe.to_dict(), "class_names": names}
-    write_beside(folder / _SETTINGS, json.dumps(content, indent=2) + "\n")
+    _write_json(folder / _SETTINGS, content, indent=2)
     return model
 
 
@@ -168,12 +174,15 @@ def find_schedule(
     anew=False,
     decoding=None,
     progress=None,
+    accept_changed_data=False,
 ):
     """Step 2 of a search: scores candidates with a supernet's weights and chooses greedily.
 
     Every score goes into `folder/trace.jsonl` as it is made, and the result into
-    `folder/result.json`. A search that was cut short goes on where it was; the trace of other
-    weights, videos, space or seed is refused.
+    `folder/result.json`. A search that was interrupted is resumed; the trace of other weights,
+    videos, space or seed is refused. If a few of the videos are gone or new, as few as
+    `training.train` allows, the log says which, the trace goes under another name, and all scores
+    are made again: scores on different videos cannot be compared.
 
     Args:
         model: A trained supernet.
@@ -189,6 +198,7 @@ def find_schedule(
         anew: Whether the trace of another search is moved aside, not refused.
         decoding: None, or a function that is called with the videos decoded and all.
         progress: None, or a function that is called with the candidates done and all.
+        accept_changed_data: Whether the videos may have changed as much as they like.
 
     Returns:
         `SearchResult` and the `Scorer`.
@@ -216,6 +226,8 @@ def find_schedule(
     (4, 2)
     """
     folder = pathlib.Path(folder)
+    videos = video_list(validation)
+    replaced = _changed(folder, videos, accept_changed_data)
     scorer = Scorer(model, validation, batch_size, None, max_bytes, workers, decoding)
     shape = (model.converter.num_frames, *model.converter.image_size, 3)
     identity = {
@@ -233,13 +245,43 @@ def find_schedule(
         cost=ScheduleCost(model, space, shape),
         trace=folder / _TRACE,
         identity=identity,
-        anew=anew,
+        anew=anew or replaced,
         progress=progress,
     )
+    if read_json(folder / _VIDEOS, _MAX_VIDEOS_BYTES)["digest"] != videos["digest"]:
+        _write_json(folder / _VIDEOS, videos)
     content = {**result.to_dict(), **identity, "expected": scorer.expected}
     content["failed"] = [list(pair) for pair in scorer.failed]
-    write_beside(folder / RESULT, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    _write_json(folder / RESULT, content, indent=1)
     return result, scorer
+
+
+def _changed(folder, videos, accept):
+    """The names of a trace's identity that may differ, as the videos changed a little."""
+    path = folder / _VIDEOS
+    if not path.exists():
+        _write_json(path, videos)
+        return ()
+    try:
+        before = read_json(path, _MAX_VIDEOS_BYTES)
+        if before["digest"] == videos["digest"]:
+            return ()
+        change = data_change(before, videos)
+    except (KeyError, ValueError) as error:
+        _logger.warning("%s is damaged, what changed is unknown: %s", path, error)
+        _write_json(path, videos)
+        return ()
+    if not change.is_small and not (accept and change.classes is None):
+        return ()  # which the trace refuses
+    _logger.warning(
+        "The validation videos of %s changed: %s. All scores are made again", folder, change
+    )
+    return ("validation",)
+
+
+def _write_json(path, content, indent=None):
+    text = json.dumps(content, indent=indent, allow_nan=False) + "\n"
+    write_whole(path, text.encode(), alone=True)
 
 
 def weights_digest(model):

@@ -7,7 +7,11 @@ import math
 import os
 import pathlib
 
+from keras_mlp3d._utils.atomic_write import append, naming
+
 _logger = logging.getLogger("keras_mlp3d")
+
+_SAFE = "The scores before it are in the file: with space on the disk, the same search resumes."
 
 
 class Trace:
@@ -20,7 +24,7 @@ class Trace:
         path: The file; made with the first score, in a folder that exists.
         identity: {name: JSON value}: what decides the scores.
         anew: Whether a file of another search is moved aside, to "...-before-1" and so on, instead
-            of being refused.
+            of being refused; or the names in `identity` that may differ for that.
 
     Raises:
         ValueError: If the file is of another search (the difference is named), or is damaged
@@ -70,21 +74,23 @@ class Trace:
         lines = [] if self.path.exists() else [{"search": self._identity}]
         lines.append({**notes, "choices": list(choices), "seed": seed, "value": float(value)})
         text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines)
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        append(self.path, text.encode(), sync=True, safe=_SAFE)
         self._values[_key(choices, seed)] = float(value)
 
     def _read(self, anew):
         content = self.path.read_bytes()
         whole = content.rfind(b"\n") + 1
         lines = [self._parsed(*row) for row in enumerate(content[:whole].splitlines(), start=1)]
-        difference = self._difference(lines[0].get("search")) if lines else ""
-        if difference and anew:
+        names = self._differing(lines[0].get("search")) if lines else []
+        if names and (anew is True or set(names) <= set(anew or ())):
             self._set_aside()
             return
-        if difference:
+        if names:
+            before = lines[0]["search"]
+            difference = "; ".join(
+                f"{name} was {before.get(name)!r}, is {self._identity.get(name)!r}"
+                for name in names
+            )
             raise ValueError(
                 f"{self.path} is the trace of another search: {difference}. Take another folder, "
                 "or start anew in this one: --anew on the command line, anew=True in Python; this "
@@ -100,7 +106,7 @@ class Trace:
             self.path.unlink()
         elif whole < len(content):
             _logger.warning("%s: the last line is cut short and was dropped", self.path)
-            with open(self.path, "r+b") as file:
+            with naming(self.path), open(self.path, "r+b") as file:
                 file.truncate(whole)
                 os.fsync(file.fileno())
 
@@ -113,17 +119,13 @@ class Trace:
             raise ValueError(f"{self.path}, line {number}, is damaged: it is no JSON object.")
         return content
 
-    def _difference(self, before):
-        """What differs from the search that a trace's first line names, in words; "" if nothing."""
+    def _differing(self, before):
+        """The names of what differs from the search that a trace's first line names."""
         if not isinstance(before, dict):
             raise ValueError(f"{self.path} is no trace of a search: its first line says nothing.")
         now = self._identity
         names = [*now, *(name for name in before if name not in now)]
-        return "; ".join(
-            f"{name} was {before.get(name)!r}, is {now.get(name)!r}"
-            for name in names
-            if before.get(name) != now.get(name)
-        )
+        return [name for name in names if before.get(name) != now.get(name)]
 
     def _set_aside(self):
         numbers = itertools.count(1)

@@ -25,8 +25,9 @@ _EVALUATION = "evaluation.json"
 class Trainer:
     """Trains networks of one size that differ in their schedules, each in a folder of its own.
 
-    A training that was cut short is gone on with; one that is finished is only read. Recipe, data
-    and preset must be what they were, or the folder is refused.
+    A training that was interrupted is resumed; one that is finished is only read. Recipe, data
+    and preset must be what they were, or the folder is refused; of the videos a few may be gone
+    or new, as for `training.train`.
 
     Args:
         preset: Built-in name, directory or "hf://" address: size, converter and, where it has any,
@@ -42,7 +43,8 @@ class Trainer:
         verbose: As in `fit`.
 
     Attributes: `stop`, None or a function without arguments, as `train` takes it: where it returns
-        true, the training at work ends behind a checkpoint.
+        true, the training at work ends behind a checkpoint. `accept_changed_data`, as `train` takes
+        it: whether trainings resume however much the videos have changed.
 
     Raises:
         ValueError: If the manifests differ in their classes, or the preset makes no clips.
@@ -83,7 +85,7 @@ class Trainer:
         self.training, self.validation = training, validation
         self.folder, self.workers, self.verbose = pathlib.Path(folder), workers, verbose
         self.from_scratch = from_scratch or stored.weights == "none"
-        self.stop = None
+        self.stop, self.accept_changed_data = None, False
         self._stored, self.depth = stored, sum(stored.size.depths)
         self.converter = clip_converter(hub.make_converter(stored.converter), recipe)
 
@@ -115,7 +117,8 @@ class Trainer:
             **data_identity(self.training, self.validation),
         }
         data = make_loaders(recipe, self.training, self.validation, self.converter, self.workers)
-        train(model, recipe, *data, folder, identity, self.verbose, stop=self.stop)
+        options = {"stop": self.stop, "accept_changed_data": self.accept_changed_data}
+        train(model, recipe, *data, folder, identity, self.verbose, **options)
         return self._measured(model, folder / _EVALUATION)
 
     def _recipe(self, schedule):
@@ -198,9 +201,11 @@ class Trainer:
         return [str(mixing) for mixing in parse_schedule(schedule, self.depth)]
 
     def _measured(self, model, path):
-        """The accuracy that stands in the run's folder, or that is measured now."""
+        """The accuracy on these videos that the run's folder has, or that is measured now."""
         if path.exists():
-            return json.loads(path.read_text(encoding="utf-8"))["top1"]
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content.get("digest") == self.validation.digest:
+                return content["top1"]
         evaluation = evaluate(model, self.validation, workers=self.workers)
         evaluation.write_json(path)
         return evaluation.top1

@@ -12,6 +12,7 @@ from keras_mlp3d.training.checkpoint import (
     save_checkpoint,
     save_weights,
 )
+from keras_mlp3d.training.data_change import DataChange, data_change, video_list
 from keras_mlp3d.training.distribution import Distribution, current_distribution, distribute
 from keras_mlp3d.training.event_files import EventFiles
 from keras_mlp3d.training.freeze import freeze
@@ -27,21 +28,28 @@ from keras_mlp3d.training.overrides import parse_overrides
 from keras_mlp3d.training.recipe import Recipe, list_recipes
 from keras_mlp3d.training.rest_of_epoch import RestOfEpoch
 from keras_mlp3d.training.run import TrainingRun, train
+from keras_mlp3d.training.run_folder import RunFolder
 from keras_mlp3d.training.schedule import warmup_cosine
+from keras_mlp3d.training.unreadable import UnreadableVideo, UnreadableVideos
 
 __all__ = [
+    "DataChange",
     "Distribution",
     "EpochOfData",
     "EventFiles",
     "LayerwiseAdamW",
     "Recipe",
     "RestOfEpoch",
+    "RunFolder",
     "RunRecorder",
     "StopAtNan",
     "TrainingInterrupted",
     "TrainingRun",
+    "UnreadableVideo",
+    "UnreadableVideos",
     "clip_converter",
     "current_distribution",
+    "data_change",
     "data_identity",
     "distribute",
     "freeze",
@@ -56,5 +64,6 @@ __all__ = [
     "save_checkpoint",
     "save_weights",
     "train",
+    "video_list",
     "warmup_cosine",
 ]

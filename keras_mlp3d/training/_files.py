@@ -9,20 +9,9 @@ import os
 #: known as that run's.
 _OF_A_RUN = (
     *("checkpoint-*.npz", "best.npz", "history.csv", "logs", "preset", "evaluation.json"),
-    *("curves.png", "confusion.png", "wrong.png"),
+    *("curves.png", "confusion.png", "wrong.png", "videos.json", "unreadable.csv"),
     "run.json",
 )
-
-
-def write_beside(path, text):
-    """Writes a text file beside and renames it when it is whole."""
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
 
 
 def history_csv(history):

@@ -6,7 +6,8 @@ import pathlib
 import keras
 import numpy as np
 
-from keras_mlp3d.training._files import history_csv, write_beside
+from keras_mlp3d._utils.atomic_write import write_whole
+from keras_mlp3d.training._files import history_csv
 from keras_mlp3d.training.checkpoint import (
     load_checkpoint,
     load_weights,
@@ -14,6 +15,7 @@ from keras_mlp3d.training.checkpoint import (
     save_weights,
 )
 from keras_mlp3d.training.distribution import current_distribution
+from keras_mlp3d.training.unreadable import UnreadableVideos
 
 _BEST = "best.npz"
 
@@ -117,6 +119,7 @@ class RunRecorder(keras.callbacks.Callback):
         first_step: Steps of the first epoch that were done before.
         checkpoint_every: None, or after how many steps to write a checkpoint within an epoch.
         stop: None, or a function that says after each step and epoch whether to stop there.
+        unreadable: None, or an `UnreadableVideos` for the videos that cannot be read.
 
     Raises:
         TrainingInterrupted: Behind the checkpoint, where `stop` says so.
@@ -131,13 +134,27 @@ class RunRecorder(keras.callbacks.Callback):
     {'loss': [1.0]}
     """
 
-    def __init__(self, folder, state, steps, first_step=0, checkpoint_every=None, stop=None):
+    def __init__(
+        self,
+        folder,
+        state,
+        steps,
+        first_step=0,
+        checkpoint_every=None,
+        stop=None,
+        unreadable=None,
+    ):
         super().__init__()
         self.folder, self.steps, self.first_step = pathlib.Path(folder), steps, first_step
         self.checkpoint_every, self.stop = checkpoint_every, stop or (lambda: False)
         self._epoch, self._sums = 0, state.get("metrics")
-        self.history = {name: list(values) for name, values in state.get("history", {}).items()}
+        self.unreadable = unreadable or UnreadableVideos(None)
+        self.history = {
+            name: [math.nan if value is None else value for value in values]
+            for name, values in state.get("history", {}).items()
+        }
         self.best_epoch = state.get("best_epoch", 0)
+        self._best = tuple(state.get("best", ())) or self._best_of_history()
 
     def on_train_begin(self, logs=None):
         # Once more, as building the trainer may have run the model and so moved on its seeds.
@@ -185,7 +202,16 @@ class RunRecorder(keras.callbacks.Callback):
             save_checkpoint(self.folder, self.model, epoch, state, step=step)
 
     def _state(self):
-        return {"history": self.history, "best_epoch": self.best_epoch}
+        history = {  # JSON has no NaN, which a loss is if no validation video can be read
+            name: [None if math.isnan(value) else value for value in values]
+            for name, values in self.history.items()
+        }
+        return {
+            "history": history,
+            "best_epoch": self.best_epoch,
+            "best": list(self._best),
+            "unreadable": self.unreadable.to_state(),
+        }
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes all that an epoch leaves, and stops where that is asked for.
@@ -197,24 +223,49 @@ class RunRecorder(keras.callbacks.Callback):
         Raises:
             TrainingInterrupted: If `stop` says so, behind the checkpoint.
         """
-        self.first_step = 0
-        rate = {"learning_rate": keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)}
-        for name, value in {**(logs or {}), **rate}.items():
+        self.first_step, logs = 0, {} if logs is None else logs
+        counted = self.unreadable.after_epoch(epoch, logs)
+        values = {**logs, "learning_rate": self._learning_rate()}
+        if counted:
+            values["val_unreadable"] = counted["val_unreadable"]
+            self.history.setdefault("val_unreadable", [0.0] * epoch)  # a run of an earlier version
+        for name, value in values.items():
             self.history.setdefault(name, []).append(float(value))
-        if self._is_best(epoch):
+        if self._is_best(epoch, values.get("val_accuracy"), counted.get("read", 1.0)):
             self.best_epoch = epoch
             self._save_best()
         if current_distribution().is_chief:
-            write_beside(self.folder / "history.csv", history_csv(self.history))
+            self.unreadable.write_csv(self.folder)
+            text = history_csv(self.history)
+            write_whole(self.folder / "history.csv", text.encode(), alone=True)
         self._save(epoch + 1, self._state())
         if current_distribution().any(self.stop()):
             raise TrainingInterrupted(
                 f"Stopped after epoch {epoch + 1}; all of it is in {self.folder}."
             )
 
-    def _is_best(self, epoch):
-        scores = self.history.get("val_accuracy")
-        return scores is None or epoch == 0 or scores[-1] > max(scores[:-1])
+    def _learning_rate(self):
+        return keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+
+    def _is_best(self, epoch, accuracy, read):
+        """Whether an epoch is better than all before it.
+
+        They are compared by the accuracy on the videos that could be read, as videos that become
+        unreadable are no fault of the weights; an epoch that could read less than half of them
+        only if there is none that could read more.
+        """
+        if accuracy is None:
+            return True
+        score = (read >= 0.5, accuracy / read if read else 0.0)
+        if epoch and self._best and score <= self._best:
+            return False
+        self._best = score
+        return True
+
+    def _best_of_history(self):
+        """The score of the best epoch, in the checkpoint of a version that did not keep it."""
+        accuracies = self.history.get("val_accuracy", [])[: self.best_epoch + 1]
+        return (True, accuracies[-1]) if accuracies else ()
 
     def _save_best(self):
         """Saves the weights, or their moving average where there is one."""

@@ -11,9 +11,11 @@ import zipfile
 import keras
 import numpy as np
 
+from keras_mlp3d._utils.atomic_write import written_beside
+
 _logger = logging.getLogger("keras_mlp3d")
 
-_NAME = re.compile(r"checkpoint-(\d{6})(?:-(\d{6}))?\.npz")
+_NAME = re.compile(r"checkpoint-(\d{6,})(?:-(\d{6,}))?\.npz")
 _STATE = "state.json"
 _STATE_LIMIT = 2**26  # bytes: the history of a million epochs
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
@@ -103,6 +105,61 @@ def load_checkpoint(folder, model):
     return None
 
 
+def restart_epoch(folder, model, epoch, state, steps):
+    """Puts the newest checkpoint back to the beginning of its epoch, the weights as they are.
+
+    The schedule of the learning rate is at that epoch of a training with so many steps in each.
+    Done twice it is as done once, so that a kill in between does no harm.
+
+    Args:
+        folder: Folder of the run.
+        model: Compiled model, as the checkpoint was loaded into it.
+        epoch: How many epochs are done.
+        state: The further values of the checkpoint.
+        steps: Steps of an epoch from now on.
+
+    Raises:
+        OSError: If the checkpoint cannot be written; the one before it is still there.
+
+    Example:
+
+    >>> import tempfile
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = save_checkpoint(folder, model, 3, step=2)
+    ...     restart_epoch(folder, model, 3, {}, steps=10)
+    ...     load_checkpoint(folder, model), int(model.optimizer.iterations)
+    ((3, 0, {}), 30)
+    """
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    every = optimizer.gradient_accumulation_steps or 1
+    iterations = next(v for v in optimizer.variables if v.name == "iteration")
+    now, wanted = int(keras.ops.convert_to_numpy(iterations)), epoch * steps
+    # Gradients that are summed up already keep their place in the update that they are part of.
+    iterations.assign(wanted + (now - wanted) % every)
+    later = [row for row in _found(pathlib.Path(folder)) if row[0] > (epoch, 0)]
+    save_checkpoint(folder, model, epoch, state, keep=len(later) + 2)
+    for _, path in reversed(later):  # the newest counts as long as it is there
+        path.unlink(missing_ok=True)
+
+
+def newest_checkpoint(folder):
+    """Returns the path of the newest checkpoint, or None.
+
+    Args:
+        folder: Folder of the run.
+
+    Example:
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     newest_checkpoint(folder) is None
+    True
+    """
+    return next((path for _, path in _found(pathlib.Path(folder))), None)
+
+
 def save_weights(path, model):
     """Writes a model's weights and seeds alone, beside, and renames the file when it is whole.
 
@@ -158,16 +215,10 @@ def load_weights(path, model):
 
 
 def _write(path, arrays):
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        with open(beside, "wb") as file:
-            np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    with written_beside(path, alone=True) as beside, open(beside, "wb") as file:
+        np.savez(file, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _found(folder):

@@ -51,7 +51,15 @@ class Distribution:
         Args:
             value: This process's.
         """
-        return bool(value) if self.add_up is None else bool(self.add_up(np.float32(value)))
+        return bool(self.sum(value))
+
+    def sum(self, value):
+        """Returns the sum of a number over the processes; all of them must ask.
+
+        Args:
+            value: This process's.
+        """
+        return value if self.add_up is None else float(self.add_up(np.float32(value)))
 
     def metric_sums(self, model):
         """Returns the sums that loss and metrics hold, over all processes, as lists; all must ask.

@@ -1,10 +1,13 @@
 """The history of a run as event files, which TensorBoard draws."""
 
 import importlib.util
+import io
 import pathlib
 import time
 
 import keras
+
+from keras_mlp3d._utils.atomic_write import append
 
 _PREFIX, _SUFFIX = "events.out.tfevents.", ".keras_mlp3d"
 
@@ -88,5 +91,6 @@ def _only_file(folder, now):
 def _write_record(path, event):
     from tensorboard.summary.writer.record_writer import RecordWriter
 
-    with open(path, "ab") as file:
-        RecordWriter(file).write(event.SerializeToString())
+    record = io.BytesIO()
+    RecordWriter(record).write(event.SerializeToString())
+    append(path, record.getvalue())

@@ -4,6 +4,8 @@ import dataclasses
 
 from keras_mlp3d.data import Augmenter, VideoLoader
 from keras_mlp3d.models import Mixing
+from keras_mlp3d.training.data_change import video_list
+from keras_mlp3d.training.recipe_rules import augmenter_config
 
 _RANDOM_KINDS = ("short_range", "long_range", "shift_window", "shift_token")
 
@@ -91,7 +93,9 @@ def make_loaders(recipe, training, validation, converter, workers=2, shard=(0, 1
         shard: (index, count): which part of every training batch this process reads.
 
     Returns:
-        Two `data.VideoLoader`; the second is None without validation videos.
+        Two `data.VideoLoader`; the second is None without validation videos. In training an
+        unreadable video is replaced by another one, in validation it has the weight 0, and
+        `train` counts it as wrong.
 
     Source:
         Section 3.4.
@@ -105,14 +109,7 @@ def make_loaders(recipe, training, validation, converter, workers=2, shard=(0, 1
     >>> len(loader)
     2
     """
-    copies = recipe.batch_augmentation
-    augment = Augmenter.from_config(
-        {
-            **recipe.augmentation,
-            "batch_augmentation": None if copies == 1 else copies,
-            "label_smoothing": recipe.label_smoothing,
-        }
-    )
+    copies, augment = recipe.batch_augmentation, Augmenter.from_config(augmenter_config(recipe))
     random_crop = converter.crop == "center" and "crop" not in recipe.augmentation
     data = VideoLoader(
         training,
@@ -126,13 +123,19 @@ def make_loaders(recipe, training, validation, converter, workers=2, shard=(0, 1
     )
     if validation is None:
         return data, None
-    one_hot = data.source.one_hot
-    checks = VideoLoader(validation, converter, recipe.batch_size, one_hot=one_hot, workers=workers)
+    checks = VideoLoader(
+        validation,
+        converter,
+        recipe.batch_size,
+        one_hot=data.source.one_hot,
+        workers=workers,
+        unreadable="count",
+    )
     return data, checks
 
 
 def data_identity(training, validation):
-    """Returns what says in a run's folder which videos it is of.
+    """Returns which videos a run is of, as `train` takes it.
 
     Args:
         training: `data.Manifest`.
@@ -141,9 +144,11 @@ def data_identity(training, validation):
     Example:
 
     >>> from keras_mlp3d.data import Manifest, VideoRow
-    >>> data_identity(Manifest([VideoRow("a.mp4", 0)], ["run"], "train"), None)["validation"]
+    >>> identity = data_identity(Manifest([VideoRow("a.mp4", 0)], ["run"], "train"), None)
+    >>> identity["training"]["videos"], identity["validation"]
+    ([['a.mp4', 0, None, None]], None)
     """
     return {
-        "training": {"clips": len(training), "digest": training.digest},
-        "validation": validation and {"clips": len(validation), "digest": validation.digest},
+        "training": video_list(training),
+        "validation": None if validation is None else video_list(validation),
     }

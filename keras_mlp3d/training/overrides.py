@@ -2,6 +2,8 @@
 
 import json
 
+from keras_mlp3d.training.value_rules import shortened, shown
+
 
 def parse_overrides(texts):
     """Reads "key=value" texts into the arguments of `Recipe.replace`.
@@ -28,9 +30,10 @@ def parse_overrides(texts):
         key, equals, value = text.partition("=")
         key = key.strip()
         if not equals or not key:
-            raise ValueError(f"Expected key=value, for example epochs=3, got {text!r}.")
+            raise ValueError(f"Expected key=value, for example epochs=3, got {shown(text)}.")
         if key in values:
-            raise ValueError(f"{key} is set twice: {values[key]!r} and {value.strip()!r}.")
+            both = f"{shown(values[key])} and {shown(value.strip())}"
+            raise ValueError(f"{shortened(key)} is set twice: {both}.")
         try:
             values[key] = json.loads(value)
         except (ValueError, RecursionError):

@@ -12,7 +12,8 @@ import pathlib
 
 from keras_mlp3d.hub.files import read_json
 from keras_mlp3d.hub.preset import builtin_folder
-from keras_mlp3d.training._recipe_rules import RULES, UNMEASURED, contradiction
+from keras_mlp3d.training.recipe_rules import UNMEASURED, normalized, problem
+from keras_mlp3d.training.value_rules import shown
 
 #: Fields that change nothing in a training.
 WORDS = frozenset({"receipt", "name", "description"})
@@ -32,7 +33,7 @@ class Recipe:
         image_size: (height, width) of a clip in pixels, or None.
         sampling: How frames are taken from a video, see `data.VideoConverter`, or None.
         frame_stride: Video frames from one clip frame to the next, for "dense" sampling, or None.
-        augmentation: Options of the augmentation by name; `data` checks them.
+        augmentation: Options of `data.Augmenter` by name, such as {"flip": 0.5}.
         label_smoothing: Share of the label spread evenly over all classes, in [0, 1).
         batch_augmentation: Augmented copies of each clip in a batch, reference [16].
         learning_rate: Peak learning rate at a batch of `reference_batch_size` clips.
@@ -58,7 +59,8 @@ class Recipe:
         seed: Seed of every draw.
 
     Raises:
-        ValueError: If a value has the wrong type or range, or two contradict each other.
+        ValueError: If a value has the wrong type or range, or two contradict each other; the error
+            says which, what it may be, and what it is.
 
     Source:
         Sections 3.4 and 4.2; values that the paper leaves open are named in the description.
@@ -105,15 +107,12 @@ class Recipe:
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
-            value = _normalised(field, getattr(self, field.name))
-            allowed, words = RULES[field.name]
-            if not allowed(value):
-                raise ValueError(
-                    f"Recipe {self.name!r}: {field.name} must be {words}, got {value!r}."
-                )
+            value = normalized(field, getattr(self, field.name))
             object.__setattr__(self, field.name, value)
-        if (sentence := contradiction(self)) is not None:
-            raise ValueError(f"Recipe {self.name!r}: {sentence}")
+        if (sentence := problem(self)) is not None:
+            raise ValueError(f"Recipe {shown(self.name)}: {sentence}")
+        for field in dataclasses.fields(self):  # nobody else holds what it is made of
+            object.__setattr__(self, field.name, copy.deepcopy(getattr(self, field.name)))
 
     @property
     def global_batch_size(self):
@@ -252,17 +251,7 @@ def _check_known(content):
     if unknown:
         close = difflib.get_close_matches(unknown[0], known, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else f" It has: {', '.join(known)}."
-        raise ValueError(f"A recipe has no {', '.join(map(repr, unknown))}.{hint}")
-
-
-def _normalised(field, value):
-    """One form for equal values: JSON's lists as tuples, whole numbers of float fields as floats,
-    and containers that nobody else holds."""
-    if field.name in ("image_size", "betas") and isinstance(value, list):
-        value = tuple(value)
-    if field.type in (float, float | None) and type(value) is int and abs(value) < 2**53:
-        return float(value)
-    return copy.deepcopy(value)
+        raise ValueError(f"A recipe has no {', '.join(map(shown, unknown))}.{hint}")
 
 
 def _same(one, other):

@@ -3,31 +3,28 @@
 Source: section 3.4, for what a recipe says.
 """
 
+import contextlib
 import dataclasses
-import json
 import logging
 import pathlib
-import platform
 
 import keras
 import numpy as np
 
-from keras_mlp3d.training._files import set_aside, write_beside
+from keras_mlp3d._utils.atomic_write import DISK_ERRORS
 from keras_mlp3d.training.callbacks import EpochOfData, RunRecorder, StopAtNan
-from keras_mlp3d.training.checkpoint import load_checkpoint
+from keras_mlp3d.training.checkpoint import load_checkpoint, newest_checkpoint, restart_epoch
 from keras_mlp3d.training.distribution import current_distribution
 from keras_mlp3d.training.event_files import EventFiles
 from keras_mlp3d.training.freeze import freeze
 from keras_mlp3d.training.optimiser import make_optimizer
-from keras_mlp3d.training.recipe import WORDS
 from keras_mlp3d.training.rest_of_epoch import RestOfEpoch
-from keras_mlp3d.version import __version__
+from keras_mlp3d.training.run_folder import RunFolder
+from keras_mlp3d.training.unreadable import UnreadableVideos
 
 _logger = logging.getLogger("keras_mlp3d")
 
-_DESCRIPTION, _LOGS = "run.json", "logs"
-#: Entries of run.json that must agree for a run to be gone on with; the others are for the reader.
-_DECISIVE = ("recipe", "model", "training", "validation")
+_LOGS = "logs"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +35,7 @@ class TrainingRun:
         folder: Folder of the run.
         history: {metric: value of each epoch}; validation metrics begin with "val_".
         best_epoch: Number of the epoch, from 0, whose weights the model now has.
+        unreadable: Tuple of `UnreadableVideo`: the videos that could not be read in some epochs.
 
     Example:
 
@@ -48,6 +46,7 @@ class TrainingRun:
     folder: str
     history: dict
     best_epoch: int
+    unreadable: tuple = ()
 
 
 def train(
@@ -61,19 +60,32 @@ def train(
     checkpoint_every=None,
     stop=None,
     anew=False,
+    accept_changed_data=False,
 ):
-    """Trains a model as a recipe says, or goes on with a training that was cut short.
+    """Trains a model as a recipe says, or resumes a training that was interrupted.
 
-    After every epoch, and every `checkpoint_every` steps, a checkpoint is written beside and
-    renamed. The same call after a kill goes on from it, in the middle of an epoch with the clips
-    that are still to come, and ends with the weights of a run without interruption. In the end the
-    model has the weights of its best epoch by validation accuracy, or of the last without
-    validation.
+    After every epoch, and every `checkpoint_every` steps, a checkpoint is written. The same call
+    after a kill resumes from it, in the middle of an epoch with the clips that are still to come,
+    and ends with the weights of a run without interruption. In the end the model has the weights
+    of its best epoch by validation accuracy, or of the last without validation.
 
-    The folder holds `run.json` (recipe, data, versions), `history.csv`, the two newest checkpoints
-    and `best.npz`; with the package tensorboard also `logs` for TensorBoard. In several processes
-    (see `distribute`) the first writes it, and all must see it; each gives its own part of the
-    training data, and all of the validation data.
+    A video that cannot be read does not end the training. In training another one takes its place.
+    In validation it counts as wrong, as in `inference.evaluate`, and does not enter the loss
+    (`make_loaders` gives a loader that does so); the column `val_unreadable` of the history says
+    how many they were. Epochs are compared by their accuracy on the readable videos. `history.csv`
+    has a loss of NaN for an epoch that could read none.
+
+    A run resumes although a few of its videos are gone, new or of another class: at most 5 % of
+    them, or 5 if that is no more than a quarter. The log and `run.json` say which. An epoch that
+    was interrupted then begins again with the new videos and the weights as they are, and the
+    learning rate is that of the epoch. A larger change needs `accept_changed_data`; another list of
+    classes is another run.
+
+    The folder holds `run.json` (recipe, data, versions), `videos.json` (the videos by name),
+    `history.csv`, `unreadable.csv` if there was such a video, the two newest checkpoints and
+    `best.npz`; with the package tensorboard also `logs` for TensorBoard. In several processes (see
+    `distribute`) the first writes it, and all must see it; each gives its own part of the training
+    data, and all of the validation data.
 
     Args:
         model: `MLP3D`, `TwoPathMLP3D` or `FrameCycleMLP` without activation (it gives logits).
@@ -83,14 +95,15 @@ def train(
         validation: None, or a data set of the validation videos.
         folder: Folder of the run; made where it is missing.
         identity: None, or a dict of JSON values that say what is trained on what, under "model",
-            "training" and "validation"; a folder that was begun with another is refused, but for
-            `anew`.
+            "training" and "validation", the latter as `data_identity` gives them; a folder that
+            was begun with another is refused, unless with `anew`.
         verbose: As in `fit`.
         checkpoint_every: None, or after how many steps to write a checkpoint within an epoch.
         stop: None, or a function without arguments: where it returns true after a step, a
             checkpoint is written there and `TrainingInterrupted` raised.
         anew: Whether to begin anew in a folder that holds another run: that one's files go into a
-            sub-folder, "before-1" and so on. A run that is the same is gone on with.
+            sub-folder, "before-1" and so on. A run that is the same is resumed.
+        accept_changed_data: Whether a run resumes however much its videos have changed.
 
     Returns:
         A `TrainingRun`.
@@ -100,7 +113,7 @@ def train(
             can be read, or an argument is wrong.
         TrainingInterrupted: If `stop` says so; it is a `KeyboardInterrupt`.
         FloatingPointError: If the loss is not a finite number; the last good checkpoint is named.
-        OSError: If a file cannot be written; the last checkpoint stays whole.
+        OSError: If a file cannot be written; it is named, and the last checkpoint stays whole.
 
     Source:
         Section 3.4.
@@ -124,24 +137,80 @@ def train(
     (2, 1)
     """
     _check_network(model, recipe)
+    _check_clips(model, training)
     if checkpoint_every is not None and (type(checkpoint_every) is not int or checkpoint_every < 1):
         raise ValueError(
             f"checkpoint_every must be None or a positive integer, got {checkpoint_every!r}."
         )
     is_chief = current_distribution().is_chief
     verbose = verbose if is_chief else 0
+    freeze(model, recipe.frozen_stages)
+    optimizer = make_optimizer(model, recipe, len(training), verbose != 0)
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    _describe(folder, recipe, identity or {}, anew)
-    current_distribution().barrier()
-    freeze(model, recipe.frozen_stages)
-    _compile(model, recipe, training, verbose != 0)
+    with _saying_what_is_whole(folder):
+        run = RunFolder(folder, recipe, identity or {}, anew, accept_changed_data)
+        current_distribution().barrier()  # all have compared before the first one writes
+        if is_chief:
+            run.begin()
+        current_distribution().barrier()
+        _compile(model, optimizer, training)
+        done, step, state = _progress(folder, model, run, len(training))
+        unreadable = UnreadableVideos(training, validation, state.get("unreadable", ()))
+        recorder = RunRecorder(
+            folder, state, len(training), step, checkpoint_every, stop, unreadable
+        )
+        _fit(model, recipe, training, validation, recorder, done, verbose)
+        recorder.load_best(model)
+    return TrainingRun(str(folder), recorder.history, recorder.best_epoch, unreadable.videos)
+
+
+@contextlib.contextmanager
+def _saying_what_is_whole(folder):
+    """Adds to the error of a full disk what the run resumes from."""
+    try:
+        yield
+    except OSError as error:
+        path = newest_checkpoint(folder)
+        if error.errno in DISK_ERRORS and path is not None:
+            error.add_note(
+                f"{path} is whole: with space on the disk, the same run resumes from it."
+            )
+        raise
+
+
+def _progress(folder, model, run, steps):
+    """Loads the checkpoint: epochs done, steps of the next one, and what the recorder kept.
+
+    If the videos changed, the checkpoint is put back to the beginning of its epoch: which clips
+    are still to come in it depends on how many there are.
+    """
     done, step, state = load_checkpoint(folder, model) or (0, 0, {})
-    recorder = RunRecorder(folder, state, len(training), step, checkpoint_every, stop)
+    if not run.changes:
+        return done, step, state
+    state.pop("metrics", None)
+    current_distribution().barrier()  # all have read before the first one writes
+    if current_distribution().is_chief:
+        if step:
+            _logger.warning(
+                "Epoch %d was interrupted after step %d and begins again with the videos as they "
+                "are now; the weights stay",
+                *(done + 1, step),
+            )
+        if done or step:
+            restart_epoch(folder, model, done, state, steps)
+        run.accept_changes(done)
+    # All processes load what the first one wrote, when the recorder begins.
+    return done, 0, state
+
+
+def _fit(model, recipe, training, validation, recorder, done, verbose):
+    """Trains the epochs that are left, the first of them from where it was interrupted."""
 
     def fit(data, first, last):
-        callbacks = [EpochOfData(training), StopAtNan(folder, recorder.first_step), recorder]
-        if is_chief and EventFiles.available():
+        folder, step = recorder.folder, recorder.first_step
+        callbacks = [EpochOfData(training), StopAtNan(folder, step), recorder]
+        if current_distribution().is_chief and EventFiles.available():
             callbacks.append(EventFiles(folder / _LOGS, recorder.history))
         if recipe.ema_momentum is not None:
             callbacks.append(keras.callbacks.SwapEMAWeights())
@@ -155,17 +224,15 @@ def train(
             verbose=verbose,
         )
 
-    if step:
-        fit(RestOfEpoch(training, step), done, done + 1)
+    if recorder.first_step:
+        fit(RestOfEpoch(training, recorder.first_step), done, done + 1)
         done += 1
     if done < recipe.epochs:
         fit(training, done, recipe.epochs)
-    recorder.load_best(model)
-    return TrainingRun(str(folder), recorder.history, recorder.best_epoch)
 
 
 def _check_network(model, recipe):
-    """Refuses a network that was not built for what the recipe asks of it."""
+    """Refuses a network that was not built for what the recipe asks of it, before all else."""
     for field in ("random_mixing", "remat"):
         asked = getattr(recipe, field)
         built = getattr(getattr(model, "backbone", None), field, None)
@@ -178,7 +245,15 @@ def _check_network(model, recipe):
             )
 
 
-def _compile(model, recipe, training, verbose):
+def _check_clips(model, training):
+    """Refuses clips that the network cannot take before the first one is decoded."""
+    converter = getattr(getattr(training, "source", None), "converter", None)
+    if hasattr(model, "check_input") and hasattr(converter, "num_frames"):
+        shape = (1, converter.num_frames, *converter.image_size, 3)
+        model.check_input(np.broadcast_to(np.uint8(0), shape))
+
+
+def _compile(model, optimizer, training):
     _, labels = training[0]
     distribution = current_distribution()
     distribution.check_batch_size(len(labels) * distribution.shard[1])
@@ -189,56 +264,6 @@ def _compile(model, recipe, training, verbose):
     else:
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-    optimizer = make_optimizer(model, recipe, len(training), verbose)
-    model.compile(optimizer, loss, metrics=[accuracy])
+    # Weights are those of validation videos that cannot be read, 0: see `UnreadableVideos`.
+    model.compile(optimizer, loss, weighted_metrics=[accuracy])
     optimizer.build(model.trainable_variables)
-
-
-def _describe(folder, recipe, identity, anew):
-    """Writes run.json; a folder whose run.json says another thing is refused, or set aside."""
-    content = {"recipe": recipe.to_dict(), **json.loads(json.dumps(identity))}
-    path = folder / _DESCRIPTION
-    if not current_distribution().is_chief and anew:
-        return
-    if path.exists():
-        reason = _other_run(path, content)
-        if reason is None:
-            return
-        if not anew:
-            raise ValueError(
-                f"{reason}. Take another folder, or start anew in this one: --anew on the command "
-                "line, anew=True in Python; the files of that run then go into a sub-folder."
-            )
-        _logger.warning("%s. Its files are in %s now", reason, set_aside(folder))
-    if not current_distribution().is_chief:
-        return
-    content["versions"] = {
-        "keras_mlp3d": __version__,
-        "keras": keras.__version__,
-        "backend": keras.config.backend(),
-        "python": platform.python_version(),
-    }
-    write_beside(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
-
-
-def _other_run(path, content):
-    """Returns in words why run.json is not of this run, or None if it is."""
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        return f"{path} is damaged: {error}"
-    differences = _differences(before, content)
-    return f"{path.parent} holds another run: {'; '.join(differences)}" if differences else None
-
-
-def _differences(before, now):
-    found = []
-    for entry in _DECISIVE:
-        old, new = before.get(entry), now.get(entry)
-        if isinstance(old, dict) and isinstance(new, dict):
-            keys = {*old, *new} - (WORDS if entry == "recipe" else set())
-            keys = sorted(key for key in keys if old.get(key) != new.get(key))
-            found += [f"{entry} {key} was {old.get(key)!r}, is {new.get(key)!r}" for key in keys]
-        elif old != new:
-            found.append(f"{entry} was {old!r}, is {new!r}")
-    return found

@@ -1,8 +1,11 @@
 """`keras-mlp3d train`: from a folder of videos to a preset, and on from where it stopped."""
 
+import contextlib
+import csv
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -111,11 +114,27 @@ def test_random_mixing_and_activations_computed_again(videos, preset, tmp_path):
         (("epoch=3",), "A recipe has no 'epoch'. Did you mean 'epochs'?"),
         (("random_mixing=0.1",), "needs max_group_size"),
         (("label_smoothing=2",), "label_smoothing must be"),
+        (("augmentation.flip=7",), "augmentation.flip is 7: `probability` must be a finite number"),
+        (("augmentation.flips=0.5",), "augmentation has no 'flips'. Did you mean 'flip'?"),
+        (("image_size=[100000,100000]",), "image_size must be [height, width] in pixels, each a "),
+        (("learning_rate=1e30",), "learning_rate must be a number from 1e-12 to 10, got 1e+30."),
+        (("epochs=1000000000",), "epochs must be a whole number from 1 to 100000, got 1000000000."),
+        (("warmup_epochs=0.9", "epochs=1"), "too few to train with"),
     ],
 )
-def test_bad_settings(videos, preset, tmp_path, capsys, settings, words):
+def test_bad_settings(videos, preset, tmp_path, capsys, monkeypatch, settings, words):
+    """Refused before a video is opened and before anything is written."""
+    monkeypatch.setattr(VideoConverter, "__call__", None)
     assert main(arguments(videos, preset, tmp_path / "run", *settings)) == 2
     assert words in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_clips_that_the_schedule_refuses(videos, preset, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(VideoConverter, "__call__", None)
+    command = arguments(videos, preset, tmp_path / "run", "num_frames=12")
+    assert main([*command, "--schedule", "short_range:2"]) == 2
+    assert "a clip of 12 frames does not fit the schedule" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
@@ -144,6 +163,117 @@ def test_a_network_of_images_is_trained_frame_by_frame(videos, tmp_path, capsys)
     assert main(["cost", str(preset)]) == 0
     assert main([*command, "--schedule", "shift_token:2", "--anew"]) == 2
     assert "Unknown override 'schedule'" in capsys.readouterr().err
+
+
+def copy_of(videos, folder):
+    return shutil.copytree(videos, folder / "videos")
+
+
+def stopping_after(steps):
+    """What takes the place of `StopOnSignal`: a Ctrl-C after so many steps and epochs."""
+
+    class Stop(contextlib.nullcontext):
+        left = steps
+
+        def __enter__(self):
+            return self
+
+        def __call__(self):
+            Stop.left -= 1
+            return Stop.left == 0
+
+    return Stop
+
+
+@pytest.mark.parametrize("asked", [4, 6])
+def test_resumed_with_other_videos(videos, preset, tmp_path, capsys, caplog, monkeypatch, asked):
+    """Stopped between epochs and in one: a broken file was removed, others came in."""
+    data, folder = copy_of(videos, tmp_path), tmp_path / "run"
+    command = [*arguments(data, preset, folder), "--checkpoint-every", "1"]
+    with monkeypatch.context() as patch:
+        patch.setattr("keras_mlp3d.cli.train.StopOnSignal", stopping_after(asked))
+        assert main(command) == 130
+    stopped = "after epoch 1" if asked == 4 else "after step 2 of 3 in epoch 2"
+    assert stopped in capsys.readouterr().out
+    (data / "train" / "dark" / "3.mp4").unlink()
+    shutil.copy(data / "val" / "dark" / "0.mp4", data / "val" / "dark" / "9.mp4")
+    assert main(command) == 0
+    assert "1 of 12 videos is gone ('dark/3.mp4')" in caplog.text
+    assert "1 is new ('dark/9.mp4')" in caplog.text
+    assert ("begins again" in caplog.text) == (asked == 6)
+    assert json.loads((folder / "evaluation.json").read_text())["expected"] == 5
+    [change] = json.loads((folder / "run.json").read_text())["changes"]
+    assert change["epochs_done"] == 1
+    assert len((folder / "history.csv").read_text().splitlines()) == 3
+    for k in range(3):
+        (data / "train" / "dark" / f"{k}.mp4").unlink()
+    assert main(command) == 2
+    assert "3 of 11 videos are gone" in (error := capsys.readouterr().err)
+    assert "--accept-changed-data" in error
+    assert main([*command, "--accept-changed-data"]) == 0
+    (data / "train" / "dim").mkdir()
+    (data / "val" / "dim").mkdir()
+    for split in ("train", "val"):
+        shutil.copy(data / "val" / "dark" / "0.mp4", data / split / "dim" / "0.mp4")
+    capsys.readouterr()
+    assert main([*command, "--accept-changed-data"]) == 2
+    assert "the classes were 2 ('bright', 'dark'), are 3" in capsys.readouterr().err
+
+
+def rows_of(path):
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def test_videos_that_cannot_be_read(videos, preset, tmp_path, capsys):
+    data, folder = copy_of(videos, tmp_path), tmp_path / "run"
+    broken = [data / "train" / "dark" / "0.mp4", data / "val" / "bright" / "1.mp4"]
+    for path in broken:
+        path.write_bytes(b"no video")
+    assert main(arguments(data, preset, folder)) == 0
+    printed, errors = capsys.readouterr()
+    assert "1 training video could not be read in all epochs and was replaced by others" in printed
+    assert "1 validation video could not be read in all epochs and was counted as wrong" in printed
+    assert "1 of 4 validation videos cannot be read and count as wrong" in printed
+    assert f"cannot read the video {str(broken[1])!r}" in errors
+    evaluation = json.loads((folder / "evaluation.json").read_text())
+    assert [row["path"] for row in evaluation["failed"]] == [str(broken[1])]
+    rows = rows_of(folder / "unreadable.csv")
+    assert {(row["split"], row["path"]) for row in rows} == {
+        ("training", str(broken[0])),
+        ("validation", str(broken[1])),
+    }
+    history = rows_of(folder / "history.csv")
+    assert [float(row["val_unreadable"]) for row in history] == [1.0, 1.0]
+    best = max(float(row["val_accuracy"]) for row in history)
+    assert best == pytest.approx(evaluation["top1"], abs=1e-6)
+
+
+def test_a_full_disk_names_the_file_and_the_run_resumes(videos, preset, tmp_path):
+    """The disk has room for all that is small, and not for weights and pictures."""
+    folder = tmp_path / "run"
+    root = pathlib.Path(__file__).parent.parent.parent
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    environment.pop("JAX_COMPILATION_CACHE_DIR", None)
+    command = [sys.executable, "-m", "keras_mlp3d", *arguments(videos, preset, folder)]
+
+    def go(kilobytes):
+        limited = ["bash", "-c", f'ulimit -f {kilobytes}; exec "$@"', "bash", *command]
+        return subprocess.run(
+            limited, env=environment, capture_output=True, text=True, check=False, timeout=300
+        )
+
+    failed = go(20)
+    assert failed.returncode == 1
+    assert f"File too large: {folder / 'best.npz'}" in failed.stderr
+    assert sorted(path.name for path in folder.iterdir() if path.is_file()) == [
+        *("run.json", "videos.json"),
+    ]
+    assert main([*arguments(videos, preset, folder)]) == 0
+    before = {path.name: path.read_bytes() for path in (folder / "preset").iterdir()}
+    done = go(20)  # it is finished: its picture comes first of what is written again
+    assert done.returncode == 1
+    assert f"File too large: {folder / 'curves.png'}" in done.stderr
+    assert {path.name: path.read_bytes() for path in (folder / "preset").iterdir()} == before
 
 
 def newest(folder):

@@ -274,9 +274,10 @@ def test_answers_of_a_troubled_hub(hub, status, message):
 
 # The module without its package, which would start a backend; and it is light to import.
 ALONE = """
-import sys, types
+import pathlib, sys, types
 for name in ("keras_mlp3d", "keras_mlp3d.hub"):
     sys.modules[name] = types.ModuleType(name)
+sys.modules["keras_mlp3d"].__path__ = [str(pathlib.Path(sys.argv[1]).parent)]
 sys.modules["keras_mlp3d.hub"].__path__ = [sys.argv[1]]
 from keras_mlp3d.hub import remote
 assert "huggingface_hub" not in sys.modules

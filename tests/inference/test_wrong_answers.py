@@ -1,7 +1,6 @@
 """Which wrong answers are looked at, and the frames that are read for them."""
 
 import numpy as np
-import pytest
 from data.make_videos import moving_frames, write_lossless
 
 from keras_mlp3d.inference import Evaluation, VideoResult, wrong_answers
@@ -44,7 +43,20 @@ def test_large_frames_are_made_small_without_a_change_of_form(tmp_path):
     assert words == "1 wrong answer on 1 video"
 
 
-def test_a_video_that_has_gone_is_an_error(tmp_path):
-    gone = VideoResult(str(tmp_path / "gone.mkv"), None, None, label=0, best=1, score=0.5, rank=2)
-    with pytest.raises(FileNotFoundError):
-        wrong_answers(evaluation_of([gone]))
+def test_a_video_that_is_gone_is_left_out_and_the_next_one_shown(tmp_path, caplog):
+    (tmp_path / "damaged.mkv").write_bytes(b"no video")
+    write_lossless(tmp_path / "a.mkv", moving_frames(4, 32, 32))
+    names = ("gone.mkv", "damaged.mkv", "a.mkv", "a.mkv")
+    wrong = [
+        VideoResult(str(tmp_path / name), None, None, label=0, best=1, score=0.9 - k / 10, rank=2)
+        for k, name in enumerate(names)
+    ]
+    [answer], words = wrong_answers(evaluation_of(wrong), count=1)
+    assert (answer.path, answer.score) == (wrong[2].path, wrong[2].score)
+    assert words == (
+        "1 of 4 wrong answers on 4 videos, the most confident first; 2 can no longer be read"
+    )
+    assert "gone.mkv' is not shown" in caplog.text
+    assert "damaged.mkv' is not shown" in caplog.text
+    answers, words = wrong_answers(evaluation_of(wrong[:2]))
+    assert (answers, words.split("; ")[1]) == ([], "2 can no longer be read")

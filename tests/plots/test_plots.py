@@ -255,6 +255,7 @@ def test_importing_plots_imports_neither_matplotlib_nor_the_rest(root_dir):
         "for name in ('keras_mlp3d', 'keras_mlp3d.plots'):\n"
         "    sys.modules[name] = types.ModuleType(name)\n"
         "    sys.modules[name].__path__ = []\n"
+        "sys.modules['keras_mlp3d'].__path__ = [sys.argv[1] + '/..']\n"
     )
     folder = str(root_dir / "keras_mlp3d" / "plots")
     run = subprocess.run(

@@ -74,7 +74,7 @@ def test_scores_do_not_depend_on_what_was_scored_before(done, manifests):
 def test_the_folder_says_what_was_found(done, manifests):
     folder, _, result, scorer = done
     names = {path.name for path in folder.iterdir()}
-    assert names == {"supernet", "search.json", "trace.jsonl", "result.json"}
+    assert names == {"supernet", "search.json", "validation.json", "trace.jsonl", "result.json"}
     content = json.loads((folder / "result.json").read_text())
     assert content["value"] == result.value
     assert content["validation"] == manifests[1].digest
@@ -126,6 +126,44 @@ def test_scores_of_other_weights_are_refused_or_set_aside(done, manifests, tmp_p
     kept = (tmp_path / "trace-before-1.jsonl").read_bytes()
     assert kept == (folder / "trace.jsonl").read_bytes()
     assert trace.read_bytes() != kept
+
+
+def test_scores_on_other_videos_are_made_again_if_few_changed(done, manifests, tmp_path, caplog):
+    folder, model = done[:2]
+    for name in ("trace.jsonl", "validation.json"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    arguments = {"repeats": 2, "batch_size": 4}
+    validation = manifests[1]
+    with pytest.raises(ValueError, match="trace of another search: validation was"):
+        find_schedule(model, SPACE, validation.select(range(3)), tmp_path, **arguments)
+    five = validation.select(range(1, 6))
+    found, scorer = find_schedule(model, SPACE, five, tmp_path, **arguments)
+    assert "1 of 6 videos is gone" in caplog.text
+    assert "All scores are made again" in caplog.text
+    assert scorer.expected == 5
+    assert found.value == scorer(found.schedule)
+    assert (tmp_path / "trace-before-1.jsonl").read_bytes() == (folder / "trace.jsonl").read_bytes()
+    caplog.clear()
+    assert find_schedule(model, SPACE, five, tmp_path, **arguments)[0] == found
+    assert not caplog.text
+    three = validation.select(range(1, 4))
+    found, scorer = find_schedule(
+        model, SPACE, three, tmp_path, **arguments, accept_changed_data=True
+    )
+    assert scorer.expected == 3
+    assert "2 of 5 videos are gone" in caplog.text
+
+
+def test_other_videos_do_not_excuse_another_search(done, manifests, tmp_path):
+    folder, model = done[:2]
+    for name in ("trace.jsonl", "validation.json"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    five = manifests[1].select(range(5))
+    with pytest.raises(ValueError, match="seed was 0, is 1; validation was"):
+        find_schedule(model, SPACE, five, tmp_path, repeats=2, batch_size=4, seed=1)
+    (tmp_path / "validation.json").write_text("[")
+    with pytest.raises(ValueError, match="validation was"):
+        find_schedule(model, SPACE, five, tmp_path, repeats=2, batch_size=4)
 
 
 def test_a_folder_without_a_supernet(tmp_path):

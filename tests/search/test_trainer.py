@@ -48,6 +48,27 @@ def test_a_finished_training_is_only_read(done, preset, recipe, manifests):
     assert {path: path.stat().st_mtime_ns for path in trainer.folder.rglob("*")} == times
 
 
+def test_a_finished_training_is_measured_on_the_videos_there_are(done, preset, recipe, manifests):
+    """And its weights stay: one video of six is gone."""
+    trainer, _ = done
+    folder = trainer.folder / "LR2-seed3"
+    weights = (folder / "best.npz").read_bytes()
+    five = manifests[1].select(range(5))
+    accuracy = make(preset, recipe, (manifests[0], five), trainer.folder)("long_range:2", seed=3)
+    evaluation = json.loads((folder / "evaluation.json").read_text())
+    assert (evaluation["top1"], evaluation["expected"]) == (accuracy, 5)
+    assert (folder / "best.npz").read_bytes() == weights
+    [change] = json.loads((folder / "run.json").read_text())["changes"]
+    assert "1 of 6 videos is gone" in change["validation"]
+    two = manifests[1].select(range(2))
+    other = make(preset, recipe, (manifests[0], two), trainer.folder)
+    with pytest.raises(ValueError, match="3 of 5 videos are gone"):
+        other("long_range:2", seed=3)
+    other.accept_changed_data = True
+    other("long_range:2", seed=3)
+    assert json.loads((folder / "evaluation.json").read_text())["expected"] == 2
+
+
 def test_a_folder_of_another_recipe_is_refused(done, preset, recipe, manifests):
     trainer, _ = done
     other = make(preset, recipe.replace(weight_decay=0.3), manifests, trainer.folder)

@@ -9,12 +9,13 @@ import json
 import os
 import pathlib
 import sys
+import types
 
 import keras
 import numpy as np
 
 from keras_mlp3d import MLP3D, MLP3DBackbone
-from keras_mlp3d.data import VideoConverter, read_manifest
+from keras_mlp3d.data import Manifest, VideoConverter, VideoRow, read_manifest
 from keras_mlp3d.inference import evaluate
 from keras_mlp3d.training import (
     Recipe,
@@ -29,10 +30,20 @@ BATCH_SIZE, STEPS = 4, 20
 
 
 class Clips(keras.utils.PyDataset):
-    """This process's part of batches that the epoch and the batch decide."""
+    """This process's part of batches that the epoch and the batch decide.
 
-    def __init__(self, shard=(0, 1), batches=STEPS, rows=BATCH_SIZE):
+    `unreadable` are the rows of validation clips that cannot be read: their weight is 0.
+    """
+
+    def __init__(self, shard=(0, 1), batches=STEPS, rows=BATCH_SIZE, unreadable=None):
         super().__init__()
+        if unreadable is not None:
+            videos = tuple(VideoRow(f"{k}.mp4", k % 2) for k in range(batches * rows))
+            self.source = types.SimpleNamespace(
+                manifest=Manifest(videos, ("even", "odd"), "val"),
+                failed=dict.fromkeys(unreadable, "it is gone"),
+                counts=True,
+            )
         self.epoch, self.shard, self.batches, self.rows = 0, shard, batches, rows
 
     def __len__(self):
@@ -45,7 +56,11 @@ class Clips(keras.utils.PyDataset):
         clips = (clips + 100 * labels[:, None, None, None, None]).astype("uint8")
         part, parts = self.shard
         here = slice(part * self.rows // parts, (part + 1) * self.rows // parts)
-        return clips[here], labels[here]
+        if not hasattr(self, "source"):
+            return clips[here], labels[here]
+        rows = range(index * self.rows, (index + 1) * self.rows)
+        weights = np.array([row not in self.source.failed for row in rows], "float32")
+        return clips[here], labels[here], weights[here]
 
 
 class Losses(keras.callbacks.Callback):
@@ -91,7 +106,7 @@ def curve(shard=(0, 1)):
     model, losses = compiled(make_model(seed)), Losses()
     history = model.fit(
         Clips(shard),
-        validation_data=Clips(batches=1, rows=5),
+        validation_data=Clips(batches=1, rows=5, unreadable=[1]),
         shuffle=False,
         verbose=0,
         callbacks=[losses],
@@ -110,7 +125,7 @@ def trained(folder, shard=(0, 1)):
     def go(stop):
         model = make_model()
         recipe = make_recipe(epochs=2, ema_momentum=0.9)
-        validation = Clips(batches=2, rows=3)
+        validation = Clips(batches=2, rows=3, unreadable=[1, 4])
         training = Clips(shard, batches=3)
         return model, train(
             model, recipe, training, validation, folder, verbose=0, checkpoint_every=1, stop=stop

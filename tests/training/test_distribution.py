@@ -152,6 +152,7 @@ def test_a_run_of_two_processes_ends_with_the_weights_of_one(both, folder):
     for first, second in zip(one["weights"], two["weights"], strict=True):
         np.testing.assert_allclose(second, first, rtol=0, atol=1e-5)
     assert one["best"] == two["best"]
+    assert one["history"]["val_unreadable"] == [2.0, 2.0]
     for name, values in one["history"].items():
         np.testing.assert_allclose(two["history"][name], values, rtol=0, atol=1e-5, err_msg=name)
     names = [sorted(path.name for path in (folder / run).iterdir()) for run in ("alone", "run")]

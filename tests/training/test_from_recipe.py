@@ -94,7 +94,12 @@ def test_identity_tells_manifests_apart():
     first, second = (data_identity(manifest(rows), None) for rows in (4, 6))
     assert first != second
     assert first["validation"] is None
-    assert data_identity(manifest(), manifest())["validation"]["clips"] == 6
+    assert data_identity(manifest(), manifest())["validation"]["videos"][5] == [
+        "5.mp4",
+        1,
+        None,
+        None,
+    ]
 
 
 @pytest.mark.parametrize("field", ["random_mixing", "remat"])

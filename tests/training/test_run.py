@@ -1,4 +1,5 @@
 import csv
+import errno
 import json
 import os
 import pathlib
@@ -12,7 +13,8 @@ import numpy as np
 import pytest
 from training import noise
 
-from keras_mlp3d.training import EventFiles, TrainingInterrupted, checkpoint
+from keras_mlp3d._utils import atomic_write
+from keras_mlp3d.training import EventFiles, RunRecorder, TrainingInterrupted, checkpoint
 
 SCRIPT = pathlib.Path(noise.__file__)
 
@@ -204,6 +206,31 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
     assert (tmp_path / "checkpoint-000001.npz").read_bytes() == before
     assert not list(tmp_path.glob("*.part"))
     assert not (tmp_path / "checkpoint-000002.npz").exists()
+
+
+def test_a_full_disk_in_a_run_says_what_the_run_resumes_from(tmp_path, monkeypatch):
+    """Whichever of its files it is, the first or the last that an epoch writes."""
+    for number, name in ((0, "best.npz"), (2, "checkpoint-000002.npz")):
+        folder, left = tmp_path / str(number), [4 + number]  # run.json, and three of an epoch
+        replace = os.replace
+
+        def full(source, target, left=left, replace=replace):
+            left[0] -= 1
+            if left[0] < 0:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            replace(source, target)
+
+        # The second epoch is the better one, so that it writes all three.
+        monkeypatch.setattr(RunRecorder, "_is_best", lambda self, *args: True)
+        with monkeypatch.context() as patch:
+            patch.setattr(atomic_write.os, "replace", full)
+            with pytest.raises(OSError, match="No space left on device") as caught:
+                noise.run(folder, epochs=2)
+        assert caught.value.filename == str(folder / name)
+        [note] = caught.value.__notes__
+        assert note.startswith(f"{folder / 'checkpoint-000001.npz'} is whole")
+        assert not list(folder.rglob("*.part*"))
+        assert len(noise.run(folder, epochs=2)[1].history["loss"]) == 2
 
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path, caplog):

@@ -61,11 +61,17 @@ def checked_number(name, value, least=-math.inf, most=math.inf, above=None):
     return float(value)
 
 
-def checked_range(name, value, most=math.inf):
-    """`value` as a tuple of two rising floats above 0 and at most `most`."""
+def checked_ratio(name, value):
+    """`value` as the least and the most of a picture's width divided by its height."""
+    return checked_range(name, value, 0.01, 100)
+
+
+def checked_range(name, value, least=None, most=math.inf):
+    """`value` as a tuple of two rising floats above 0, from `least` and at most `most`."""
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise ValueError(f"`{name}` must be two numbers (least, most), received {value!r}")
-    low, high = (checked_number(name, number, most=most, above=0) for number in value)
+    bounds = {"above": 0} if least is None else {"least": least}
+    low, high = (checked_number(name, number, most=most, **bounds) for number in value)
     if low > high:
         raise ValueError(f"`{name}` must not fall: (least, most), received {value!r}")
     return low, high
@@ -76,6 +82,6 @@ class ConfiguredMix(Configured):
 
     def __post_init__(self):
         self._set(
-            alpha=checked_number("alpha", self.alpha, above=0),
+            alpha=checked_number("alpha", self.alpha, above=0, most=1000),
             probability=checked_number("probability", self.probability, 0, 1),
         )

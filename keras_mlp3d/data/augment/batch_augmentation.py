@@ -43,7 +43,7 @@ class BatchAugmentation(Configured):
     copies: int = 2
 
     def __post_init__(self):
-        self._set(copies=checked_whole("copies", self.copies, 1))
+        self._set(copies=checked_whole("copies", self.copies, 1, 64))
 
     def __call__(self, clip, label, rng, augment):
         """`(clips, labels)`.

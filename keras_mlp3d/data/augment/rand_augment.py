@@ -114,9 +114,9 @@ class RandAugment(Configured):
                 f"received {operations}"
             )
         self._set(
-            num_ops=checked_whole("num_ops", self.num_ops, 1),
+            num_ops=checked_whole("num_ops", self.num_ops, 1, 10_000),
             magnitude=checked_number("magnitude", self.magnitude, 0, MAX_MAGNITUDE),
-            magnitude_std=checked_number("magnitude_std", self.magnitude_std, 0),
+            magnitude_std=checked_number("magnitude_std", self.magnitude_std, 0, 100),
             probability=checked_number("probability", self.probability, 0, 1),
             operations=tuple(operations),
         )

@@ -5,7 +5,12 @@ import dataclasses
 import numpy as np
 
 from keras_mlp3d.data.augment._arrays import checked_clip, checked_rng, random_box
-from keras_mlp3d.data.augment._config import Configured, checked_number, checked_range
+from keras_mlp3d.data.augment._config import (
+    Configured,
+    checked_number,
+    checked_range,
+    checked_ratio,
+)
 from keras_mlp3d.data.augment._warp import FILL
 
 FILLS = ("noise", "mean")
@@ -54,7 +59,7 @@ class RandomErasing(Configured):
         self._set(
             probability=checked_number("probability", self.probability, 0, 1),
             scale=checked_range("scale", self.scale, most=1),
-            ratio=checked_range("ratio", self.ratio),
+            ratio=checked_ratio("ratio", self.ratio),
         )
 
     def __call__(self, clip, rng):

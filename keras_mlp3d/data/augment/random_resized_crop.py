@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_mlp3d._utils.checks import checked_whole
 from keras_mlp3d.data.augment._arrays import checked_clip, checked_rng, random_box
-from keras_mlp3d.data.augment._config import Configured, checked_range
+from keras_mlp3d.data.augment._config import Configured, checked_range, checked_ratio
 from keras_mlp3d.data.video.container import MAX_PIXELS
 from keras_mlp3d.data.video.pictures import FILTERS, Scaler
 
@@ -62,7 +62,7 @@ class RandomResizedCrop(Configured):
         self._set(
             size=size,
             scale=checked_range("scale", self.scale, most=1),
-            ratio=checked_range("ratio", self.ratio),
+            ratio=checked_ratio("ratio", self.ratio),
         )
 
     def __call__(self, clip, rng):

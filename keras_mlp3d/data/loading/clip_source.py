@@ -9,6 +9,7 @@ from keras_mlp3d._utils.checks import checked_whole
 from keras_mlp3d.data.augment import batch_generator, clip_generator
 from keras_mlp3d.data.loading.clip_cache import MAX_CACHE_BYTES, ClipCache
 from keras_mlp3d.data.video.decode import VideoError
+from keras_mlp3d.data.video.records import ShardError
 
 _logger = logging.getLogger("keras_mlp3d")
 
@@ -24,7 +25,8 @@ class ClipSource:
     In training the clips come in a new order every epoch, their frames are sampled at random, and
     so are crops if the converter's `crop` is `"random"`. An unreadable training video is skipped:
     another video, chosen by the seed, takes its place, and `unreadable` lists it. Outside training
-    an unreadable video is an error that names it.
+    an unreadable video is an error that names it, or, with `unreadable="count"`, a black clip of
+    weight 0.
 
     Args:
         manifest: A `Manifest`.
@@ -44,12 +46,15 @@ class ClipSource:
             are not random; `augment` works on the kept clips.
         max_cache_bytes: Largest size of the cache. More is an error if the converter says the size
             of its clips; otherwise the clips beyond it are not kept.
+        unreadable: `"error"`, or `"count"`, outside training: a batch then has weights as a third
+            part, float32 (B,), 0 for the clip of an unreadable video and 1 for all others.
 
     Attributes:
         one_hot: Whether labels are float32 (B, classes).
         random_clips: Whether frames and crops are sampled at random.
-        unreadable: {path: reason} of the training videos skipped until now. A worker process
+        unreadable: {path: reason} of the videos that were unreadable until now. A worker process
             counts its own.
+        failed: {row: reason} of the rows that could not be read when they were last asked for.
         num_batches: Batches per epoch.
 
     Raises:
@@ -78,6 +83,7 @@ class ClipSource:
         random_clips=None,
         cache=False,
         max_cache_bytes=MAX_CACHE_BYTES,
+        unreadable="error",
     ):
         batch_size = checked_whole("batch_size", batch_size)
         seed = checked_whole("seed", seed, 0)
@@ -88,8 +94,14 @@ class ClipSource:
                 "`augment` must be None where `training` is False: it would change what is measured"
             )
         self.random_clips = _checked_random(random_clips, training, converter)
+        if unreadable not in ("error", "count") or (unreadable == "count" and training):
+            raise ValueError(
+                "`unreadable` must be 'error', or 'count' where `training` is False, received "
+                f"{unreadable!r}"
+            )
         if augment is not None:
             augment = augment.bind(manifest.class_names)
+        self.counts = unreadable == "count"
         self.manifest, self.converter, self.augment = manifest, converter, augment
         self.batch_size, self.training, self.seed = batch_size, bool(training), seed
         self.copies = getattr(augment, "copies", 1)
@@ -99,7 +111,7 @@ class ClipSource:
                 f"augmenter's {self.copies} copies of every clip, received {batch_size}"
             )
         self.labels = np.array([row.label for row in manifest.rows], "int32")
-        self.unreadable = {}
+        self.unreadable, self.failed = {}, {}
         self._cache = self._make_cache(max_cache_bytes) if cache else None
         distinct = batch_size // self.copies
         rows = len(manifest.rows)
@@ -147,8 +159,12 @@ class ClipSource:
             labels: int32 (B,).
 
         Returns:
-            The clips, and labels int32 (B,), or float32 (B, classes) where `one_hot`.
+            The clips, and labels int32 (B,), or float32 (B, classes) where `one_hot`; and weights
+            float32 (B,) where unreadable videos are counted.
         """
+        if self.counts:
+            read = [int(row) not in self.failed for row in self.rows(epoch, batch)]
+            return clips, self._encoded(labels), np.array(read, "float32")
         if self.augment is None or not self.augment.mixes:
             return clips, self._encoded(labels)
         return self.augment.batch(
@@ -175,11 +191,18 @@ class ClipSource:
         replacement = None
         for _ in range(_MAX_REPLACEMENTS):
             try:
-                return self._frames(row, rng), row
-            except (VideoError, OSError) as error:
-                if not self.training:
+                clip = self._frames(row, rng)
+            except (VideoError, ShardError, OSError) as error:
+                # A broken shard is no single video whose place another one can take.
+                if not self.counts and (not self.training or isinstance(error, ShardError)):
                     raise
                 self._note(row, error)
+            else:
+                self.failed.pop(row, None)
+                return clip, row
+            if self.counts:
+                shape = (self.converter.num_frames, *self.converter.image_size, 3)
+                return np.zeros(shape, "uint8"), row
             if replacement is None:
                 replacement = np.random.default_rng([self.seed, row])
             row = int(replacement.integers(len(self.labels)))
@@ -197,8 +220,8 @@ class ClipSource:
         video = self.manifest.rows[row]
         try:
             return self.converter(video.path, rng, start=video.start, end=video.end)
-        except VideoError:
-            raise  # it names the video
+        except (VideoError, ShardError):
+            raise  # they name the video
         except OSError as error:
             if error.filename is None:
                 raise VideoError(video.name, error.strerror or str(error)) from error
@@ -209,10 +232,12 @@ class ClipSource:
 
     def _note(self, row, error):
         name, reason = self.manifest.rows[row].name, str(error)
+        self.failed[row] = reason
         if self.unreadable.setdefault(name, reason) is not reason:
             return
         number = 1 + list(self.unreadable).index(name)
-        _logger.warning("%s; it is skipped, the %s so far", error, _ordinal(number))
+        what = "counts as wrong" if self.counts else "is skipped"
+        _logger.warning("%s; it %s, the %s so far", error, what, _ordinal(number))
 
     def _make_cache(self, max_bytes):
         max_bytes = checked_whole("max_cache_bytes", max_bytes)

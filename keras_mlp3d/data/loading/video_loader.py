@@ -54,6 +54,8 @@ class VideoLoader(keras.utils.PyDataset):
         cache: Whether decoded clips are kept in memory from their first use on. Needs clips that
             are not random.
         max_cache_bytes: Largest size of the cache.
+        unreadable: `"error"`, or `"count"`, outside training: the clip of an unreadable video is
+            black, and batches have a third part, weights float32 `(B,)`, 0 for it and 1 for others.
 
     Output shape: `(clips, labels)`: uint8 `(B, T, H, W, 3)`, and int32 `(B,)` or,
         with `one_hot` or if the augmenter mixes labels, float32 `(B, classes)`.
@@ -93,6 +95,7 @@ class VideoLoader(keras.utils.PyDataset):
         random_clips=None,
         cache=False,
         max_cache_bytes=MAX_CACHE_BYTES,
+        unreadable="error",
     ):
         self._threads = checked_whole("workers", workers)
         self._ahead = checked_whole("max_queue_size", max_queue_size, 0)
@@ -109,6 +112,7 @@ class VideoLoader(keras.utils.PyDataset):
             random_clips,
             cache,
             max_cache_bytes,
+            unreadable,
         )
         self._epoch = 0
         self._set_transient()

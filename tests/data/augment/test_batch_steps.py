@@ -228,7 +228,7 @@ def test_copies_are_drawn_in_turn():
         assert label == expected_label
 
 
-@pytest.mark.parametrize("copies", [0, 1.0, True, None])
+@pytest.mark.parametrize("copies", [0, 65, 1.0, True, None])
 def test_wrong_copies(copies):
-    with pytest.raises(ValueError, match="`copies` must be a whole number of at least 1"):
+    with pytest.raises(ValueError, match="`copies` must be a whole number from 1 to 64"):
         BatchAugmentation(copies)

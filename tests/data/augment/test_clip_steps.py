@@ -261,7 +261,7 @@ def test_everything_and_nothing():
         (lambda: RandomResizedCrop(scale=(0.5, 1.5)), r"`scale`.*at most 1, received 1\.5"),
         (lambda: RandomResizedCrop(scale=0.5), r"`scale` must be two numbers.*received 0\.5"),
         (lambda: RandomResizedCrop(scale=(0.5, 0.2)), "`scale` must not fall"),
-        (lambda: RandomResizedCrop(ratio=(0.0, 1.0)), r"`ratio`.*above 0, received 0\.0"),
+        (lambda: RandomResizedCrop(ratio=(0.0, 1.0)), r"`ratio`.*from 0\.01 to 100, received 0\.0"),
         (lambda: RandomResizedCrop(interpolation="cubic"), "`interpolation`.*received 'cubic'"),
         (lambda: RandomErasing(-0.1), "`probability`"),
         (lambda: RandomErasing(scale=(0.1, 2)), "`scale`.*received 2"),

@@ -179,11 +179,11 @@ def test_probability_zero_is_the_clip():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_ops": 0}, "`num_ops` must be a whole number of at least 1, received 0"),
+        ({"num_ops": 0}, "`num_ops` must be a whole number from 1 to 10000, received 0"),
         ({"num_ops": 2.0}, r"`num_ops`.*received 2\.0"),
         ({"magnitude": 10.5}, r"`magnitude` must be a finite number from 0 to 10, received 10\.5"),
         ({"magnitude": float("nan")}, "`magnitude`.*received nan"),
-        ({"magnitude_std": -1}, "`magnitude_std` must be a finite number of at least 0"),
+        ({"magnitude_std": -1}, "`magnitude_std` must be a finite number from 0 to 100"),
         ({"probability": 2}, "`probability` must be a finite number from 0 to 1, received 2"),
         ({"probability": True}, "`probability`.*received True"),
         ({"operations": []}, "`operations` must be some of"),

@@ -9,7 +9,7 @@ import re
 import struct
 import zlib
 
-from keras_mlp3d._utils.atomic_write import write_whole
+from keras_mlp3d._utils.atomic_write import write_whole, written_beside
 from keras_mlp3d.data.datasets.manifest import Manifest
 from keras_mlp3d.data.datasets.shards.clips import make_clips
 from keras_mlp3d.data.datasets.shards.read import (
@@ -25,6 +25,7 @@ from keras_mlp3d.data.video.records import ShardError
 
 STORES = ("frames", "video")
 _CLIPS_A_SHARD = 500
+_SAFE = "The shards before it are whole: with space on the disk, the same call resumes."
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
 
 
@@ -211,9 +212,8 @@ def _is_finished(path, entry):
 
 def _write_shard(path, clips, checksum):
     """Writes one shard beside and moves it to its place; returns its entry in the index."""
-    beside = path.with_name(f".{path.name}.part")
     entry, offset = {"records": [], "left_out": [], "damaged": []}, 0
-    try:
+    with written_beside(path, alone=True, safe=_SAFE) as beside:
         with open(beside, "wb") as file:
             for clip in clips:
                 row, name, label, span = clip.row
@@ -229,9 +229,6 @@ def _write_shard(path, clips, checksum):
             file.flush()
             os.fsync(file.fileno())
         entry |= {"bytes": offset, "sha256": sha256_of(beside)}
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
     return entry
 
 

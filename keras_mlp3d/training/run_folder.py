@@ -1,0 +1,180 @@
+"""What a run's folder says of the run: what is trained, how, and on which videos."""
+
+import json
+import logging
+import platform
+
+import keras
+
+from keras_mlp3d._utils.atomic_write import write_whole
+from keras_mlp3d.hub.files import read_json
+from keras_mlp3d.training._files import set_aside
+from keras_mlp3d.training.data_change import data_change
+from keras_mlp3d.training.recipe import WORDS
+from keras_mlp3d.version import __version__
+
+_logger = logging.getLogger("keras_mlp3d")
+
+_DESCRIPTION, _VIDEOS = "run.json", "videos.json"
+_MAX_VIDEOS_BYTES = 2**28  # some millions of videos
+#: Entries of run.json that must agree for a run to be resumed; the others are for the reader.
+_DECISIVE = ("recipe", "model", "training", "validation")
+_ANEW = (
+    "Take another folder, or start anew in this one: --anew on the command line, anew=True in "
+    "Python; the files of that run then go into a sub-folder"
+)
+_ACCEPT = (
+    "Or resume on the videos as they are now: --accept-changed-data on the command line, "
+    "accept_changed_data=True in Python"
+)
+
+
+class RunFolder:
+    """The folder of a run, compared to what is to be trained in it now.
+
+    `run.json` says what the run is, `videos.json` which videos it is of. Nothing is written until
+    `begin`, so that several processes may compare before one of them writes.
+
+    Args:
+        folder: `pathlib.Path` of the folder, which exists.
+        recipe: The `Recipe`.
+        identity: {"model": ..., "training": ..., "validation": ...}, JSON values. Videos that
+            `data_identity` lists may change a little; all else must stay as it is.
+        anew: Whether another run is set aside.
+        accept_changed_data: Whether the videos may change as much as they like.
+
+    Attributes:
+        changes: {"training" or "validation": in words how the videos changed} of a run that is
+            resumed with other videos.
+
+    Raises:
+        ValueError: If the folder holds another run; the difference is named.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> from keras_mlp3d.data import Manifest, VideoRow
+    >>> from keras_mlp3d.training import Recipe, data_identity
+    >>> recipe, rows = Recipe("unmeasured", "mine"), [VideoRow(f"{k}.mp4", 0) for k in range(40)]
+    >>> one, other = (
+    ...     data_identity(Manifest(part, ["run"], "train"), None) for part in (rows, rows[1:])
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     RunFolder(pathlib.Path(folder), recipe, one).begin()
+    ...     RunFolder(pathlib.Path(folder), recipe, other).changes
+    {'training': "1 of 40 videos is gone ('0.mp4')"}
+    """
+
+    def __init__(self, folder, recipe, identity, anew=False, accept_changed_data=False):
+        self._folder, self._path = folder, folder / _DESCRIPTION
+        self._before, self._other = None, None
+        self._content, self._videos, self.changes = {"recipe": recipe.to_dict()}, {}, {}
+        for entry, value in json.loads(json.dumps(identity)).items():
+            if isinstance(value, dict) and "videos" in value:
+                self._videos[entry] = value
+                value = {"clips": len(value["videos"]), "digest": value["digest"]}
+            self._content[entry] = value
+        if not self._path.exists():
+            return
+        reason, acceptable = self._compared(accept_changed_data)
+        if reason is None:
+            return
+        if not anew:
+            raise ValueError(f"{reason}. {_ANEW}.{f' {_ACCEPT}.' if acceptable else ''}")
+        self._other, self._before, self.changes = reason, None, {}
+
+    def begin(self):
+        """Writes what a new run is; files of another run go into a sub-folder before."""
+        if self._other is not None:
+            _logger.warning("%s. Its files are in %s now", self._other, set_aside(self._folder))
+        if self._before is None:
+            self._content["versions"] = {
+                "keras_mlp3d": __version__,
+                "keras": keras.__version__,
+                "backend": keras.config.backend(),
+                "python": platform.python_version(),
+            }
+            self._write_videos()
+            _write_json(self._path, self._content)
+        elif not self.changes and self._videos and not (self._folder / _VIDEOS).exists():
+            self._write_videos()  # a run of an earlier version
+
+    def accept_changes(self, epochs):
+        """Writes which videos the run is of from now on.
+
+        Args:
+            epochs: How many epochs were done before.
+        """
+        for split, words in self.changes.items():
+            _logger.warning("The %s videos of %s changed: %s", split, self._folder, words)
+        changes = [*self._before.get("changes", ()), {"epochs_done": epochs, **self.changes}]
+        self._write_videos()
+        _write_json(self._path, {**self._before, **self._content, "changes": changes})
+
+    def _write_videos(self):
+        if self._videos:
+            _write_json(self._folder / _VIDEOS, self._videos, indent=None)
+
+    def _compared(self, accept):
+        """Why the folder is of another run, or None; and whether that is only its videos."""
+        try:
+            before = read_json(self._path)
+        except ValueError as error:
+            return str(error).removesuffix("."), False
+        self._before, reasons, acceptable = before, [], True
+        for entry in _DECISIVE:
+            old, new = before.get(entry), self._content.get(entry)
+            if old == new:
+                continue
+            if entry in self._videos and isinstance(old, dict):
+                words, small, same_classes = self._change(entry, old.get("digest"))
+                if same_classes and (small or accept):
+                    self.changes[entry] = words
+                else:
+                    reasons.append(f"{entry}: {words}")
+                    acceptable &= same_classes
+            else:
+                differences = _differences(entry, old, new)
+                reasons += differences
+                acceptable &= not differences
+        if not reasons:
+            return None, False
+        return f"{self._folder} holds another run: {'; '.join(reasons)}", acceptable
+
+    def _change(self, split, digest):
+        """In words how the videos changed, whether it is little, and whether classes are alike."""
+        now, before = self._videos[split], self._stored_videos().get(split)
+        if before is not None and before.get("digest") == now["digest"]:
+            return "as was accepted before", True, True  # a kill came between two files
+        if before is None or before.get("digest") != digest:
+            known = "which videos they were is not known"
+            return f"the digest was {digest!r}, is {now['digest']!r}; {known}", False, True
+        change = data_change(before, now)
+        return str(change), change.is_small, change.classes is None
+
+    def _stored_videos(self):
+        path = self._folder / _VIDEOS
+        try:
+            content = read_json(path, _MAX_VIDEOS_BYTES)
+            for split, now in self._videos.items():
+                if content.get(split) is not None:
+                    data_change(content[split], now)
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            _logger.warning("%s is not used: %s", path, error)
+            return {}
+        return content
+
+
+def _differences(entry, old, new):
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = {*old, *new} - (WORDS if entry == "recipe" else set())
+        keys = sorted(key for key in keys if old.get(key) != new.get(key))
+        return [f"{entry} {key} was {old.get(key)!r}, is {new.get(key)!r}" for key in keys]
+    return [f"{entry} was {old!r}, is {new!r}"]
+
+
+def _write_json(path, content, indent=2):
+    text = json.dumps(content, indent=indent, allow_nan=False) + "\n"
+    write_whole(path, text.encode(), alone=True)

@@ -198,7 +198,8 @@ class ClipSource:
     def _note(self, row, error):
         name = self.manifest.rows[row].name
         with self._lock:
-            self.failed[row] = str(error)
+            reason = getattr(error, "reason", None) or getattr(error, "strerror", None)
+            self.failed[row] = reason or str(error)
             if name in self.unreadable:
                 return
             self.unreadable[name] = str(error)

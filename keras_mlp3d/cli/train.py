@@ -225,9 +225,8 @@ def _print_unreadable(result):
         count = sum(video.split == split for video in result.unreadable)
         if count:
             print(
-                f"{count} {split} video{'s' * (count > 1)} could not be read in all epochs and "
-                f"{'were' if count > 1 else 'was'} {what}: "
-                f"{pathlib.Path(result.folder) / 'unreadable.csv'}"
+                f"{count} {split} video{'s were' if count > 1 else ' was'} unreadable in some "
+                f"epochs and {what}: {pathlib.Path(result.folder) / 'unreadable.csv'}"
             )
 
 

@@ -228,9 +228,10 @@ class RunRecorder(keras.callbacks.Callback):
         values = {**logs, "learning_rate": self._learning_rate()}
         if counted:
             values["val_unreadable"] = counted["val_unreadable"]
-            self.history.setdefault("val_unreadable", [0.0] * epoch)  # a run of an earlier version
         for name, value in values.items():
-            self.history.setdefault(name, []).append(float(value))
+            # A run of an earlier version did not count them, and ended with the first.
+            before = [0.0] * epoch if name == "val_unreadable" else []
+            self.history.setdefault(name, before).append(float(value))
         if self._is_best(epoch, values.get("val_accuracy"), counted.get("read", 1.0)):
             self.best_epoch = epoch
             self._save_best()

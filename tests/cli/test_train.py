@@ -231,8 +231,8 @@ def test_videos_that_cannot_be_read(videos, preset, tmp_path, capsys):
         path.write_bytes(b"no video")
     assert main(arguments(data, preset, folder)) == 0
     printed, errors = capsys.readouterr()
-    assert "1 training video could not be read in all epochs and was replaced by others" in printed
-    assert "1 validation video could not be read in all epochs and was counted as wrong" in printed
+    assert "1 training video was unreadable in some epochs and replaced by others" in printed
+    assert "1 validation video was unreadable in some epochs and counted as wrong" in printed
     assert "1 of 4 validation videos cannot be read and count as wrong" in printed
     assert f"cannot read the video {str(broken[1])!r}" in errors
     evaluation = json.loads((folder / "evaluation.json").read_text())

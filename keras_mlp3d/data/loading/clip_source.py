@@ -232,7 +232,8 @@ class ClipSource:
 
     def _note(self, row, error):
         name, reason = self.manifest.rows[row].name, str(error)
-        self.failed[row] = reason
+        short = getattr(error, "reason", None) or getattr(error, "strerror", None)
+        self.failed[row] = short or reason
         if self.unreadable.setdefault(name, reason) is not reason:
             return
         number = 1 + list(self.unreadable).index(name)

@@ -135,7 +135,7 @@ def read_both_ways(path):
     if unlike:
         return "unlike", f"frames {unlike[:10]} of {len(frames)}"
     with file_reader.FileReader(path) as reader:
-        promised, codec = int(reader._is_shown.sum()), reader.codec
+        promised, codec = int(reader._packets.is_shown.sum()), reader.codec
     if len(frames) < promised and not warned and codec not in HIDES_PICTURES:
         return "missing", f"{len(frames)} of {promised}"
     return "read", f"{len(frames)}"

@@ -12,31 +12,31 @@ import collections
 import logging
 import os
 
-import av
 import numpy as np
 
 from keras_mlp3d._utils.recent import Recent
-from keras_mlp3d.data.video.container import VideoError, frame_rate, open_stream, packets_of, why
-from keras_mlp3d.data.video.headers import PictureHeaders
-from keras_mlp3d.data.video.index import Unclear, difference, index_of_times
+from keras_mlp3d.data.video.container import VideoError, why
+from keras_mlp3d.data.video.index import (
+    NO_TIME,
+    Unclear,
+    difference,
+    frame_edges,
+    has_constant_rate,
+    index_of_times,
+)
+from keras_mlp3d.data.video.packets import Packets
 from keras_mlp3d.data.video.reader import IndexChanged, Reader
-from keras_mlp3d.data.video.times import NO_TIME, frame_edges, has_constant_rate
 
 _logger = logging.getLogger("keras_mlp3d")
 
 #: Pixels of all frames together up to which a file is small: half a second of decoding or less.
 SMALL_PIXELS = 2**25
 _KEPT_FRAME_BYTES = 64 * 2**20  # of a small file's decoded frames
-_KEPT_PACKET_BYTES = 64 * 2**20  # so that a file is read once
-_PACKET_BYTES = 1024  # what an object for a packet takes besides its content
-_MAX_PACKETS = 2**24
 _MAX_CORRUPT = 8  # frames that wait for whether an error follows
 # Their decoders notice damage if they are told to be strict, and later readings may skip.
 _CHECKED_CODECS = frozenset({"h264", "hevc", "mpeg4"})
 # Pictures to which no other refers are marked as such, and the decoder drops them exactly.
 _DROPPABLE_CODECS = frozenset({"h264"})
-_JUMPS = av.format.Flags.ts_discont.value
-_IS_CUT, _IS_CORRUPT = 1, 2
 
 #: Of small files that are whole, by path, size and time of change: the packets at which decoding
 #: may begin, as bytes; None of files whose containers do not tell the order of frames.
@@ -54,105 +54,21 @@ class FileReader(Reader):
 
     def __init__(self, path, data=None):
         super().__init__(path)
-        self._data, self._container = data, None
         self._index = self._cache = self._numbers = self._edges = None
-        self._settled = False
-        self._open()
-        try:
-            self._read_packets()
-        except BaseException:
-            self.close()
-            raise
+        self._settled = self._is_interlaced = False
+        self._packets = Packets(path, data)
+        self.codec, self.fps = self._packets.codec, self._packets.fps
+        self.damage = self._packets.damage
+        self.promised = int(self._packets.is_shown.sum())
 
     def close(self):
         """Closes the file and forgets its packets and frames."""
-        self._kept = self._cache = self._demuxed = None
-        if self._container is not None:
-            self._container.close()
-            self._container = None
-
-    def _open(self, is_strict=True):
-        """Opens the file, again if it is open, for a decoder that knows no earlier picture.
-
-        Args:
-            is_strict: Whether damage is an error, instead of being filled from other pictures.
-        """
-        if self._container is not None:
-            self._container.close()
-        self._container, self._stream = open_stream(self.path, self._data, is_strict)
-        self._is_strict = is_strict
-        self._demuxed, self._next = packets_of(self._container, self._stream), 0
-
-    # Packets ------------------------------------------------------------------------------------
-
-    def _read_packets(self):
-        """Reads all packets: when they are shown, and what else their container says of them."""
-        stream, context = self._stream, self._stream.codec_context
-        self.codec = context.codec.canonical_name
-        self.fps = frame_rate(stream)
-        self._tick = float(stream.time_base) if stream.time_base else 0.0
-        self._pixels = max(context.width * context.height, 1)
-        self._times, self._flags, self._last = array.array("q"), array.array("B"), 0
-        self._kept, self._headers, kept_bytes = [], None, 0
-        try:
-            for packet in self._demuxed:
-                self._add_packet(packet)
-                kept_bytes += packet.size + _PACKET_BYTES
-                if self._kept is not None and kept_bytes <= _KEPT_PACKET_BYTES:
-                    self._kept.append(packet)
-                    continue
-                if self._kept is not None:
-                    self._headers = PictureHeaders(self.codec, context.extradata)
-                    self._headers.add_all(self._kept)
-                    self._kept = None
-                self._headers.add(packet)
-        except VideoError:
-            raise
-        except Exception as error:
-            self.damage = f"its packets cannot be read to the end ({why(error)})"
-        self._next = len(self._times)
-        self._packet_times = np.frombuffer(self._times, "int64")
-        flags = np.frombuffer(self._flags, "uint8")
-        self._is_shown = flags & _IS_CUT == 0
-        self._is_corrupt = bool((flags & _IS_CORRUPT).any())
-        self.promised = int(self._is_shown.sum())
-        if not self.promised:
-            promised = f", though its header promises {stream.frames}" if stream.frames else ""
-            raise VideoError(self.path, f"its video stream holds no frames{promised}")
-
-    def _add_packet(self, packet):
-        if len(self._times) >= _MAX_PACKETS:
-            raise VideoError(self.path, f"it has more than {_MAX_PACKETS} packets")
-        time = packet.pts
-        self._times.append(NO_TIME if time is None else time)
-        self._flags.append(_IS_CUT * packet.is_discard | _IS_CORRUPT * packet.is_corrupt)
-        self._last = packet.duration or self._last
-        # Decoded frames are known by the numbers of their packets: times may be wrong.
-        packet.pts, packet.dts = len(self._times) - 1, None
+        self._cache = None
+        self._packets.close()
 
     @property
     def _is_small(self):
-        return len(self._times) * self._pixels <= SMALL_PIXELS
-
-    def _packets_from(self, start):
-        """`(number, packet)` from a packet on, or from an earlier one if that is where it is."""
-        if self._kept is not None:
-            yield from enumerate(self._kept[start:], start)
-            return
-        for packet in self._demuxed:
-            number, self._next = self._next, self._next + 1
-            if number >= len(self._times):
-                return
-            if number >= start:
-                packet.pts, packet.dts = number, None
-                yield number, packet
-
-    def _all_headers(self):
-        """The headers of all packets."""
-        if self._headers is None:
-            self._headers = PictureHeaders(self.codec, self._stream.codec_context.extradata)
-            self._headers.add_all(self._kept)
-        return self._headers
+        return self._packets.num_pixels <= SMALL_PIXELS
 
     # Decoding -----------------------------------------------------------------------------------
 
@@ -164,13 +80,12 @@ class FileReader(Reader):
             wanted: None, or numbers of the packets whose frames are needed: others are dropped if
                 no frame refers to them.
         """
-        if self._kept is None and start < self._next:
-            self._open()
-        context = self._stream.codec_context
+        self._packets.rewind(start)
+        context = self._packets.context
         if context.is_open:
             context.flush_buffers()
         try:
-            for number, packet in self._packets_from(start):
+            for number, packet in self._packets.following(start):
                 if wanted is not None:
                     context.skip_frame = "DEFAULT" if number in wanted else "NONREF"
                 yield from context.decode(packet)
@@ -183,8 +98,8 @@ class FileReader(Reader):
 
         Frames right before an error that the decoder itself calls corrupt belong to the damage.
         """
-        if self._stream.codec_context.is_open or self._is_strict != is_strict:
-            self._open(is_strict)
+        if self._packets.context.is_open or self._packets.is_strict != is_strict:
+            self._packets.open(is_strict)
         waiting = []
         for frame in self._decoded():
             waiting.append(frame)
@@ -197,7 +112,7 @@ class FileReader(Reader):
         if self._cache:
             return self._cache[0]
         damage = self.damage
-        for is_strict in (self._is_strict, False):
+        for is_strict in (self._packets.is_strict, False):
             try:
                 frame = next(self._decoded_afresh(is_strict), None)
             except Exception as error:
@@ -333,18 +248,20 @@ class FileReader(Reader):
         self._settle()
         if self._edges is None:
             numbers = self._numbers
-            ticks = np.where(numbers < 0, NO_TIME, self._packet_times[numbers])
+            ticks = np.where(numbers < 0, NO_TIME, self._packets.times[numbers])
             # The second frame of a packet has no time of its own.
             ticks[1:][(numbers[1:] == numbers[:-1]) & (numbers[1:] >= 0)] = NO_TIME
-            may_jump = bool(self._container.format.flags & _JUMPS)
-            self._edges = frame_edges(ticks, self._tick, self.fps, self._last, may_jump)
+            packets = self._packets
+            self._edges = frame_edges(
+                ticks, packets.tick, self.fps, packets.last, packets.clock_jumps
+            )
         return self._edges
 
     @property
     def has_constant_rate(self):
         """Whether all frames are shown equally long."""
         edges = self.edges
-        return edges is None or has_constant_rate(edges, self._tick)
+        return edges is None or has_constant_rate(edges, self._packets.tick)
 
     def _settle(self):
         """Finds out how many frames there are, and which packets they come from."""
@@ -356,7 +273,7 @@ class FileReader(Reader):
                 self._index = self._index_of_headers()
             elif entries is not None:
                 entries = np.frombuffer(entries, "int64").tolist()
-                self._index = index_of_times(self._packet_times, entries, self._is_shown)
+                self._index = index_of_times(self._packets.times, entries, self._packets.is_shown)
         except Unclear as reason:
             self.doubt = str(reason)
         if self._index is not None:
@@ -373,9 +290,9 @@ class FileReader(Reader):
         collections.deque(self._in_order(), maxlen=0)
 
     def _index_of_headers(self):
-        if self.damage or self._is_corrupt:
+        if self.damage or self._packets.is_corrupt:
             raise Unclear("its packets are damaged")
-        return self._all_headers().index(self._is_shown)
+        return self._packets.headers().index(self._packets.is_shown)
 
     def _distrust(self, reason):
         """Gives the index up, decodes the file in order, and has frames chosen again."""
@@ -403,11 +320,11 @@ class FileReader(Reader):
             self._warn(f"only {len(numbers)} frames can be decoded; {self.damage}")
         if self.damage:
             return
-        reason = difference(self._packet_times, NO_TIME, self._is_shown, numbers)
+        reason = difference(self._packets.times, NO_TIME, self._packets.is_shown, numbers)
         self.doubt = self.doubt or reason
         if self.doubt:
             self._warn(f"its index cannot be trusted ({self.doubt}); it is decoded in order")
-        elif is_whole and self._data is None:
+        elif is_whole and self._packets.data is None:
             self._remember()
 
     def _remember(self):
@@ -421,17 +338,17 @@ class FileReader(Reader):
 
     def _promised(self):
         """How many frames the packets promise, or None if that cannot be said."""
-        shown = int(self._is_shown.sum())
-        if shown <= len(self._numbers) or self._kept is None:
-            return shown if shown >= len(self._numbers) else None
+        shown = int(self._packets.is_shown.sum())
+        if shown <= len(self._numbers):
+            return shown if shown == len(self._numbers) else None
         try:
-            return self._all_headers().num_promised(~self._is_shown)
+            return self._packets.headers().num_promised(~self._packets.is_shown)
         except Unclear as reason:
             return shown if reason.counts and not self._is_interlaced else None
 
     def _key(self):
         """What tells this version of the file from others, or None for bytes in memory."""
-        if self._data is not None:
+        if self._packets.data is not None:
             return None
         try:
             stat = os.stat(self.path)

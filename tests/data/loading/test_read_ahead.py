@@ -126,6 +126,6 @@ def test_ctrl_c_ends_the_program_at_once(where):
         sent = time.monotonic()
         _, errors = process.communicate(timeout=60)
     # The clips that are being decoded take a second; those that wait would take twenty.
-    assert time.monotonic() - sent < 8
+    assert time.monotonic() - sent < 15
     assert errors.rstrip().endswith("KeyboardInterrupt")
     assert process.returncode in (130, -signal.SIGINT)

@@ -11,7 +11,7 @@ import pytest
 from av.video.reformatter import ColorRange, Colorspace
 from data.make_videos import moving_frames, write_damaged, write_lossless, write_video
 
-from keras_mlp3d.data.video import container, file_reader
+from keras_mlp3d.data.video import container, file_reader, packets
 from keras_mlp3d.data.video.decode import VideoError, VideoInfo, probe_video, read_video
 from keras_mlp3d.data.video.file_reader import FileReader
 
@@ -80,7 +80,7 @@ def test_skipping_changes_no_bit(tmp_path, monkeypatch, name, codec, options):
     monkeypatch.setattr(FileReader, "_decoded", watched)
     for indices in ([59], [31], [0, 59], [9, 10, 11], [19, 20, 40, 41, 58], [28, 29, 30, 31, 32]):
         np.testing.assert_array_equal(read_video(path, indices)[0], expected[indices])
-    monkeypatch.setattr(file_reader, "_KEPT_PACKET_BYTES", 0)
+    monkeypatch.setattr(packets, "_KEPT_BYTES", 0)
     for indices in ([59], [5, 35, 55]):
         np.testing.assert_array_equal(read_video(path, indices)[0], expected[indices])
     assert (max(starts) >= 40) == (name != "turning.mp4"), starts

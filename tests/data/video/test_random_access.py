@@ -18,20 +18,21 @@ from data.video.coded_files import (
 
 from keras_mlp3d.data import VideoConverter, VideoError, frame_times, probe_video, read_video
 from keras_mlp3d.data.video import file_reader
+from keras_mlp3d.data.video import packets as packets_module
 
 #: How files are read: as small ones, as large ones, and as large ones that memory does not hold.
 WAYS = {
-    "small": {},
-    "large": {"SMALL_PIXELS": 0},
-    "too large to keep": {"SMALL_PIXELS": 0, "_KEPT_PACKET_BYTES": 0},
+    "small": (),
+    "large": ((file_reader, "SMALL_PIXELS"),),
+    "too large to keep": ((file_reader, "SMALL_PIXELS"), (packets_module, "_KEPT_BYTES")),
 }
 
 
 @pytest.fixture(params=sorted(WAYS))
 def way(request, monkeypatch):
     """Sets how large files are; returns the name of the way."""
-    for name, value in WAYS[request.param].items():
-        monkeypatch.setattr(file_reader, name, value)
+    for module, name in WAYS[request.param]:
+        monkeypatch.setattr(module, name, 0)
     return request.param
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from keras_mlp3d.data.video.index import NO_TIME, frame_edges, has_constant_rate
 from keras_mlp3d.data.video.sampling import span_frames, uniform_indices
-from keras_mlp3d.data.video.times import NO_TIME, frame_edges, has_constant_rate
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,7 @@ def test_an_unreadable_one_is_named_and_stops_nothing(sources, model, caplog):
     assert len(caplog.records) >= len({*names})
 
     loader = VideoLoader(manifest, CONVERTER, batch_size=len(rows))
-    with pytest.raises(VideoError, match="cannot read the video 'bytes'"):
+    with pytest.raises(VideoError, match=f"cannot read the video '{names[0]}'"):
         loader[0]
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+from multiprocessing.reduction import ForkingPickler
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from keras_mlp3d.data.augment import batch_generator, clip_generator
 from keras_mlp3d.data.loading.clip_cache import MAX_CACHE_BYTES, ClipCache
 from keras_mlp3d.data.video.decode import VideoError
 from keras_mlp3d.data.video.records import ShardError
+from keras_mlp3d.data.video.sources import LazySource, is_path
 
 _logger = logging.getLogger("keras_mlp3d")
 
@@ -52,8 +54,8 @@ class ClipSource:
     Attributes:
         one_hot: Whether labels are float32 (B, classes).
         random_clips: Whether frames and crops are sampled at random.
-        unreadable: {path: reason} of the videos that were unreadable until now. A worker process
-            counts its own.
+        unreadable: {name of the row: reason} of the videos that were unreadable until now. A worker
+            process counts its own.
         failed: {row: reason} of the rows that could not be read when they were last asked for.
         num_batches: Batches per epoch.
 
@@ -98,6 +100,11 @@ class ClipSource:
             raise ValueError(
                 "`unreadable` must be 'error', or 'count' where `training` is False, received "
                 f"{unreadable!r}"
+            )
+        if unreadable == "count" and not hasattr(converter, "image_size"):
+            raise ValueError(
+                "`unreadable` must be 'error' with a converter that does not say the size of its "
+                f"clips in `num_frames` and `image_size`, received {unreadable!r}"
             )
         if augment is not None:
             augment = augment.bind(manifest.class_names)
@@ -220,8 +227,13 @@ class ClipSource:
         video = self.manifest.rows[row]
         try:
             return self.converter(video.path, rng, start=video.start, end=video.end)
-        except (VideoError, ShardError):
-            raise  # they name the video
+        except VideoError as error:
+            if is_path(video.path):
+                raise  # it names the video
+            # It says "bytes" or "frames"; the name of the row says which.
+            raise VideoError(video.name, error.reason, error.num_decodable) from error
+        except ShardError:
+            raise
         except OSError as error:
             if error.filename is None:
                 raise VideoError(video.name, error.strerror or str(error)) from error
@@ -240,6 +252,10 @@ class ClipSource:
         what = "counts as wrong" if self.counts else "is skipped"
         _logger.warning("%s; it %s, the %s so far", error, what, _ordinal(number))
 
+    def __getstate__(self):
+        _check_lazy([row.path for row in self.manifest.rows if isinstance(row.path, LazySource)])
+        return vars(self)
+
     def _make_cache(self, max_bytes):
         max_bytes = checked_whole("max_cache_bytes", max_bytes)
         if self.random_clips:
@@ -257,6 +273,30 @@ class ClipSource:
                     f"`max_cache_bytes` ({max_bytes})"
                 )
         return ClipCache(max_bytes)
+
+
+class _Nowhere:
+    """A file that keeps nothing."""
+
+    @staticmethod
+    def write(data):
+        """Takes bytes, and forgets them."""
+        return len(data)
+
+
+def _check_lazy(sources):
+    """Refuses sources that cannot be sent to another process, with a word on what could be."""
+    try:
+        ForkingPickler(_Nowhere()).dump(sources)
+    except Exception as error:
+        for source in sources if len(sources) > 1 else ():
+            _check_lazy([source])
+        name = sources[0].name if sources else ""
+        raise TypeError(
+            f"the video {name!r} cannot be sent to another process ({error}). Its LazySource can "
+            "if its `load` is an object of a class, or a functools.partial of a function, at the "
+            "top of a module; or load with threads alone, or with processes that are forked"
+        ) from error
 
 
 @functools.lru_cache(maxsize=4)

@@ -1,6 +1,7 @@
 """Which clips make an epoch: the seed decides, whoever decodes them."""
 
 import errno
+import functools
 import pickle
 
 import numpy as np
@@ -20,6 +21,7 @@ from data.loading.grey_clips import (
 from keras_mlp3d.data import Augmenter, Manifest, VideoConverter, VideoError, VideoRow
 from keras_mlp3d.data.loading.clip_source import ClipSource
 from keras_mlp3d.data.loading.video_loader import VideoLoader
+from keras_mlp3d.data.video.sources import LazySource
 
 
 def test_the_order_is_that_of_the_seed_and_the_epoch():
@@ -166,6 +168,49 @@ def test_nothing_readable_ends_with_an_error(tmp_path):
         loader[0]
 
 
+# --- videos in memory -----------------------------------------------------------------------------
+
+
+def fetch(number):
+    """Loads what `numbered_clip` takes."""
+    return str(number)
+
+
+def lazy_rows(*loads):
+    """A manifest of sources that are fetched when they are read."""
+    rows = [VideoRow(LazySource(f"row {k}", load), 0) for k, load in enumerate(loads)]
+    return Manifest(rows, CLASSES, "train")
+
+
+def test_rows_that_can_be_sent_to_another_process_are():
+    manifest = lazy_rows(*(functools.partial(fetch, k) for k in range(3)))
+    source = ClipSource(manifest, fetched_clip, 3)
+    assert_same_batches([source.batch(0, 0)], [pickle.loads(pickle.dumps(source)).batch(0, 0)])
+
+
+def fetched_clip(source, rng, start=None, end=None):
+    """`numbered_clip` of what a source loads."""
+    return numbered_clip(source.load(), rng)
+
+
+def test_rows_that_cannot_be_sent_are_named(tmp_path):
+    (tmp_path / "a").touch()
+    with open(tmp_path / "a", "rb") as file:
+        for load in (lambda: "1", functools.partial(fetch, file)):
+            manifest = lazy_rows(functools.partial(fetch, 0), load, functools.partial(fetch, 2))
+            source = ClipSource(manifest, fetched_clip, 3)
+            with pytest.raises(TypeError, match=r"'row 1' cannot be sent .*functools\.partial"):
+                pickle.dumps(source)
+
+
+def test_rows_in_memory_are_named_by_errors():
+    rows = [VideoRow(f"no video {k}".encode(), 0) for k in range(2)]
+    loader = VideoLoader(Manifest(rows, CLASSES, "val"), CONVERTER, 1)
+    for k, row in enumerate(rows):
+        with pytest.raises(VideoError, match=f"cannot read the video '{row.name}'"):
+            loader[k]
+
+
 # --- the cache ------------------------------------------------------------------------------------
 
 
@@ -263,6 +308,12 @@ def test_a_copy_for_another_process_leaves_the_kept_clips(manifest):
             "`cache` must be False where clips are sampled at random; with random_clips=False",
         ),
         ({"cache": True, "max_cache_bytes": 7 * 3072 - 1}, "7 clips in 21504 bytes.*21503"),
+        ({"unreadable": "skip"}, "`unreadable` must be 'error', or 'count'"),
+        ({"unreadable": "count", "training": True}, "'count' where `training` is False"),
+        (
+            {"unreadable": "count", "converter": numbered_clip},
+            "`unreadable` must be 'error' with a converter that does not say the size",
+        ),
         ({"cache": True, "max_cache_bytes": 0}, "`max_cache_bytes` must be a whole number"),
         ({"shard": (2, 2)}, r"`shard` must be \(index, count\) with index < count"),
         ({"batch_size": 3, "shard": (0, 2)}, "3 must be a multiple of the 2 shards"),

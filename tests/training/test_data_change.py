@@ -202,9 +202,7 @@ def go(folder, batches, numbers, stops=(), **options):
     recipe = noise.make_recipe(epochs=3, ema_momentum=None, **options.pop("recipe", {}))
 
     data, options["stop"] = noise.Clips(batches=batches), lambda: next(asked, False)
-    return model, train(
-        model, recipe, data, None, folder, identity(numbers), verbose=0, **options
-    )
+    return model, train(model, recipe, data, None, folder, identity(numbers), verbose=0, **options)
 
 
 def steps_of(model):

@@ -52,7 +52,7 @@ class VideoConverter:
     A call takes the frames (only these are decoded), resizes them with their aspect ratio kept
     until they cover `image_size`, and cuts out `image_size`. Resizing is FFmpeg's, whose filters
     widen with the reduction, so it does not alias (`"nearest"` does). Files are resized in the
-    colours that they are stored in, which is quick, arrays as RGB: the colours of sharp edges
+    colors that they are stored in, which is quick, arrays as RGB: the colors of sharp edges
     differ a little. A video that has the size already comes through untouched.
 
     Source: section 3.4 (64 uniformly sampled frames, 128 x 128 crops, three crops in testing).

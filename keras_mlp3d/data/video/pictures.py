@@ -24,7 +24,7 @@ class Scaler:
         self._reformatter, self._resizer = VideoReformatter(), VideoReformatter()
 
     def to_rgb(self, frame, width, height, interpolation=None):
-        """A decoded frame as uint8 `(height, width, 3)`, by its own colour matrix and range.
+        """A decoded frame as uint8 `(height, width, 3)`, by its own color matrix and range.
 
         To another size it is brought before it becomes RGB, as FFmpeg's `scale` does: that takes a
         fraction of the time. `interpolation` is then needed.
@@ -54,7 +54,7 @@ class Scaler:
         ).to_ndarray()
 
     def for_jpeg(self, picture, height, width):
-        """A uint8 picture `(rows, columns, 3)` as a frame of JPEG's colours and the size given."""
+        """A uint8 picture `(rows, columns, 3)` as a frame of JPEG's colors and the size given."""
         return self._reformatter.reformat(
             av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24"),
             width=width,

@@ -35,6 +35,7 @@ PAIRS = {
     "animation.gif": ("gif", "gif", "rgb8", {}, (1,)),
 }
 NUM_FRAMES = 36
+_WRAP = 2**33 // 3600 - 18  # frames of 1/25 s, so that 33 bits of 90 kHz overflow midway
 
 
 def pictures(num_frames=NUM_FRAMES, size=(64, 64)):
@@ -108,6 +109,12 @@ def cuts(packets):
         + [
             (d, None if p is None else p + count, (t or 0) + count, k)
             for d, p, t, k in packets[later:]
+        ],
+        "times repeated": [
+            (d, None if p is None else p // 2, (t or 0) // 2, k) for d, p, t, k in packets
+        ],
+        "a clock that wraps": [
+            (d, None if p is None else p + _WRAP, (t or 0) + _WRAP, k) for d, p, t, k in packets
         ],
         "begins before zero": [
             (d, None if p is None else p - 3, (t or 0) - 3, k) for d, p, t, k in packets

@@ -9,27 +9,12 @@ from keras_mlp3d.data.datasets.motion_shapes import render
 from keras_mlp3d.data.datasets.motion_shapes.files import claim_folder, encode_clip
 from keras_mlp3d.data.datasets.motion_shapes.plan import (
     ALL_EVENTS,
-    CLASS_NAMES,
-    EVENTS,
-    EXTRA_CLASS_NAMES,
-    EXTRA_EVENTS,
     SPLITS,
     check_classes,
     check_integer,
     check_options,
     plan_clips,
     rest_frames,
-)
-
-__all__ = (
-    "CLASS_NAMES",
-    "EVENTS",
-    "EXTRA_CLASS_NAMES",
-    "EXTRA_EVENTS",
-    "SPLITS",
-    "make_clips",
-    "render_clip",
-    "write_motion_shapes",
 )
 
 

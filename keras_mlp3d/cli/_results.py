@@ -10,6 +10,7 @@ import contextlib
 import os
 import pathlib
 
+from keras_mlp3d._utils.atomic_write import naming
 from keras_mlp3d.cli._rows import MAX_ROW_BYTES, JsonLines, Table
 
 _FORMATS = {".jsonl": JsonLines, ".csv": Table}
@@ -122,12 +123,12 @@ class ResultsFile:
             raise FileNotFoundError(f"no such folder for --output: {os.path.dirname(real)}")
         # Whether the file is new and without a row.
         self._real, self._created = real, not os.path.exists(real)
-        with self._named_errors():
+        with naming(self.path, stands_for=(self._real,)):
             self._file = open(real, "a+b", buffering=0)  # noqa: SIM115 (`close` closes it)
         _lock(self._file, self.path)
 
     def _scan(self):
-        with self._named_errors(), open(self._real, "rb") as file:
+        with naming(self.path, stands_for=(self._real,)), open(self._real, "rb") as file:
             for number, (record, is_whole) in enumerate(self._format.records(file), start=1):
                 if len(record) > MAX_ROW_BYTES:
                     raise self._foreign(number, f"it has more than {MAX_ROW_BYTES} bytes")
@@ -170,7 +171,7 @@ class ResultsFile:
     # Writing ------------------------------------------------------------------------------------
 
     def _append(self, data):
-        with self._named_errors():
+        with naming(self.path, stands_for=(self._real,)):
             try:
                 left = data
                 while left:
@@ -188,28 +189,22 @@ class ResultsFile:
         )
         stale = dict(self._stale)
         try:
-            with self._named_errors(), open(self._real, "rb") as old, open(beside, "wb") as new:
-                for number, (record, _) in enumerate(self._format.records(old), start=1):
-                    row = self._format.decode(record, number)
-                    key = hash(_key(row["path"])) if row and row["error"] is not None else None
-                    if stale.get(key):
-                        stale[key] -= 1
-                    else:
-                        new.write(record)
-                new.flush()
-                os.fsync(new.fileno())
-            os.chmod(beside, os.stat(self._real).st_mode & 0o7777)
-            os.replace(beside, self._real)
+            with naming(self.path, stands_for=(self._real, beside)):
+                with open(self._real, "rb") as old, open(beside, "wb") as new:
+                    for number, (record, _) in enumerate(self._format.records(old), start=1):
+                        row = self._format.decode(record, number)
+                        key = hash(_key(row["path"])) if row and row["error"] is not None else None
+                        if stale.get(key):
+                            stale[key] -= 1
+                        else:
+                            new.write(record)
+                    new.flush()
+                    os.fsync(new.fileno())
+                os.chmod(beside, os.stat(self._real).st_mode & 0o7777)
+                os.replace(beside, self._real)
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(beside)
-
-    @contextlib.contextmanager
-    def _named_errors(self):
-        try:
-            yield
-        except OSError as error:
-            raise OSError(error.errno, error.strerror or str(error), self.path) from error
 
 
 def _key(path):

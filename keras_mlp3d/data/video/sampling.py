@@ -10,6 +10,7 @@ from keras_mlp3d._utils.checks import checked_whole
 
 SAMPLINGS = ("uniform", "dense")
 _FRAME_PART = 1e-3  # of a frame: nearer than this is on it
+_ROUNDING = 1e-6  # seconds
 _SECONDS = 1e-4  # the same where frames are not equally long
 
 
@@ -62,6 +63,8 @@ def uniform_indices(num_video_frames, num_frames, clip=0, clips=1, *, rng=None, 
     if edges is None:
         return np.minimum(np.floor(places * n).astype("int64"), n - 1)
     seconds = edges[0] + places * (edges[-1] - edges[0])
+    if rng is None:
+        seconds += _ROUNDING  # right between two frames is on the second, as it is by number
     return np.clip(np.searchsorted(edges, seconds, side="right") - 1, 0, n - 1)
 
 

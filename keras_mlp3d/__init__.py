@@ -6,7 +6,7 @@ Mei; CVPR 2022) that runs alike on TensorFlow, JAX and PyTorch.
 
 import importlib
 
-from keras_mlp3d import layers, models, ops
+from keras_mlp3d import layers, models
 from keras_mlp3d.hub import list_presets, upload_preset
 from keras_mlp3d.models import (
     MLP3D,
@@ -38,7 +38,6 @@ __all__ = [
     "layers",
     "list_presets",
     "models",
-    "ops",
     "parse_schedule",
     "plots",
     "search",

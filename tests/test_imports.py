@@ -14,19 +14,16 @@ PACKAGE = pathlib.Path(__file__).resolve().parent.parent / "keras_mlp3d"
 #: Package -> what it may import of the others; "data.video.converter" is that module alone.
 ALLOWED = {
     "_utils": set(),
-    "ops": set(),
-    "layers": {"ops"},
+    "layers": {"_utils"},
     "hub": {"data.video.converter", "version", "_utils"},
-    "models": {"layers", "ops", "hub", "version", "_utils"},
-    "cost": {"models", "layers", "ops"},
-    "conversion": {"models", "layers", "ops"},
+    "models": {"layers", "hub", "version", "_utils"},
+    "cost": {"models", "layers", "_utils"},
+    "conversion": {"models", "layers", "_utils"},
     "data": {"_utils"},
     "inference": {"models", "hub", "data", "_utils"},
     "training": {"models", "hub", "data", "inference", "layers", "version", "_utils"},
     "plots": {"_utils"},
-    "search": {
-        *("models", "layers", "ops", "cost", "training", "inference", "data", "hub", "_utils")
-    },
+    "search": {*("models", "layers", "cost", "training", "inference", "data", "hub", "_utils")},
 }
 #: The same within `data`: from a file to frames, from a folder to rows, from rows to batches.
 ALLOWED_IN_DATA = {
@@ -39,7 +36,6 @@ ALLOWED_IN_DATA = {
 TOPS = {"cli"}
 #: Other libraries that a room may import, beside the standard library.
 LIBRARIES = {
-    "ops": {"keras", "numpy"},
     "layers": {"keras", "numpy"},
     "models": {"keras", "numpy"},
     "cost": {"keras", "numpy"},
@@ -53,8 +49,8 @@ LIBRARIES = {
     "search": {"keras", "numpy"},
     "cli": {"keras", "numpy", "matplotlib"},
 }
-#: The one file for one backend: it is imported late itself.
-BACKEND_FILE = PACKAGE / "ops" / "_torch.py"
+#: The one file for one backend, which imports it if it is the one in use.
+BACKEND_FILE = PACKAGE / "layers" / "_torch.py"
 #: Imported inside a function alone, as only some users have them or need them.
 LATE = {
     *("torch", "safetensors", "ml_dtypes", "h5py", "matplotlib", "tensorboard", "tensorflow"),
@@ -169,17 +165,6 @@ def test_rooms_import_the_libraries_of_the_table(room):
     assert not wrong, "\n".join(wrong)
 
 
-def test_the_file_for_one_backend_is_imported_late():
-    users = [
-        inside
-        for path in source_files()
-        for module, _, inside in imports_of(path)
-        if module == "keras_mlp3d.ops._torch"
-    ]
-    assert len(users) >= 5
-    assert all(users)
-
-
 def test_nothing_imports_the_tops():
     wrong = [
         f"{path.relative_to(PACKAGE)}:{line}"
@@ -230,12 +215,13 @@ import keras_mlp3d
 seconds = time.process_time() - start
 added = {{name.split(".")[0] for name in set(sys.modules) - before}}
 import {", ".join(f"keras_mlp3d.{room}" for room in sorted(set(ALLOWED) | TOPS))}
-print(seconds, "tensorflow" in sys.modules, *sorted(added))
+loaded = [name for name in ("tensorflow", "torch") if name in sys.modules]
+print(seconds, ",".join(loaded), *sorted(added), sep="\\n")
 """
 
 
 def imported():
-    """(seconds, whether TensorFlow is there, libraries that came) of an import in a new process."""
+    """(seconds, backends loaded, libraries added) of an import in a new process."""
     result = subprocess.run(
         [sys.executable, "-c", IMPORT],
         capture_output=True,
@@ -243,8 +229,8 @@ def imported():
         env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
         check=True,
     )
-    seconds, tensorflow, *added = result.stdout.split()
-    return float(seconds), tensorflow == "True", set(added)
+    seconds, loaded, *added = result.stdout.split("\n")
+    return float(seconds), loaded.split(","), set(filter(None, added))
 
 
 @pytest.fixture(scope="module")
@@ -269,5 +255,6 @@ def test_import_loads_no_library_that_a_network_does_not_need(first_import):
     assert libraries <= {PACKAGE.name, "av"}
 
 
-def test_no_room_loads_tensorflow(first_import):
-    assert first_import[1] == (keras.backend.backend() == "tensorflow")
+@pytest.mark.parametrize("backend", ["tensorflow", "torch"])
+def test_no_room_loads_another_backend(first_import, backend):
+    assert (backend in first_import[1]) == (keras.backend.backend() == backend)

@@ -13,6 +13,7 @@ from keras_mlp3d.layers import (
     StageTransition,
     StochasticDepth,
     SubtractMean,
+    SwitchableTimeMixing,
     TokenMixing,
     TubeletEmbedding,
 )
@@ -81,7 +82,8 @@ def _macs(layer, shape, output):
     if isinstance(layer, StageTransition | TubeletEmbedding):
         return positions * math.prod(layer.kernel.shape)
     if isinstance(layer, GroupedTimeMixing):
-        kind, size = layer.chosen
+        switchable = isinstance(layer, SwitchableTimeMixing)
+        kind, size = layer.chosen if switchable else (layer.kind, layer.group_size)
         size = shape[1] if kind == "full" else size
         return positions * size * shape[-1] ** 2
     raise ValueError(

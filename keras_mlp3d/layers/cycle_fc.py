@@ -1,36 +1,103 @@
-"""Cycle FC: a linear layer whose input channels look at neighbouring positions in turn.
+"""Cycle FC: a linear layer whose input channels look at neighboring positions in turn.
 
 Source: section 3.2, after CycleMLP (reference [6]).
 """
 
-import keras
+from typing import Any
 
-from keras_mlp3d.layers._checks import check_positive_integer, check_tokens
-from keras_mlp3d.layers._dense import Dense
-from keras_mlp3d.layers._sublayer import call_sublayer
-from keras_mlp3d.layers.glorot_uniform import GlorotUniform
-from keras_mlp3d.ops import cycle_shift
+import keras
+import numpy as np
+from keras import ops
+
+from keras_mlp3d._utils.checks import check_choice, check_integer
+from keras_mlp3d._utils.types import Shape, Tensor
+from keras_mlp3d.layers import _torch
+from keras_mlp3d.layers.linear import (
+    Dense,
+    GlorotUniform,
+    call_sublayer,
+    check_tokens,
+    pad_zeros,
+)
 
 AXES = {"height": 2, "width": 3}
 
 
+def cycle_offsets(channels: int, kernel_size: int) -> np.ndarray:
+    """Returns how far along the axis each channel looks, as integers.
+
+    Args:
+        channels: Number of input channels C.
+        kernel_size: Number of positions k that the channels cycle through.
+
+    Returns:
+        NumPy array (C,): `((c + k // 2) mod k) - k // 2` for channel c.
+
+    Example:
+
+    >>> cycle_offsets(5, 3)
+    array([ 0,  1, -1,  0,  1])
+    """
+    return (np.arange(channels) + kernel_size // 2) % kernel_size - kernel_size // 2
+
+
+def cycle_shift(x: Tensor, axis: int, kernel_size: int) -> Tensor:
+    """Moves every channel of `x` by its cycle offset along `axis`; zeros come in from outside.
+
+    Channel c of the output at position p is channel c of the input at position
+    `p + cycle_offsets(C, k)[c]`.
+
+    Args:
+        x: Tensor (..., C), channels last.
+        axis: Non-negative axis of positions, not the last.
+        kernel_size: Number of positions k; 1 leaves `x` as it is.
+
+    Returns:
+        Tensor of the shape and dtype of `x`.
+
+    Example:
+
+    >>> x = np.arange(6.0).reshape(1, 1, 1, 2, 3)
+    >>> np.array(cycle_shift(x, axis=3, kernel_size=3))[0, 0, 0].tolist()
+    [[0.0, 4.0, 0.0], [3.0, 0.0, 2.0]]
+    """
+    if kernel_size == 1:
+        return x
+    if _torch.is_eager():  # a select would be one more pass over all channels
+        return _torch.cycle_shift(x, axis, cycle_offsets(kernel_size, kernel_size).tolist())
+    before, after = kernel_size // 2, (kernel_size - 1) // 2
+    padded = pad_zeros(x, axis, before, after)
+    length = ops.shape(x)[axis]
+    lead = (slice(None),) * axis
+    # `cycle_offsets` in tensors: torch.compile cannot trace a NumPy array as a condition.
+    offsets = (ops.arange(x.shape[-1]) + before) % kernel_size - before
+    # A select between k views of one padded tensor: compilers fuse it into one pass over memory,
+    # but a gather would read position by position.
+    shifted = x
+    for offset in range(-before, after + 1):
+        if offset:
+            view = padded[(*lead, slice(before + offset, before + offset + length))]
+            shifted = ops.where(ops.equal(offsets, offset), view, shifted)
+    return shifted
+
+
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
 class CycleFC(keras.layers.Layer):
-    """Mixes tokens along one spatial axis at the price of a plain linear layer.
+    """Mixes tokens along one spatial axis at the cost of a linear layer.
 
     Input channel c of output position p is read at `p + ((c + k // 2) mod k) - k // 2` along the
     axis (zero outside), then one linear layer maps the C channels to `filters`.
 
-    The axis is named by the direction in which the layer steps. CycleMLP's own code calls the
-    width step `sfc_h` and the height step `sfc_w`.
+    The axis is the direction in which the layer steps. CycleMLP's own code calls the width step
+    `sfc_h` and the height step `sfc_w`.
 
     Args:
         filters: Number of output channels.
         axis: "height" or "width".
         kernel_size: Number of positions k that the channels cycle through.
         use_bias: Whether to add a bias.
-        kernel_initializer: Initialiser of the kernel (C, filters); None for `GlorotUniform`.
-        bias_initializer: Initialiser of the bias (filters,).
+        kernel_initializer: Initializer of the kernel (C, filters); None for `GlorotUniform`.
+        bias_initializer: Initializer of the bias (filters,).
         **kwargs: `name`, `dtype` and other arguments of `keras.layers.Layer`.
 
     Attributes:
@@ -47,7 +114,7 @@ class CycleFC(keras.layers.Layer):
         ValueError: If an argument or the rank of the input is wrong.
 
     Source:
-        Section 3.2.
+        Section 3.2; docs/reading.md (Cycle FC).
 
     Example:
 
@@ -58,25 +125,23 @@ class CycleFC(keras.layers.Layer):
 
     def __init__(
         self,
-        filters,
-        axis="width",
-        kernel_size=3,
-        use_bias=True,
-        kernel_initializer=None,
-        bias_initializer="zeros",
-        **kwargs,
-    ):
+        filters: int,
+        axis: str = "width",
+        kernel_size: int = 3,
+        use_bias: bool = True,
+        kernel_initializer: Any = None,
+        bias_initializer: Any = "zeros",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        if axis not in AXES:
-            raise ValueError(f"axis must be 'height' or 'width', got {axis!r}.")
-        self.filters = check_positive_integer("filters", filters)
-        self.axis = axis
-        self.kernel_size = check_positive_integer("kernel_size", kernel_size)
+        self.filters = check_integer("filters", filters)
+        self.axis = check_choice("axis", axis, AXES)
+        self.kernel_size = check_integer("kernel_size", kernel_size)
         self.use_bias = use_bias
         self.kernel_initializer = keras.initializers.get(kernel_initializer or GlorotUniform())
         self.bias_initializer = keras.initializers.get(bias_initializer)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         check_tokens(self, input_shape)
         self.dense = Dense(
             self.filters,
@@ -89,22 +154,22 @@ class CycleFC(keras.layers.Layer):
         self.dense.build(input_shape)
 
     @property
-    def kernel(self):
+    def kernel(self) -> keras.Variable:
         """Weight (C, filters)."""
         return self.dense.kernel
 
     @property
-    def bias(self):
+    def bias(self) -> keras.Variable | None:
         """Weight (filters,), or None without bias."""
         return self.dense.bias
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         return call_sublayer(self.dense, cycle_shift(inputs, AXES[self.axis], self.kernel_size))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
         return (*input_shape[:-1], self.filters)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "filters": self.filters,

@@ -3,43 +3,41 @@
 Source: section 3.2, Eq. (2).
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import keras
 from keras import ops
 
-from keras_mlp3d.layers._checks import check_positive_integer, check_tokens
-from keras_mlp3d.layers._dense import Dense
-from keras_mlp3d.layers._sublayer import call_sublayer
-from keras_mlp3d.layers.chosen_time_mixing import ChosenTimeMixing
+from keras_mlp3d._utils.checks import check_integer
+from keras_mlp3d._utils.types import Shape, Tensor
 from keras_mlp3d.layers.cycle_fc import CycleFC
-from keras_mlp3d.layers.grouped_time_mixing import GroupedTimeMixing
+from keras_mlp3d.layers.linear import Dense, call_sublayer, check_tokens
+from keras_mlp3d.layers.time_mixing import GroupedTimeMixing
+
+#: What a block takes as time mixing: a layer, or its configuration.
+TimeMixing = keras.layers.Layer | Mapping[str, Any]
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
 class TokenMixing(keras.layers.Layer):
-    """Mixes tokens along width and height (Cycle FC) and time (GTM), and sums the three by weight.
+    """Mixes tokens along width and height (Cycle FC) and time, and sums the three by weight.
 
     The weights are split attention: softmax over the three branches of an MLP (C -> C / 4 -> 3 C)
-    of the mean over all tokens of their sum; each scales its branch channel by channel. A linear
-    layer follows. (The paper cites reference [17] for the weighted summation; that this is meant,
-    and the order width, height, time in the 3 C vector, is our reading.)
+    of the mean over all tokens of their sum. Each weight scales one channel of one branch. A
+    linear layer follows.
 
     Args:
-        kind: Kind of time mixing; see `GroupedTimeMixing`.
-        group_size: Group size S of the time mixing; None for "full" alone.
-        share_weights: Whether the time mixing shares its weights by time interval.
-        max_group_size: None, or the largest group size that the shared kernel serves.
+        time_mixing: Layer that mixes tokens in time, such as `GroupedTimeMixing("short_range",
+            4)`; or its configuration: what `keras.saving.serialize_keras_object` makes of a
+            layer, or a dictionary of the arguments of `GroupedTimeMixing`.
         cycle_kernel_size: Kernel size of the two Cycle FCs.
-        reduction: The weights' MLP has C // reduction hidden channels, at least one.
-        time_bias: Whether the time mixing has a bias.
-        candidates: None, or pairs (kind, group size) that the time mixing can be switched to; see
-            `ChosenTimeMixing`.
-        random_mixing: Probability that a training step draws another candidate.
+        reduction: The MLP of the weights has C // reduction hidden channels, at least one.
         **kwargs: `name`, `dtype` and other arguments of `keras.layers.Layer`.
 
-    Call arguments:
-        inputs: Tokens.
-        candidate: None, or the index of the candidate to use, an int32 tensor; see
-            `ChosenTimeMixing`.
+    Attributes:
+        mix_width, mix_height: The two `CycleFC`.
+        mix_time: The time mixing.
 
     Input shape:
         (B, T', H', W', C)
@@ -51,87 +49,62 @@ class TokenMixing(keras.layers.Layer):
         ValueError: If an argument is wrong, or the group size does not fit T'.
 
     Source:
-        Section 3.2, Eq. (2).
+        Section 3.2, Eq. (2); docs/reading.md (weighted summation).
 
     Example:
 
-    >>> layer = TokenMixing("long_range", 2)
+    >>> layer = TokenMixing({"kind": "long_range", "group_size": 2})
     >>> layer(np.ones((1, 4, 3, 5, 8), "float32")).shape == (1, 4, 3, 5, 8)
     True
     """
 
     def __init__(
         self,
-        kind,
-        group_size=None,
-        share_weights=True,
-        max_group_size=None,
-        cycle_kernel_size=3,
-        reduction=4,
-        time_bias=True,
-        candidates=None,
-        random_mixing=0.0,
-        **kwargs,
-    ):
+        time_mixing: TimeMixing,
+        cycle_kernel_size: int = 3,
+        reduction: int = 4,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        self.kind = kind
-        self.group_size = group_size
-        self.share_weights = share_weights
-        self.max_group_size = max_group_size
-        self.cycle_kernel_size = check_positive_integer("cycle_kernel_size", cycle_kernel_size)
-        self.reduction = check_positive_integer("reduction", reduction)
-        self.time_bias = time_bias
-        self.candidates = candidates
-        self.random_mixing = random_mixing
-        options = {"use_bias": time_bias, "dtype": self.dtype_policy, "name": "mix_time"}
-        if candidates is None:
-            self.mix_time = GroupedTimeMixing(
-                kind,
-                group_size,
-                share_weights=share_weights,
-                max_group_size=max_group_size,
-                **options,
-            )
-        else:
-            self.mix_time = ChosenTimeMixing(kind, group_size, candidates, random_mixing, **options)
+        self.mix_time = _get_time_mixing(time_mixing, name="mix_time", dtype=self.dtype_policy)
+        self.cycle_kernel_size = check_integer("cycle_kernel_size", cycle_kernel_size)
+        self.reduction = check_integer("reduction", reduction)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         check_tokens(self, input_shape)
         channels = input_shape[-1]
-        options = {"kernel_size": self.cycle_kernel_size, "dtype": self.dtype_policy}
-        self.mix_width = CycleFC(channels, axis="width", name="mix_width", **options)
-        self.mix_height = CycleFC(channels, axis="height", name="mix_height", **options)
+        hidden = max(1, channels // self.reduction)
+        options = {"dtype": self.dtype_policy}
+        cycle = {"kernel_size": self.cycle_kernel_size, **options}
+        self.mix_width = CycleFC(channels, axis="width", name="mix_width", **cycle)
+        self.mix_height = CycleFC(channels, axis="height", name="mix_height", **cycle)
+        self.squeeze = Dense(hidden, activation="gelu", name="squeeze", **options)
+        self.excite = Dense(3 * channels, name="excite", **options)
+        self.projection = Dense(channels, name="projection", **options)
         for branch in (self.mix_width, self.mix_height, self.mix_time):
             branch.build(input_shape)
-        hidden = max(1, channels // self.reduction)
-        self.squeeze = Dense(
-            hidden,
-            activation="gelu",
-            dtype=self.dtype_policy,
-            name="squeeze",
-        )
         self.squeeze.build((input_shape[0], channels))
-        self.excite = Dense(
-            3 * channels,
-            dtype=self.dtype_policy,
-            name="excite",
-        )
         self.excite.build((input_shape[0], hidden))
-        self.projection = Dense(
-            channels,
-            dtype=self.dtype_policy,
-            name="projection",
-        )
         self.projection.build(input_shape)
 
-    def branch_weights(self, mean):
+    def call(self, inputs: Tensor) -> Tensor:
+        width = call_sublayer(self.mix_width, inputs)
+        height = call_sublayer(self.mix_height, inputs)
+        time = call_sublayer(self.mix_time, inputs)
+        # The mean of the sum, without making the sum.
+        mean = sum(ops.mean(branch, axis=(1, 2, 3)) for branch in (width, height, time))
+        of_width, of_height, of_time = self.branch_weights(mean)
+        mixed = width * of_width + height * of_height + time * of_time
+        return call_sublayer(self.projection, mixed)
+
+    def branch_weights(self, mean: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Returns the weight of each branch and channel.
 
         Args:
             mean: Mean over all tokens of the sum of the three branches, (B, C).
 
         Returns:
-            Three tensors (B, 1, 1, 1, C); the softmax is taken in float32.
+            Three tensors (B, 1, 1, 1, C); the softmax is computed in float32.
         """
         logits = call_sublayer(self.excite, call_sublayer(self.squeeze, mean))
         logits = ops.transpose(ops.reshape(logits, (-1, mean.shape[-1], 3)), (0, 2, 1))
@@ -139,33 +112,34 @@ class TokenMixing(keras.layers.Layer):
         weights = ops.reshape(weights, (-1, 3, 1, 1, 1, mean.shape[-1]))
         return weights[:, 0], weights[:, 1], weights[:, 2]
 
-    def call(self, inputs, candidate=None):
-        width, height = (
-            call_sublayer(layer, inputs) for layer in (self.mix_width, self.mix_height)
-        )
-        if self.candidates is None:
-            time = call_sublayer(self.mix_time, inputs)
-        else:
-            time = self.mix_time(inputs, candidate)
-        # The mean of the sum, without making the sum.
-        mean = sum(ops.mean(branch, axis=(1, 2, 3)) for branch in (width, height, time))
-        of_width, of_height, of_time = self.branch_weights(mean)
-        mixed = width * of_width + height * of_height + time * of_time
-        return call_sublayer(self.projection, mixed)
-
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
         return tuple(input_shape)
 
-    def get_config(self):
+    def time_mixing_config(self) -> dict[str, Any]:
+        """Returns the configuration of the time mixing, the same before and after `build`."""
+        config = keras.saving.serialize_keras_object(self.mix_time)
+        config.pop("build_config", None)
+        return config
+
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "kind": self.kind,
-            "group_size": self.group_size,
-            "share_weights": self.share_weights,
-            "max_group_size": self.max_group_size,
+            "time_mixing": self.time_mixing_config(),
             "cycle_kernel_size": self.cycle_kernel_size,
             "reduction": self.reduction,
-            "time_bias": self.time_bias,
-            "candidates": self.candidates and [list(pair) for pair in self.candidates],
-            "random_mixing": self.random_mixing,
         }
+
+
+def _get_time_mixing(time_mixing: TimeMixing, **defaults: Any) -> keras.layers.Layer:
+    """Returns the layer that `time_mixing` is or describes."""
+    if isinstance(time_mixing, Mapping):
+        if "class_name" in time_mixing:
+            time_mixing = keras.saving.deserialize_keras_object(dict(time_mixing))
+        else:
+            time_mixing = GroupedTimeMixing(**{**defaults, **time_mixing})
+    if not isinstance(time_mixing, keras.layers.Layer):
+        raise ValueError(
+            "time_mixing must be a layer such as GroupedTimeMixing('short_range', 4), or its "
+            f"configuration, got {time_mixing!r}."
+        )
+    return time_mixing

@@ -3,20 +3,17 @@
 Source: section 3.4 and reference [6].
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
-from keras_mlp3d.layers.glorot_uniform import GlorotUniform
-from keras_mlp3d.models._network import (
-    build_stages,
-    check_frames,
-    check_network,
-    check_parameter_bound,
-    normalised_pixels,
-    policy_config,
-    seeded_dropout,
-    static_shape,
-)
+from keras_mlp3d._utils.types import DType, Tensor
+from keras_mlp3d.layers import GroupedTimeMixing, PixelNormalization
+from keras_mlp3d.models.mlp3d import classify_tokens
+from keras_mlp3d.models.mlp3d_backbone import build_stages, policy_config
+from keras_mlp3d.models.network_checks import IMAGE_FORM, check_frames, check_stages, static_shape
 from keras_mlp3d.models.preset_model import PresetModel, check_class_names
 from keras_mlp3d.models.schedule import Mixing
 
@@ -27,18 +24,18 @@ class CycleMLP(PresetModel):
 
     Its blocks are MLP-3D blocks on a single frame: with S = 1, time mixing is CycleMLP's channel
     mixing (which has no bias), and the tubelet is one frame long. So the weights of both networks
-    have the same names, and one goes over into the other.
+    have the same names, and each can be converted into the other.
 
     Args:
         channels: Channels of the four stages.
         depths: Number of blocks of the four stages.
-        mlp_ratios: Ratio of the channel MLPs, one number or one for each stage.
+        mlp_ratios: Ratio of the channel MLPs, one number or one per stage.
         num_classes: Number of classes.
         drop_path_rate: Rate of stochastic depth at the last block, rising linearly from 0.
-        dropout: Rate of the dropout in front of the linear layer, in training.
+        dropout: Rate of the dropout before the linear layer, in training.
         activation: Activation of the output: None for logits, or "softmax".
         include_rescaling: Whether the input is pixel values 0..255 of any real dtype, which the
-            network then normalises (/255, ImageNet mean and standard deviation).
+            network then normalizes (/255, ImageNet mean and standard deviation).
         input_shape: (height, width, 3); None leaves a length open.
         class_names: None, or the name of each class.
         dtype: Dtype or dtype policy of the layers.
@@ -68,52 +65,46 @@ class CycleMLP(PresetModel):
 
     def __init__(
         self,
-        channels,
-        depths,
-        mlp_ratios,
-        num_classes=1000,
-        drop_path_rate=0.0,
-        dropout=0.0,
-        activation=None,
-        include_rescaling=True,
-        input_shape=(None, None, 3),
-        class_names=None,
-        dtype=None,
-        name=None,
-    ):
-        channels, depths, mlp_ratios = check_network(channels, depths, mlp_ratios)
+        channels: Sequence[int],
+        depths: Sequence[int],
+        mlp_ratios: float | Sequence[float],
+        num_classes: int = 1000,
+        drop_path_rate: float = 0.0,
+        dropout: float = 0.0,
+        activation: Any = None,
+        include_rescaling: bool = True,
+        input_shape: Sequence[int | None] = (None, None, 3),
+        class_names: Sequence[str] | None = None,
+        dtype: DType = None,
+        name: str | None = None,
+    ) -> None:
+        channels, depths, mlp_ratios = check_stages(channels, depths, mlp_ratios)
         class_names = check_class_names(num_classes, class_names)
-        schedule = (Mixing("short_range", 1),) * sum(depths)
-        check_parameter_bound(channels, depths, mlp_ratios, schedule)
         if not isinstance(input_shape, list | tuple) or len(input_shape) != 3:
             raise ValueError(f"input_shape must be (height, width, 3), got {input_shape!r}.")
-        check_frames("input_shape", (None, *input_shape), "(batch, height, width, 3)")
+        check_frames("input_shape", (None, *input_shape), IMAGE_FORM)
         policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
-        image = keras.Input(tuple(input_shape), dtype="float32", name="image")
-        pixels = normalised_pixels(image) if include_rescaling else image
+
+        def channel_mixing(mixing: Mixing) -> keras.layers.Layer:
+            return GroupedTimeMixing(
+                mixing.kind, mixing.group_size, use_bias=False, dtype=policy, name="mix_time"
+            )
+
+        image = pixels = keras.Input(tuple(input_shape), dtype="float32", name="image")
+        if include_rescaling:
+            pixels = PixelNormalization(name="normalization")(pixels)
         tokens, pyramid = build_stages(
             ops.expand_dims(pixels, 1),
             channels,
             depths,
             mlp_ratios,
-            schedule,
+            (Mixing("short_range", 1),) * sum(depths),
             drop_path_rate,
             policy,
             window=1,
-            time_bias=False,
+            time_mixing=channel_mixing,
         )
-        options = {"dtype": "float32"}
-        pooled = keras.layers.GlobalAveragePooling3D(
-            data_format="channels_last", name="pooling", **options
-        )(tokens)
-        pooled = seeded_dropout(dropout, name="dropout", **options)(pooled)
-        outputs = keras.layers.Dense(
-            num_classes,
-            activation=activation,
-            kernel_initializer=GlorotUniform(),
-            name="head",
-            **options,
-        )(pooled)
+        outputs = classify_tokens(tokens, num_classes, dropout, activation)
         super().__init__(inputs=image, outputs=outputs, name=name)
         self._pyramid = {key: ops.squeeze(level, 1) for key, level in pyramid.items()}
         self.channels, self.depths, self.mlp_ratios = channels, depths, mlp_ratios
@@ -126,13 +117,13 @@ class CycleMLP(PresetModel):
         self.dtype_policy = policy
 
     @property
-    def pyramid_outputs(self):
+    def pyramid_outputs(self) -> dict[str, Tensor]:
         """Symbolic tokens behind each stage: {"P2": ..., "P3": ..., "P4": ..., "P5": ...}."""
-        return dict(self._pyramid)  # what Keras tracks is no plain dict, which JAX insists on
+        return dict(self._pyramid)  # JAX accepts no dictionary that Keras tracks
 
-    def check_input(self, inputs):
+    def check_input(self, inputs: Any) -> None:
         """Raises ValueError if images of this shape do not fit the network."""
-        check_frames(self.name, static_shape(inputs), "(batch, height, width, 3)")
+        check_frames(self.name, static_shape(inputs), IMAGE_FORM)
 
     @classmethod
     def _from_files(cls, files, num_classes, overrides):
@@ -142,10 +133,10 @@ class CycleMLP(PresetModel):
             config.update(num_classes=num_classes, class_names=None)
         return cls(**{**config, **overrides})
 
-    def head_layers(self):
+    def head_layers(self) -> list[keras.layers.Layer]:
         return [self.get_layer("head")]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         activation = self.activation
         return {
             "name": self.name,

@@ -1,21 +1,24 @@
 """CycleMLP on each frame of a clip: the 2-D baseline of a network on clips.
 
-Source: reference [6]; the decisions on baselines.
+Source: reference [6]; docs/reading.md (baselines).
 """
+
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_mlp3d import hub
-from keras_mlp3d.models._network import check_frames, static_shape
+from keras_mlp3d._utils.types import Tensor
 from keras_mlp3d.models.cycle_mlp import CycleMLP
+from keras_mlp3d.models.network_checks import CLIP_FORM, check_frames, static_shape
 from keras_mlp3d.models.preset_model import PresetModel, portable_config
 from keras_mlp3d.models.transfer import transfer_weights
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
 class FramesAsImages(keras.layers.Layer):
-    """Makes one batch of images of all frames of all clips.
+    """Puts all frames of all clips into one batch of images.
 
     Args:
         **kwargs: `name`, `dtype` and other arguments of `keras.layers.Layer`.
@@ -32,10 +35,10 @@ class FramesAsImages(keras.layers.Layer):
     (8, 8, 8, 3)
     """
 
-    def call(self, clip):
+    def call(self, clip: Tensor) -> Tensor:
         return ops.reshape(clip, (-1, *ops.shape(clip)[2:]))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         batch, frames = input_shape[:2]
         known = batch is not None and frames is not None
         return (batch * frames if known else None, *input_shape[2:])
@@ -47,7 +50,7 @@ class FrameScores(keras.layers.Layer):
 
     Args:
         logits: Whether the result is the logarithm of the averaged scores, whose softmax they are,
-            so that losses and metrics on logits go on working; False for the scores.
+            so that losses and metrics on logits stay valid; False for the scores.
         **kwargs: `name`, `dtype` and other arguments of `keras.layers.Layer`.
 
     Input shape:
@@ -64,23 +67,23 @@ class FrameScores(keras.layers.Layer):
     [[0.25, 0.75]]
     """
 
-    def __init__(self, logits=True, **kwargs):
+    def __init__(self, logits: bool = True, **kwargs: Any) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
         self.logits = logits
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: list[Tensor]) -> Tensor:
         frames, clip = inputs
         length = ops.shape(clip)[1]
         logs = ops.log_softmax(ops.reshape(frames, (-1, length, frames.shape[-1])), axis=-1)
         mean = ops.logsumexp(logs, axis=1) - ops.log(ops.cast(length, "float32"))
         return mean if self.logits else ops.exp(mean)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         frames, clip = input_shape
         return (clip[0], frames[-1])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "logits": self.logits}
 
 
@@ -120,7 +123,13 @@ class FrameCycleMLP(PresetModel):
     ((1, 10), True)
     """
 
-    def __init__(self, cycle_mlp, activation=None, converter=None, name=None):
+    def __init__(
+        self,
+        cycle_mlp: CycleMLP,
+        activation: str | None = None,
+        converter: Any = None,
+        name: str | None = None,
+    ) -> None:
         if not isinstance(cycle_mlp, CycleMLP):
             raise ValueError(f"cycle_mlp must be a CycleMLP, got {type(cycle_mlp).__name__}.")
         if cycle_mlp.activation not in (None, keras.activations.linear):
@@ -136,11 +145,11 @@ class FrameCycleMLP(PresetModel):
         self.activation = keras.activations.get(activation) if activation else None
         self.dtype_policy = cycle_mlp.dtype_policy
 
-    def check_input(self, inputs):
+    def check_input(self, inputs: Any) -> None:
         """Raises ValueError if clips of this shape do not fit the network."""
-        check_frames(self.name, static_shape(inputs), "(batch, frames, height, width, 3)")
+        check_frames(self.name, static_shape(inputs), CLIP_FORM)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "name": self.name,
             "trainable": self.trainable,
@@ -150,7 +159,7 @@ class FrameCycleMLP(PresetModel):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "FrameCycleMLP":
         config = dict(config)
         if isinstance(config.get("converter"), dict):
             config["converter"] = hub.make_converter(config["converter"]["config"])
@@ -161,7 +170,7 @@ class FrameCycleMLP(PresetModel):
         return super().from_config(config)
 
     @classmethod
-    def preset_class_names(cls):
+    def preset_class_names(cls) -> tuple[str, ...]:
         return ("FrameCycleMLP", "CycleMLP")
 
     @classmethod
@@ -191,7 +200,7 @@ class FrameCycleMLP(PresetModel):
     def _weight_parts(self):
         return {hub.WEIGHTS: self.cycle_mlp}
 
-    def head_layers(self):
+    def head_layers(self) -> list[keras.layers.Layer]:
         return self.cycle_mlp.head_layers()
 
     def _take_weights(self, saved, skip):

@@ -4,14 +4,40 @@ Source: sections 3.1 and 3.4, Figure 2.
 """
 
 import inspect
+import random
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 
 from keras_mlp3d import hub
-from keras_mlp3d.layers.glorot_uniform import GlorotUniform
-from keras_mlp3d.models._network import seeded_dropout
+from keras_mlp3d._utils.types import Tensor
+from keras_mlp3d.layers import GlorotUniform
 from keras_mlp3d.models.mlp3d_backbone import MLP3DBackbone
 from keras_mlp3d.models.preset_model import PresetModel, check_class_names, portable_config
+
+
+def classify_tokens(tokens: Tensor, num_classes: int, dropout: float, activation: Any) -> Tensor:
+    """Averages tokens over space and time, drops some of the mean, and maps it to the classes.
+
+    It computes in float32 whatever the policy, so that logits are exact.
+    """
+    options = {"dtype": "float32"}
+    pooling = keras.layers.GlobalAveragePooling3D(
+        data_format="channels_last", name="pooling", **options
+    )
+    # A seed of its own, so that a checkpoint holds its state: without one, Keras uses the
+    # generator of the whole process on PyTorch.
+    seed = random.randint(1, 10**9)
+    drop = keras.layers.Dropout(dropout, seed=seed, name="dropout", **options)
+    head = keras.layers.Dense(
+        num_classes,
+        activation=activation,
+        kernel_initializer=GlorotUniform(),
+        name="head",
+        **options,
+    )
+    return head(drop(pooling(tokens)))
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
@@ -21,7 +47,7 @@ class MLP3D(PresetModel):
     Args:
         backbone: An `MLP3DBackbone`.
         num_classes: Number of classes.
-        dropout: Rate of the dropout in front of the linear layer, in training.
+        dropout: Rate of the dropout before the linear layer, in training.
         activation: Activation of the output: None for logits, or "softmax".
         class_names: None, or the name of each class, in the order of the outputs.
         converter: None, or the `data.VideoConverter` that turns a video into the clips that this
@@ -50,32 +76,19 @@ class MLP3D(PresetModel):
 
     def __init__(
         self,
-        backbone,
-        num_classes,
-        dropout=0.5,
-        activation=None,
-        class_names=None,
-        converter=None,
-        name=None,
-    ):
+        backbone: MLP3DBackbone,
+        num_classes: int,
+        dropout: float = 0.5,
+        activation: Any = None,
+        class_names: Sequence[str] | None = None,
+        converter: Any = None,
+        name: str | None = None,
+    ) -> None:
         if not isinstance(backbone, MLP3DBackbone):
             raise ValueError(f"backbone must be an MLP3DBackbone, got {type(backbone).__name__}.")
         class_names = check_class_names(num_classes, class_names)
         clip = keras.Input(backbone.input_shape[1:], dtype="float32", name="clip")
-        # The classifier works in float32 whatever the policy, so that logits are exact.
-        options = {"dtype": "float32"}
-        tokens = backbone(clip)
-        pooled = keras.layers.GlobalAveragePooling3D(
-            data_format="channels_last", name="pooling", **options
-        )(tokens)
-        pooled = seeded_dropout(dropout, name="dropout", **options)(pooled)
-        outputs = keras.layers.Dense(
-            num_classes,
-            activation=activation,
-            kernel_initializer=GlorotUniform(),
-            name="head",
-            **options,
-        )(pooled)
+        outputs = classify_tokens(backbone(clip), num_classes, dropout, activation)
         super().__init__(inputs=clip, outputs=outputs, name=name)
         self.backbone = backbone
         self.num_classes = num_classes
@@ -85,11 +98,11 @@ class MLP3D(PresetModel):
         self.converter = converter
         self.dtype_policy = backbone.dtype_policy
 
-    def check_input(self, inputs):
+    def check_input(self, inputs: Any) -> None:
         """Raises ValueError if the backbone cannot take clips of this shape."""
         self.backbone.check_input(inputs)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "name": self.name,
             "trainable": self.trainable,
@@ -98,7 +111,7 @@ class MLP3D(PresetModel):
             **self.task_config(),
         }
 
-    def task_config(self):
+    def task_config(self) -> dict[str, Any]:
         """Returns the arguments of the classifier, without backbone and converter."""
         activation = self.activation
         return {
@@ -109,7 +122,7 @@ class MLP3D(PresetModel):
         }
 
     @classmethod
-    def preset_class_names(cls):
+    def preset_class_names(cls) -> tuple[str, ...]:
         return ("MLP3D", "MLP3DBackbone")
 
     @classmethod
@@ -133,7 +146,7 @@ class MLP3D(PresetModel):
     def _saved_form(cls, files, num_classes):
         return cls._from_files(files, num_classes if files.task is None else None, {})
 
-    def head_layers(self):
+    def head_layers(self) -> list[keras.layers.Layer]:
         return [self.get_layer("head")]
 
     def _preset_objects(self):
@@ -150,7 +163,7 @@ class MLP3D(PresetModel):
         return {hub.WEIGHTS: self.backbone, hub.TASK_WEIGHTS: head}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "MLP3D":
         config = dict(config)
         if isinstance(config.get("converter"), dict):
             config["converter"] = hub.make_converter(config["converter"]["config"])

@@ -3,25 +3,89 @@
 Source: sections 3.1 and 3.4, Figure 2, Table 1.
 """
 
-import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 
-from keras_mlp3d.layers import MLP3DBlock, SubtractMean
-from keras_mlp3d.models._network import (
-    build_stages,
-    check_frames,
-    check_network,
-    check_parameter_bound,
-    normalised_pixels,
-    policy_config,
+from keras_mlp3d._utils.types import DType, Tensor
+from keras_mlp3d.layers import (
+    MLP3DBlock,
+    PixelNormalization,
+    StageTransition,
+    SubtractMean,
+    TubeletEmbedding,
+    stochastic_depth_rates,
+)
+from keras_mlp3d.models import switchable
+from keras_mlp3d.models.network_checks import (
+    TUBELET_FRAMES,
+    check_clip,
+    check_stages,
     static_shape,
+    valid_num_frames,
 )
 from keras_mlp3d.models.preset_model import PresetModel
 from keras_mlp3d.models.schedule import Mixing, parse_schedule
-from keras_mlp3d.ops import GROUPED_KINDS
 
-TUBELET_FRAMES = 4
+
+def build_stages(
+    clip: Tensor,
+    channels: Sequence[int],
+    depths: Sequence[int],
+    mlp_ratios: Sequence[float],
+    schedule: Sequence[Mixing],
+    drop_path_rate: float,
+    dtype: DType,
+    window: int,
+    time_mixing: Callable[[Mixing], keras.layers.Layer],
+    block: type[MLP3DBlock] = MLP3DBlock,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Embeds a clip and runs the four stages.
+
+    Args:
+        clip: Symbolic clip (B, T, H, W, 3), normalized.
+        channels: Channels of each stage.
+        depths: Blocks of each stage.
+        mlp_ratios: Channel MLP ratio of each stage.
+        schedule: One `Mixing` per block.
+        drop_path_rate: Rate of stochastic depth at the last block.
+        dtype: Dtype policy of every layer.
+        window: Frames of the embedding's window, and its stride in time.
+        time_mixing: Function that returns the time-mixing layer of a `Mixing`.
+        block: Class of the blocks.
+
+    Returns:
+        Normalized tokens (B, T', H', W', C4), and {"P2": ..., "P5": ...}: the tokens behind each
+        stage, without norm.
+    """
+    rates = stochastic_depth_rates(depths, drop_path_rate)
+    mixings = iter(schedule)
+    tokens = TubeletEmbedding(
+        channels[0],
+        window=(window, 7, 7),
+        strides=(window, 4, 4),
+        padding=(0, 2, 2),
+        dtype=dtype,
+        name="embedding",
+    )(clip)
+    pyramid = {}
+    for stage in range(4):
+        name = f"stage{stage + 1}"
+        if stage:
+            transition = StageTransition(channels[stage], dtype=dtype, name=f"{name}_transition")
+            tokens = transition(tokens)
+        for index in range(depths[stage]):
+            tokens = block(
+                time_mixing(next(mixings)),
+                mlp_ratio=mlp_ratios[stage],
+                drop_path_rate=rates[stage][index],
+                dtype=dtype,
+                name=f"{name}_block{index + 1}",
+            )(tokens)
+        pyramid[f"P{stage + 2}"] = tokens
+    tokens = keras.layers.LayerNormalization(epsilon=1e-5, dtype=dtype, name="norm")(tokens)
+    return tokens, pyramid
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
@@ -31,21 +95,21 @@ class MLP3DBackbone(PresetModel):
     Args:
         channels: Channels of the four stages.
         depths: Number of blocks of the four stages.
-        mlp_ratios: Ratio of the channel MLPs, one number or one for each stage.
+        mlp_ratios: Ratio of the channel MLPs, one number or one per stage.
         schedule: Kind and group size of each block's time mixing; see `parse_schedule`.
         share_weights: Whether time mixing shares its weights by time interval, Eq. (5).
         max_group_size: None, or the largest group size that every block's kernel serves.
         drop_path_rate: Rate of stochastic depth at the last block, rising linearly from 0 at the
             first.
         include_rescaling: Whether the input is pixel values 0..255 of any real dtype, which the
-            network then normalises (/255, ImageNet mean and standard deviation). Otherwise the
-            input must be normalised already.
+            network then normalizes (/255, ImageNet mean and standard deviation). Otherwise the
+            input must be normalized already.
         input_shape: (frames, height, width, 3); None leaves a length open.
         subtract_mean: Whether the network sees motion alone, each frame minus the mean over time,
             as the second path of section 4.3 does.
         candidates: None, or the mixings that each block can be switched to by `set_choices`, in
             the forms of a schedule's entries; every kernel then serves all of them.
-        random_mixing: Probability that a block draws another of the candidates for a training
+        random_mixing: Probability that a block samples another of the candidates for a training
             step.
         remat: Whether the blocks' activations are computed again in the backward pass instead of
             kept: less memory, longer steps.
@@ -60,7 +124,7 @@ class MLP3DBackbone(PresetModel):
         (B, T, H, W, 3); T one of `valid_num_frames`, H and W at least 32.
 
     Output shape:
-        Normalised tokens (B, T / 4, H', W', C4), H' and W' being H / 32 and W / 32 rounded up
+        Normalized tokens (B, T / 4, H', W', C4), H' and W' being H / 32 and W / 32 rounded up
         or down by the four strides.
 
     Raises:
@@ -80,36 +144,37 @@ class MLP3DBackbone(PresetModel):
 
     def __init__(
         self,
-        channels,
-        depths,
-        mlp_ratios,
-        schedule,
-        share_weights=True,
-        max_group_size=None,
-        drop_path_rate=0.0,
-        include_rescaling=True,
-        input_shape=(None, None, None, 3),
-        subtract_mean=False,
-        candidates=None,
-        random_mixing=0.0,
-        remat=False,
-        dtype=None,
-        name=None,
-    ):
-        channels, depths, mlp_ratios = check_network(channels, depths, mlp_ratios)
+        channels: Sequence[int],
+        depths: Sequence[int],
+        mlp_ratios: float | Sequence[float],
+        schedule: Any,
+        share_weights: bool = True,
+        max_group_size: int | None = None,
+        drop_path_rate: float = 0.0,
+        include_rescaling: bool = True,
+        input_shape: Sequence[int | None] = (None, None, None, 3),
+        subtract_mean: bool = False,
+        candidates: Sequence[Any] | None = None,
+        random_mixing: float = 0.0,
+        remat: bool = False,
+        dtype: DType = None,
+        name: str | None = None,
+    ) -> None:
+        channels, depths, mlp_ratios = check_stages(channels, depths, mlp_ratios)
         schedule = parse_schedule(schedule, sum(depths))
         if candidates is not None:
             candidates = parse_schedule(list(candidates), len(candidates))
         elif random_mixing:
             raise ValueError(
-                f"random_mixing={random_mixing!r} needs candidates to draw from, got None."
+                f"random_mixing={random_mixing!r} needs candidates to sample from, got None."
             )
         if not isinstance(input_shape, list | tuple) or len(input_shape) != 4:
             raise ValueError(
                 f"input_shape must be (frames, height, width, 3), got {input_shape!r}."
             )
+        check_clip((*schedule, *(candidates or ())), (None, *input_shape), "input_shape")
         policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
-        # Set before `super().__init__`: tracking of attributes begins there, and would wrap them.
+        # Made before `super().__init__`, behind which Keras would wrap its entries.
         config = {
             "channels": channels,
             "depths": depths,
@@ -124,13 +189,15 @@ class MLP3DBackbone(PresetModel):
             "random_mixing": random_mixing,
             "remat": remat,
         }
-        check_clip((*schedule, *(candidates or ())), (None, *input_shape), "input_shape")
-        time = input_shape[0] and input_shape[0] // TUBELET_FRAMES
-        check_parameter_bound(
-            channels, depths, mlp_ratios, schedule, share_weights, max_group_size, time
-        )
-        clip = keras.Input(tuple(input_shape), dtype="float32", name="clip")
-        pixels = normalised_pixels(clip) if include_rescaling else clip
+
+        def time_mixing(mixing: Mixing) -> keras.layers.Layer:
+            return switchable.time_mixing(
+                mixing, candidates, random_mixing, share_weights, max_group_size, policy
+            )
+
+        clip = pixels = keras.Input(tuple(input_shape), dtype="float32", name="clip")
+        if include_rescaling:
+            pixels = PixelNormalization(name="normalization")(pixels)
         if subtract_mean:
             pixels = SubtractMean(name="subtract_mean")(pixels)
         tokens, pyramid = build_stages(
@@ -142,11 +209,8 @@ class MLP3DBackbone(PresetModel):
             drop_path_rate,
             policy,
             window=TUBELET_FRAMES,
-            share_weights=share_weights,
-            max_group_size=max_group_size,
-            candidates=candidates,
-            random_mixing=random_mixing,
-            remat=remat,
+            time_mixing=time_mixing,
+            block=switchable.block_class(remat),
         )
         super().__init__(inputs=clip, outputs=tokens, name=name)
         self.dtype_policy = policy
@@ -155,70 +219,15 @@ class MLP3DBackbone(PresetModel):
             setattr(self, key, value)
 
     @property
-    def pyramid_outputs(self):
+    def pyramid_outputs(self) -> dict[str, Tensor]:
         """Symbolic tokens behind each stage: {"P2": ..., "P3": ..., "P4": ..., "P5": ...}."""
-        return dict(self._pyramid)  # what Keras tracks is no plain dict, which JAX insists on
+        return dict(self._pyramid)  # JAX accepts no dictionary that Keras tracks
 
-    def check_input(self, inputs):
+    def check_input(self, inputs: Any) -> None:
         """Raises ValueError if clips of this shape do not fit the network and its schedule."""
         check_clip(self._mixings, static_shape(inputs), self.name)
 
-    @property
-    def _mixings(self):
-        """Every mixing that a clip must fit."""
-        return (*self.schedule, *(self.candidates or ()))
-
-    @property
-    def choices(self):
-        """The schedule in use, as a tuple of `Mixing`: the last one given to `set_choices`."""
-        if self.candidates is None:
-            return self.schedule
-        chosen = (block.token_mixing.mix_time.chosen for block in self._blocks)
-        return tuple(Mixing(*pair) for pair in chosen)
-
-    def set_choices(self, schedule):
-        """Switches every block to one of its candidates; compiled functions go on serving.
-
-        Args:
-            schedule: In any form that `parse_schedule` reads.
-
-        Raises:
-            ValueError: If the network has no candidates, or the schedule names another mixing;
-                no block is switched then.
-
-        Source:
-            Section 3.4.
-        """
-        schedule = parse_schedule(schedule, sum(self.depths))
-        if self.candidates is None:
-            raise ValueError(f"{self.name} has no candidates to choose from; give it some.")
-        allowed = [{*self.candidates, own} for own in self.schedule]
-        for block, mixing in enumerate(schedule):
-            if mixing not in allowed[block]:
-                known = ", ".join(map(str, self.candidates))
-                raise ValueError(f"{mixing} is no candidate of block {block}; those are {known}.")
-        for block, mixing in zip(self._blocks, schedule, strict=True):
-            block.token_mixing.mix_time.choose(mixing.kind, mixing.group_size)
-
-    @property
-    def _blocks(self):
-        return [layer for layer in self.layers if isinstance(layer, MLP3DBlock)]
-
-    @classmethod
-    def preset_class_names(cls):
-        return ("MLP3DBackbone", "MLP3D")
-
-    @classmethod
-    def _from_files(cls, files, num_classes, overrides):
-        if num_classes is not None:
-            raise ValueError(
-                "MLP3DBackbone has no classes: num_classes must be None, got "
-                f"{num_classes!r}; load the preset with MLP3D."
-            )
-        cls.check_overrides(overrides, cls)
-        return cls(**{**files.config, **overrides})
-
-    def valid_num_frames(self, limit):
+    def valid_num_frames(self, limit: int) -> list[int]:
         """Returns the clip lengths in frames, up to `limit`, that the schedule allows.
 
         Args:
@@ -238,7 +247,47 @@ class MLP3DBackbone(PresetModel):
             return [fixed] if fixed <= limit else []
         return valid_num_frames(self._mixings, limit)
 
-    def get_config(self):
+    @property
+    def _mixings(self) -> tuple[Mixing, ...]:
+        """Every mixing that a clip must fit."""
+        return (*self.schedule, *(self.candidates or ()))
+
+    @property
+    def choices(self) -> tuple[Mixing, ...]:
+        """The schedule in use, as a tuple of `Mixing`: the last one given to `set_choices`."""
+        return switchable.choices(self)
+
+    def set_choices(self, schedule: Any) -> None:
+        """Switches every block to one of its candidates; compiled functions stay valid.
+
+        Args:
+            schedule: In any form that `parse_schedule` reads.
+
+        Raises:
+            ValueError: If the network has no candidates, or the schedule names another mixing;
+                no block is switched then.
+
+        Source:
+            Section 3.4.
+        """
+        switchable.set_choices(self, schedule)
+
+    @classmethod
+    def preset_class_names(cls) -> tuple[str, ...]:
+        return ("MLP3DBackbone", "MLP3D")
+
+    @classmethod
+    def _from_files(cls, files, num_classes, overrides):
+        if num_classes is not None:
+            raise ValueError(
+                "MLP3DBackbone has no classes: num_classes must be None, got "
+                f"{num_classes!r}; load the preset with MLP3D."
+            )
+        cls.check_overrides(overrides, cls)
+        return cls(**{**files.config, **overrides})
+
+    def get_config(self) -> dict[str, Any]:
+        candidates = self.candidates
         return {
             "name": self.name,
             "trainable": self.trainable,
@@ -252,36 +301,17 @@ class MLP3DBackbone(PresetModel):
             "include_rescaling": self.include_rescaling,
             "input_shape": list(self.input_shape[1:]),
             "subtract_mean": self.subtract_mean,
-            "candidates": self.candidates
-            and [[mixing.kind, mixing.group_size] for mixing in self.candidates],
+            "candidates": candidates and [[each.kind, each.group_size] for each in candidates],
             "random_mixing": self.random_mixing,
             "remat": self.remat,
             "dtype": policy_config(self.dtype_policy),
         }
 
 
-def valid_num_frames(schedule, limit):
-    """Returns the clip lengths up to `limit` whose tokens in time every group size divides."""
-    return [
-        TUBELET_FRAMES * time
-        for time in range(1, limit // TUBELET_FRAMES + 1)
-        if all(mixing.divides(time) for mixing in schedule)
-    ]
-
-
-def check_clip(schedule, shape, name):
-    """Refuses a clip (B, T, H, W, 3) that the network or its schedule cannot take."""
-    check_frames(name, shape, "(batch, frames, height, width, 3)")
-    frames = shape[1]
-    if frames is None:
-        return
-    time, left = divmod(frames, TUBELET_FRAMES)
-    if left or not time or not all(mixing.divides(time) for mixing in schedule):
-        sizes = {mixing.group_size for mixing in schedule if mixing.kind in GROUPED_KINDS}
-        step = TUBELET_FRAMES * math.lcm(*sizes)
-        lengths = ", ".join(str(step * count) for count in range(1, 9))
-        raise ValueError(
-            f"{name}: a clip of {frames} frames does not fit the schedule (tubelets of "
-            f"{TUBELET_FRAMES} frames, group sizes {sorted(sizes)}); valid numbers of frames are "
-            f"the multiples of {step}: {lengths} and so on."
-        )
+def policy_config(policy: keras.DTypePolicy) -> Any:
+    """Returns a dtype policy as its name if that says everything, else serialized."""
+    plain = type(policy) in (
+        keras.dtype_policies.DTypePolicy,
+        keras.dtype_policies.FloatDTypePolicy,
+    )
+    return policy.name if plain else keras.dtype_policies.serialize(policy)

@@ -4,8 +4,9 @@ Source: section 3.4.
 """
 
 import dataclasses
+from typing import Any
 
-from keras_mlp3d.ops import GROUPED_KINDS, KINDS, check_group_size
+from keras_mlp3d.layers.time_mixing import GROUPED_KINDS, KINDS, check_group_size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,18 +32,18 @@ class Mixing:
     kind: str
     group_size: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_group_size(self.kind, self.group_size)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.kind if self.group_size is None else f"{self.kind}:{self.group_size}"
 
-    def divides(self, time):
+    def divides(self, time: int) -> bool:
         """Returns whether the mixing takes `time` tokens; "full" takes any, fixed once built."""
         return self.kind not in GROUPED_KINDS or time % self.group_size == 0
 
 
-def _parse_mixing(text):
+def _parse_mixing(text: str) -> Mixing:
     kind, colon, size = (part.strip() for part in text.partition(":"))
     if not colon:
         return Mixing(kind)
@@ -54,7 +55,7 @@ def _parse_mixing(text):
     return Mixing(kind, int(size))
 
 
-def _as_mixing(item):
+def _as_mixing(item: Any) -> Mixing:
     if isinstance(item, Mixing):
         return item
     if isinstance(item, str):
@@ -67,7 +68,7 @@ def _as_mixing(item):
     )
 
 
-def parse_schedule(schedule, depth):
+def parse_schedule(schedule: Any, depth: int) -> tuple[Mixing, ...]:
     """Reads a schedule in any of its forms.
 
     The networks of section 3.4 are "short_range:S" (SR), "long_range:S" (LR), "shift_token:S"

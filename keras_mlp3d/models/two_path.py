@@ -1,67 +1,25 @@
-"""The two-path network: appearance beside motion, each an MLP-3D of its own.
+"""The two-path network: one MLP-3D for appearance, one for motion.
 
 Source: section 4.3.
 """
 
 import inspect
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_mlp3d import hub
-from keras_mlp3d.layers._checks import check_integers
-from keras_mlp3d.models._network import static_shape
+from keras_mlp3d._utils.checks import check_integers
+from keras_mlp3d._utils.types import Tensor
+from keras_mlp3d.layers import MotionView
 from keras_mlp3d.models.mlp3d import MLP3D
 from keras_mlp3d.models.mlp3d_backbone import MLP3DBackbone
+from keras_mlp3d.models.network_checks import static_shape
 from keras_mlp3d.models.preset_model import PresetModel, check_class_names, portable_config
 from keras_mlp3d.models.transfer import transfer_weights
-from keras_mlp3d.ops import resize_frames
-
-
-@keras.saving.register_keras_serializable(package="keras_mlp3d")
-class MotionView(keras.layers.Layer):
-    """Resizes a clip and erases its background: each frame minus the mean over time.
-
-    Args:
-        size: (height, width) in pixels of the output.
-        **kwargs: `name`, `dtype` and other arguments of `keras.layers.Layer`.
-
-    Input shape:
-        (B, T, H, W, C)
-
-    Output shape:
-        (B, T, height, width, C), float32
-
-    Raises:
-        ValueError: If `size` is not two positive integers.
-
-    Source:
-        Section 4.3.
-
-    Example:
-
-    >>> clip = np.full((1, 4, 8, 8, 3), 7.0, "float32")
-    >>> float(np.abs(np.array(MotionView((4, 4))(clip))).max())
-    0.0
-    """
-
-    def __init__(self, size, **kwargs):
-        super().__init__(**{"dtype": "float32", **kwargs})
-        self.size = check_integers("size", size, 2, 1)
-        self.built = True
-
-    def call(self, clip):
-        clip = ops.cast(clip, self.compute_dtype)  # resizing whole numbers would round them
-        if self.size != tuple(clip.shape[2:4]):
-            clip = resize_frames(clip, self.size)
-        return clip - ops.mean(clip, axis=1, keepdims=True)
-
-    def compute_output_shape(self, input_shape):
-        return (*input_shape[:2], *self.size, input_shape[-1])
-
-    def get_config(self):
-        return {**super().get_config(), "size": self.size}
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
@@ -70,7 +28,7 @@ class PathScores(keras.layers.Layer):
 
     Args:
         logits: Whether the result is the logarithm of the averaged scores, whose softmax they
-            are, so that losses and metrics on logits go on working; False for the scores.
+            are, so that losses and metrics on logits stay valid; False for the scores.
         from_logits: For each path, whether its outputs are logits (True) or scores.
         **kwargs: `name`, `dtype` and other arguments of `keras.layers.Layer`.
 
@@ -90,25 +48,27 @@ class PathScores(keras.layers.Layer):
     [[0.25, 0.75]]
     """
 
-    def __init__(self, logits=True, from_logits=(True, True), **kwargs):
+    def __init__(
+        self, logits: bool = True, from_logits: Sequence[bool] = (True, True), **kwargs: Any
+    ) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
         self.logits = logits
         self.from_logits = tuple(from_logits)
         self.built = True
 
-    def call(self, paths):
+    def call(self, paths: Sequence[Tensor]) -> Tensor:
         logs = [
             ops.log_softmax(path, axis=-1) if raw else ops.log(path + keras.config.epsilon())
             for path, raw in zip(paths, self.from_logits, strict=True)
         ]
-        # The logarithm of the mean of both scores; exact also where one of them underflows.
+        # The logarithm of the mean of both scores; exact even if one of them underflows.
         mean = ops.logaddexp(*logs) - math.log(2)
         return mean if self.logits else ops.exp(mean)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return tuple(input_shape[0])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "logits": self.logits, "from_logits": self.from_logits}
 
 
@@ -117,12 +77,12 @@ class TwoPathMLP3D(PresetModel):
     """Averages the scores of an appearance and a motion path, both fed with one clip.
 
     The motion path sees the clip resized to its own size, each frame minus the mean frame, so
-    that what stands still is erased. With `include_rescaling` in its backbone, that path gets
-    differences of pixel values, -255..255, where others get 0..255.
+    that everything that does not move is erased. With `include_rescaling` in its backbone, that
+    path gets differences of pixel values, -255..255, instead of 0..255.
 
     Args:
         appearance: `MLP3D` that sees the clip.
-        motion: `MLP3D` that sees motion alone, with as many classes.
+        motion: `MLP3D` that sees motion alone, with the same number of classes.
         motion_size: (height, width) in pixels of the motion path's clips.
         activation: None for logits (the logarithm of the averaged scores), or "softmax" for the
             averaged scores themselves.
@@ -137,7 +97,7 @@ class TwoPathMLP3D(PresetModel):
         (B, num_classes), float32
 
     Raises:
-        ValueError: If an argument is wrong, the paths do not go together, or a clip does not fit.
+        ValueError: If an argument is wrong, the paths do not match, or a clip does not fit.
 
     Source:
         Section 4.3.
@@ -152,21 +112,21 @@ class TwoPathMLP3D(PresetModel):
 
     def __init__(
         self,
-        appearance,
-        motion,
-        motion_size=(128, 128),
-        activation=None,
-        class_names=None,
-        converter=None,
-        name=None,
-    ):
+        appearance: MLP3D,
+        motion: MLP3D,
+        motion_size: tuple[int, int] = (128, 128),
+        activation: str | None = None,
+        class_names: Sequence[str] | None = None,
+        converter: Any = None,
+        name: str | None = None,
+    ) -> None:
         for path, value in (("appearance", appearance), ("motion", motion)):
             if not isinstance(value, MLP3D):
                 raise ValueError(f"{path} must be an MLP3D, got {type(value).__name__}.")
         if appearance.num_classes != motion.num_classes:
             raise ValueError(
-                f"Both paths must have as many classes, got {appearance.num_classes} (appearance) "
-                f"and {motion.num_classes} (motion)."
+                f"Both paths must have the same number of classes, got "
+                f"{appearance.num_classes} (appearance) and {motion.num_classes} (motion)."
             )
         if activation not in (None, "softmax"):
             raise ValueError(f"activation must be None or 'softmax', got {activation!r}.")
@@ -194,13 +154,13 @@ class TwoPathMLP3D(PresetModel):
         self.converter = converter or appearance.converter
         self.dtype_policy = appearance.dtype_policy
 
-    def check_input(self, inputs):
+    def check_input(self, inputs: Any) -> None:
         """Raises ValueError if clips of this shape do not fit one of the paths."""
         self.appearance.check_input(inputs)
         frames = static_shape(inputs)[1]
         self.motion.check_input(keras.KerasTensor((None, frames, *self.motion_size, 3)))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "name": self.name,
             "trainable": self.trainable,
@@ -213,7 +173,7 @@ class TwoPathMLP3D(PresetModel):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "TwoPathMLP3D":
         config = dict(config)
         if isinstance(config.get("converter"), dict):
             config["converter"] = hub.make_converter(config["converter"]["config"])
@@ -257,7 +217,7 @@ class TwoPathMLP3D(PresetModel):
             objects[hub.CONVERTER] = ("VideoConverter", self.converter.get_config())
         return objects
 
-    def head_layers(self):
+    def head_layers(self) -> list[keras.layers.Layer]:
         return [*self.appearance.head_layers(), *self.motion.head_layers()]
 
     def _take_weights(self, saved, skip):

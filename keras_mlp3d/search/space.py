@@ -6,8 +6,8 @@ Source: section 3.4.
 import dataclasses
 import itertools
 
+from keras_mlp3d.layers.time_mixing import KINDS
 from keras_mlp3d.models import Mixing
-from keras_mlp3d.ops import KINDS
 
 _TUBELET = 4  # frames of a token in time
 

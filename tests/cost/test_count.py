@@ -51,14 +51,14 @@ def token_mixing(size):
             9 * C * C + 3 * C,
         ),
         (
-            TokenMixing("shift_token", 4),
+            TokenMixing({"kind": "shift_token", "group_size": 4}),
             SHAPE,
             token_mixing(4),
             7 * C * C + 4 * C + SPLIT + 2 + 3 * C,
         ),
         (ChannelMLP(2.5), SHAPE, TOKENS * 2 * 2.5 * C * C, 5 * C * C + 3.5 * C),
         (
-            MLP3DBlock("short_range", 2, mlp_ratio=4, drop_path_rate=0.1),
+            MLP3DBlock({"kind": "short_range", "group_size": 2}, mlp_ratio=4, drop_path_rate=0.1),
             SHAPE,
             token_mixing(2) + TOKENS * 8 * C * C,
             4 * C + 6 * C * C + 4 * C + SPLIT + 2 + 3 * C + 8 * C * C + 5 * C,

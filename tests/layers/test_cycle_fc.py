@@ -68,7 +68,7 @@ def test_contract(axis, tmp_path):
     [
         ({"filters": 0}, "filters must be a positive integer, got 0"),
         ({"filters": 2.0}, "filters must be a positive integer, got 2.0"),
-        ({"filters": 4, "axis": "time"}, "axis must be 'height' or 'width', got 'time'"),
+        ({"filters": 4, "axis": "time"}, "axis must be one of 'height', 'width', got 'time'"),
         ({"filters": 4, "kernel_size": 0}, "kernel_size must be a positive integer, got 0"),
         ({"filters": 4, "kernel_size": True}, "kernel_size must be a positive integer, got True"),
     ],

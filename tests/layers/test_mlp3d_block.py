@@ -1,17 +1,18 @@
-import keras
 import numpy as np
 import pytest
 from layer_contract import assert_layer_contract, forward, to_numpy
 from numpy_weights import fill, weights_of
 from reference import block as twin
 
-from keras_mlp3d.layers import MLP3DBlock
+from keras_mlp3d.layers import GroupedTimeMixing, MLP3DBlock
 
 C = 8
+SHORT_RANGE = {"kind": "short_range", "group_size": 2}
 
 
-def built(shape, *args, **kwargs):
-    block = MLP3DBlock(*args, **kwargs)
+def built(shape, kind, size, options=None, **kwargs):
+    mixing = GroupedTimeMixing(kind, size, name="mix_time", **(options or {}))
+    block = MLP3DBlock(mixing, **kwargs)
     block.build(shape)
     return fill(block)
 
@@ -27,7 +28,7 @@ def built(shape, *args, **kwargs):
 @pytest.mark.parametrize("mlp_ratio", [2])
 def test_matches_twin(kind, size, options, mlp_ratio, rng):
     x = rng.standard_normal((2, 6, 3, 5, C)).astype("float32")
-    block = built(x.shape, kind, size, mlp_ratio=mlp_ratio, drop_path_rate=0.5, **options)
+    block = built(x.shape, kind, size, options, mlp_ratio=mlp_ratio, drop_path_rate=0.5)
     expected = twin.block(x.astype("float64"), weights_of(block), kind, size, **options)
     np.testing.assert_allclose(to_numpy(forward(block, x)), expected, rtol=0, atol=5e-5)
 
@@ -36,7 +37,7 @@ def test_contract(tmp_path):
     norm, split = 2 * C, C * 2 + 2 + 2 * 3 * C + 3 * C
     token_mixing = 3 * (C * C + C) + 3 * C * C + C + split
     assert_layer_contract(
-        lambda **kwargs: MLP3DBlock("short_range", 2, mlp_ratio=2, **kwargs),
+        lambda **kwargs: MLP3DBlock(SHORT_RANGE, mlp_ratio=2, **kwargs),
         input_shape=(2, 6, 3, 5, C),
         output_shape=(2, 6, 3, 5, C),
         num_weights=20,
@@ -74,61 +75,16 @@ def test_no_drop_path_in_inference(rng):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"drop_path_rate": 1.0}, r"must be a number in \[0, 1\), got 1.0"),
+        ({"drop_path_rate": 1.0}, r"must be a number of at least 0 and below 1, got 1.0"),
         ({"mlp_ratio": 0}, "ratio must be a number above 0, got 0"),
-        ({"group_size": 0}, "group_size must be a positive integer .* got 0"),
+        ({"time_mixing": None}, "time_mixing must be a layer .* got None"),
     ],
 )
 def test_wrong_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
-        MLP3DBlock(**{"kind": "short_range", "group_size": 2, **arguments})
+        MLP3DBlock(**{"time_mixing": SHORT_RANGE, **arguments})
 
 
 def test_wrong_input_shape():
     with pytest.raises(ValueError, match=r"MLP3DBlock expects tokens .* \(2, 4, 5, 8\)"):
-        MLP3DBlock("short_range", 2).build((2, 4, 5, 8))
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"drop_path_rate": 0.4},
-        {"candidates": [("short_range", size) for size in (1, 2, 3)], "random_mixing": 0.8},
-    ],
-)
-def test_activations_computed_again_change_nothing(options, rng):
-    x = rng.standard_normal((2, 6, 3, 5, C)).astype("float32")
-    y = rng.standard_normal(x.shape).astype("float32")
-    trained = []
-    for remat in (False, True):
-        keras.utils.set_random_seed(1)
-        block = MLP3DBlock("short_range", 2, mlp_ratio=2, remat=remat, **options)
-        block.build(x.shape)
-        fill(block)
-        model = keras.Sequential([keras.Input(x.shape[1:]), block])
-        model.compile(keras.optimizers.SGD(0.1), loss="mse")
-        losses = [float(model.train_on_batch(x, y)) for _ in range(4)]
-        trained.append((losses, [to_numpy(weight) for weight in block.trainable_weights]))
-    np.testing.assert_allclose(trained[1][0], trained[0][0], rtol=1e-5)
-    for own, other in zip(trained[1][1], trained[0][1], strict=True):
-        np.testing.assert_allclose(own, other, rtol=0, atol=1e-5)
-
-
-def test_contract_with_candidates_computed_again(tmp_path):
-    assert_layer_contract(
-        lambda **kwargs: MLP3DBlock(
-            "short_range",
-            2,
-            mlp_ratio=2,
-            candidates=[("short_range", 2), ("shift_token", 3)],
-            random_mixing=0.5,
-            remat=True,
-            **kwargs,
-        ),
-        input_shape=(2, 6, 3, 5, C),
-        output_shape=(2, 6, 3, 5, C),
-        num_weights=20,
-        random_states=2,
-        tmp_path=tmp_path,
-    )
+        MLP3DBlock(SHORT_RANGE).build((2, 4, 5, 8))

@@ -95,7 +95,7 @@ def test_saved_whole_model_is_the_same(cycle_mlp, logits, tmp_path):
     [
         ((1, 16, 50, 3), "height of at least 32 pixels, got 16"),
         ((1, 50, 31, 3), "width of at least 32 pixels, got 31"),
-        ((1, 50, 50, 4), "three colour channels"),
+        ((1, 50, 50, 4), "three color channels"),
         ((50, 50, 3), r"pixels of shape \(batch, height, width, 3\), got shape \(50, 50, 3\)"),
         ((1, 4, 50, 50, 3), r"pixels of shape \(batch, height, width, 3\)"),
     ],
@@ -108,12 +108,11 @@ def test_images_that_do_not_fit(cycle_mlp, shape, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"channels": (4, 8)}, "channels must be four positive integers"),
+        ({"channels": (4, 8)}, "channels .* must be 4 positive integers"),
         ({"input_shape": (None, None, None, 3)}, r"input_shape must be \(height, width, 3\)"),
         ({"input_shape": (8, None, 3)}, "height of at least 32 pixels, got 8"),
         ({"num_classes": 0}, "num_classes must be a positive integer, got 0"),
         ({"class_names": ["a"]}, "class_names must be 5 different names, got 1"),
-        ({"channels": (100_000,) * 4}, "more than 4,000,000,000 parameters"),
     ],
 )
 def test_wrong_arguments(arguments, message):

@@ -10,7 +10,7 @@ from numpy_weights import fill, weights_of
 
 from keras_mlp3d import MLP3D, CycleMLP, MLP3DBackbone, TwoPathMLP3D
 from keras_mlp3d.data import VideoConverter
-from keras_mlp3d.models.transfer import walk_layers
+from keras_mlp3d.models.transfer import intervals, set_intervals, walk_layers
 
 NAMES = ["up", "down", "left", "right", "still"]
 CLIP = tiny.pixels()
@@ -153,8 +153,8 @@ def test_schedule_override_carries_weights_by_interval(tmp_path, caplog):
     model = tiny.tiny_model()
     for layer in walk_layers(model):
         if layer.name == "mix_time":
-            matrices, first = layer.intervals()
-            layer.set_intervals(matrices[-first : -first + 1])
+            matrices, first = intervals(layer)
+            set_intervals(layer, matrices[-first : -first + 1])
     model.save_to_preset(tmp_path / "center")
     expected = tiny.run(model, CLIP)
     with caplog.at_level(logging.WARNING, "keras_mlp3d"):

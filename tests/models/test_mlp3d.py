@@ -11,6 +11,7 @@ from reference import network as twin
 
 from keras_mlp3d import MLP3D, MLP3DBackbone
 from keras_mlp3d.data import VideoConverter
+from keras_mlp3d.models.transfer import set_intervals
 
 NAMES = ["up", "down", "left", "right", "still"]
 
@@ -65,7 +66,7 @@ def test_schedules_agree_where_only_w_0_is_not_zero():
             channels = mixing.path.startswith("stage1") and 4
             channels = channels or (12 if mixing.path.startswith("stage4") else 8)
             rng = np.random.default_rng(len(mixing.path))
-            mixing.set_intervals(rng.standard_normal((1, channels, channels)) / channels)
+            set_intervals(mixing, rng.standard_normal((1, channels, channels)) / channels)
             mixing.bias.assign(np.full(mixing.bias.shape, 0.25))
         outputs = tiny.run(model, clip)
         expected = outputs if expected is None else expected

@@ -110,7 +110,8 @@ def blocks_of(backbone):
 def test_blocks_follow_the_arguments():
     backbone = tiny.tiny_backbone(drop_path_rate=0.4)
     blocks = blocks_of(backbone)
-    assert [(block.kind, block.group_size) for block in blocks] == pairs(backbone)
+    mixings = [block.token_mixing.mix_time for block in blocks]
+    assert [(mixing.kind, mixing.group_size) for mixing in mixings] == pairs(backbone)
     assert [block.mlp_ratio for block in blocks] == [2, 3, 2, 2, 2]
     rates = [block.drop_path_rate for block in blocks]
     np.testing.assert_allclose(rates, [0, 0.1, 0.2, 0.3, 0.4], atol=1e-12)
@@ -260,8 +261,8 @@ def test_every_way_in_refuses_a_wrong_clip_length(backbone, way_in):
     [
         ((1, 16, 31, 50, 3), "height of at least 32 pixels, got 31"),
         ((1, 16, 36, 8, 3), "width of at least 32 pixels, got 8"),
-        ((1, 16, 36, 50, 1), "three colour channels, RGB, in the last axis"),
-        ((1, 3, 16, 36, 50), "three colour channels"),
+        ((1, 16, 36, 50, 1), "three color channels, RGB, in the last axis"),
+        ((1, 3, 16, 36, 50), "three color channels"),
         ((16, 36, 50, 3), r"pixels of shape \(batch, frames, height, width, 3\)"),
         ((1, 1, 16, 36, 50, 3), r"pixels of shape \(batch, frames, height, width, 3\)"),
     ],
@@ -276,7 +277,7 @@ def test_pixels_that_do_not_fit(backbone, shape, message):
     ("input_shape", "message"),
     [
         ((None, 16, None, 3), "height of at least 32 pixels, got 16"),
-        ((None, None, None, 1), "three colour channels"),
+        ((None, None, None, 1), "three color channels"),
         ((None, None, 3), r"input_shape must be \(frames, height, width, 3\)"),
         (16, "input_shape must be .* got 16"),
     ],
@@ -297,33 +298,31 @@ ARGUMENTS = {
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"channels": (4, 4, 4)}, r"channels must be four positive integers.*\(4, 4, 4\)"),
-        ({"channels": 4}, "channels must be four positive integers.* got 4"),
+        ({"channels": (4, 4, 4)}, r"channels .* must be 4 positive integers, got \(4, 4, 4\)"),
+        ({"channels": 4}, "channels .* must be 4 positive integers, got 4"),
         ({"channels": (4, 4, 0, 4)}, r"channels .* got \(4, 4, 0, 4\)"),
-        ({"depths": (1, 1, 1.0, 1)}, r"depths must be .* got \(1, 1, 1.0, 1\)"),
-        ({"depths": (1, True, 1, 1)}, r"depths must be .* got \(1, True, 1, 1\)"),
-        ({"mlp_ratios": (4, 4)}, r"mlp_ratios must be one or four numbers.* got \(4, 4\)"),
-        ({"mlp_ratios": 0}, r"mlp_ratios must be .* got \(0, 0, 0, 0\)"),
-        ({"mlp_ratios": "4"}, "mlp_ratios must be .* got '4'"),
+        (
+            {"depths": (1, 1, 1.0, 1)},
+            r"depths .* 4 positive integers, got \(1, 1, 1.0, 1\)",
+        ),
+        (
+            {"depths": (1, True, 1, 1)},
+            r"depths .* 4 positive integers, got \(1, True, 1, 1\)",
+        ),
+        (
+            {"mlp_ratios": (4, 4)},
+            r"mlp_ratios must be .* or one per stage, got \(4, 4\)",
+        ),
+        ({"mlp_ratios": 0}, "mlp_ratios .* must be a number above 0, got 0"),
+        ({"mlp_ratios": "4"}, "mlp_ratios .* must be a number above 0, got '4'"),
         ({"schedule": ["full"]}, "one entry for each of the 4 blocks, got 1"),
-        ({"drop_path_rate": 1.0}, r"must be a number in \[0, 1\), got 1.0"),
+        ({"drop_path_rate": 1.0}, r"must be a number of at least 0 and below 1, got 1.0"),
         ({"max_group_size": 1}, "group_size=2 is larger than max_group_size=1"),
     ],
 )
 def test_wrong_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         MLP3DBackbone(**{**ARGUMENTS, **arguments})
-
-
-def test_absurd_sizes_are_refused_before_memory_is_taken():
-    for arguments in (
-        {"channels": (100_000,) * 4},
-        {"schedule": "short_range:100000000"},
-        {"max_group_size": 10**9},
-        {"mlp_ratios": 1e9},
-    ):
-        with pytest.raises(ValueError, match="more than 4,000,000,000 parameters"):
-            MLP3DBackbone(**{**ARGUMENTS, "channels": (64,) * 4, **arguments})
 
 
 def test_samples_of_a_batch_do_not_see_each_other(backbone, outputs):

@@ -176,7 +176,7 @@ def test_errors(two):
         two(np.zeros((1, 20, 36, 50, 3), "uint8"))
     with pytest.raises(ValueError, match="height of at least 32 pixels, got 16"):
         TwoPathMLP3D(seen, moving, motion_size=(16, 32))
-    with pytest.raises(ValueError, match="motion_size must be 2 integers of at least 1, got 32"):
+    with pytest.raises(ValueError, match="motion_size must be 2 positive integers, got 32"):
         TwoPathMLP3D(seen, moving, motion_size=32)
     with pytest.raises(ValueError, match="motion must be an MLP3D, got MLP3DBackbone"):
         TwoPathMLP3D(seen, moving.backbone)

@@ -8,7 +8,7 @@ import pytest
 
 from keras_mlp3d.data import read_manifest
 from keras_mlp3d.inference import evaluate
-from keras_mlp3d.layers import ChosenTimeMixing
+from keras_mlp3d.layers import SwitchableTimeMixing
 from keras_mlp3d.search import (
     Scorer,
     SearchSpace,
@@ -36,13 +36,13 @@ def done(preset, recipe, manifests, tmp_path_factory):
 
 def test_one_compilation_serves_all_candidates(done, monkeypatch):
     scorer = done[3]
-    traced, inner = [], ChosenTimeMixing.call
+    traced, inner = [], SwitchableTimeMixing.call
 
     def counted(self, *args, **kwargs):
         traced.append(self)
         return inner(self, *args, **kwargs)
 
-    monkeypatch.setattr(ChosenTimeMixing, "call", counted)
+    monkeypatch.setattr(SwitchableTimeMixing, "call", counted)
     for mixing in SPACE.mixings:
         scorer((mixing, None, None, None), seed=1)
         scorer((mixing,) * 4)

@@ -6,7 +6,7 @@ from numpy_weights import fill
 
 from keras_mlp3d import MLP3D, Mixing, MLP3DBackbone
 from keras_mlp3d.cost import count
-from keras_mlp3d.layers import ChosenTimeMixing
+from keras_mlp3d.layers import SwitchableTimeMixing
 from keras_mlp3d.models.transfer import walk_layers
 from keras_mlp3d.search import SearchSpace, extract, supernet
 
@@ -34,9 +34,9 @@ def random_schedules(count):
 
 def test_fixed_choices_give_the_ordinary_network_with_one_compilation(model, clips, monkeypatch):
     traced = []
-    inner = ChosenTimeMixing.call
+    inner = SwitchableTimeMixing.call
     monkeypatch.setattr(
-        ChosenTimeMixing,
+        SwitchableTimeMixing,
         "call",
         lambda self, *args, **kwargs: traced.append(1) or inner(self, *args, **kwargs),
     )
@@ -59,7 +59,7 @@ def test_extracted_network_is_an_ordinary_one(model):
     assert network.backbone.schedule == tuple(schedule)
     assert network.backbone.candidates is None
     assert network.class_names == ["a", "b", "c"]
-    assert not any(isinstance(layer, ChosenTimeMixing) for layer in walk_layers(network))
+    assert not any(isinstance(layer, SwitchableTimeMixing) for layer in walk_layers(network))
     assert network.converter == model.converter
     for weight in network.weights:
         weight.assign(np.zeros(weight.shape, weight.dtype))
@@ -82,7 +82,7 @@ def test_all_candidates_are_equally_likely():
     model = supernet("mlp3d_nano", SPACE, num_classes=3)
     number = len(SPACE.mixings)
     for layer in walk_layers(model):
-        if isinstance(layer, ChosenTimeMixing):
+        if isinstance(layer, SwitchableTimeMixing):
             assert layer.random_rate == pytest.approx(1 - 1 / number)
             assert len(layer.candidates) == number
 

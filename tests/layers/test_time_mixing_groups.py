@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from reference import grouped_time_mixing as twin
 
-from keras_mlp3d.ops import (
+from keras_mlp3d.layers.time_mixing import (
     GROUPED_KINDS,
     KINDS,
     check_group_size,

@@ -5,7 +5,7 @@ from numpy_weights import fill, weights_of
 from reference import grouped_time_mixing as twin
 
 from keras_mlp3d.layers import GroupedTimeMixing
-from keras_mlp3d.ops import GROUPED_KINDS
+from keras_mlp3d.layers.time_mixing import GROUPED_KINDS
 
 KINDS = (*GROUPED_KINDS, "shift_token")
 
@@ -209,7 +209,7 @@ def test_full_is_bound_to_its_clip_length():
     ("arguments", "message"),
     [
         ({"kind": "mid_range", "group_size": 2}, "Unknown kind of time mixing 'mid_range'"),
-        ({"kind": "short_range"}, "group_size must be a positive integer .* got None"),
+        ({"kind": "short_range"}, "group_size of kind .* must be a positive integer, got None"),
         ({"kind": "full", "group_size": 4}, "group_size must be None, got 4"),
         (
             {"kind": "shift_token", "group_size": 4, "max_group_size": 2},

@@ -7,7 +7,7 @@ from layer_contract import assert_layer_contract, forward, to_numpy
 from numpy_weights import fill, weights_of
 from reference import grouped_time_mixing as twin
 
-from keras_mlp3d.layers import ChosenTimeMixing, GroupedTimeMixing
+from keras_mlp3d.layers import GroupedTimeMixing, SwitchableTimeMixing
 
 CANDIDATES = (
     ("short_range", 1),
@@ -17,7 +17,7 @@ SHAPE = (2, 6, 3, 5, 4)
 
 
 def built(random_rate=0.0, **options):
-    layer = ChosenTimeMixing("short_range", 1, CANDIDATES, random_rate, **options)
+    layer = SwitchableTimeMixing("short_range", 1, CANDIDATES, random_rate, **options)
     layer.build(SHAPE)
     return layer
 
@@ -64,7 +64,7 @@ def test_one_compilation_serves_every_choice(rng):
 @pytest.mark.parametrize("rate", [0.0, 0.5, 1.0, 1 - 1 / len(CANDIDATES)])
 def test_training_draws_another_candidate_at_the_rate(rate, rng):
     x = rng.standard_normal((1, 6, 1, 1, 4)).astype("float32")
-    layer = fill(ChosenTimeMixing("long_range", 2, CANDIDATES, rate, seed=5))
+    layer = fill(SwitchableTimeMixing("long_range", 2, CANDIDATES, rate, seed=5))
     layer.build(x.shape)
     of_candidate = []
     for kind, size in CANDIDATES:
@@ -114,7 +114,7 @@ def test_gradient_is_that_of_the_chosen_kind(rng):
 @pytest.mark.parametrize("rate", [0.0, 0.6])
 def test_contract(rate, tmp_path):
     assert_layer_contract(
-        lambda **kwargs: ChosenTimeMixing("long_range", 2, CANDIDATES, rate, **kwargs),
+        lambda **kwargs: SwitchableTimeMixing("long_range", 2, CANDIDATES, rate, **kwargs),
         input_shape=SHAPE,
         output_shape=SHAPE,
         num_weights=2,
@@ -129,22 +129,25 @@ def test_contract(rate, tmp_path):
     [
         (
             ("short_range", 4, CANDIDATES),
-            "short_range:4 is not a candidate; those are short_range:1,",
+            "short_range:4 is not a candidate; the candidates are short_range:1,",
         ),
-        (("full", None, [("full", None)]), "kind must be one of .* got 'full'"),
+        (("full", None, [("full", None)]), "kind of a candidate must be one of .* got 'full'"),
         (("short_range", 1, []), "at least one"),
         (("short_range", 1, [("short_range", 1)] * 2), "must differ"),
-        (("short_range", 1, [("short_range", 1)], 1.5), "random_rate must be from 0 to 1, got 1.5"),
+        (
+            ("short_range", 1, [("short_range", 1)], 1.5),
+            "random_rate must be a number of at least 0 and of at most 1, got 1.5",
+        ),
         (("short_range", 0, [("short_range", 0)]), "group_size"),
     ],
 )
 def test_wrong_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
-        ChosenTimeMixing(*arguments)
+        SwitchableTimeMixing(*arguments)
 
 
 def test_clip_length_that_a_candidate_refuses():
-    layer = ChosenTimeMixing("short_range", 1, CANDIDATES)
+    layer = SwitchableTimeMixing("short_range", 1, CANDIDATES)
     with pytest.raises(ValueError, match=r"short_range.* 8"):
         layer.build((None, 8, 2, 2, 4))
 

@@ -1,31 +1,40 @@
-"""Tubelet embedding: each window of 7 x 7 pixels and four frames becomes one token.
+"""Embeddings: a clip's windows become tokens, and windows of tokens the tokens of the next stage.
 
 Source: section 3.1.
 """
 
+from typing import Any
+
 import keras
 from keras import ops
 
-from keras_mlp3d.layers._checks import check_integers, check_positive_integer, check_tokens
-from keras_mlp3d.layers.glorot_uniform import GlorotUniform
-from keras_mlp3d.ops import convolve, is_eager_torch, pad_zeros
+from keras_mlp3d._utils.checks import check_integer, check_integers
+from keras_mlp3d._utils.types import Shape, Tensor
+from keras_mlp3d.layers import _torch
+from keras_mlp3d.layers.linear import (
+    GlorotUniform,
+    PaddedConv2D,
+    call_sublayer,
+    check_tokens,
+    convolve,
+    pad_zeros,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
 class TubeletEmbedding(keras.layers.Layer):
-    """Maps every space-time window of a clip linearly to a token.
+    """Maps every space-time window of a clip (7 x 7 pixels, four frames) linearly to a token.
 
-    A window is folded into the channels of a frame, and a 2-D convolution over all folded frames
-    at once does the rest: no 3-D convolution is needed. (No padding in time, spatial padding 2,
-    a bias and no norm are our reading, after CycleMLP's embedding.)
+    The frames of a window are folded into the channels of one frame, and a 2-D convolution over
+    all folded frames does the rest: no 3-D convolution is needed.
 
     Args:
         filters: Number of channels of a token.
         window: Window in frames, rows and columns.
         strides: Step of the window in frames, rows and columns.
         padding: Zeros added on both sides in frames, rows and columns.
-        kernel_initializer: Initialiser of the kernel; None for `GlorotUniform`.
-        bias_initializer: Initialiser of the bias.
+        kernel_initializer: Initializer of the kernel; None for `GlorotUniform`.
+        bias_initializer: Initializer of the bias.
         **kwargs: `name`, `dtype` and other arguments of `keras.layers.Layer`.
 
     Attributes:
@@ -43,7 +52,7 @@ class TubeletEmbedding(keras.layers.Layer):
         ValueError: If an argument or the rank of the input is wrong, or the window does not fit.
 
     Source:
-        Section 3.1.
+        Section 3.1; docs/reading.md (tubelet embedding).
 
     Example:
 
@@ -54,23 +63,23 @@ class TubeletEmbedding(keras.layers.Layer):
 
     def __init__(
         self,
-        filters,
-        window=(4, 7, 7),
-        strides=(4, 4, 4),
-        padding=(0, 2, 2),
-        kernel_initializer=None,
-        bias_initializer="zeros",
-        **kwargs,
-    ):
+        filters: int,
+        window: tuple[int, int, int] = (4, 7, 7),
+        strides: tuple[int, int, int] = (4, 4, 4),
+        padding: tuple[int, int, int] = (0, 2, 2),
+        kernel_initializer: Any = None,
+        bias_initializer: Any = "zeros",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        self.filters = check_positive_integer("filters", filters)
+        self.filters = check_integer("filters", filters)
         self.window = check_integers("window", window, 3, 1)
         self.strides = check_integers("strides", strides, 3, 1)
         self.padding = check_integers("padding", padding, 3, 0)
         self.kernel_initializer = keras.initializers.get(kernel_initializer or GlorotUniform())
         self.bias_initializer = keras.initializers.get(bias_initializer)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         check_tokens(self, input_shape, "a clip (B, T, H, W, C)")
         self.kernel = self.add_weight(
             name="kernel",
@@ -81,15 +90,15 @@ class TubeletEmbedding(keras.layers.Layer):
             name="bias", shape=(self.filters,), initializer=self.bias_initializer
         )
 
-    def _fold_windows(self, clip):
-        """Returns (B, T', H, W, frames * C): the frames of each window beside each other."""
+    def _fold_windows(self, clip: Tensor) -> Tensor:
+        """Returns (B, T', H, W, frames * C): the frames of each window along the channels."""
         batch, time, height, width, channels = ops.shape(clip)
         frames, stride = self.window[0], self.strides[0]
         if frames == 1 and stride == 1:
             return clip
         steps = (time - frames) // stride + 1
-        if frames == stride and is_eager_torch():
-            # As below, in half the time: whole pixels are copied, one frame after the other.
+        if frames == stride and _torch.is_eager():
+            # As below, in half the time: whole pixels are copied, frame by frame.
             clip = clip[:, : steps * frames]
             return ops.concatenate([clip[:, i::frames] for i in range(frames)], axis=-1)
         if frames == stride:
@@ -102,7 +111,7 @@ class TubeletEmbedding(keras.layers.Layer):
         windows = ops.transpose(windows, (0, 1, 3, 4, 2, 5))
         return ops.reshape(windows, (batch, steps, height, width, frames * channels))
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         self._output_lengths(inputs.shape)
         pad = self.padding[0]
         folded = self._fold_windows(pad_zeros(inputs, 1, pad, pad))
@@ -114,8 +123,8 @@ class TubeletEmbedding(keras.layers.Layer):
         _, height, width, _ = ops.shape(tokens)
         return ops.reshape(tokens, (batch, steps, height, width, self.filters))
 
-    def _output_lengths(self, shape):
-        lengths = []
+    def _output_lengths(self, shape: Shape) -> list[int | None]:
+        lengths: list[int | None] = []
         rows = zip(
             ("frames", "rows", "columns"),
             shape[1:4],
@@ -136,10 +145,10 @@ class TubeletEmbedding(keras.layers.Layer):
             lengths.append((length + 2 * pad - window) // stride + 1)
         return lengths
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
         return (input_shape[0], *self._output_lengths(input_shape), self.filters)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "filters": self.filters,
@@ -149,3 +158,71 @@ class TubeletEmbedding(keras.layers.Layer):
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
         }
+
+
+@keras.saving.register_keras_serializable(package="keras_mlp3d")
+class StageTransition(keras.layers.Layer):
+    """Maps each 3 x 3 window of tokens, stride 2, zero padding 1, to one token of `filters`.
+
+    Args:
+        filters: Number of output channels.
+        **kwargs: `name`, `dtype` and other arguments of `keras.layers.Layer`.
+
+    Attributes:
+        kernel: Weight (3, 3, C, filters).
+        bias: Weight (filters,).
+
+    Input shape:
+        (B, T', H', W', C)
+
+    Output shape:
+        (B, T', ceil(H' / 2), ceil(W' / 2), filters)
+
+    Raises:
+        ValueError: If `filters` or the rank of the input is wrong.
+
+    Source:
+        Section 3.1; docs/reading.md (stage transition).
+
+    Example:
+
+    >>> layer = StageTransition(16)
+    >>> layer(np.ones((1, 2, 8, 5, 8), "float32")).shape == (1, 2, 4, 3, 16)
+    True
+    """
+
+    def __init__(self, filters: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.filters = check_integer("filters", filters)
+
+    def build(self, input_shape: Shape) -> None:
+        check_tokens(self, input_shape)
+        self.projection = PaddedConv2D(
+            self.filters, 3, strides=2, zeros=1, dtype=self.dtype_policy, name="projection"
+        )
+        self.projection.build((None, None, None, input_shape[-1]))
+
+    @property
+    def kernel(self) -> keras.Variable:
+        """Weight (3, 3, C, filters)."""
+        return self.projection.kernel
+
+    @property
+    def bias(self) -> keras.Variable:
+        """Weight (filters,)."""
+        return self.projection.bias
+
+    def call(self, inputs: Tensor) -> Tensor:
+        batch, time, height, width, channels = ops.shape(inputs)
+        frames = ops.reshape(inputs, (-1, height, width, channels))
+        frames = call_sublayer(self.projection, frames)
+        _, height, width, channels = ops.shape(frames)
+        return ops.reshape(frames, (batch, time, height, width, channels))
+
+    def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
+        batch, time, height, width, _ = input_shape
+        height, width = (None if n is None else (n + 1) // 2 for n in (height, width))
+        return (batch, time, height, width, self.filters)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "filters": self.filters}

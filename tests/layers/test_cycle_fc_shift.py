@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from reference import cycle_fc as twin
 
-from keras_mlp3d.ops import cycle_offsets, cycle_shift
+from keras_mlp3d.layers.cycle_fc import cycle_offsets, cycle_shift
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import pytest
 from layer_contract import to_numpy
 from reference import grouped_time_mixing as twin
 
-from keras_mlp3d.ops import interval_matrix, mix_groups
+from keras_mlp3d.layers.time_mixing import interval_matrix, mix_groups
 
 
 @pytest.mark.parametrize("center", [2, 4])

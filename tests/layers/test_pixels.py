@@ -32,7 +32,7 @@ def test_float32_unless_told_otherwise(tmp_path):
 
 
 @pytest.mark.parametrize("shape", [(1, 2, 4, 4, 1), (1, 3, 4, 4)])
-def test_needs_three_colours(shape):
-    with pytest.raises(ValueError, match="three colours in the last axis") as error:
+def test_needs_three_colors(shape):
+    with pytest.raises(ValueError, match="three colors in the last axis") as error:
         PixelNormalization()(np.zeros(shape, "uint8"))
     assert str(shape) in str(error.value)

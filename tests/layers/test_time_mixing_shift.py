@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from reference import grouped_time_mixing as twin
 
-from keras_mlp3d.ops import shift_mix
+from keras_mlp3d.layers.time_mixing import shift_mix
 
 
 @pytest.mark.parametrize(("time", "size"), [(6, 1), (6, 2), (6, 6), (8, 4), (5, 2), (3, 5), (1, 4)])

@@ -6,6 +6,7 @@ from layer_contract import to_numpy
 from numpy_weights import fill
 
 from keras_mlp3d.layers import GroupedTimeMixing
+from keras_mlp3d.models.transfer import intervals, set_intervals, take_intervals
 
 SHAPE = (None, 8, 2, 2, 3)
 
@@ -17,7 +18,7 @@ def built(kind, size, **options):
 
 
 def by_interval(layer):
-    matrices, first = layer.intervals()
+    matrices, first = intervals(layer)
     return {first + i: matrix for i, matrix in enumerate(matrices)}
 
 
@@ -45,7 +46,7 @@ def test_every_interval_that_both_have_goes_over(source, target, complete):
         fill(built(kind, size, max_group_size=most[0] if most else None), seed)
         for seed, (kind, size, *most) in enumerate((source, target))
     )
-    assert target.take_intervals(source) is complete
+    assert take_intervals(target, source) is complete
     given = by_interval(source)
     for delta, matrix in by_interval(target).items():
         np.testing.assert_array_equal(matrix, given.get(delta, np.zeros((3, 3))))
@@ -58,15 +59,15 @@ def test_same_function_in_the_unshared_form():
     for kind in ("short_range", "long_range", "shift_window", "shift_token"):
         shared = fill(built(kind, 4, use_bias=False))
         unshared = built(kind, 4, share_weights=False, use_bias=False)
-        assert unshared.take_intervals(shared)
+        assert take_intervals(unshared, shared)
         np.testing.assert_allclose(to_numpy(unshared(x)), to_numpy(shared(x)), rtol=0, atol=1e-6)
 
 
 def test_unshared_weights_go_over_only_to_their_own_form():
     source = fill(built("short_range", 4, share_weights=False), 1)
-    assert source.intervals() is None
+    assert intervals(source) is None
     same = fill(built("short_range", 4, share_weights=False), 2)
-    assert same.take_intervals(source)
+    assert take_intervals(same, source)
     np.testing.assert_array_equal(to_numpy(same.kernel), to_numpy(source.kernel))
     for other in (
         built("long_range", 4, share_weights=False),
@@ -74,14 +75,14 @@ def test_unshared_weights_go_over_only_to_their_own_form():
         built("short_range", 4),
     ):
         before = to_numpy(other.kernel).copy()
-        assert not other.take_intervals(source)
+        assert not take_intervals(other, source)
         np.testing.assert_array_equal(to_numpy(other.kernel), before)
 
 
 def test_set_intervals_sets_the_others_to_zero():
     layer = fill(built("short_range", 2, max_group_size=4))
     matrices = np.arange(18.0).reshape(2, 3, 3)
-    layer.set_intervals(matrices, first=-1)
+    set_intervals(layer, matrices, first=-1)
     weights = by_interval(layer)
     assert sorted(weights) == [-3, -2, -1, 0, 1, 2, 3]
     np.testing.assert_array_equal(weights[-1], matrices[0])
@@ -100,7 +101,7 @@ def test_only_w_0_lets_every_token_pass_alone():
         ("full", None, {}),
     ):
         layer = fill(built(kind, size, use_bias=False, **options))
-        layer.set_intervals(w_0)
+        set_intervals(layer, w_0)
         np.testing.assert_allclose(to_numpy(layer(x)), x @ w_0[0], rtol=0, atol=1e-5)
 
 
@@ -109,5 +110,5 @@ def test_only_w_0_lets_every_token_pass_alone():
 def test_set_intervals_refuses_other_shapes(shape, share_weights):
     layer = built("short_range", 2, share_weights=share_weights, name="mix_time")
     with pytest.raises(ValueError, match=r"mix_time: expected matrices of shape \(n, 3, 3\)") as e:
-        layer.set_intervals(np.zeros(shape))
+        set_intervals(layer, np.zeros(shape))
     assert str(shape) in str(e.value)

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_mlp3d.ops import linear
+from keras_mlp3d.layers.linear import linear
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 1, 4, 5, 3)])

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_mlp3d.ops import resize_frames
+from keras_mlp3d.layers.pixels import resize_frames
 
 
 @pytest.mark.parametrize("size", [(6, 10), (3, 5), (4, 7), (9, 23), (1, 1), (7, 4)])

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_mlp3d.ops import convolve
+from keras_mlp3d.layers.linear import convolve
 
 
 @pytest.mark.parametrize("strides", [(1, 1), (2, 2), (4, 3)])

@@ -54,9 +54,9 @@ def test_contract(options, output_shape, tmp_path):
     ("arguments", "message"),
     [
         ({"filters": 0}, "filters must be a positive integer, got 0"),
-        ({"window": (4, 7)}, r"window must be 3 integers of at least 1, got \(4, 7\)"),
-        ({"window": 7}, "window must be 3 integers of at least 1, got 7"),
-        ({"strides": (4, 0, 4)}, r"strides must be 3 integers of at least 1, got \(4, 0, 4\)"),
+        ({"window": (4, 7)}, r"window must be 3 positive integers, got \(4, 7\)"),
+        ({"window": 7}, "window must be 3 positive integers, got 7"),
+        ({"strides": (4, 0, 4)}, r"strides must be 3 positive integers, got \(4, 0, 4\)"),
         ({"padding": (0, -1, 2)}, r"padding must be 3 integers of at least 0, got \(0, -1, 2\)"),
     ],
 )

@@ -1,0 +1,98 @@
+"""All code of the network for one backend: what PyTorch does faster by calls of its own.
+
+Every other file asks `is_eager()` or the name of the backend before it calls the rest.
+"""
+
+from collections.abc import Sequence
+
+import keras
+from keras import ops
+
+from keras_mlp3d._utils.types import Tensor
+
+if keras.config.backend() == "torch":
+    import torch
+    from torch.nn.modules import module as torch_module
+
+
+def is_eager() -> bool:
+    """Returns whether PyTorch runs every operation at once, rather than tracing a graph.
+
+    Compilers fuse small operations into few passes over memory. Eagerly, each is a pass.
+
+    Example:
+
+    >>> is_eager() == (keras.config.backend() == "torch")
+    True
+    """
+    return keras.config.backend() == "torch" and not torch.compiler.is_compiling()
+
+
+def has_hooks(layer: keras.layers.Layer) -> bool:
+    """Returns whether PyTorch would run a hook when the layer is called."""
+    return bool(
+        layer._forward_hooks
+        or layer._forward_pre_hooks
+        or layer._backward_hooks
+        or layer._backward_pre_hooks
+        or torch_module._global_forward_hooks
+        or torch_module._global_forward_pre_hooks
+        or torch_module._global_backward_hooks
+        or torch_module._global_backward_pre_hooks
+    )
+
+
+def affine(x: Tensor, scale: Tensor, offset: Tensor) -> Tensor:
+    """Returns `x * scale + offset` in one pass over memory."""
+    return torch.addcmul(offset, x, scale)
+
+
+def linear(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Returns `x · kernel + bias` in one call."""
+    x, kernel = ops.convert_to_tensor(x), ops.convert_to_tensor(kernel)
+    bias = None if bias is None else ops.convert_to_tensor(bias)
+    return torch.nn.functional.linear(x, kernel.t(), bias)
+
+
+def convolve(
+    x: Tensor, kernel: Tensor, bias: Tensor, strides: Sequence[int], padding: Sequence[int]
+) -> Tensor:
+    """Convolves with bias and padding in one call; the channels stay last in memory."""
+    x, kernel = ops.convert_to_tensor(x), ops.convert_to_tensor(kernel)
+    frames = torch.nn.functional.conv2d(
+        x.permute(0, 3, 1, 2),
+        kernel.permute(3, 2, 0, 1),
+        ops.convert_to_tensor(bias),
+        stride=strides,
+        padding=padding,
+    )
+    return frames.permute(0, 2, 3, 1)
+
+
+def concatenate_earlier(x: Tensor, size: int) -> Tensor:
+    """Concatenates each token with the S - 1 before it, circularly: (B, T', H', W', S C)."""
+    x = ops.convert_to_tensor(x)
+    time, back = x.shape[1], size - 1
+    if back > time:
+        return torch.cat([x.roll(i, 1) for i in range(size)], dim=-1)
+    # Windows of one tensor: each roll would be a copy.
+    circle = torch.cat([x[:, time - back :], x], dim=1) if back else x
+    return torch.cat([circle[:, back - i : back - i + time] for i in range(size)], dim=-1)
+
+
+def cycle_shift(x: Tensor, axis: int, offsets: Sequence[int]) -> Tensor:
+    """Shifts the channels c, c + k, c + 2 k, ... by `offsets[c]`, with one copy per offset."""
+    x = ops.convert_to_tensor(x)
+    shifted = x.clone()
+    length, step = x.shape[axis], len(offsets)
+    for first, offset in enumerate(offsets):
+        if not offset:
+            continue
+        source, target = (tensor[..., first::step] for tensor in (x, shifted))
+        inside = max(0, length - abs(offset))
+        if inside:
+            seen = source.narrow(axis, max(0, offset), inside)
+            target.narrow(axis, max(0, -offset), inside).copy_(seen)
+        outside = inside if offset > 0 else 0
+        target.narrow(axis, outside, length - inside).zero_()
+    return shifted

@@ -1,0 +1,218 @@
+"""Linear maps with trained weights, and what every layer of the network uses.
+
+`linear` and `convolve` multiply, `GlorotUniform` sets the first weights, and `Dense` and
+`PaddedConv2D` are Keras's layers with both. `call_sublayer` is how a layer calls its parts, and
+`check_tokens` how it checks its input.
+"""
+
+import math
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_mlp3d._utils.types import Shape, Tensor
+from keras_mlp3d.layers import _torch
+
+
+@keras.saving.register_keras_serializable(package="keras_mlp3d")
+class GlorotUniform(keras.initializers.Initializer):
+    """Initializes weights uniformly within ±sqrt(6 / (fan_in + fan_out)).
+
+    The distribution of `keras.initializers.GlorotUniform`, sampled by NumPy: one seed gives the
+    same network on TensorFlow, JAX and PyTorch, and JAX compiles no generator per weight shape.
+
+    Args:
+        seed: An integer, or None to take one from Python's `random`.
+
+    Example:
+
+    >>> weights = GlorotUniform(seed=3)((40, 20), "float32")
+    >>> weights.shape == (40, 20) and bool(np.abs(np.array(weights)).max() <= 0.1 ** 0.5)
+    True
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        self.seed = seed
+        self._seed_in_use = random.getrandbits(32) if seed is None else seed
+
+    def __call__(self, shape: Sequence[int], dtype: str | None = None) -> Tensor:
+        receptive = math.prod(shape[:-2])
+        fan_in = shape[-2] * receptive if len(shape) > 1 else shape[-1]
+        fan_out = shape[-1] * receptive
+        limit = math.sqrt(6 / (fan_in + fan_out))
+        values = np.random.default_rng(self._seed_in_use).uniform(-limit, limit, shape)
+        return ops.convert_to_tensor(values.astype("float32"), dtype=dtype or keras.config.floatx())
+
+    def get_config(self) -> dict[str, Any]:
+        return {"seed": self.seed}
+
+
+def linear(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Returns `x · kernel + bias`, in one pass over memory.
+
+    Args:
+        x: Tensor (..., C_in).
+        kernel: Tensor (C_in, C_out), of the dtype of `x`.
+        bias: None or tensor (C_out,).
+
+    Returns:
+        Tensor (..., C_out).
+
+    Example:
+
+    >>> x, kernel = np.ones((1, 2), "float32"), np.eye(2, dtype="float32")
+    >>> np.array(linear(x, kernel, np.array([0, 3], "float32"))).tolist()
+    [[1.0, 4.0]]
+    """
+    if keras.config.backend() == "torch":
+        return _torch.linear(x, kernel, bias)
+    outputs = ops.matmul(x, kernel)
+    return outputs if bias is None else outputs + bias
+
+
+@keras.saving.register_keras_serializable(package="keras_mlp3d")
+class Dense(keras.layers.Dense):
+    """A `keras.layers.Dense` with `GlorotUniform` weights that adds its bias without a pass."""
+
+    def __init__(self, units: int, kernel_initializer: Any = None, **kwargs: Any) -> None:
+        super().__init__(units, kernel_initializer=kernel_initializer or GlorotUniform(), **kwargs)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return self.activation(linear(inputs, self.kernel, self.bias))
+
+    def quantize(self, mode: Any = None, type_check: bool = True, config: Any = None) -> None:
+        # Keras quantizes no subclass unless told to: it cannot know that this one adds nothing.
+        return super().quantize(mode, type_check=False, config=config)
+
+
+def convolve(
+    x: Tensor, kernel: Tensor, bias: Tensor, strides: Sequence[int], padding: Sequence[int]
+) -> Tensor:
+    """Convolves frames in rows and columns, with zeros around them.
+
+    `keras.ops.conv` has no symmetric padding. XLA fuses a pad into the convolution; PyTorch takes
+    padding and bias as arguments of its own call.
+
+    Args:
+        x: Tensor (B, H, W, C).
+        kernel: Tensor (rows, columns, C, filters), of the dtype of `x`.
+        bias: Tensor (filters,).
+        strides: Steps in rows and columns.
+        padding: Zeros on both sides in rows and columns.
+
+    Returns:
+        Tensor (B, H', W', filters).
+
+    Example:
+
+    >>> x, kernel = np.ones((1, 2, 2, 1), "float32"), np.ones((3, 3, 1, 1), "float32")
+    >>> y = convolve(x, kernel, np.zeros(1, "float32"), strides=(1, 1), padding=(1, 1))
+    >>> np.array(y).reshape(2, 2).tolist()
+    [[4.0, 4.0], [4.0, 4.0]]
+    """
+    strides, padding = tuple(strides), tuple(padding)
+    if keras.config.backend() == "torch":
+        return _torch.convolve(x, kernel, bias, strides, padding)
+    for axis, pad in enumerate(padding, start=1):
+        x = pad_zeros(x, axis, pad, pad)
+    return ops.conv(x, kernel, strides=strides, padding="valid", data_format="channels_last") + bias
+
+
+@keras.saving.register_keras_serializable(package="keras_mlp3d")
+class PaddedConv2D(keras.layers.Conv2D):
+    """A `keras.layers.Conv2D` with `GlorotUniform` weights and zeros on both sides of its input.
+
+    Args:
+        filters: Number of output channels.
+        kernel_size: Rows and columns of the window, one integer.
+        strides: Steps in rows and columns, one integer.
+        zeros: Zeros on both sides in rows and columns, one integer.
+        **kwargs: Other arguments of `keras.layers.Conv2D`.
+    """
+
+    def __init__(
+        self, filters: int, kernel_size: int, strides: int = 1, zeros: int = 0, **kwargs: Any
+    ) -> None:
+        options = {"kernel_initializer": GlorotUniform(), "data_format": "channels_last"}
+        super().__init__(filters, kernel_size, strides=strides, **{**options, **kwargs})
+        self.zeros = zeros
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return convolve(inputs, self.kernel, self.bias, self.strides, (self.zeros, self.zeros))
+
+    def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
+        batch, *lengths, channels = input_shape
+        padded = [None if length is None else length + 2 * self.zeros for length in lengths]
+        return tuple(super().compute_output_shape((batch, *padded, channels)))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "zeros": self.zeros}
+
+
+def pad_zeros(x: Tensor, axis: int, before: int, after: int) -> Tensor:
+    """Adds zeros before and after the entries of an axis.
+
+    XLA fuses a pad into what follows it. On PyTorch `torch.compile` breaks its graph at
+    `keras.ops.pad` (Keras 3.15), so zeros are concatenated there.
+
+    Args:
+        x: Tensor with at least one entry along `axis`.
+        axis: Non-negative axis.
+        before: Number of zeros before.
+        after: Number of zeros after.
+
+    Returns:
+        Tensor of the dtype of `x`, longer by `before + after` along `axis`.
+
+    Example:
+
+    >>> np.array(pad_zeros(np.ones((1, 2)), axis=1, before=1, after=2)).tolist()
+    [[0.0, 1.0, 1.0, 0.0, 0.0]]
+    """
+    if not before and not after:
+        return x
+    if keras.config.backend() == "torch":
+        edge = ops.zeros_like(x[(*(slice(None),) * axis, slice(0, 1))])
+        return ops.concatenate([edge] * before + [x] + [edge] * after, axis=axis)
+    padding = [(0, 0)] * len(x.shape)
+    padding[axis] = (before, after)
+    return ops.pad(x, padding)
+
+
+def call_sublayer(layer: keras.layers.Layer, inputs: Tensor) -> Tensor:
+    """Returns `layer(inputs)`.
+
+    Eagerly on PyTorch, Keras's checks around one call take longer than many a small product. The
+    calling layer has passed them, so its parts are entered behind them, unless Keras or PyTorch
+    has more to do: another dtype policy, a quantized layer, a `training` argument, a hook.
+
+    Args:
+        layer: Built layer that has no losses.
+        inputs: Tensor of the compute dtype of the calling layer.
+    """
+    if (
+        _torch.is_eager()
+        and layer.quantization_mode is None
+        and not layer._call_has_training_arg
+        and not _torch.has_hooks(layer)
+    ):
+        policy = layer.dtype_policy
+        same = policy.compute_dtype == str(inputs.dtype).removeprefix("torch.")
+        if same and policy.compute_dtype == policy.variable_dtype:
+            return layer.call(inputs)
+    return layer(inputs)
+
+
+def check_tokens(
+    layer: keras.layers.Layer, shape: Shape, what: str = "tokens (B, T, H, W, C)"
+) -> None:
+    """Raises ValueError unless the shape is of rank 5 with a known number of channels."""
+    if len(shape) != 5 or shape[-1] is None:
+        raise ValueError(
+            f"{type(layer).__name__} expects {what} with a known number of channels, "
+            f"got shape {tuple(shape)}."
+        )

@@ -1,0 +1,179 @@
+"""What happens to pixels before the first layer with weights."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_mlp3d._utils.checks import check_integers
+from keras_mlp3d._utils.types import Shape, Tensor
+from keras_mlp3d.layers import _torch
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@keras.saving.register_keras_serializable(package="keras_mlp3d")
+class PixelNormalization(keras.layers.Layer):
+    """Maps pixel values 0..255 to ImageNet's mean 0 and standard deviation 1, in float32.
+
+    (Keras's own `Rescaling` does the same arithmetic, but torch.compile cannot trace through it.)
+
+    Args:
+        **kwargs: `name`, `dtype` and other arguments of `keras.layers.Layer`; float32 unless a
+            dtype is given.
+
+    Input shape:
+        (..., 3), red, green, blue.
+
+    Output shape:
+        That of the input.
+
+    Raises:
+        ValueError: If the last axis is not three colors.
+
+    Source:
+        Section 4.2; docs/reading.md (pixels).
+
+    Example:
+
+    >>> layer = PixelNormalization()
+    >>> np.array(layer(np.full((1, 1, 1, 3), 255, "uint8"))).astype("float64").round(2).ravel()
+    array([2.25, 2.43, 2.64])
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.built = True
+
+    def call(self, inputs: Tensor) -> Tensor:
+        if inputs.shape[-1] != 3:
+            raise ValueError(
+                f"{self.name} expects three colors in the last axis, got shape "
+                f"{tuple(inputs.shape)}."
+            )
+        scale = ops.convert_to_tensor([1 / (255 * s) for s in IMAGENET_STD], self.compute_dtype)
+        offset = ops.convert_to_tensor(
+            [-m / s for m, s in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)], self.compute_dtype
+        )
+        pixels = ops.cast(inputs, self.compute_dtype)
+        if _torch.is_eager():
+            return _torch.affine(pixels, scale, offset)
+        return pixels * scale + offset
+
+    def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
+        return tuple(input_shape)
+
+
+@keras.saving.register_keras_serializable(package="keras_mlp3d")
+class SubtractMean(keras.layers.Layer):
+    """Erases the background: each frame minus the mean over time.
+
+    Args:
+        **kwargs: `name`, `dtype` and other arguments of `keras.layers.Layer`; float32 unless a
+            dtype is given.
+
+    Input shape:
+        (B, T, H, W, C)
+
+    Output shape:
+        That of the input.
+
+    Source:
+        Section 4.3.
+
+    Example:
+
+    >>> clip = np.array([1, 2, 6], "float32").reshape(1, 3, 1, 1, 1)
+    >>> np.array(SubtractMean()(clip)).ravel().tolist()
+    [-2.0, -1.0, 3.0]
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.built = True
+
+    def call(self, clip: Tensor) -> Tensor:
+        clip = ops.cast(clip, self.compute_dtype)
+        return clip - ops.mean(clip, axis=1, keepdims=True)
+
+    def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
+        return tuple(input_shape)
+
+
+@keras.saving.register_keras_serializable(package="keras_mlp3d")
+class MotionView(SubtractMean):
+    """Resizes a clip and erases its background: each frame minus the mean over time.
+
+    Args:
+        size: (height, width) in pixels of the output.
+        **kwargs: `name`, `dtype` and other arguments of `keras.layers.Layer`.
+
+    Input shape:
+        (B, T, H, W, C)
+
+    Output shape:
+        (B, T, height, width, C), float32
+
+    Raises:
+        ValueError: If `size` is not two positive integers.
+
+    Source:
+        Section 4.3.
+
+    Example:
+
+    >>> clip = np.full((1, 4, 8, 8, 3), 7.0, "float32")
+    >>> float(np.abs(np.array(MotionView((4, 4))(clip))).max())
+    0.0
+    """
+
+    def __init__(self, size: tuple[int, int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.size = check_integers("size", size, 2)
+
+    def call(self, clip: Tensor) -> Tensor:
+        clip = ops.cast(clip, self.compute_dtype)  # resizing integers would round them
+        if self.size != tuple(clip.shape[2:4]):
+            clip = resize_frames(clip, self.size)
+        return super().call(clip)
+
+    def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
+        return (*input_shape[:2], *self.size, input_shape[-1])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "size": self.size}
+
+
+def resize_frames(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resizes height and width bilinearly, without aliasing.
+
+    The triangle filter of `keras.ops.image.resize(..., antialias=True)`, as one linear map per
+    axis: Keras's own cannot be compiled by XLA on TensorFlow.
+
+    Args:
+        x: Tensor (B, T, H, W, C) of floats.
+        size: (height, width) in pixels of the result.
+
+    Returns:
+        Tensor (B, T, height, width, C) of the dtype of `x`.
+
+    Example:
+
+    >>> x = np.array([0, 14, 28, 42], "float32").reshape(1, 1, 1, 4, 1)
+    >>> np.array(resize_frames(x, (1, 2))).round().ravel().tolist()
+    [10.0, 32.0]
+    """
+    height, width = ops.shape(x)[2:4]
+    rows = ops.cast(_triangles(height, size[0]), x.dtype)
+    columns = ops.cast(_triangles(width, size[1]), x.dtype)
+    return ops.einsum("ih,jw,bthwc->btijc", rows, columns, x)
+
+
+def _triangles(length: Any, size: int) -> Tensor:
+    """(size, length): the share of each input position in each output position."""
+    step = ops.cast(length, "float32") / size
+    centers = (ops.arange(size, dtype="float32") + 0.5) * step - 0.5
+    distances = ops.arange(length, dtype="float32")[None, :] - centers[:, None]
+    weights = ops.relu(1 - ops.abs(distances) / ops.maximum(step, 1.0))
+    return weights / ops.sum(weights, axis=1, keepdims=True)

@@ -1,0 +1,99 @@
+"""Checks of what a network is made of, and of the frames that it is given."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_mlp3d._utils.checks import check_integers, check_number
+from keras_mlp3d._utils.types import Shape
+from keras_mlp3d.layers.time_mixing import GROUPED_KINDS
+from keras_mlp3d.models.schedule import Mixing
+
+TUBELET_FRAMES = 4
+MIN_SIZE = 32  # four halvings behind the stride of the embedding leave one token
+
+CLIP_FORM = "(batch, frames, height, width, 3)"
+IMAGE_FORM = "(batch, height, width, 3)"
+
+
+def check_stages(
+    channels: Any, depths: Any, mlp_ratios: Any
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[float, ...]]:
+    """Returns the three as tuples with one entry per stage.
+
+    Args:
+        channels: Channels of the four stages.
+        depths: Number of blocks of the four stages.
+        mlp_ratios: One number for all stages, or four.
+
+    Raises:
+        ValueError: If an entry is missing or wrong.
+    """
+    channels = check_integers("channels (one entry per stage)", channels, 4)
+    depths = check_integers("depths (one entry per stage)", depths, 4)
+    ratios = mlp_ratios if isinstance(mlp_ratios, list | tuple) else (mlp_ratios,) * 4
+    if len(ratios) != 4:
+        raise ValueError(
+            f"mlp_ratios must be one number above 0, or one per stage, got {mlp_ratios!r}."
+        )
+    for ratio in ratios:
+        check_number("mlp_ratios (one for all stages, or one per stage)", ratio, above=0)
+    return channels, depths, tuple(ratios)
+
+
+def check_frames(name: str, shape: Shape, form: str) -> None:
+    """Raises ValueError for frames of a wrong rank, not RGB, or under 32 rows or columns.
+
+    Args:
+        name: Name of the model, for the message.
+        shape: Shape of the input, batch axis first.
+        form: `CLIP_FORM` or `IMAGE_FORM`.
+    """
+    if len(shape) != form.count(",") + 1:
+        raise ValueError(f"{name} takes pixels of shape {form}, got shape {tuple(shape)}.")
+    if shape[-1] != 3:
+        raise ValueError(
+            f"{name} takes three color channels, RGB, in the last axis; expected shape {form}, "
+            f"got {tuple(shape)}."
+        )
+    for what, length in (("height", shape[-3]), ("width", shape[-2])):
+        if length is not None and length < MIN_SIZE:
+            raise ValueError(
+                f"{name} needs a {what} of at least {MIN_SIZE} pixels, got {length} in shape "
+                f"{tuple(shape)}."
+            )
+
+
+def check_clip(mixings: Sequence[Mixing], shape: Shape, name: str) -> None:
+    """Raises ValueError for a clip (B, T, H, W, 3) that the network or its schedule cannot take."""
+    check_frames(name, shape, CLIP_FORM)
+    frames = shape[1]
+    if frames is None:
+        return
+    time, left = divmod(frames, TUBELET_FRAMES)
+    if left or not time or not all(mixing.divides(time) for mixing in mixings):
+        sizes = {mixing.group_size for mixing in mixings if mixing.kind in GROUPED_KINDS}
+        step = TUBELET_FRAMES * math.lcm(*sizes)
+        lengths = ", ".join(str(step * count) for count in range(1, 9))
+        raise ValueError(
+            f"{name}: a clip of {frames} frames does not fit the schedule (tubelets of "
+            f"{TUBELET_FRAMES} frames, group sizes {sorted(sizes)}); valid numbers of frames are "
+            f"the multiples of {step}: {lengths} and so on."
+        )
+
+
+def valid_num_frames(mixings: Sequence[Mixing], limit: int) -> list[int]:
+    """Returns the clip lengths up to `limit` whose tokens in time every group size divides."""
+    return [
+        TUBELET_FRAMES * time
+        for time in range(1, limit // TUBELET_FRAMES + 1)
+        if all(mixing.divides(time) for mixing in mixings)
+    ]
+
+
+def static_shape(inputs: Any) -> tuple[int | None, ...]:
+    """Returns the shape of an array, tensor or nested list, without moving its data."""
+    shape = getattr(inputs, "shape", None)
+    return tuple(np.shape(inputs) if shape is None else shape)

@@ -24,14 +24,7 @@ AXES = {"height": 2, "width": 3}
 
 
 def cycle_offsets(channels: int, kernel_size: int) -> np.ndarray:
-    """Returns how far along the axis each channel looks, as integers.
-
-    Args:
-        channels: Number of input channels C.
-        kernel_size: Number of positions k that the channels cycle through.
-
-    Returns:
-        NumPy array (C,): `((c + k // 2) mod k) - k // 2` for channel c.
+    """Returns how far along the axis each channel looks: `((c + k // 2) mod k) - k // 2`.
 
     Example:
 
@@ -45,15 +38,7 @@ def cycle_shift(x: Tensor, axis: int, kernel_size: int) -> Tensor:
     """Moves every channel of `x` by its cycle offset along `axis`; zeros come in from outside.
 
     Channel c of the output at position p is channel c of the input at position
-    `p + cycle_offsets(C, k)[c]`.
-
-    Args:
-        x: Tensor (..., C), channels last.
-        axis: Non-negative axis of positions, not the last.
-        kernel_size: Number of positions k; 1 leaves `x` as it is.
-
-    Returns:
-        Tensor of the shape and dtype of `x`.
+    `p + cycle_offsets(C, k)[c]`. The channels are the last axis.
 
     Example:
 

@@ -52,15 +52,7 @@ class GlorotUniform(keras.initializers.Initializer):
 
 
 def linear(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Returns `x · kernel + bias`, in one pass over memory.
-
-    Args:
-        x: Tensor (..., C_in).
-        kernel: Tensor (C_in, C_out), of the dtype of `x`.
-        bias: None or tensor (C_out,).
-
-    Returns:
-        Tensor (..., C_out).
+    """Returns `x · kernel + bias`: (..., C_in), (C_in, C_out) and (C_out,) to (..., C_out).
 
     Example:
 
@@ -103,9 +95,6 @@ def convolve(
         bias: Tensor (filters,).
         strides: Steps in rows and columns.
         padding: Zeros on both sides in rows and columns.
-
-    Returns:
-        Tensor (B, H', W', filters).
 
     Example:
 
@@ -154,19 +143,10 @@ class PaddedConv2D(keras.layers.Conv2D):
 
 
 def pad_zeros(x: Tensor, axis: int, before: int, after: int) -> Tensor:
-    """Adds zeros before and after the entries of an axis.
+    """Adds zeros before and after the entries of an axis, which has at least one.
 
     XLA fuses a pad into what follows it. On PyTorch `torch.compile` breaks its graph at
     `keras.ops.pad` (Keras 3.15), so zeros are concatenated there.
-
-    Args:
-        x: Tensor with at least one entry along `axis`.
-        axis: Non-negative axis.
-        before: Number of zeros before.
-        after: Number of zeros after.
-
-    Returns:
-        Tensor of the dtype of `x`, longer by `before + after` along `axis`.
 
     Example:
 

@@ -25,15 +25,6 @@ KINDS = (*GROUPED_KINDS, "shift_token", "full")
 def check_group_size(kind: str, group_size: int | None, time: int | None = None) -> None:
     """Raises ValueError for an unknown kind, or a group size that does not fit the tokens in time.
 
-    Args:
-        kind: One of `KINDS`.
-        group_size: Group size S >= 1; None for "full" alone.
-        time: Number of tokens in time T', or None if it is not known yet.
-
-    Raises:
-        ValueError: If the kind is unknown, S is no positive integer, or S does not divide T' (all
-            kinds except "shift_token"); the message lists the sizes that do.
-
     Example:
 
     >>> check_group_size("long_range", 3, time=8)
@@ -69,7 +60,7 @@ def group_time(x: Tensor, kind: str, group_size: int) -> Tensor:
         group_size: Group size S.
 
     Returns:
-        Tensor (B, T'/S, H', W', S * C); the token's position in its group is the outer index of
+        Tensor (B, T'/S, H', W', S C); the token's position in its group is the outer index of
         the last axis.
 
     Example:
@@ -92,23 +83,7 @@ def group_time(x: Tensor, kind: str, group_size: int) -> Tensor:
 
 
 def ungroup_time(x: Tensor, kind: str, group_size: int) -> Tensor:
-    """Puts grouped tokens back in their places: the inverse of `group_time`.
-
-    Args:
-        x: Tensor (B, T'/S, H', W', S * C).
-        kind: The kind that grouped it.
-        group_size: Group size S.
-
-    Returns:
-        Tokens (B, T', H', W', C).
-
-    Example:
-
-    >>> x = np.arange(16.0).reshape(1, 8, 1, 1, 2)
-    >>> y = ungroup_time(group_time(x, "shift_window", 4), "shift_window", 4)
-    >>> bool((np.array(y) == x).all())
-    True
-    """
+    """Puts grouped tokens back in their places: the inverse of `group_time`."""
     batch, groups, height, width, channels = ops.shape(x)
     channels = channels // group_size
     x = ops.reshape(x, (batch, groups, height, width, group_size, channels))
@@ -151,9 +126,6 @@ def shift_mix(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
         kernel: Tensor (S, C, filters): the matrix of the token i steps back at index i.
         bias: None or tensor (filters,).
 
-    Returns:
-        Tensor (B, T', H', W', filters).
-
     Source:
         Section 3.3, Algorithm 1 (shift-token).
 
@@ -188,9 +160,6 @@ def mix_groups(
         kind: "short_range", "long_range", "shift_window" or "shift_token".
         size: Group size S; it must divide T', for all kinds except shift-token.
         center: Index of w_0; the kernel must hold every interval that kind and size need.
-
-    Returns:
-        Tensor (B, T', H', W', filters).
 
     Source:
         Section 3.3, Eqs. (4) and (5), Algorithm 1.

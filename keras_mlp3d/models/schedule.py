@@ -18,7 +18,7 @@ class Mixing:
         group_size: Group size S >= 1; None for "full" alone.
 
     Raises:
-        ValueError: If the kind is unknown or the group size does not go with it.
+        ValueError: If the kind is unknown or the group size does not fit it.
 
     Source:
         Section 3.3.
@@ -75,9 +75,9 @@ def parse_schedule(schedule: Any, depth: int) -> tuple[Mixing, ...]:
     (ST), "short_range:S+long_range:S" (SR-LR) and "short_range:S+shift_window:S" (SR-SW).
 
     Args:
-        schedule: A string such as "shift_token:4", or several joined by "+", which take turns
-            from the first block on; a `Mixing` for all blocks; or one entry for each block:
-            `Mixing`, (kind, group_size) or "kind:group_size".
+        schedule: A string such as "shift_token:4", or several joined by "+", which alternate
+            from the first block on; a `Mixing` for all blocks; or one entry per block: `Mixing`,
+            (kind, group_size) or "kind:group_size".
         depth: Number of blocks of the network.
 
     Returns:
@@ -107,7 +107,7 @@ def parse_schedule(schedule: Any, depth: int) -> tuple[Mixing, ...]:
     if not isinstance(schedule, list | tuple):
         raise ValueError(
             "schedule must be a string such as 'short_range:4+shift_window:4', or a list with one "
-            f"(kind, group_size) for each block, got {schedule!r}."
+            f"(kind, group_size) per block, got {schedule!r}."
         )
     if len(schedule) != depth:
         raise ValueError(

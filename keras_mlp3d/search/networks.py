@@ -4,6 +4,8 @@ Source: section 3.4, Figure 4.
 """
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 from keras_mlp3d.models import parse_schedule
 
@@ -14,7 +16,7 @@ SHORT_NAMES = {
     "shift_token": "ST",
     "full": "full",
 }
-#: Family -> kinds that take turns.
+#: Family -> kinds that alternate.
 FAMILIES = {
     "SR": ("short_range",),
     "LR": ("long_range",),
@@ -32,7 +34,7 @@ class Network:
     Args:
         family: "2-D", "S = 1", "SR", "LR", "ST", "SR-LR", "SR-SW", "searched", or another name.
         schedule: As `parse_schedule` takes it; None for the 2-D network.
-        group_size: Group size S, where all blocks have one.
+        group_size: Group size S, if all blocks have the same.
 
     Example:
 
@@ -41,30 +43,34 @@ class Network:
     """
 
     family: str
-    schedule: str | tuple | None
+    schedule: Any
     group_size: int | None = None
 
     @property
-    def name(self):
-        """Family and group size in words."""
+    def name(self) -> str:
+        """Family and group size, such as "ST 4"."""
         alone = self.group_size is None or self.family == NO_MIXING
         return self.family if alone else f"{self.family} {self.group_size}"
 
 
-def paper_networks(group_sizes=(1, 2, 4, 8), searched=None, families=tuple(FAMILIES)):
+def paper_networks(
+    group_sizes: Sequence[int] = (1, 2, 4, 8),
+    searched: Any = None,
+    families: Sequence[str] = tuple(FAMILIES),
+) -> tuple[Network, ...]:
     """Returns the networks of section 3.4's comparison.
 
     Args:
-        group_sizes: Group sizes S. S = 1, in which all families are one network, comes once.
-        searched: None, or the schedule that a search found.
-        families: Those of "SR", "LR", "ST", "SR-LR", "SR-SW" that are wanted.
+        group_sizes: Group sizes S. S = 1, for which all families are the same, counts once.
+        searched: None, or the schedule found by a search.
+        families: Some of "SR", "LR", "ST", "SR-LR", "SR-SW".
 
     Returns:
-        Tuple of `Network`: the 2-D one, S = 1, the families over the other sizes, and the searched
-        one.
+        Tuple of `Network`: the 2-D network, S = 1, the families with the other sizes, and the
+        searched network.
 
     Raises:
-        ValueError: If there is no such family.
+        ValueError: If a family is unknown.
 
     Source:
         Section 3.4, Figure 4.
@@ -88,7 +94,7 @@ def paper_networks(group_sizes=(1, 2, 4, 8), searched=None, families=tuple(FAMIL
     return tuple(networks)
 
 
-def short_name(schedule, depth):
+def short_name(schedule: Any, depth: int) -> str:
     """Returns the paper's short name of a schedule; "2-D" for None.
 
     Args:

@@ -1,11 +1,13 @@
-"""What a search chooses from: the kinds and group sizes that a block may get.
+"""The search space: the kinds and group sizes that a block may have.
 
 Source: section 3.4.
 """
 
 import dataclasses
 import itertools
+from typing import Any
 
+from keras_mlp3d._utils.checks import check_choice, check_integer
 from keras_mlp3d.layers.time_mixing import KINDS
 from keras_mlp3d.models import Mixing
 
@@ -14,10 +16,10 @@ _TUBELET = 4  # frames of a token in time
 
 @dataclasses.dataclass(frozen=True)
 class SearchSpace:
-    """Every kind with every group size; S = 1, in which all kinds agree, counts once.
+    """Every kind with every group size; S = 1, for which all kinds are the same, counts once.
 
     Args:
-        kinds: Kinds of grouped time mixing, "full" excepted.
+        kinds: Kinds of grouped time mixing, except "full".
         group_sizes: Group sizes S.
 
     Raises:
@@ -38,7 +40,7 @@ class SearchSpace:
     kinds: tuple[str, ...] = ("short_range", "long_range", "shift_window", "shift_token")
     group_sizes: tuple[int, ...] = (1, 2, 4, 8)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("kinds", "group_sizes"):
             values = getattr(self, name)
             if not isinstance(values, list | tuple) or not values:
@@ -46,11 +48,9 @@ class SearchSpace:
             object.__setattr__(self, name, tuple(values))
         known = [kind for kind in KINDS if kind != "full"]
         for kind in self.kinds:
-            if kind not in known:
-                raise ValueError(f"kinds must be of {known}, got {kind!r}.")
+            check_choice("Every entry of kinds", kind, known)
         for size in self.group_sizes:
-            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-                raise ValueError(f"group_sizes must be positive integers, got {size!r}.")
+            check_integer("Every entry of group_sizes", size)
         for name in ("kinds", "group_sizes"):
             values = getattr(self, name)
             twice = sorted({value for value in values if values.count(value) > 1})
@@ -58,48 +58,45 @@ class SearchSpace:
                 raise ValueError(f"{name} must hold every entry once, got {twice[0]!r} twice.")
 
     @property
-    def mixings(self):
+    def mixings(self) -> tuple[Mixing, ...]:
         """All candidates of a block, a tuple of `Mixing`: by kind, then by group size."""
         pairs = itertools.product(self.kinds, self.group_sizes)
         first = self.kinds[0]
         return tuple(Mixing(kind, size) for kind, size in pairs if size > 1 or kind == first)
 
     @property
-    def max_group_size(self):
+    def max_group_size(self) -> int:
         """The largest group size."""
         return max(self.group_sizes)
 
-    def check(self, num_frames):
-        """Refuses the space if clips of that length refuse one of its candidates.
+    def check(self, num_frames: int) -> None:
+        """Raises ValueError if a candidate does not fit clips of that length.
 
         Args:
             num_frames: Frames of a clip.
 
         Raises:
             ValueError: If `num_frames` is no multiple of 4, or one of the group sizes does not
-                divide its tokens in time; the message names those that would do.
+                divide its tokens in time; the message lists the sizes that do.
         """
-        whole = isinstance(num_frames, int) and not isinstance(num_frames, bool) and num_frames > 0
-        if not whole or num_frames % _TUBELET:
-            raise ValueError(
-                f"num_frames must be a positive multiple of {_TUBELET}, got {num_frames!r}."
-            )
+        if check_integer("num_frames", num_frames) % _TUBELET:
+            raise ValueError(f"num_frames must be a multiple of {_TUBELET}, got {num_frames!r}.")
         time = num_frames // _TUBELET
         wrong = [mixing for mixing in self.mixings if not mixing.divides(time)]
         if wrong:
             sizes = [str(size) for size in range(1, time + 1) if time % size == 0]
             raise ValueError(
-                f"Clips of {num_frames} frames, {time} tokens in time, refuse the candidates "
+                f"Clips of {num_frames} frames, {time} tokens in time, do not fit the candidates "
                 f"{', '.join(map(str, wrong))}; group sizes that do: {', '.join(sizes)}."
             )
 
-    def to_dict(self):
-        """Returns the space as JSON has it; `from_dict` takes it back."""
+    def to_dict(self) -> dict[str, list[Any]]:
+        """Returns the space as a dictionary for JSON; `from_dict` is the inverse."""
         return {"kinds": list(self.kinds), "group_sizes": list(self.group_sizes)}
 
     @classmethod
-    def from_dict(cls, content):
-        """Makes a space from what `to_dict` gave.
+    def from_dict(cls, content: dict[str, list[Any]]) -> "SearchSpace":
+        """Makes a space from the result of `to_dict`.
 
         Args:
             content: {"kinds": [...], "group_sizes": [...]}.
@@ -114,12 +111,12 @@ class SearchSpace:
         return cls(**content)
 
     @classmethod
-    def parse(cls, text):
-        """Reads a space as a person types it.
+    def parse(cls, text: str) -> "SearchSpace":
+        """Reads a space from text.
 
         Args:
             text: "kind,kind/size,size", such as "short_range,shift_token/1,2,4"; either side may
-                be left out, for all kinds or for 1, 2, 4, 8.
+                be left out: all kinds, or the sizes 1, 2, 4, 8.
 
         Raises:
             ValueError: If it cannot be read, or a value is wrong.
@@ -138,5 +135,5 @@ class SearchSpace:
             values["group_sizes"] = tuple(map(int, parts))
         return cls(**values)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{','.join(self.kinds)}/{','.join(map(str, self.group_sizes))}"

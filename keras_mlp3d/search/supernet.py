@@ -3,20 +3,30 @@
 Source: section 3.4.
 """
 
+from typing import Any
+
+from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.models import MLP3D
+from keras_mlp3d.search.space import SearchSpace
 
 
-def supernet(preset, space, load_weights=False, num_classes=None, **overrides):
-    """Builds a network whose every block can be any candidate of a search space.
+def supernet(
+    preset: StrPath,
+    space: SearchSpace,
+    load_weights: bool = False,
+    num_classes: int | None = None,
+    **overrides: Any,
+) -> MLP3D:
+    """Builds a network in which every block can be any candidate of a search space.
 
-    Each block has one kernel, that of the largest group size, which all kinds and sizes read. In
-    training every block draws its candidate at random at every step, all equally likely; else
+    Each block has one kernel, of the largest group size, which all kinds and sizes read. In
+    training, every block samples its candidate at every step, all equally likely. Otherwise
     `supernet.backbone.set_choices(schedule)` decides. Choices are values that the compiled graph
-    reads: none of this compiles anything anew.
+    reads, so a change compiles nothing again.
 
     Args:
-        preset: Built-in name, directory or hf:// address of an `MLP3D` preset; its schedule has
-            no effect.
+        preset: Built-in name, directory or hf:// address of an `MLP3D` preset; its schedule is
+            not used.
         space: A `SearchSpace`.
         load_weights: Whether to start from the preset's weights.
         num_classes: None for the preset's classes, or the number of classes of a new head.
@@ -26,8 +36,8 @@ def supernet(preset, space, load_weights=False, num_classes=None, **overrides):
         An `MLP3D`.
 
     Raises:
-        ValueError: If the preset or an override is unknown, or the clip length refuses a group
-            size.
+        ValueError: If the preset or an override is unknown, or a group size does not fit the
+            clip length.
 
     Source:
         Section 3.4.
@@ -49,6 +59,6 @@ def supernet(preset, space, load_weights=False, num_classes=None, **overrides):
         schedule=candidates[0],
         candidates=candidates,
         max_group_size=None,
-        random_mixing=1 - 1 / len(candidates),  # of changing; to stay is as likely as any other
+        random_mixing=1 - 1 / len(candidates),  # of another; the same again is as likely
         **overrides,
     )

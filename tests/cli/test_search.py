@@ -80,7 +80,7 @@ def test_the_same_command_again_scores_nothing_anew(done, command, capsys):
         (["--alpha", "-1"], "--alpha must be a number of at least 0, got -1.0"),
         (["--alpha", "nan"], "--alpha must be a number of at least 0, got nan"),
         (["--space", "sideways/2"], "got 'sideways'"),
-        (["--space", "short_range/1,16"], "refuse the candidates short_range:16; group sizes"),
+        (["--space", "short_range/1,16"], "do not fit the candidates short_range:16; group sizes"),
         (["--set", "epoch=3"], "A recipe has no 'epoch'"),
     ],
 )

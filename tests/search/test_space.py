@@ -49,10 +49,16 @@ def test_shift_token_takes_any_number_of_tokens():
 @pytest.mark.parametrize(
     ("frames", "message"),
     [
-        (24, r"24 frames, 6 tokens in time, refuse the candidates short_range:4, .*: 1, 2, 3, 6\."),
-        (16, r"refuse the candidates short_range:8, long_range:8, shift_window:8; .*: 1, 2, 4\."),
-        (30, "must be a positive multiple of 4, got 30"),
-        (0, "must be a positive multiple of 4, got 0"),
+        (
+            24,
+            r"24 frames, 6 tokens in time, do not fit the candidates short_range:4, .*: 1, 2, 3, 6\.",
+        ),
+        (
+            16,
+            r"do not fit the candidates short_range:8, long_range:8, shift_window:8; .*: 1, 2, 4\.",
+        ),
+        (30, "must be a multiple of 4, got 30"),
+        (0, "num_frames must be a positive integer, got 0"),
         (32.0, r"got 32\.0"),
     ],
 )
@@ -67,9 +73,9 @@ def test_clip_lengths_that_the_space_does_not_fit(frames, message):
         (((), (1,)), "kinds must be a list of at least one entry"),
         ((("shift_token",), ()), "group_sizes must be a list of at least one entry"),
         (("shift_token", (1,)), "kinds must be a list"),
-        ((("sideways",), (1,)), "kinds must be of .*'shift_token'.*, got 'sideways'"),
+        ((("sideways",), (1,)), "entry of kinds must be one of .*'shift_token'.*, got 'sideways'"),
         ((("full",), (1,)), "got 'full'"),
-        ((("shift_token",), (0,)), "positive integers, got 0"),
+        ((("shift_token",), (0,)), "positive integer, got 0"),
         ((("shift_token",), (True,)), "got True"),
         ((("shift_token",), ("2",)), "got '2'"),
         ((("shift_token", "shift_token"), (2,)), "kinds must hold every entry once"),
@@ -83,7 +89,7 @@ def test_spaces_that_cannot_be(arguments, message):
 
 @pytest.mark.parametrize("text", ["shift_token/two", "shift_token/1,,2", "sideways/1", "a/b/c"])
 def test_texts_that_are_no_space(text):
-    with pytest.raises(ValueError, match=r"written kind,kind/size,size|kinds must be of"):
+    with pytest.raises(ValueError, match=r"written kind,kind/size,size|kinds must be one of"):
         SearchSpace.parse(text)
 
 

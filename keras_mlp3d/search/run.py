@@ -26,6 +26,7 @@ from keras_mlp3d.training import (
     load_weights,
     make_loaders,
     network_options,
+    set_random_seed,
     train,
     video_list,
 )
@@ -147,7 +148,7 @@ def _build(settings, recipe, class_names, from_scratch):
     space.check(converter.num_frames)
     # What a block may draw, and how often, is the space's to say.
     recipe = recipe.replace(random_mixing=0.0, max_group_size=None)
-    keras.utils.set_random_seed(recipe.seed)
+    set_random_seed(recipe.seed)
     return supernet(
         settings["preset"],
         space,

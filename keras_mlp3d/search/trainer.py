@@ -4,8 +4,6 @@ import dataclasses
 import json
 import pathlib
 
-import keras
-
 from keras_mlp3d import hub
 from keras_mlp3d.cost import count
 from keras_mlp3d.inference import evaluate
@@ -16,6 +14,7 @@ from keras_mlp3d.training import (
     data_identity,
     make_loaders,
     network_options,
+    set_random_seed,
     train,
 )
 
@@ -106,7 +105,7 @@ class Trainer:
         """
         folder = self.run_folder(schedule, seed)
         recipe = self._recipe(schedule).replace(seed=seed)
-        keras.utils.set_random_seed(seed)
+        set_random_seed(seed)
         model = self.model(schedule)
         identity = {
             "model": {

@@ -1,5 +1,7 @@
 """What a training run does at the end of steps and epochs."""
 
+import csv
+import io
 import math
 import pathlib
 
@@ -7,15 +9,14 @@ import keras
 import numpy as np
 
 from keras_mlp3d._utils.atomic_write import write_whole
-from keras_mlp3d.training._files import history_csv
+from keras_mlp3d.distribution import current_distribution
 from keras_mlp3d.training.checkpoint import (
     load_checkpoint,
     load_weights,
     save_checkpoint,
     save_weights,
 )
-from keras_mlp3d.training.distribution import current_distribution
-from keras_mlp3d.training.unreadable import UnreadableVideos
+from keras_mlp3d.training.unreadable_videos import UnreadableVideos
 
 _BEST = "best.npz"
 
@@ -79,29 +80,6 @@ before; a lower learning rate, or clip_norm, may help.
                 f"The loss is {loss} at step {step} of epoch {self.epoch + 1}. The last checkpoint "
                 f"in {self.folder} is from before; a lower learning rate, or clip_norm, may help."
             )
-
-
-class EpochOfData(keras.callbacks.Callback):
-    """Tells a data set which epoch begins, whatever Keras has read of it before.
-
-    Args:
-        data: Data set whose attribute `epoch` decides its clips.
-
-    Example:
-
-    >>> from types import SimpleNamespace
-    >>> data = SimpleNamespace(epoch=0)
-    >>> EpochOfData(data).on_epoch_begin(3)
-    >>> data.epoch
-    3
-    """
-
-    def __init__(self, data):
-        super().__init__()
-        self.data = data
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.data.epoch = epoch
 
 
 class RunRecorder(keras.callbacks.Callback):
@@ -237,7 +215,7 @@ class RunRecorder(keras.callbacks.Callback):
             self._save_best()
         if current_distribution().is_chief:
             self.unreadable.write_csv(self.folder)
-            text = history_csv(self.history)
+            text = _history_csv(self.history)
             write_whole(self.folder / "history.csv", text.encode(), alone=True)
         self._save(epoch + 1, self._state())
         if current_distribution().any(self.stop()):
@@ -285,3 +263,13 @@ class RunRecorder(keras.callbacks.Callback):
         """Puts the weights of the best epoch into a model."""
         current_distribution().barrier()
         load_weights(self.folder / _BEST, model)
+
+
+def _history_csv(history):
+    """Returns a history as CSV, a row an epoch."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["epoch", *history])
+    for epoch, row in enumerate(zip(*history.values(), strict=True)):
+        writer.writerow([epoch, *row])
+    return text.getvalue()

@@ -22,7 +22,7 @@ _DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFil
 
 
 def save_checkpoint(folder, model, epoch, state=None, keep=2, step=0):
-    """Writes everything that a training needs to go on: weights, optimiser, seeds and counters.
+    """Writes everything that a training needs to go on: weights, optimizer, seeds and counters.
 
     The file is written beside and renamed when it is whole and on the disk: at any moment, a kill
     and a full disk included, the checkpoint before it is still there.
@@ -267,7 +267,7 @@ def _assign(path, variables, arrays):
     if set(arrays) != set(variables):
         odd = sorted(set(arrays) ^ set(variables))
         raise ValueError(
-            f"{path} is of another model or optimiser: {len(odd)} variables differ, the first "
+            f"{path} is of another model or optimizer: {len(odd)} variables differ, the first "
             f"{odd[0]!r}."
         )
     for name, variable in variables.items():

@@ -107,6 +107,26 @@ def data_change(before, now):
     )
 
 
+def data_identity(training, validation):
+    """Returns which videos a run is of, as `train` takes it.
+
+    Args:
+        training: `data.Manifest`.
+        validation: None, or a `data.Manifest`.
+
+    Example:
+
+    >>> from keras_mlp3d.data import Manifest, VideoRow
+    >>> identity = data_identity(Manifest([VideoRow("a.mp4", 0)], ["run"], "train"), None)
+    >>> identity["training"]["videos"], identity["validation"]
+    ([['a.mp4', 0, None, None]], None)
+    """
+    return {
+        "training": video_list(training),
+        "validation": None if validation is None else video_list(validation),
+    }
+
+
 def _labels(videos):
     """{(name, start, end): label}"""
     kinds = (str, int, float | int | None, float | int | None)

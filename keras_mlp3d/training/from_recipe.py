@@ -4,7 +4,6 @@ import dataclasses
 
 from keras_mlp3d.data import Augmenter, VideoLoader
 from keras_mlp3d.models import Mixing
-from keras_mlp3d.training.data_change import video_list
 from keras_mlp3d.training.recipe_rules import augmenter_config
 
 _RANDOM_KINDS = ("short_range", "long_range", "shift_window", "shift_token")
@@ -132,23 +131,3 @@ def make_loaders(recipe, training, validation, converter, workers=2, shard=(0, 1
         unreadable="count",
     )
     return data, checks
-
-
-def data_identity(training, validation):
-    """Returns which videos a run is of, as `train` takes it.
-
-    Args:
-        training: `data.Manifest`.
-        validation: None, or a `data.Manifest`.
-
-    Example:
-
-    >>> from keras_mlp3d.data import Manifest, VideoRow
-    >>> identity = data_identity(Manifest([VideoRow("a.mp4", 0)], ["run"], "train"), None)
-    >>> identity["training"]["videos"], identity["validation"]
-    ([['a.mp4', 0, None, None]], None)
-    """
-    return {
-        "training": video_list(training),
-        "validation": None if validation is None else video_list(validation),
-    }

@@ -12,15 +12,15 @@ import keras
 import numpy as np
 
 from keras_mlp3d._utils.atomic_write import DISK_ERRORS
-from keras_mlp3d.training.callbacks import EpochOfData, RunRecorder, StopAtNan
+from keras_mlp3d.distribution import current_distribution
+from keras_mlp3d.training.callbacks import RunRecorder, StopAtNan
 from keras_mlp3d.training.checkpoint import load_checkpoint, newest_checkpoint, restart_epoch
-from keras_mlp3d.training.distribution import current_distribution
-from keras_mlp3d.training.event_files import EventFiles
-from keras_mlp3d.training.freeze import freeze
-from keras_mlp3d.training.optimiser import make_optimizer
-from keras_mlp3d.training.rest_of_epoch import RestOfEpoch
+from keras_mlp3d.training.epoch_data import EpochOfData, RestOfEpoch
+from keras_mlp3d.training.optimizer import make_optimizer
 from keras_mlp3d.training.run_folder import RunFolder
-from keras_mlp3d.training.unreadable import UnreadableVideos
+from keras_mlp3d.training.stages import freeze
+from keras_mlp3d.training.tensorboard import EventFiles
+from keras_mlp3d.training.unreadable_videos import UnreadableVideos
 
 _logger = logging.getLogger("keras_mlp3d")
 

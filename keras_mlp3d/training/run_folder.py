@@ -1,14 +1,15 @@
 """What a run's folder says of the run: what is trained, how, and on which videos."""
 
+import itertools
 import json
 import logging
+import os
 import platform
 
 import keras
 
 from keras_mlp3d._utils.atomic_write import write_whole
 from keras_mlp3d.hub.files import read_json
-from keras_mlp3d.training._files import set_aside
 from keras_mlp3d.training.data_change import data_change
 from keras_mlp3d.training.recipe import WORDS
 from keras_mlp3d.version import __version__
@@ -26,6 +27,14 @@ _ANEW = (
 _ACCEPT = (
     "Or resume on the videos as they are now: --accept-changed-data on the command line, "
     "accept_changed_data=True in Python"
+)
+
+#: What a run writes into its folder. Its description comes last: while it is there, the folder is
+#: known as that run's.
+_OF_A_RUN = (
+    *("checkpoint-*.npz", "best.npz", "history.csv", "logs", "preset", "evaluation.json"),
+    *("curves.png", "confusion.png", "wrong.png", "videos.json", "unreadable.csv"),
+    "run.json",
 )
 
 
@@ -86,7 +95,7 @@ class RunFolder:
     def begin(self):
         """Writes what a new run is; files of another run go into a sub-folder before."""
         if self._other is not None:
-            _logger.warning("%s. Its files are in %s now", self._other, set_aside(self._folder))
+            _logger.warning("%s. Its files are in %s now", self._other, _set_aside(self._folder))
         if self._before is None:
             self._content["versions"] = {
                 "keras_mlp3d": __version__,
@@ -178,3 +187,17 @@ def _differences(entry, old, new):
 def _write_json(path, content, indent=2):
     text = json.dumps(content, indent=indent, allow_nan=False) + "\n"
     write_whole(path, text.encode(), alone=True)
+
+
+def _set_aside(folder):
+    """Moves what a run wrote into a sub-folder `before-1`, `before-2` ...; other files stay.
+
+    Returns the sub-folder.
+    """
+    numbers = itertools.count(1)
+    aside = next(path for n in numbers if not (path := folder / f"before-{n}").exists())
+    aside.mkdir()
+    for pattern in _OF_A_RUN:
+        for path in sorted(folder.glob(pattern)):
+            os.replace(path, aside / path.name)
+    return aside

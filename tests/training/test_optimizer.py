@@ -1,12 +1,20 @@
+import math
+
 import keras
 import numpy as np
 import pytest
 from layer_contract import to_numpy
 
 from keras_mlp3d import MLP3D, MLP3DBackbone, TwoPathMLP3D
-from keras_mlp3d.training import LayerwiseAdamW, Recipe, layer_multipliers, make_optimizer
+from keras_mlp3d.training import (
+    LayerwiseAdamW,
+    Recipe,
+    layer_multipliers,
+    make_optimizer,
+    warmup_cosine,
+)
 
-#: The layers of a network, as far as the optimiser goes: one small product each.
+#: The layers of a network, as far as the optimizer goes: one small product each.
 NAMES = ("embedding", "stage1_block1", "stage2_transition", "stage2_block1", "stage3_block1")
 NAMES = (*NAMES, "stage4_block1", "head")
 FACTORS = (0.5**5, 0.5**4, 0.5**3, 0.5**3, 0.5**2, 0.5, 1)
@@ -74,6 +82,43 @@ def test_what_is_decayed(network, layer_decay):
             kept.add(variable.name)
     assert decayed == {"kernel"}
     assert kept == {"bias", "gamma", "beta"}
+
+
+# --- schedule -----------------------------------------------------------------------------------
+
+
+def test_exact_values():
+    schedule = warmup_cosine(0.4, total_steps=50, warmup_steps=10)
+    for step in range(60):
+        if step < 10:
+            expected = 0.4 * step / 10
+        else:
+            expected = 0.2 * (1 + math.cos(math.pi * min(step - 10, 40) / 40))
+        assert float(schedule(step)) == pytest.approx(expected, rel=1e-5, abs=1e-7)
+
+
+def test_without_warmup():
+    schedule = warmup_cosine(0.4, total_steps=50)
+    assert float(schedule(0)) == pytest.approx(0.4)
+    assert float(schedule(50)) == pytest.approx(0, abs=1e-7)
+
+
+def test_it_is_kerass_own():
+    schedule = warmup_cosine(0.4, 50, 10)
+    again = keras.optimizers.schedules.deserialize(keras.optimizers.schedules.serialize(schedule))
+    assert type(again) is keras.optimizers.schedules.CosineDecay
+    assert float(again(5)) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("warmup", [-1, 50, 60])
+def test_no_step_left(warmup):
+    with pytest.raises(ValueError, match="from 0 to less than total_steps=50"):
+        warmup_cosine(0.1, 50, warmup)
+
+
+def test_no_learning_rate():
+    with pytest.raises(ValueError, match="above 0"):
+        warmup_cosine(0.0, 50)
 
 
 # --- learning rate --------------------------------------------------------------------------------
@@ -237,7 +282,7 @@ def test_it_comes_back_from_its_config():
 
 
 def test_it_goes_on_where_it_was(tmp_path):
-    """A new optimiser with the old one's state takes the step that the old one takes."""
+    """A new optimizer with the old one's state takes the step that the old one takes."""
     values = {"layer_decay": 0.5, "ema_momentum": 0.9}
     old, new = compiled(**values), compiled(**values)
     old.train_on_batch(X, Y)

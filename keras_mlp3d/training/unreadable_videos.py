@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_mlp3d._utils.atomic_write import write_whole
 from keras_mlp3d.data.video.sources import is_path
-from keras_mlp3d.training.distribution import current_distribution
+from keras_mlp3d.distribution import current_distribution
 
 _logger = logging.getLogger("keras_mlp3d")
 

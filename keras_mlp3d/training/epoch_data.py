@@ -1,4 +1,4 @@
-"""The batches of an epoch that a checkpoint in the middle of it has left over."""
+"""Which clips an epoch of a data set has, and those that an interruption has left of it."""
 
 import keras
 
@@ -46,3 +46,26 @@ class RestOfEpoch(keras.utils.PyDataset):
     def on_epoch_end(self):
         """Tells the data set, as Keras would."""
         self.data.on_epoch_end()
+
+
+class EpochOfData(keras.callbacks.Callback):
+    """Tells a data set which epoch begins, whatever Keras has read of it before.
+
+    Args:
+        data: Data set whose attribute `epoch` decides its clips.
+
+    Example:
+
+    >>> from types import SimpleNamespace
+    >>> data = SimpleNamespace(epoch=0)
+    >>> EpochOfData(data).on_epoch_begin(3)
+    >>> data.epoch
+    3
+    """
+
+    def __init__(self, data):
+        super().__init__()
+        self.data = data
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.data.epoch = epoch

@@ -1,14 +1,13 @@
-"""The optimiser that a recipe asks for.
+"""The optimizer that a recipe asks for: its learning rate over time, and that of each layer.
 
 Source: section 3.4.
 """
 
 import keras
+from keras import ops
 
-from keras_mlp3d.training._parts import EMBEDDING, is_block, stage_of, the_backbones
-from keras_mlp3d.training.layerwise_adamw import LayerwiseAdamW
 from keras_mlp3d.training.recipe import Recipe
-from keras_mlp3d.training.schedule import warmup_cosine
+from keras_mlp3d.training.stages import EMBEDDING, is_block, stage_of, the_backbones
 
 
 def make_optimizer(model, recipe, steps_per_epoch, verbose=True):
@@ -16,7 +15,7 @@ def make_optimizer(model, recipe, steps_per_epoch, verbose=True):
 
     The learning rate is scaled linearly with the global batch, warms up and falls to zero, from
     step to step. Weights of one axis (biases, norms) are not decayed; Keras does not
-    save which those are, so make the optimiser anew, and load its state into it, to go on with a
+    save which those are, so make the optimizer anew, and load its state into it, to go on with a
     saved training.
 
     With `ema_momentum` Keras keeps a moving average of the weights and puts it into the model at
@@ -132,3 +131,115 @@ def layer_multipliers(model, decay):
             f"different depths, give one name several factors: {model.name!r}."
         )
     return found[0]
+
+
+def warmup_cosine(learning_rate, total_steps, warmup_steps=0):
+    """Returns a schedule that rises linearly from zero and falls along a cosine to zero.
+
+    It is Keras's own `CosineDecay`, so that a saved network loads without this package. The very
+    first update has the learning rate 0, and update `warmup_steps` the peak.
+
+    Args:
+        learning_rate: Peak learning rate.
+        total_steps: Updates of the weights until the learning rate is zero.
+        warmup_steps: How many of them are warm-up.
+
+    Returns:
+        `keras.optimizers.schedules.CosineDecay`
+
+    Raises:
+        ValueError: If the learning rate is not above 0, or the warm-up leaves no step.
+
+    Source:
+        Section 3.4.
+
+    Example:
+
+    >>> schedule = warmup_cosine(0.1, total_steps=100, warmup_steps=10)
+    >>> [round(float(schedule(step)), 3) for step in (0, 5, 10, 55, 100, 500)]
+    [0.0, 0.05, 0.1, 0.05, 0.0, 0.0]
+    """
+    if not learning_rate > 0:
+        raise ValueError(f"learning_rate must be above 0, got {learning_rate!r}.")
+    if not 0 <= warmup_steps < total_steps:
+        raise ValueError(
+            f"warmup_steps must be from 0 to less than total_steps={total_steps}, got "
+            f"{warmup_steps!r}."
+        )
+    if not warmup_steps:
+        return keras.optimizers.schedules.CosineDecay(float(learning_rate), total_steps)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0,
+        total_steps - warmup_steps,
+        warmup_target=float(learning_rate),
+        warmup_steps=warmup_steps,
+    )
+
+
+@keras.saving.register_keras_serializable(package="keras_mlp3d")
+class LayerwiseAdamW(keras.optimizers.AdamW):
+    """A `keras.optimizers.AdamW` that multiplies the learning rate of some layers' variables.
+
+    Weight decay goes by the multiplied learning rate, as it does in AdamW. Clipping by the global
+    norm sees all variables together, which one optimizer for each layer could not.
+
+    Args:
+        learning_rate: Learning rate or schedule, before the multiplication.
+        multipliers: {layer name: factor}. A variable goes by the first part of its path that is
+            named here, and by 1 where none is.
+        **kwargs: Arguments of `keras.optimizers.AdamW`.
+
+    Raises:
+        ValueError: If a factor is not a number of at least 0.
+
+    Example:
+
+    >>> optimizer = LayerwiseAdamW(1e-3, {"embedding": 0.5})
+    >>> weight = keras.Variable([1.0], name="embedding")
+    >>> optimizer.build([weight])
+    >>> optimizer.multiplier(weight)
+    0.5
+    """
+
+    def __init__(self, learning_rate=0.001, multipliers=None, **kwargs):
+        super().__init__(learning_rate=learning_rate, **kwargs)
+        factors = {}
+        for name, factor in (multipliers or {}).items():
+            number = isinstance(factor, int | float) and not isinstance(factor, bool)
+            if not number or not factor >= 0:
+                raise ValueError(
+                    f"The factor of {name!r} must be a number of at least 0, got {factor!r}."
+                )
+            factors[name] = float(factor)
+        self.multipliers = factors
+        self._multiplier_of = {}
+
+    def build(self, var_list):
+        if self.built:
+            return
+        for variable in var_list:
+            parts = getattr(variable, "path", variable.name).split("/")
+            named = (self.multipliers[part] for part in parts if part in self.multipliers)
+            self._multiplier_of[self._var_key(variable)] = next(named, 1.0)
+        super().build(var_list)
+
+    def multiplier(self, variable):
+        """Returns the factor of a variable that the optimizer was built with.
+
+        Args:
+            variable: The variable.
+        """
+        return self._multiplier_of[self._var_key(variable)]
+
+    # Keras decays all variables at one learning rate, so it is done variable by variable below.
+    def _apply_weight_decay(self, variables):
+        pass
+
+    def update_step(self, gradient, variable, learning_rate):
+        rate = ops.cast(learning_rate, variable.dtype) * self.multiplier(variable)
+        if self._use_weight_decay(variable):
+            self.assign_sub(variable, variable * (rate * self.weight_decay))
+        super().update_step(gradient, variable, rate)
+
+    def get_config(self):
+        return {**super().get_config(), "multipliers": dict(self.multipliers)}

@@ -11,9 +11,9 @@ import keras
 import numpy as np
 import pytest
 from data.make_videos import moving_frames, write_video
-from training import divided
+from distribution import divided
 
-from keras_mlp3d.training import Distribution, current_distribution, distribute
+from keras_mlp3d.distribution import Distribution, current_distribution, distribute
 
 SCRIPT = pathlib.Path(divided.__file__)
 BACKEND = keras.config.backend()

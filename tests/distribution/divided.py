@@ -16,12 +16,11 @@ import numpy as np
 
 from keras_mlp3d import MLP3D, MLP3DBackbone
 from keras_mlp3d.data import Manifest, VideoConverter, VideoRow, read_manifest
+from keras_mlp3d.distribution import current_distribution, distribute
 from keras_mlp3d.inference import evaluate
 from keras_mlp3d.training import (
     Recipe,
     TrainingInterrupted,
-    current_distribution,
-    distribute,
     make_optimizer,
     train,
 )

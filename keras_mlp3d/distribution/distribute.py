@@ -7,7 +7,7 @@ import os
 import keras
 import numpy as np
 
-from keras_mlp3d.training._distribute_tensorflow import shard_of_tf_config
+from keras_mlp3d.distribution._tensorflow import shard_of_tf_config
 
 _current = None
 
@@ -164,11 +164,11 @@ def distribute(devices=None):
     backend = keras.config.backend()
     _check_launcher(backend)
     if backend == "tensorflow":
-        from keras_mlp3d.training._distribute_tensorflow import set_up
+        from keras_mlp3d.distribution._tensorflow import set_up
     elif backend == "jax":
-        from keras_mlp3d.training._distribute_jax import set_up
+        from keras_mlp3d.distribution._jax import set_up
     else:
-        from keras_mlp3d.training._distribute_torch import set_up
+        from keras_mlp3d.distribution._torch import set_up
     with set_up(devices) as (num_replicas, shard, add_up):
         _current = Distribution(
             num_replicas, shard, add_up, apart=backend == "torch" and add_up is not None

@@ -3,14 +3,12 @@
 import contextlib
 import json
 import os
-import threading
 
-import keras
-
-from keras_mlp3d.training._replace import replaced
-
-#: Added to the seeds of each further replica, far from what counting up reaches.
-_SEED_STEP = 506_952_113
+from keras_mlp3d._utils.keras_patches import (
+    one_training_on_tensorflow,
+    replaced,
+    strategy_for_keras,
+)
 
 
 @contextlib.contextmanager
@@ -26,8 +24,8 @@ def set_up(devices):
         if len(names) == 1:
             yield 1, shard, None
             return
-        strategy = _for_keras(tf, tf.distribute.MirroredStrategy)(names)
-    with strategy.scope(), replaced(_replacements(tf)):
+        strategy = strategy_for_keras(tf, tf.distribute.MirroredStrategy)(names)
+    with strategy.scope(), replaced(one_training_on_tensorflow(tf)):
         yield strategy.num_replicas_in_sync, shard, _sum(tf, strategy) if shard[1] > 1 else None
 
 
@@ -63,7 +61,7 @@ def _multi_worker(tf, devices):
             "CUDA_VISIBLE_DEVICES, and leave devices out."
         )
 
-    class LocalBatches(_for_keras(tf, tf.distribute.MultiWorkerMirroredStrategy)):
+    class LocalBatches(strategy_for_keras(tf, tf.distribute.MultiWorkerMirroredStrategy)):
         """Takes each worker's data as its own part of the batch, rather than all of it."""
 
         def experimental_distribute_dataset(self, dataset, options=None):
@@ -76,25 +74,6 @@ def _multi_worker(tf, devices):
             "distribute must be called before anything else of TensorFlow in a run of several "
             f"processes: before models and tensors. {error}"
         ) from error
-
-
-def _for_keras(tf, base):
-    class Strategy(base):
-        """Answers two questions of Keras's trainer (3.15) that the strategies refuse.
-
-        It asks for the mean of clips to see their shape, and the parts of a batch that does not
-        divide have none; and for the mean of numbers over their first axis, on many processes.
-        """
-
-        def reduce(self, reduce_op, value, axis=None):
-            if axis is None and isinstance(value, tuple | list | dict):
-                return keras.tree.map_structure(
-                    lambda part: self.experimental_local_results(part)[0], value
-                )
-            scalar = isinstance(value, tf.Tensor) and value.shape.rank == 0
-            return super().reduce(reduce_op, value, axis=None if scalar else axis)
-
-    return Strategy
 
 
 def _names(tf, devices):
@@ -114,51 +93,3 @@ def _sum(tf, strategy):
         return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, array)
 
     return lambda array: strategy.run(add, (tf.constant(array),)).numpy()
-
-
-def _replacements(tf):
-    depth = threading.local()
-    optimizer = keras.optimizers.Optimizer
-    return [
-        # Keras sums the gradients after it clipped those of each replica.
-        (optimizer, "apply", lambda old: _summing(tf, old, depth)),
-        (keras.optimizers.LossScaleOptimizer, "apply", lambda old: _summing(tf, old, depth)),
-        (optimizer, "_all_reduce_sum_gradients", lambda old: lambda self, pairs: pairs),
-        (keras.random.SeedGenerator, "next", lambda old: _of_this_replica(tf, old)),
-    ]
-
-
-def _summing(tf, apply, depth):
-    def summed_apply(self, grads, trainable_variables=None):
-        replica = tf.distribute.get_replica_context()
-        if replica is None or getattr(depth, "inside", False):
-            return apply(self, grads, trainable_variables)
-        if getattr(self, "inner_optimizer", self).gradient_accumulation_steps:
-            raise ValueError(
-                "Keras cannot accumulate gradients on several devices with TensorFlow: take "
-                "gradient_accumulation_steps=None and larger batches, or another backend."
-            )
-        found = [grad for grad in grads if grad is not None]
-        sums = iter(replica.all_reduce(tf.distribute.ReduceOp.SUM, found))
-        depth.inside = True
-        try:
-            summed = [None if grad is None else next(sums) for grad in grads]
-            return apply(self, summed, trainable_variables)
-        finally:
-            depth.inside = False
-
-    return summed_apply
-
-
-def _of_this_replica(tf, draw):
-    """Seeds that differ, while the state that a checkpoint holds is the same everywhere."""
-
-    def next_seed(self, ordered=True):
-        seed = draw(self, ordered)
-        replica = tf.distribute.get_replica_context()
-        if replica is None:
-            return seed
-        place = tf.cast(replica.replica_id_in_sync_group, seed.dtype)
-        return seed + tf.stack([place * _SEED_STEP, tf.zeros_like(place)])
-
-    return next_seed

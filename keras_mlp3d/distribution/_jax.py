@@ -5,7 +5,7 @@ import os
 
 import keras
 
-from keras_mlp3d.training._replace import replaced
+from keras_mlp3d._utils.keras_patches import replaced, whole_batches_on_jax
 
 _ENVIRONMENT = tuple(
     f"KERAS_DISTRIBUTION_{name}" for name in ("JOB_ADDRESSES", "NUM_PROCESSES", "PROCESS_ID")
@@ -24,7 +24,7 @@ def set_up(devices):
         yield 1, shard, None
         return
     distribution = keras.distribution.DataParallel(devices=names, auto_shard_dataset=False)
-    with distribution.scope(), replaced(_replacements(len(names) // shard[1], shard[1])):
+    with distribution.scope(), replaced(whole_batches_on_jax(len(names) // shard[1], shard[1])):
         yield len(names), shard, _sum if shard[1] > 1 else None
 
 
@@ -68,33 +68,3 @@ def _sum(array):
     from jax.experimental import multihost_utils
 
     return multihost_utils.process_allgather(array).sum(axis=0)
-
-
-def _replacements(local_devices, processes):
-    from keras.src.backend.jax import distribution_lib
-
-    def make(distribute_data_input):
-        def distribute_rows(rows, layout, *args, **kwargs):
-            if len(rows) % local_devices:
-                return _on_every_device(rows, layout, processes)
-            return distribute_data_input(rows, layout, *args, **kwargs)
-
-        return distribute_rows
-
-    return [(distribution_lib, "distribute_data_input", make)]
-
-
-def _on_every_device(rows, layout, processes):
-    """A batch that does not divide, such as the last one of an evaluation: whole everywhere."""
-    import jax
-    from jax.experimental import multihost_utils
-
-    if processes > 1:
-        multihost_utils.assert_equal(
-            rows,
-            f"A batch of {len(rows)} clips in each process does not divide over its devices: take "
-            "another batch size.",
-        )
-    mesh = getattr(layout, "backend_layout", layout).mesh
-    whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
-    return jax.make_array_from_process_local_data(whole, rows)

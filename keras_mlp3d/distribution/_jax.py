@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Callable, Iterator
 
 import keras
 
@@ -13,8 +14,8 @@ _ENVIRONMENT = tuple(
 
 
 @contextlib.contextmanager
-def set_up(devices):
-    """Yields the number of devices, (process, their number) and the sum over processes."""
+def set_up(devices: int | None) -> Iterator[tuple[int, tuple[int, int], Callable | None]]:
+    """Yields the number of devices, `Distribution.shard` and `Distribution.add_up`."""
     import jax
 
     _start_processes(jax)
@@ -36,15 +37,15 @@ def _start_processes(jax):
     if missing:
         raise ValueError(
             f"{', '.join(missing)} must be set too, for several processes on JAX: the address "
-            "host:port of the first process, the number of processes, and which this one is."
+            "host:port of the first process, the number of processes, and the number of this one."
         )
-    # What the processors of several processes speak to each other; a GPU has its own way.
+    # How CPUs of several processes communicate. GPUs have their own way.
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     try:
         keras.distribution.initialize()
     except RuntimeError as error:
         raise RuntimeError(
-            "distribute must be called before anything else of JAX in a run of several processes: "
+            "With several processes, distribute must be called before anything else of JAX: "
             f"before models and tensors. {error}"
         ) from error
 
@@ -57,9 +58,9 @@ def _names(jax, devices):
     least = min(map(len, groups.values()))
     if devices is not None and devices > least:
         raise ValueError(
-            f"devices={devices}, and this process has {least} of JAX: "
+            f"devices={devices}, but JAX has {least} in this process: "
             f"{', '.join(map(str, jax.local_devices()))}. XLA_FLAGS="
-            f"--xla_force_host_platform_device_count={devices} makes as many of one processor."
+            f"--xla_force_host_platform_device_count={devices} makes that many of the CPU."
         )
     return [name for _, names in sorted(groups.items()) for name in names[: devices or least]]
 

@@ -1,7 +1,8 @@
-"""Several processes on PyTorch, one a device, as `torchrun` starts them."""
+"""Several processes on PyTorch, one per device, as started by `torchrun`."""
 
 import contextlib
 import os
+from collections.abc import Callable, Iterator
 
 import keras
 
@@ -11,28 +12,28 @@ _ENVIRONMENT = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"
 
 
 @contextlib.contextmanager
-def set_up(devices):
-    """Yields the number of processes, (rank, that number) and the sum over them."""
+def set_up(devices: int | None) -> Iterator[tuple[int, tuple[int, int], Callable | None]]:
+    """Yields the number of devices, `Distribution.shard` and `Distribution.add_up`."""
     set_here = [name for name in _ENVIRONMENT if name in os.environ]
     if not set_here:
         if devices not in (None, 1):
             raise ValueError(
-                f"PyTorch trains with one process a device, and this is the only one: start the "
-                f"script with torchrun --nproc-per-node {devices} for devices={devices}."
+                f"devices={devices}, but this is the only process, and PyTorch trains with one "
+                f"process per device: start the script with torchrun --nproc-per-node {devices}."
             )
         yield 1, (0, 1), None
         return
     missing = [name for name in _ENVIRONMENT if name not in os.environ]
     if missing:
         raise ValueError(
-            f"{', '.join(set_here)} are set and {', '.join(missing)} are not: start the script "
+            f"{', '.join(set_here)} are set, but {', '.join(missing)} are not: start the script "
             "with torchrun, which sets them all."
         )
     rank, size, local = (int(os.environ[name]) for name in _ENVIRONMENT[:3])
     if devices not in (None, 1, size):
         raise ValueError(
-            f"devices={devices}, and torchrun started {size} processes, one a device: leave "
-            "devices out."
+            f"devices={devices}, but torchrun started {size} processes, one per device: omit "
+            "devices."
         )
     with _process_group(rank, size, local) as add_up:
         yield size, (rank, size), add_up

@@ -3,26 +3,29 @@
 import contextlib
 import dataclasses
 import os
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
 import numpy as np
 
+from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d.distribution._tensorflow import shard_of_tf_config
 
-_current = None
+_current: "Distribution | None" = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Distribution:
-    """Over how many devices a training is divided, and which part is this process's.
+    """How many devices share a training, and which part of it is this process's.
 
     Args:
-        num_replicas: Devices of all processes together.
-        shard: `(index, count)`: which of how many processes this is; for `data.VideoLoader` and
-            `data.make_dataset`, whose batch size is that of all processes together.
-        add_up: None, or a function that returns the sum over the processes of an array that each
-            of them gives.
-        apart: Whether each process counts metrics by itself, as PyTorch's do.
+        num_replicas: Number of devices, over all processes.
+        shard: `(index, count)`: number of this process, from 0, and how many processes there are.
+            For `data.VideoLoader` and `data.make_dataset`, whose batch size is the sum over all
+            processes.
+        add_up: None for one process, or a function that returns the sum of an array over the
+            processes. All processes must call it.
+        apart: Whether each process counts its metrics separately, as on PyTorch.
 
     Example:
 
@@ -32,46 +35,51 @@ class Distribution:
     """
 
     num_replicas: int = 1
-    shard: tuple = (0, 1)
-    add_up: object = dataclasses.field(default=None, repr=False)
+    shard: tuple[int, int] = (0, 1)
+    add_up: Callable[[np.ndarray], np.ndarray] | None = dataclasses.field(default=None, repr=False)
     apart: bool = dataclasses.field(default=False, repr=False)
 
     @property
-    def is_chief(self):
+    def is_chief(self) -> bool:
         """Whether this is the process that writes files and prints."""
         return self.shard[0] == 0
 
-    def barrier(self):
-        """Returns when all processes are here."""
+    def barrier(self) -> None:
+        """Waits until every process has called it."""
         self.any(False)
 
-    def any(self, value):
-        """Returns whether the value is true in any process; all of them must ask.
+    def any(self, value: bool) -> bool:
+        """Returns whether a value is true in any process. All processes must call it.
 
         Args:
-            value: This process's.
+            value: The value of this process.
         """
         return bool(self.sum(value))
 
-    def sum(self, value):
-        """Returns the sum of a number over the processes; all of them must ask.
+    def sum(self, value: float) -> float:
+        """Returns the sum of a number over the processes. All processes must call it.
 
         Args:
-            value: This process's.
+            value: The number of this process.
         """
         return value if self.add_up is None else float(self.add_up(np.float32(value)))
 
-    def metric_sums(self, model):
-        """Returns the sums that loss and metrics hold, over all processes, as lists; all must ask.
+    def metric_sums(self, model: keras.Model) -> list:
+        """Returns the sums that loss and metrics hold, over all processes.
+
+        All processes must call it.
 
         Args:
             model: Compiled model.
+
+        Returns:
+            A list with the values of each variable, as numbers or nested lists.
         """
         sums = [keras.ops.convert_to_numpy(value) for value in model.metrics_variables]
         return [(self.add_up(value) if self.apart else value).tolist() for value in sums]
 
-    def add_metric_sums(self, model, sums):
-        """Adds to what loss and metrics hold.
+    def add_metric_sums(self, model: keras.Model, sums: Sequence) -> None:
+        """Adds sums to those that loss and metrics hold.
 
         Args:
             model: Compiled model.
@@ -79,14 +87,17 @@ class Distribution:
         """
         share = 1 / self.shard[1] if self.apart else 1
         for variable, value in zip(model.metrics_variables, sums, strict=True):
-            # An `assign_add` outside of a step is what TensorFlow's strategies refuse here.
+            # TensorFlow's strategies refuse `assign_add` outside of a step.
             variable.assign(keras.ops.convert_to_numpy(variable) + np.array(value) * share)
 
-    def check_batch_size(self, batch_size):
-        """Raises ValueError if batches of all processes together do not divide over the devices.
+    def check_batch_size(self, batch_size: int) -> None:
+        """Checks that a batch divides over the devices.
 
         Args:
-            batch_size: Clips a batch, over all processes together.
+            batch_size: Clips per batch, over all processes.
+
+        Raises:
+            ValueError: If it does not divide.
         """
         if batch_size % self.num_replicas:
             below = batch_size - batch_size % self.num_replicas
@@ -96,8 +107,8 @@ class Distribution:
             )
 
 
-def current_distribution():
-    """Returns the `Distribution` that is in force: that of one device outside `distribute`.
+def current_distribution() -> Distribution:
+    """Returns the `Distribution` of the enclosing `distribute`, or that of one device.
 
     Example:
 
@@ -108,42 +119,44 @@ def current_distribution():
 
 
 @contextlib.contextmanager
-def distribute(devices=None):
-    """Divides the training inside the `with` over several devices, each with a part of the batch.
+def distribute(devices: int | None = None) -> Iterator[Distribution]:
+    """Divides each batch of the training inside the `with` over several devices.
 
     The same global batches give the losses of one device: gradients are averaged over all devices
-    before they are clipped, metrics count all clips, and dropout draws anew on each device. Build
-    the model, compile and fit inside; `train` knows of it. On one device it does nothing.
+    before they are clipped, and metrics count all clips. Dropout differs per device. Build,
+    compile and fit the model inside; `training.train` works inside too. With one device nothing
+    changes.
 
     | backend | several devices of a process | several processes |
     | --- | --- | --- |
     | TensorFlow | `tf.distribute.MirroredStrategy` | `TF_CONFIG`: `MultiWorkerMirroredStrategy` |
     | JAX | `keras.distribution.DataParallel` | `KERAS_DISTRIBUTION_JOB_ADDRESSES`, \
 `_NUM_PROCESSES` and `_PROCESS_ID`: `jax.distributed` |
-    | PyTorch | one process a device | `torchrun`: NCCL on GPUs, Gloo on CPUs |
+    | PyTorch | one process per device | `torchrun`: NCCL on GPUs, Gloo on CPUs |
 
     Every process runs the same script, makes the same calls in the same order, and feeds its own
-    part of each training batch: give the loader `shard=distribution.shard`. Validation data is
-    not divided over processes: each evaluates all of it, as `inference.evaluate` does. The
-    network of the first process is the one that PyTorch's processes begin `fit` with; on the
-    other backends set Keras's seed. Keras prints in the first process alone.
+    part of each training batch: pass `shard=distribution.shard` to the loader. Each process
+    evaluates all validation data, as `inference.evaluate` does. On PyTorch all processes start
+    `fit` from the weights of the first process; on the other backends set Keras's seed. Only the
+    first process prints Keras's progress. At the end of the `with` the processes wait for each
+    other.
 
-    On PyTorch gradients are averaged as `DistributedDataParallel` does, but in one message after
-    the backward pass: Keras's `fit` does not go through that class (Keras 3.15). On TensorFlow
-    Keras cannot accumulate gradients over steps here, and says so.
+    On PyTorch gradients are averaged as by `DistributedDataParallel`, but in one message after the
+    backward pass, because Keras's `fit` (3.15) does not use that class. On TensorFlow gradient
+    accumulation is refused, because Keras cannot do it on several devices.
 
     Args:
-        devices: None for all devices of this process, or how many of them; GPUs or TPUs where
-            there are any, else CPUs.
+        devices: Number of devices of this process; None for all. GPUs or TPUs if there are any,
+            else CPUs.
 
     Yields:
         `Distribution`
 
     Raises:
-        ValueError: If there are fewer devices, or the environment of several processes is
-            incomplete or not that of the backend.
-        RuntimeError: If the backend is in use already, where that is too late, or inside another
-            `distribute`.
+        ValueError: If there are fewer devices, or the environment variables of several processes
+            are incomplete or those of another backend.
+        RuntimeError: If the backend was used before and several processes can no longer be set up,
+            or inside another `distribute`.
 
     Example:
 
@@ -155,12 +168,10 @@ def distribute(devices=None):
     (1, (0, 1), True)
     """
     global _current
-    if devices is not None and (
-        isinstance(devices, bool) or not isinstance(devices, int) or devices < 1
-    ):
-        raise ValueError(f"devices must be None or a whole number of at least 1, got {devices!r}.")
+    if devices is not None:
+        devices = check_integer("devices", devices)
     if _current is not None:
-        raise RuntimeError("distribute is in force already; one inside another has no meaning.")
+        raise RuntimeError("distribute cannot be used inside another distribute.")
     backend = keras.config.backend()
     _check_launcher(backend)
     if backend == "tensorflow":
@@ -176,12 +187,15 @@ def distribute(devices=None):
         try:
             with _quiet(not _current.is_chief):
                 yield _current
+            # The first process serves the others on every backend. If it ended now, an operation
+            # that another process has not finished would fail.
+            _current.barrier()
         finally:
             _current = None
 
 
 def _check_launcher(backend):
-    """Refuses an environment of another backend: each process would train for itself."""
+    """Refuses the environment of another backend, with which each process would train alone."""
     several = {
         "tensorflow": ("TF_CONFIG", shard_of_tf_config()[1]),
         "jax": ("KERAS_DISTRIBUTION_NUM_PROCESSES", None),
@@ -192,14 +206,14 @@ def _check_launcher(backend):
         count = os.environ.get(name, "1") if count is None else str(count)
         if count not in ("", "1") and own not in os.environ:
             raise ValueError(
-                f"{name} tells of {count} processes, and the backend is {backend}, which is told "
-                f"by {own}. Set KERAS_BACKEND, or unset {name} to train on this process alone."
+                f"{name} announces {count} processes, but the backend is {backend}, which reads "
+                f"{own}. Set KERAS_BACKEND, or unset {name} to train in this process alone."
             )
 
 
 @contextlib.contextmanager
 def _quiet(quiet):
-    """Keeps Keras's bars from being printed."""
+    """Switches Keras's progress bars off."""
     interactive = keras.config.is_interactive_logging_enabled()
     if quiet:
         keras.config.disable_interactive_logging()

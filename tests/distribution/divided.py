@@ -2,7 +2,8 @@
 
 `python divided.py FOLDER WORK...`: WORK is "curve", "train", "evaluate" or "draws"; the first
 process writes what came out to FOLDER/result.json. `LOGICAL_DEVICES=2` makes two devices of one
-processor, on TensorFlow. "evaluate" sees the videos in FOLDER/videos.
+processor, on TensorFlow. "evaluate" sees the videos in FOLDER/videos. After the first steps of
+"curve" the file of the variable `TRAINING`, if it is set, is made.
 """
 
 import json
@@ -71,6 +72,8 @@ class Losses(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.curve.append(float(logs["loss"]))
+        if batch == 2 and "TRAINING" in os.environ:
+            pathlib.Path(os.environ["TRAINING"]).touch()
 
 
 def make_model(seed=0, dropout=0.0, **options):
@@ -181,7 +184,12 @@ def main():
             "evaluate": lambda: evaluated(folder / "videos"),
             "draws": draws,
         }
-        result = {"replicas": distribution.num_replicas, **{name: known[name]() for name in works}}
+        result = {
+            "replicas": distribution.num_replicas,
+            "sum": distribution.sum(1 + shard[0]),
+            "any": [distribution.any(shard[0] == 1), distribution.any(False)],
+            **{name: known[name]() for name in works},
+        }
         if distribution.is_chief:
             (folder / "result.json").write_text(json.dumps(result))
 

@@ -1,39 +1,44 @@
-"""The optimizer that a recipe asks for: its learning rate over time, and that of each layer.
+"""The optimizer of a recipe: AdamW, its schedule, and its learning rate per layer.
 
 Source: section 3.4.
 """
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_mlp3d._utils.checks import check_integer, check_number
 from keras_mlp3d.training.recipe import Recipe
-from keras_mlp3d.training.stages import EMBEDDING, is_block, stage_of, the_backbones
+from keras_mlp3d.training.stages import EMBEDDING, find_backbones, is_block, stage_of
 
 
-def make_optimizer(model, recipe, steps_per_epoch, verbose=True):
-    """Makes AdamW as a recipe says, for this model, ready for `model.compile`.
+def make_optimizer(
+    model: keras.Model, recipe: Recipe, steps_per_epoch: int, verbose: bool = True
+) -> keras.optimizers.AdamW:
+    """Makes the AdamW of a recipe for a model, ready for `model.compile`.
 
-    The learning rate is scaled linearly with the global batch, warms up and falls to zero, from
-    step to step. Weights of one axis (biases, norms) are not decayed; Keras does not
-    save which those are, so make the optimizer anew, and load its state into it, to go on with a
-    saved training.
+    The learning rate is scaled linearly with the global batch. Step by step it warms up and then
+    falls to zero. Weights with one axis (biases, norms) are not decayed. Keras does not save which
+    weights these are. To resume a saved training, make the optimizer again and load its state.
 
-    With `ema_momentum` Keras keeps a moving average of the weights and puts it into the model at
-    the end of `fit` (`keras.callbacks.SwapEMAWeights` evaluates with it before); with
-    `gradient_accumulation` the average moves at every step, by a momentum that gives the recipe's
-    over an update.
+    With `ema_momentum` Keras keeps a moving average of the weights and assigns it to the model at
+    the end of `fit`; `keras.callbacks.SwapEMAWeights` also evaluates with it. With
+    `gradient_accumulation` the average moves every step, with a momentum that amounts to the
+    recipe's per update.
 
     Args:
-        model: Built model, frozen already where it is to be (see `freeze`).
+        model: Built model. Freeze stages before (see `freeze`).
         recipe: A `Recipe`.
-        steps_per_epoch: Batches of one epoch.
-        verbose: Whether to print the learning rate and how it came about, in one line.
+        steps_per_epoch: Batches per epoch.
+        verbose: Whether to print a line on the learning rate and how it was computed.
 
     Returns:
         `keras.optimizers.AdamW`, or `LayerwiseAdamW` with `layer_decay`.
 
     Raises:
-        ValueError: If these are too few steps for the recipe, or an argument is wrong.
+        ValueError: If there are too few steps for the recipe, or an argument is wrong.
 
     Source:
         Section 3.4.
@@ -48,10 +53,9 @@ warm up, 37 of 92 weights are decayed by 0.05.
     """
     if not isinstance(recipe, Recipe):
         raise ValueError(f"recipe must be a Recipe, got {type(recipe).__name__}.")
-    if isinstance(steps_per_epoch, bool) or not isinstance(steps_per_epoch, int):
-        raise ValueError(f"steps_per_epoch must be a whole number, got {steps_per_epoch!r}.")
+    steps_per_epoch = check_integer("steps_per_epoch", steps_per_epoch, minimum=0)
     every = recipe.gradient_accumulation
-    # Keras reads a schedule at the count of steps, also where several of them make one update.
+    # Keras evaluates a schedule at the number of steps, even if several steps make one update.
     steps = steps_per_epoch * recipe.epochs
     warmup = round(steps_per_epoch * recipe.warmup_epochs)
     if steps < every or steps <= warmup:
@@ -90,21 +94,60 @@ warm up, 37 of 92 weights are decayed by 0.05.
     return optimizer
 
 
-def layer_multipliers(model, decay):
-    """Returns the factor of each layer's learning rate in layer-wise decay.
+def warmup_cosine(
+    learning_rate: float, total_steps: int, warmup_steps: int = 0
+) -> keras.optimizers.schedules.CosineDecay:
+    """Returns a schedule that rises linearly from zero and falls along a cosine to zero.
+
+    It is Keras's own `CosineDecay`, so that a saved network loads without this package. The first
+    update has the learning rate 0, and update number `warmup_steps` the peak.
+
+    Args:
+        learning_rate: Peak learning rate.
+        total_steps: Number of updates until the learning rate is zero.
+        warmup_steps: How many of them are warm-up.
+
+    Returns:
+        `keras.optimizers.schedules.CosineDecay`
+
+    Raises:
+        ValueError: If the learning rate is not above 0, or all steps are warm-up.
+
+    Source:
+        Section 3.4.
+
+    Example:
+
+    >>> schedule = warmup_cosine(0.1, total_steps=100, warmup_steps=10)
+    >>> [round(float(schedule(step)), 3) for step in (0, 5, 10, 55, 100, 500)]
+    [0.0, 0.05, 0.1, 0.05, 0.0, 0.0]
+    """
+    learning_rate = float(check_number("learning_rate", learning_rate, above=0))
+    total_steps = check_integer("total_steps", total_steps)
+    warmup_steps = check_integer("warmup_steps", warmup_steps, minimum=0, maximum=total_steps - 1)
+    if not warmup_steps:
+        return keras.optimizers.schedules.CosineDecay(learning_rate, total_steps)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, total_steps - warmup_steps, warmup_target=learning_rate, warmup_steps=warmup_steps
+    )
+
+
+def layer_multipliers(model: keras.Model, decay: float) -> dict[str, float]:
+    """Returns the factor of each layer's learning rate for layer-wise decay.
 
     The classifier and the last norm have 1, the last block `decay`, the block before it `decay`
-    squared, and so on down to the embedding; a stage's transition goes with its first block.
+    squared, and so on down to the embedding. A transition has the factor of its stage's first
+    block.
 
     Args:
         model: A network of this package, or a model around one.
-        decay: Factor from one block to the one below it, above 0 and at most 1.
+        decay: Factor from one block to the block below it, above 0 and at most 1.
 
     Returns:
         {layer name: factor}, for `LayerwiseAdamW`.
 
     Raises:
-        ValueError: If the model has no blocks, or two paths of it differ in depth.
+        ValueError: If the model has no blocks, or two paths of different depths.
 
     Example:
 
@@ -114,8 +157,9 @@ def layer_multipliers(model, decay):
     >>> [factors[name] for name in ("stage4_block1", "stage4_transition", "stage3_block1")]
     [0.5, 0.5, 0.25]
     """
+    check_number("decay", decay, above=0, maximum=1)
     found = []
-    for backbone in the_backbones(model):
+    for backbone in find_backbones(model):
         names = [layer.name for layer in backbone.layers]
         places, place = {EMBEDDING: 0}, 0
         for name in names:
@@ -127,66 +171,24 @@ def layer_multipliers(model, decay):
         found.append({name: decay ** (place + 1 - at) for name, at in places.items()})
     if any(other != found[0] for other in found):
         raise ValueError(
-            "Layer-wise decay goes by the names of layers, and the paths of this model, of "
-            f"different depths, give one name several factors: {model.name!r}."
+            "Layer-wise decay needs one factor per layer name, but the paths of "
+            f"{model.name!r} differ in depth, which gives some names two."
         )
     return found[0]
 
 
-def warmup_cosine(learning_rate, total_steps, warmup_steps=0):
-    """Returns a schedule that rises linearly from zero and falls along a cosine to zero.
-
-    It is Keras's own `CosineDecay`, so that a saved network loads without this package. The very
-    first update has the learning rate 0, and update `warmup_steps` the peak.
-
-    Args:
-        learning_rate: Peak learning rate.
-        total_steps: Updates of the weights until the learning rate is zero.
-        warmup_steps: How many of them are warm-up.
-
-    Returns:
-        `keras.optimizers.schedules.CosineDecay`
-
-    Raises:
-        ValueError: If the learning rate is not above 0, or the warm-up leaves no step.
-
-    Source:
-        Section 3.4.
-
-    Example:
-
-    >>> schedule = warmup_cosine(0.1, total_steps=100, warmup_steps=10)
-    >>> [round(float(schedule(step)), 3) for step in (0, 5, 10, 55, 100, 500)]
-    [0.0, 0.05, 0.1, 0.05, 0.0, 0.0]
-    """
-    if not learning_rate > 0:
-        raise ValueError(f"learning_rate must be above 0, got {learning_rate!r}.")
-    if not 0 <= warmup_steps < total_steps:
-        raise ValueError(
-            f"warmup_steps must be from 0 to less than total_steps={total_steps}, got "
-            f"{warmup_steps!r}."
-        )
-    if not warmup_steps:
-        return keras.optimizers.schedules.CosineDecay(float(learning_rate), total_steps)
-    return keras.optimizers.schedules.CosineDecay(
-        0.0,
-        total_steps - warmup_steps,
-        warmup_target=float(learning_rate),
-        warmup_steps=warmup_steps,
-    )
-
-
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
 class LayerwiseAdamW(keras.optimizers.AdamW):
-    """A `keras.optimizers.AdamW` that multiplies the learning rate of some layers' variables.
+    """A `keras.optimizers.AdamW` that multiplies the learning rate of some layers.
 
-    Weight decay goes by the multiplied learning rate, as it does in AdamW. Clipping by the global
-    norm sees all variables together, which one optimizer for each layer could not.
+    As in AdamW, weight decay is proportional to the learning rate, here the multiplied one.
+    Clipping by the global norm covers all variables together, which one optimizer per layer could
+    not do.
 
     Args:
         learning_rate: Learning rate or schedule, before the multiplication.
-        multipliers: {layer name: factor}. A variable goes by the first part of its path that is
-            named here, and by 1 where none is.
+        multipliers: {layer name: factor}. A variable has the factor of the first part of its path
+            that is a key here, else 1.
         **kwargs: Arguments of `keras.optimizers.AdamW`.
 
     Raises:
@@ -201,20 +203,20 @@ class LayerwiseAdamW(keras.optimizers.AdamW):
     0.5
     """
 
-    def __init__(self, learning_rate=0.001, multipliers=None, **kwargs):
+    def __init__(
+        self,
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 0.001,
+        multipliers: Mapping[str, float] | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(learning_rate=learning_rate, **kwargs)
-        factors = {}
-        for name, factor in (multipliers or {}).items():
-            number = isinstance(factor, int | float) and not isinstance(factor, bool)
-            if not number or not factor >= 0:
-                raise ValueError(
-                    f"The factor of {name!r} must be a number of at least 0, got {factor!r}."
-                )
-            factors[name] = float(factor)
-        self.multipliers = factors
+        self.multipliers = {
+            name: float(check_number(f"The factor of {name!r}", factor, minimum=0))
+            for name, factor in (multipliers or {}).items()
+        }
         self._multiplier_of = {}
 
-    def build(self, var_list):
+    def build(self, var_list: Sequence[keras.Variable]) -> None:
         if self.built:
             return
         for variable in var_list:
@@ -223,7 +225,7 @@ class LayerwiseAdamW(keras.optimizers.AdamW):
             self._multiplier_of[self._var_key(variable)] = next(named, 1.0)
         super().build(var_list)
 
-    def multiplier(self, variable):
+    def multiplier(self, variable: keras.Variable) -> float:
         """Returns the factor of a variable that the optimizer was built with.
 
         Args:
@@ -231,15 +233,15 @@ class LayerwiseAdamW(keras.optimizers.AdamW):
         """
         return self._multiplier_of[self._var_key(variable)]
 
-    # Keras decays all variables at one learning rate, so it is done variable by variable below.
+    # Keras decays all variables with one learning rate. `update_step` does it per variable instead.
     def _apply_weight_decay(self, variables):
         pass
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
         rate = ops.cast(learning_rate, variable.dtype) * self.multiplier(variable)
         if self._use_weight_decay(variable):
             self.assign_sub(variable, variable * (rate * self.weight_decay))
         super().update_step(gradient, variable, rate)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "multipliers": dict(self.multipliers)}

@@ -1,34 +1,37 @@
-"""The stages of a network, by the names of its layers, and freezing of the first ones."""
+"""The stages of a network, found by the names of its layers, and freezing of the first ones."""
 
 import re
+from typing import TypeVar
+
+import keras
+
+from keras_mlp3d._utils.checks import check_integer
+
+Model = TypeVar("Model", bound=keras.Model)
 
 _STAGE = re.compile(r"stage([1-4])_(transition|block[1-9][0-9]*)")
 EMBEDDING, NORM = "embedding", "norm"
 
 
-def stage_of(name):
-    """Returns the stage that a layer of that name belongs to, 1 to 4, or None."""
+def stage_of(name: str) -> int | None:
+    """Returns the stage, 1 to 4, of the layer with this name, or None."""
     match = _STAGE.fullmatch(name)
     return match and int(match[1])
 
 
-def is_block(name):
-    """Returns whether that is the name of a block."""
+def is_block(name: str) -> bool:
+    """Returns whether the layer with this name is a block."""
     match = _STAGE.fullmatch(name)
     return bool(match) and match[2] != "transition"
 
 
-def backbones(model):
-    """Returns the functional models, `model` itself or inside it, that hold the four stages."""
-    layers = [layer for layer in getattr(model, "layers", ()) if layer is not model]
-    if {stage_of(layer.name) for layer in layers} >= {1, 2, 3, 4}:
-        return [model]
-    return [part for layer in layers for part in backbones(layer)]
+def find_backbones(model: keras.Model) -> list[keras.Model]:
+    """Returns the functional models, `model` or models inside it, that hold the four stages.
 
-
-def the_backbones(model):
-    """Returns `backbones(model)`; raises ValueError if there is none."""
-    found = backbones(model)
+    Raises:
+        ValueError: If there is none.
+    """
+    found = _backbones(model)
     if not found:
         raise ValueError(
             "Expected a network of this package, or a model around one, with layers 'embedding' "
@@ -37,23 +40,30 @@ def the_backbones(model):
     return found
 
 
-def freeze(model, stages):
-    """Makes the embedding and the first stages of a network untrainable, and the others trainable.
+def _backbones(model):
+    layers = [layer for layer in getattr(model, "layers", ()) if layer is not model]
+    if {stage_of(layer.name) for layer in layers} >= {1, 2, 3, 4}:
+        return [model]
+    return [backbone for layer in layers for backbone in _backbones(layer)]
 
-    Norms and biases of a frozen stage are frozen with it; stochastic depth in it goes on. Call it
-    before `compile`, and again with another number to thaw.
+
+def freeze(model: Model, stages: int) -> Model:
+    """Makes the embedding and the first stages untrainable, and all later stages trainable.
+
+    The norms and biases of a stage are frozen with it; its stochastic depth stays active. Call it
+    before `compile`. A call with a smaller number makes stages trainable again.
 
     Args:
         model: `MLP3D`, `MLP3DBackbone`, `TwoPathMLP3D` (both paths), `CycleMLP`, or a model around
             one of them.
-        stages: How many of the four stages are frozen. With 0 nothing is, the embedding neither;
-            with 4 the network's last norm is frozen too, which leaves the classifier.
+        stages: Number of stages to freeze, 0 to 4. With 0 the embedding is trainable too. With 4
+            the last norm is frozen too, so that only the classifier is trained.
 
     Returns:
         The model.
 
     Raises:
-        ValueError: If `stages` is no whole number from 0 to 4, or the model has no such stages.
+        ValueError: If `stages` is not an integer from 0 to 4, or the model has no such stages.
 
     Example:
 
@@ -62,9 +72,8 @@ def freeze(model, stages):
     >>> [weight.path for weight in model.trainable_variables]
     ['head/kernel', 'head/bias']
     """
-    if isinstance(stages, bool) or not isinstance(stages, int) or not 0 <= stages <= 4:
-        raise ValueError(f"stages must be a whole number from 0 to 4, got {stages!r}.")
-    for backbone in the_backbones(model):
+    stages = check_integer("stages", stages, minimum=0, maximum=4)
+    for backbone in find_backbones(model):
         for layer in backbone.layers:
             stage = {EMBEDDING: 1, NORM: 4}.get(layer.name, stage_of(layer.name))
             if stage is not None:

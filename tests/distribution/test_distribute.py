@@ -134,7 +134,7 @@ _ALONE = {}
 
 def alone(folder, works):
     if not _ALONE:
-        _ALONE["curve"] = divided.curve()
+        _ALONE["curve"] = divided.curve(folder / "curve-alone")
         _ALONE["evaluate"] = divided.evaluated(folder / "videos")
         if "train" in works:
             _ALONE["train"] = divided.trained(folder / "alone")
@@ -153,10 +153,17 @@ def test_the_losses_are_those_of_one_device(both):
 
 def test_the_metrics_are_those_of_one_device(both):
     """Of the validation clips too, which are five: they do not divide."""
-    one, two = (result["curve"] for result in both)
+    one, two = (result["curve"]["metrics"] for result in both)
     assert {"loss", "accuracy", "val_loss", "val_accuracy"} <= set(one)
-    for name in set(one) - {"curve"}:
+    for name in one:
         assert two[name] == pytest.approx(one[name], abs=1e-4), name
+
+
+def test_the_sums_of_metrics_are_those_of_one_device(both):
+    one, two = (result["curve"]["sums"] for result in both)
+    assert len(one) == len(two) > 0
+    for first, second in zip(one, two, strict=True):
+        np.testing.assert_allclose(second, first, rtol=1e-4)
 
 
 def test_evaluation_gives_the_same_number(both):

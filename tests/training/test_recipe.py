@@ -151,7 +151,7 @@ def test_unknown_keys(key):
 def test_refused_files(tmp_path):
     with pytest.raises(ValueError, match=r"mine\.json.*no 'epoch'\. Did you mean 'epochs'"):
         Recipe.load(written(tmp_path, epoch=3))
-    with pytest.raises(ValueError, match=r"mine\.json.*epochs must be a whole number.*'3'"):
+    with pytest.raises(ValueError, match=r"mine\.json.*epochs must be an integer.*'3'"):
         Recipe.load(written(tmp_path, epochs="3"))
     path = tmp_path / "mine.json"
     path.write_text('{"name": "mine"}')
@@ -165,7 +165,7 @@ def test_refused_files(tmp_path):
         Recipe.load(path)
     with pytest.raises(FileNotFoundError, match="Did you mean 'fine_tune'"):
         Recipe.load("finetune")
-    with pytest.raises(ValueError, match="string or a path, got int"):
+    with pytest.raises(ValueError, match="a string or a path, got int"):
         Recipe.load(3)
 
 
@@ -220,7 +220,7 @@ def test_they_go_into_a_recipe():
     changed = recipe.replace(**parse_overrides(["augmentation.flip=0", "image_size=[64, 32]"]))
     assert changed.augmentation == {"flip": 0}
     assert changed.image_size == (64, 32)
-    with pytest.raises(ValueError, match=r"epochs must be a whole number.*'many'"):
+    with pytest.raises(ValueError, match=r"epochs must be an integer.*'many'"):
         recipe.replace(**parse_overrides(["epochs=many"]))
 
 

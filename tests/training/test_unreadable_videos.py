@@ -153,7 +153,7 @@ def test_readable_again(manifests, tmp_path, caplog, originals):
     events = iter([path.unlink, lambda: path.write_bytes(content)])
     _, result = go(manifests, tmp_path, [0, 1], lambda: next(events)(), epochs=2)
     assert result.history["val_unreadable"] == [1.0, 0.0]
-    assert "all validation videos could be read again" in caplog.text
+    assert "all validation videos are readable again" in caplog.text
     assert [video.last_epoch for video in result.unreadable] == [1]
 
 

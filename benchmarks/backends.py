@@ -25,7 +25,7 @@ def compute(arguments):
 
     import keras_mlp3d as km
 
-    keras.utils.set_random_seed(0)
+    km.training.set_random_seed(0)
     model = km.MLP3D.from_preset(arguments.preset, load_weights=False)
     # Time mixing, biases and norms away from their symmetric start.
     generator = np.random.default_rng(1)

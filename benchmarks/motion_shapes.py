@@ -112,7 +112,7 @@ def main():
             flush=True,
         )
         for name in arguments.networks:
-            keras.utils.set_random_seed(arguments.seed)
+            km.training.set_random_seed(arguments.seed)
             model, frames = make_network(name, nano.converter, names)
             started = time.perf_counter()
             train(

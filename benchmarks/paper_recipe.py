@@ -104,7 +104,7 @@ def main():
     options = parser.parse_args()
     recipe = Recipe.load(options.recipe)
     recipe = recipe.replace(batch_size=options.batch_size, epochs=1, warmup_epochs=0)
-    keras.utils.set_random_seed(recipe.seed)
+    km.training.set_random_seed(recipe.seed)
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         write_files(folder, options.steps * options.batch_size)

@@ -95,13 +95,17 @@ def run(options):
 
 
 def _train(options, distribution):
-    import keras
-
-    from keras_mlp3d.training import EventFiles, data_identity, make_loaders, train
+    from keras_mlp3d.training import (
+        EventFiles,
+        data_identity,
+        make_loaders,
+        set_random_seed,
+        train,
+    )
 
     recipe = recipe_of(options)
     training, validation = manifests(options, needs_validation=False)
-    keras.utils.set_random_seed(recipe.seed)
+    set_random_seed(recipe.seed)
     model = _model(options, recipe, training.class_names)
     loader, checks = make_loaders(
         recipe, training, validation, model.converter, options.workers, distribution.shard

@@ -10,7 +10,7 @@ import keras
 
 from keras_mlp3d import hub
 from keras_mlp3d._utils.atomic_write import write_whole
-from keras_mlp3d.models._whole_weights import WholeWeights
+from keras_mlp3d._utils.keras_patches import WholeWeights
 from keras_mlp3d.models.transfer import transfer_weights
 from keras_mlp3d.version import __version__
 

@@ -1,4 +1,4 @@
-"""Search: the schedule for one's own data, by accuracy minus cost."""
+"""Search for a schedule on given data, by accuracy minus cost."""
 
 from keras_mlp3d.models import extract
 from keras_mlp3d.search.compare import ComparedNetwork, compare

@@ -1,4 +1,4 @@
-"""The comparison of hand-made networks with the searched one.
+"""The comparison of hand-made schedules with a searched one.
 
 Source: section 3.4, Figure 4.
 """
@@ -6,19 +6,23 @@ Source: section 3.4, Figure 4.
 import dataclasses
 import json
 import math
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from keras_mlp3d._utils.atomic_write import write_whole
+from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.search.networks import Network
+from keras_mlp3d.search.trainer import Trainer
 
 
 @dataclasses.dataclass(frozen=True)
 class ComparedNetwork:
-    """A network of a comparison and what it reached.
+    """A network of a comparison with its cost and accuracy.
 
     Args:
         network: The `Network`.
-        gmacs: GMACs of one clip.
-        accuracies: Accuracy of each seed.
+        gmacs: GMACs per clip.
+        accuracies: Accuracy per seed.
 
     Example:
 
@@ -29,15 +33,15 @@ class ComparedNetwork:
 
     network: Network
     gmacs: float
-    accuracies: tuple
+    accuracies: tuple[float, ...]
 
     @property
-    def accuracy(self):
-        """Mean over the seeds."""
+    def accuracy(self) -> float:
+        """Mean accuracy over the seeds."""
         return math.fsum(self.accuracies) / len(self.accuracies)
 
-    def to_dict(self):
-        """Returns the row as JSON has it."""
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the row as JSON values."""
         schedule = self.network.schedule
         texts = schedule if isinstance(schedule, str | None) else [str(item) for item in schedule]
         return {
@@ -51,20 +55,26 @@ class ComparedNetwork:
         }
 
 
-def compare(networks, trainer, seeds=(0,), path=None, progress=None):
-    """Trains networks alike and sets their accuracy against their cost.
+def compare(
+    networks: Iterable[Network],
+    trainer: Trainer,
+    seeds: Iterable[int] = (0,),
+    path: StrPath | None = None,
+    progress: Callable[[int, int, str | None], None] | None = None,
+) -> tuple[ComparedNetwork, ...]:
+    """Trains networks in the same way and measures their accuracy and cost.
 
     Args:
-        networks: Iterable of `Network`, such as `paper_networks()`.
-        trainer: `Trainer`, or an object that is called with (schedule, seed) for an accuracy and
-            has a method `gmacs(schedule)`. A `Trainer` goes on with what was cut short.
-        seeds: Seeds of the trainings of each network.
-        path: None, or a JSON file, written anew after every network.
-        progress: None, or a function that is called with the trainings done, all, and the name of
-            the next network or None.
+        networks: `Network`s, such as `paper_networks()`.
+        trainer: `Trainer`, which resumes interrupted trainings. Or any callable of (schedule, seed)
+            that returns an accuracy and has a method `gmacs(schedule)`.
+        seeds: Seeds; every network is trained once per seed.
+        path: None, or a JSON file that is rewritten after every network.
+        progress: None, or a function of the number of trainings done, the number of all, and the
+            name of the next network or None.
 
     Returns:
-        Tuple of `ComparedNetwork`
+        A `ComparedNetwork` per network.
 
     Raises:
         ValueError: If there is no network or no seed.

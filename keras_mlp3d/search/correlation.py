@@ -1,4 +1,4 @@
-"""How well accuracies estimated with shared weights follow real ones.
+"""How well accuracies with shared weights predict those of networks trained separately.
 
 Source: section 4.3, Figure 6.
 """
@@ -6,24 +6,31 @@ Source: section 4.3, Figure 6.
 import dataclasses
 import json
 import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from keras_mlp3d._utils.atomic_write import write_whole
+from keras_mlp3d._utils.types import StrPath
+from keras_mlp3d.models import Mixing
+
+#: As `parse_schedule` takes it.
+Schedule: TypeAlias = str | Sequence[Mixing | str]
 
 
-def spearman(one, other):
-    """Returns Spearman's rank correlation; equal values share the mean of their ranks.
+def spearman(one: Sequence[float], other: Sequence[float]) -> float:
+    """Returns Spearman's rank correlation. Equal values share the mean of their ranks.
 
     Args:
         one: Numbers.
-        other: As many numbers.
+        other: The same number of numbers.
 
     Returns:
-        Correlation from -1 to 1; NaN where all values of a side are equal.
+        Correlation from -1 to 1; NaN if all values of one argument are equal.
 
     Raises:
-        ValueError: If there are less than two pairs, or the sides differ in length.
+        ValueError: If there are fewer than two pairs, or the lengths differ.
 
     Example:
 
@@ -32,12 +39,13 @@ def spearman(one, other):
     """
     if len(one) != len(other) or len(one) < 2:
         raise ValueError(
-            f"Expected two sides of one length, at least two, got {len(one)} and {len(other)}."
+            f"one and other must have the same length of at least 2, got {len(one)} and "
+            f"{len(other)}."
         )
     ranks = np.array([_ranks(one), _ranks(other)])
-    centred = ranks - ranks.mean(axis=1, keepdims=True)
-    spread = math.sqrt((centred[0] ** 2).sum() * (centred[1] ** 2).sum())
-    return float((centred[0] * centred[1]).sum() / spread) if spread else math.nan
+    centered = ranks - ranks.mean(axis=1, keepdims=True)
+    spread = math.sqrt((centered[0] ** 2).sum() * (centered[1] ** 2).sum())
+    return float((centered[0] * centered[1]).sum() / spread) if spread else math.nan
 
 
 def _ranks(values):
@@ -49,13 +57,13 @@ def _ranks(values):
 
 @dataclasses.dataclass(frozen=True)
 class Correlation:
-    """Estimated and real accuracies of some schedules.
+    """Estimated and real accuracies of several schedules.
 
     Args:
-        names: Name of each schedule.
-        schedules: The schedules, one `Mixing` or text for each block, or a text.
-        estimated: Accuracy of each with the supernet's weights.
-        real: Accuracy of each when trained by itself.
+        names: Name per schedule.
+        schedules: The schedules, each a text, or a `Mixing` or text per block.
+        estimated: Accuracy per schedule with the supernet's weights.
+        real: Accuracy per schedule when its network is trained separately.
 
     Example:
 
@@ -64,18 +72,18 @@ class Correlation:
     1.0
     """
 
-    names: tuple
-    schedules: tuple
-    estimated: tuple
-    real: tuple
+    names: tuple[str, ...]
+    schedules: tuple[Schedule, ...]
+    estimated: tuple[float, ...]
+    real: tuple[float, ...]
 
     @property
-    def rho(self):
-        """Spearman's rank correlation; NaN where all values of a side are equal."""
+    def rho(self) -> float:
+        """Spearman's rank correlation; NaN if all estimated or all real accuracies are equal."""
         return spearman(self.estimated, self.real)
 
-    def to_dict(self):
-        """Returns all of it as JSON has it, `rho` being None where there is none."""
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the correlation as JSON values. `rho` is None if it is not defined."""
         rho = self.rho if len(self.names) > 1 else math.nan
         return {
             "rho": None if math.isnan(rho) else rho,
@@ -88,27 +96,33 @@ class Correlation:
         }
 
 
-def correlation(schedules, estimate, measure, path=None, progress=None):
-    """Trains some schedules by themselves and compares their real accuracy to the estimated one.
+def correlation(
+    schedules: Mapping[str, Schedule],
+    estimate: Callable[[Schedule], float],
+    measure: Callable[[Schedule], float],
+    path: StrPath | None = None,
+    progress: Callable[[int, int, str | None], None] | None = None,
+) -> Correlation:
+    """Trains networks separately and compares their real accuracy with the estimated accuracy.
 
     Args:
         schedules: {name: schedule}, at least two.
-        estimate: Function of a schedule to its accuracy with the supernet's weights, such as a
-            `Scorer` on one `Mixing` for each block.
-        measure: Function of a schedule to its accuracy when trained by itself, such as a
-            `Trainer`, which goes on with what was cut short.
-        path: None, or a JSON file, written anew after every schedule.
-        progress: None, or a function that is called with the schedules done, all, and the name of
-            the next or None.
+        estimate: Function of a schedule that returns its accuracy with the supernet's weights, such
+            as a `Scorer`, for which a schedule is a `Mixing` per block.
+        measure: Function of a schedule that returns the accuracy of its network when trained
+            separately, such as a `Trainer`, which resumes interrupted trainings.
+        path: None, or a JSON file that is rewritten after every schedule.
+        progress: None, or a function of the number of schedules done, the number of all, and the
+            name of the next schedule or None.
 
     Returns:
         `Correlation`
 
     Raises:
-        ValueError: If there are less than two schedules.
+        ValueError: If there are fewer than two schedules.
 
     Source:
-        Section 4.3, Figure 6; the measure of correlation is ours.
+        Section 4.3, Figure 6. The measure of correlation is ours.
 
     Example:
 
@@ -120,7 +134,7 @@ def correlation(schedules, estimate, measure, path=None, progress=None):
     if len(schedules) < 2:
         raise ValueError(f"A correlation needs at least two schedules, got {len(schedules)}.")
     names, rows = tuple(schedules), []
-    # The estimates first: they take seconds, and what fails then fails before the trainings.
+    # The estimates first: they take seconds, so that errors come before the long trainings.
     estimated = tuple(float(estimate(schedule)) for schedule in schedules.values())
     for name, schedule in schedules.items():
         if progress is not None:

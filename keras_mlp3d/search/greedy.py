@@ -5,66 +5,76 @@ Source: section 3.4, Eq. (6), Figure 5.
 
 import collections
 import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from keras_mlp3d._utils.checks import check_integer, check_number
+from keras_mlp3d._utils.types import StrPath
+from keras_mlp3d.models import Mixing
 from keras_mlp3d.search.result import CandidateScore, SearchResult
 from keras_mlp3d.search.space import SearchSpace
 from keras_mlp3d.search.trace import Trace
 
+#: A `Mixing` per block, or None for an undecided block.
+Choices: TypeAlias = Sequence[Mixing | None]
+
 
 def greedy(
-    score,
-    space,
-    depth,
-    repeats=3,
-    alpha=5e-3,
-    seed=0,
-    cost=None,
-    trace=None,
-    identity=None,
-    anew=False,
-    progress=None,
-):
-    """Decides the blocks one by one, first to last, several times over.
+    score: Callable[[Choices, int], float],
+    space: SearchSpace,
+    depth: int,
+    repeats: int = 3,
+    alpha: float = 5e-3,
+    seed: int = 0,
+    cost: Callable[[Choices], float] | None = None,
+    trace: StrPath | None = None,
+    identity: Mapping[str, Any] | None = None,
+    anew: bool | Collection[str] = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> SearchResult:
+    """Decides the blocks one by one, from first to last, and repeats this several times.
 
-    Every candidate of the block at hand is scored with the blocks behind it undecided; the one
-    with the highest V - α C stays: V its score, C its cost. Of equal ones it is the cheapest, then
-    the first in the space. A repeat draws undecided blocks with seeds of its own; all candidates of
-    one block are scored with the same seed, so that they meet the same draws. The best repeat is
-    the one whose full schedule has the highest V - α C.
+    Every candidate of a block is scored while all later blocks are undecided. The candidate with
+    the highest V - α C is kept, where V is its score and C its cost. Ties go to the cheapest, then
+    to the first in the space. Undecided blocks are sampled with other seeds in each repeat; all
+    candidates of a block are scored with the same seed, and so with the same samples. The best
+    repeat is the one whose full schedule has the highest V - α C.
 
-    Scores do not depend on `alpha`: another `alpha`, or more repeats, with the trace of a finished
-    search takes from it every score that it needs again and computes the others.
+    Scores do not depend on `alpha`. With the trace of a finished search, another `alpha` or more
+    repeats reuse its scores and compute only the missing ones.
 
     Args:
-        score: Function (choices, seed) to a finite number V, such as a `Scorer`. `choices` has a
-            `Mixing` for each block, or None where the block is undecided: to be drawn at random,
-            from `seed`, at each forward.
+        score: Function of (choices, seed) that returns a finite number V, such as a `Scorer`.
+            `choices` has a `Mixing` per block, or None for an undecided block, which is sampled
+            with `seed` at each forward pass.
         space: `SearchSpace`.
         depth: Number of blocks.
-        repeats: How often the search is done.
-        alpha: Weight α of the cost, in score for each unit of cost: for GMACs, 5e-3 is half a
-            point of accuracy.
-        seed: Seed of the repeats' seeds. Where no block is undecided, `score` gets it as it is.
-        cost: Function of choices to their cost C, such as a `ScheduleCost`; None for no cost.
-        trace: None, or the file that every score is written to as it is made, and that a search
-            goes on from; see `Trace`.
-        identity: None, or {name: JSON value} of what the scores rest on besides, such as the data;
-            a trace of another is refused.
-        anew: Whether a trace of another search is moved aside, not refused; or the names in
-            `identity` that may differ for that.
-        progress: None, or a function that is called with the number of candidates done and of all.
+        repeats: Number of repeats.
+        alpha: Weight α of the cost, in score per unit of cost. With GMACs, 5e-3 is half a percent
+            of accuracy per GMAC.
+        seed: Seed from which the repeats' seeds are derived. If no block is undecided, `score`
+            gets this seed.
+        cost: Function of choices that returns their cost C, such as a `ScheduleCost`; None for no
+            cost.
+        trace: None, or a file to which every score is written at once, and from which an
+            interrupted search is resumed; see `Trace`.
+        identity: None, or {name: JSON value} of what else decides the scores, such as the data. A
+            trace with another identity is refused.
+        anew: Whether the trace of another search is moved aside instead of refused; or only if
+            no names other than these differ in `identity`.
+        progress: None, or a function of the number of candidates done and the number of all.
 
     Returns:
         `SearchResult`
 
     Raises:
-        ValueError: If an argument is wrong, a score is not a finite number, or the trace is of
-            another search. Scores made until then are in the trace.
+        ValueError: If an argument is wrong, a score is not finite, or the trace is of another
+            search. The scores made until then are in the trace.
 
     Source:
-        Section 3.4, Eq. (6); α in GMACs, and the order among equals, are our reading.
+        Section 3.4, Eq. (6). α per GMAC and the order of ties are our reading.
 
     Example:
 
@@ -112,20 +122,20 @@ def greedy(
 
 
 def _best_of(rows, alpha):
-    """Place of the highest V - α C; of equal ones the cheapest, then the first."""
+    """Place of the highest V - α C. Ties go to the cheapest, then to the first."""
     ranks = [(alpha * row.cost - row.value, row.cost, place) for place, row in enumerate(rows)]
     return min(ranks)[2]
 
 
 def _seed(seed, repeat, block, depth):
-    """A seed of the repeat and block; `seed` itself where nothing is left to draw."""
+    """The seed of a repeat and block; `seed` itself if no block is undecided."""
     if block == depth - 1:
         return seed
     return int(np.random.SeedSequence([seed, repeat, block]).generate_state(1)[0])
 
 
 def _value(score, choices, seed, trace, repeat, block, spent):
-    """The score of the trace where it is there, else a new one, which goes into the trace."""
+    """The score in the trace if there is one, else a new score, which is added to the trace."""
     texts = [None if mixing is None else str(mixing) for mixing in choices]
     known = trace.get(texts, seed) if trace is not None else None
     if known is not None:
@@ -134,7 +144,7 @@ def _value(score, choices, seed, trace, repeat, block, spent):
     if not math.isfinite(value):
         raise ValueError(
             f"The score of {texts[block]} in block {block + 1} of repeat {repeat + 1} is {value}; "
-            "it must be a finite number. The scores before it are kept where there is a trace."
+            "it must be a finite number. A trace keeps the scores before it."
         )
     if trace is not None:
         trace.add(texts, seed, value, repeat=repeat, block=block, cost=spent)
@@ -142,7 +152,7 @@ def _value(score, choices, seed, trace, repeat, block, spent):
 
 
 def _agreement(schedules):
-    """For each block the share of the schedules that have what most of them have."""
+    """Per block, the share of the schedules that have the most frequent choice."""
     counts = (collections.Counter(block).most_common(1) for block in zip(*schedules, strict=True))
     return tuple(count / len(schedules) for [(_, count)] in counts)
 
@@ -150,9 +160,7 @@ def _agreement(schedules):
 def _check(space, depth, repeats, alpha, seed):
     if not isinstance(space, SearchSpace):
         raise ValueError(f"space must be a SearchSpace, got {type(space).__name__}.")
-    for name, value, least in (("depth", depth, 1), ("repeats", repeats, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}.")
-    number = isinstance(alpha, int | float) and not isinstance(alpha, bool)
-    if not number or not 0 <= alpha < math.inf:
-        raise ValueError(f"alpha must be a number of at least 0, got {alpha!r}.")
+    check_integer("depth", depth)
+    check_integer("repeats", repeats)
+    check_integer("seed", seed, minimum=0)
+    check_number("alpha", alpha, minimum=0)

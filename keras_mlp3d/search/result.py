@@ -1,6 +1,7 @@
-"""What a greedy search found, and every score on the way."""
+"""The result of a greedy search, with all of its scores."""
 
 import dataclasses
+from typing import Any
 
 from keras_mlp3d.models import Mixing
 from keras_mlp3d.search.space import SearchSpace
@@ -8,16 +9,16 @@ from keras_mlp3d.search.space import SearchSpace
 
 @dataclasses.dataclass(frozen=True)
 class CandidateScore:
-    """Score of one candidate of one block, the blocks behind it undecided.
+    """Score of one candidate of one block, with all later blocks undecided.
 
     Args:
         repeat: Number of the repeat, from 0.
         block: Number of the block, from 0.
         mixing: The candidate, a `Mixing`.
-        seed: Seed of the draws of undecided blocks.
-        value: Its score V, for a `Scorer` the share of clips classified right.
-        cost: Its cost C, undecided blocks as `ScheduleCost` counts them.
-        kept: Whether it stayed.
+        seed: Seed with which undecided blocks are sampled.
+        value: Its score V; for a `Scorer` the share of correctly classified clips.
+        cost: Its cost C, with undecided blocks as in `ScheduleCost`.
+        kept: Whether it was chosen.
 
     Example:
 
@@ -33,32 +34,32 @@ class CandidateScore:
     cost: float
     kept: bool = False
 
-    def marked(self, kept):
-        """Returns the score with `kept` set.
+    def marked(self, kept: bool) -> "CandidateScore":
+        """Returns a copy with `kept` set.
 
         Args:
-            kept: Whether it stayed.
+            kept: Whether the candidate was chosen.
         """
         return dataclasses.replace(self, kept=kept)
 
-    def to_dict(self):
-        """Returns the score as JSON has it."""
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the score as JSON values."""
         return {**dataclasses.asdict(self), "mixing": str(self.mixing)}
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchResult:
-    """What `greedy` found.
+    """The result of `greedy`.
 
     Args:
         space: The `SearchSpace`.
         alpha: Weight α of the cost.
         seed: Seed of the search.
-        schedules: For each repeat its schedule, one `Mixing` for each block.
-        values: For each repeat the score V of its schedule.
-        costs: For each repeat the cost C of its schedule.
-        agreement: For each block the share of repeats that chose what most of them chose.
-        scores: A `CandidateScore` for every candidate, in the order of the search.
+        schedules: Per repeat, its schedule with a `Mixing` per block.
+        values: Per repeat, the score V of its schedule.
+        costs: Per repeat, the cost C of its schedule.
+        agreement: Per block, the share of repeats that made the most frequent choice.
+        scores: A `CandidateScore` per candidate, in the order of the search.
 
     Example:
 
@@ -71,41 +72,41 @@ class SearchResult:
     space: SearchSpace
     alpha: float
     seed: int
-    schedules: tuple
-    values: tuple
-    costs: tuple
-    agreement: tuple
-    scores: tuple = dataclasses.field(default=(), repr=False)
+    schedules: tuple[tuple[Mixing, ...], ...]
+    values: tuple[float, ...]
+    costs: tuple[float, ...]
+    agreement: tuple[float, ...]
+    scores: tuple[CandidateScore, ...] = dataclasses.field(default=(), repr=False)
 
     @property
-    def objectives(self):
-        """For each repeat V - α C of its schedule."""
+    def objectives(self) -> tuple[float, ...]:
+        """Per repeat, V - α C of its schedule."""
         pairs = zip(self.values, self.costs, strict=True)
         return tuple(value - self.alpha * cost for value, cost in pairs)
 
     @property
-    def best(self):
-        """Number of the repeat, from 0, with the highest V - α C; of equal ones the cheapest."""
+    def best(self) -> int:
+        """Number of the repeat, from 0, with the highest V - α C. Ties go to the cheapest."""
         rows = zip(self.objectives, self.costs, strict=True)
         return min((-objective, cost, repeat) for repeat, (objective, cost) in enumerate(rows))[2]
 
     @property
-    def schedule(self):
+    def schedule(self) -> tuple[Mixing, ...]:
         """The schedule of the best repeat."""
         return self.schedules[self.best]
 
     @property
-    def value(self):
+    def value(self) -> float:
         """The score V of the best repeat's schedule."""
         return self.values[self.best]
 
     @property
-    def cost(self):
+    def cost(self) -> float:
         """The cost C of the best repeat's schedule."""
         return self.costs[self.best]
 
-    def to_dict(self):
-        """Returns the result as JSON has it, a schedule as a list of texts."""
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the result as JSON values, with schedules as lists of texts."""
         return {
             "space": self.space.to_dict(),
             "alpha": self.alpha,

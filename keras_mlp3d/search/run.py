@@ -1,4 +1,4 @@
-"""Both steps of a search in a folder: the supernet's training, then the greedy choice.
+"""The two steps of a search in a folder: training of the supernet, then the greedy choice.
 
 Source: section 3.4.
 """
@@ -7,13 +7,19 @@ import hashlib
 import json
 import logging
 import pathlib
+from collections.abc import Callable
+from typing import Any
 
 import keras
 
 from keras_mlp3d import hub
 from keras_mlp3d._utils.atomic_write import write_whole
+from keras_mlp3d._utils.types import StrPath
+from keras_mlp3d.data import Manifest
 from keras_mlp3d.hub.files import read_json
+from keras_mlp3d.models import MLP3D
 from keras_mlp3d.search.greedy import greedy
+from keras_mlp3d.search.result import SearchResult
 from keras_mlp3d.search.schedule_cost import ScheduleCost
 from keras_mlp3d.search.scorer import Scorer
 from keras_mlp3d.search.space import SearchSpace
@@ -26,6 +32,7 @@ from keras_mlp3d.training import (
     load_weights,
     make_loaders,
     network_options,
+    set_random_seed,
     train,
     video_list,
 )
@@ -38,31 +45,31 @@ _logger = logging.getLogger("keras_mlp3d")
 
 
 def train_supernet(
-    preset,
-    space,
-    recipe,
-    training,
-    folder,
-    from_scratch=False,
-    workers=2,
-    verbose="auto",
-    **train_options,
-):
-    """Step 1 of a search: trains a supernet whose blocks draw at random at every step.
+    preset: StrPath,
+    space: SearchSpace,
+    recipe: Recipe,
+    training: Manifest,
+    folder: StrPath,
+    from_scratch: bool = False,
+    workers: int = 2,
+    verbose: str | int = "auto",
+    **train_options: Any,
+) -> MLP3D:
+    """Step 1 of a search: trains a supernet whose blocks are sampled at random at every step.
 
-    It is trained in `folder/supernet`, as `training.train` does it: what was cut short is gone on
-    with, what is finished is only read, and another space, recipe or data is refused. The weights
-    are those of the last epoch: what a candidate is worth is for step 2 to say.
+    It is trained in `folder/supernet` by `training.train`: an interrupted training is resumed, a
+    finished one is only read, and another space, recipe or data is refused. The weights are those
+    of the last epoch, because candidates are compared in step 2 only.
 
     Args:
-        preset: Built-in name, directory or "hf://" address: size, converter and, where it has any,
-            weights to start from.
+        preset: Built-in name, directory or "hf://" address. It decides the size and the converter.
+            The training starts from its weights if it has any.
         space: `SearchSpace`.
         recipe: `training.Recipe`.
         training: `data.Manifest` to train on.
-        folder: Folder of the search; made where it is missing.
-        from_scratch: Whether the preset's weights are left alone.
-        workers: Threads that decode.
+        folder: Folder of the search; made if it is missing.
+        from_scratch: Whether to ignore the preset's weights.
+        workers: Number of decoding threads.
         verbose: As in `fit`.
         **train_options: Further arguments of `training.train`.
 
@@ -70,7 +77,8 @@ def train_supernet(
         The supernet, an `MLP3D`.
 
     Raises:
-        ValueError: If the clips refuse a candidate of the space, or the folder is of another run.
+        ValueError: If a group size of the space does not divide the clips, or the folder is of
+            another run.
 
     Source:
         Section 3.4.
@@ -104,14 +112,14 @@ long_range:16, shift_window:16; group sizes that do: 1, 2, 4, 8.
     return model
 
 
-def load_supernet(folder):
-    """Loads the supernet of a search whose first step is finished.
+def load_supernet(folder: StrPath) -> tuple[MLP3D, SearchSpace, str]:
+    """Loads the supernet of a search whose step 1 is finished.
 
     Args:
         folder: Folder of the search.
 
     Returns:
-        The supernet, its `SearchSpace`, and the name of the preset that it began with.
+        The supernet, its `SearchSpace`, and the preset that it was built from.
 
     Raises:
         ValueError: If there is no finished supernet in the folder, or a file is damaged.
@@ -141,13 +149,13 @@ def _build(settings, recipe, class_names, from_scratch):
     """The supernet that a search's settings describe."""
     stored = hub.read_preset(settings["preset"])
     if stored.converter is None:
-        raise ValueError(f"The preset {stored.handle!r} does not say how clips are made.")
+        raise ValueError(f"The preset {stored.handle!r} has no converter from videos to clips.")
     converter = clip_converter(hub.make_converter(stored.converter), recipe)
     space = SearchSpace.from_dict(settings["space"])
     space.check(converter.num_frames)
-    # What a block may draw, and how often, is the space's to say.
+    # The space decides what a block may choose, and how often.
     recipe = recipe.replace(random_mixing=0.0, max_group_size=None)
-    keras.utils.set_random_seed(recipe.seed)
+    set_random_seed(recipe.seed)
     return supernet(
         settings["preset"],
         space,
@@ -161,21 +169,21 @@ def _build(settings, recipe, class_names, from_scratch):
 
 
 def find_schedule(
-    model,
-    space,
-    validation,
-    folder,
-    repeats=3,
-    alpha=5e-3,
-    seed=0,
-    batch_size=8,
-    max_bytes=2 * 2**30,
-    workers=None,
-    anew=False,
-    decoding=None,
-    progress=None,
-    accept_changed_data=False,
-):
+    model: MLP3D,
+    space: SearchSpace,
+    validation: Manifest,
+    folder: StrPath,
+    repeats: int = 3,
+    alpha: float = 5e-3,
+    seed: int = 0,
+    batch_size: int = 8,
+    max_bytes: int = 2 * 2**30,
+    workers: int | None = None,
+    anew: bool = False,
+    decoding: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    accept_changed_data: bool = False,
+) -> tuple[SearchResult, Scorer]:
     """Step 2 of a search: scores candidates with a supernet's weights and chooses greedily.
 
     Every score goes into `folder/trace.jsonl` as it is made, and the result into
@@ -192,20 +200,20 @@ def find_schedule(
         repeats: How often the search is done.
         alpha: Weight α of the cost in GMACs; see `greedy`.
         seed: Seed of the draws.
-        batch_size: Largest number of clips at once.
-        max_bytes: The most that clips kept in memory may take; see `Scorer`.
-        workers: Threads that decode; None for one for each processor, eight at most.
-        anew: Whether the trace of another search is moved aside, not refused.
-        decoding: None, or a function that is called with the videos decoded and all.
-        progress: None, or a function that is called with the candidates done and all.
-        accept_changed_data: Whether the videos may have changed as much as they like.
+        batch_size: Largest number of clips per batch.
+        max_bytes: Largest number of bytes of clips kept in memory; see `Scorer`.
+        workers: Number of decoding threads; None for one per processor, at most eight.
+        anew: Whether the trace of another search is moved aside instead of refused.
+        decoding: None, or a function of the number of videos decoded and the number of all.
+        progress: None, or a function of the number of candidates done and the number of all.
+        accept_changed_data: Whether any change of the videos is accepted.
 
     Returns:
         `SearchResult` and the `Scorer`.
 
     Raises:
-        ValueError: If an argument is wrong, the trace is of another search, or a score is no
-            number.
+        ValueError: If an argument is wrong, the trace is of another search, or a score is not
+            finite.
 
     Source:
         Section 3.4.
@@ -257,7 +265,7 @@ def find_schedule(
 
 
 def _changed(folder, videos, accept):
-    """The names of a trace's identity that may differ, as the videos changed a little."""
+    """The names in a trace's identity that may differ because the videos changed a little."""
     path = folder / _VIDEOS
     if not path.exists():
         _write_json(path, videos)
@@ -268,13 +276,13 @@ def _changed(folder, videos, accept):
             return ()
         change = data_change(before, videos)
     except (KeyError, ValueError) as error:
-        _logger.warning("%s is damaged, what changed is unknown: %s", path, error)
+        _logger.warning("%s is damaged, so changes of the videos are unknown: %s", path, error)
         _write_json(path, videos)
         return ()
     if not change.is_small and not (accept and change.classes is None):
-        return ()  # which the trace refuses
+        return ()  # the trace refuses the change
     _logger.warning(
-        "The validation videos of %s changed: %s. All scores are made again", folder, change
+        "The validation videos of %s changed: %s. All scores are computed again", folder, change
     )
     return ("validation",)
 
@@ -284,7 +292,7 @@ def _write_json(path, content, indent=None):
     write_whole(path, text.encode(), alone=True)
 
 
-def weights_digest(model):
+def weights_digest(model: keras.Model) -> str:
     """Returns the SHA-256 of a model's trained weights, in hexadecimal digits."""
     digest = hashlib.sha256()
     for weight in model.trainable_weights:

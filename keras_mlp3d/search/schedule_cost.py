@@ -1,27 +1,29 @@
-"""Cost of a schedule, decided or not, without running or building it.
+"""Cost of a schedule with or without undecided blocks, without building its network.
 
 Source: section 3.4, Eq. (6).
 """
 
 import math
+from collections.abc import Sequence
 
 from keras_mlp3d.cost import count
-from keras_mlp3d.models import MLP3D, MLP3DBackbone
+from keras_mlp3d.models import MLP3D, Mixing, MLP3DBackbone
+from keras_mlp3d.search.space import SearchSpace
 
-_ONE = "short_range:1"  # S = 1: time mixing of one matrix a token
+_ONE = "short_range:1"  # S = 1: time mixing with one matrix per token
 _MIXING = "/mix_time"
 
 
 class ScheduleCost:
-    """GMACs of one clip, for any choices of a network's blocks.
+    """GMACs per clip, for any choices of a network's blocks.
 
-    With S = 1 everywhere the network is counted once, as `cost.count` does it; every block then
-    costs (S - 1) times its one matrix more. A block that is undecided counts as the mean over the
-    space's candidates: what a random draw costs on average.
+    `cost.count` counts the network once with S = 1 everywhere. A block with group size S then costs
+    (S - 1) times its one matrix more. An undecided block costs the mean over the candidates of the
+    space.
 
     Args:
-        model: `MLP3D`, an ordinary one or a supernet; its own schedule does not matter.
-        space: `SearchSpace` that undecided blocks are drawn from.
+        model: `MLP3D`, ordinary or a supernet; its own schedule has no effect.
+        space: `SearchSpace` from which undecided blocks are sampled.
         input_shape: (frames, height, width, 3) of one clip.
 
     Attributes:
@@ -31,7 +33,7 @@ class ScheduleCost:
         ValueError: If the clip does not fit the network.
 
     Source:
-        Section 3.4, Eq. (6); the unit and undecided blocks are our reading.
+        Section 3.4, Eq. (6). The unit and undecided blocks are our reading.
 
     Example:
 
@@ -44,7 +46,7 @@ class ScheduleCost:
     True
     """
 
-    def __init__(self, model, space, input_shape):
+    def __init__(self, model: MLP3D, space: SearchSpace, input_shape: Sequence[int]):
         backbone = model.backbone
         twin = MLP3D(
             MLP3DBackbone(backbone.channels, backbone.depths, backbone.mlp_ratios, _ONE),
@@ -58,18 +60,18 @@ class ScheduleCost:
         sizes = [mixing.group_size for mixing in space.mixings]
         self._mean_size = math.fsum(sizes) / len(sizes)
 
-    def __call__(self, choices):
-        """Returns the GMACs of one clip.
+    def __call__(self, choices: Sequence[Mixing | None]) -> float:
+        """Returns the GMACs per clip.
 
         Args:
-            choices: A `Mixing` for each block, or None where it is undecided.
+            choices: A `Mixing` per block, or None for an undecided block.
 
         Raises:
-            ValueError: If there are not as many as blocks.
+            ValueError: If there is not one choice per block.
         """
         if len(choices) != len(self._units):
             raise ValueError(
-                f"There must be one choice for each of {len(self._units)} blocks, got "
+                f"choices must have one entry for each of {len(self._units)} blocks, got "
                 f"{len(choices)}."
             )
         sizes = [self._mean_size if mixing is None else mixing.group_size for mixing in choices]

@@ -1,40 +1,44 @@
-"""Scores of candidates: a supernet's accuracy on clips that are decoded once.
+"""Scores of candidates: a supernet's accuracy on clips of the validation videos.
 
 Source: section 3.4.
 """
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
-from keras_mlp3d.data import Manifest
+from keras_mlp3d._utils.checks import check_integer
+from keras_mlp3d.data import Manifest, VideoConverter
 from keras_mlp3d.inference.score_views import score_batch
-from keras_mlp3d.search._clips import KeptClips, StreamedClips
+from keras_mlp3d.models import MLP3D, Mixing
+from keras_mlp3d.search.clips import KeptClips, StreamedClips
 
 
 class Scorer:
-    """Share of clips that a supernet classifies right, for any choices of its blocks.
+    """Share of clips that a supernet classifies correctly, for any choices of its blocks.
 
-    One compiled function serves all choices, decided or not: they are values of the supernet, and
-    batches have one shape, the last being filled up. Where blocks are undecided, each of them is
-    drawn anew for every batch.
+    One compiled function serves all choices, because they are values of the supernet and all
+    batches have one shape (the last batch is padded). Undecided blocks are sampled again for every
+    batch.
 
-    The uint8 clips of a manifest, one from the middle of each video, are decoded once and kept
-    where they fit into `max_bytes`; otherwise every score decodes them anew, and takes that much
-    longer. A video that cannot be read counts as wrong for all choices alike and is listed.
+    The clips of a manifest are uint8, one from the middle of each video. If they fit into
+    `max_bytes`, they are decoded once and kept in memory; else they are decoded again for every
+    score, which takes longer. An unreadable video counts as wrong for all choices.
 
     Args:
         model: Supernet: a model with a `backbone` that has `candidates` and `set_choices`.
         data: `data.Manifest` with the model's classes in its order, or (clips, labels): arrays
-            uint8 (N, T, H, W, 3) and whole numbers (N,).
-        batch_size: Largest number of clips that the model sees at once.
+            uint8 (N, T, H, W, 3) and integers (N,).
+        batch_size: Largest number of clips per batch.
         converter: None for `model.converter`, or the `data.VideoConverter` that makes the clips.
-        max_bytes: The most that kept clips may take.
-        workers: Threads that decode; None for one for each processor, eight at most.
-        progress: None, or a function that is called with the number of videos decoded and of all,
-            while clips are decoded to be kept.
+        max_bytes: Largest number of bytes of clips kept in memory.
+        workers: Number of decoding threads; None for one per processor, at most eight.
+        progress: None, or a function of the number of videos decoded and the number of all, called
+            while the clips to keep are decoded.
 
     Raises:
-        ValueError: If an argument is wrong, no clip can be read, the classes differ, or the model's
-            outputs are not finite.
+        ValueError: If an argument is wrong, all videos are unreadable, the classes differ, or the
+            model's outputs are not finite.
 
     Source:
         Section 3.4.
@@ -51,16 +55,15 @@ class Scorer:
 
     def __init__(
         self,
-        model,
-        data,
-        batch_size=8,
-        converter=None,
-        max_bytes=2 * 2**30,
-        workers=None,
-        progress=None,
+        model: MLP3D,
+        data: Manifest | tuple[np.ndarray, Sequence[int]],
+        batch_size: int = 8,
+        converter: VideoConverter | None = None,
+        max_bytes: int = 2 * 2**30,
+        workers: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
     ):
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise ValueError(f"batch_size must be a positive integer, got {batch_size!r}.")
+        batch_size = check_integer("batch_size", batch_size)
         self._model = model
         if isinstance(data, Manifest):
             clips = StreamedClips(data, _converter(model, data, converter), workers)
@@ -68,38 +71,40 @@ class Scorer:
         else:
             self._clips = KeptClips(*data)
         count = self._clips.expected
-        # As many batches as needed, and none larger than that takes: little to fill up.
+        # As few batches as possible, and then as small as possible: little padding.
         self._size = -(-count // -(-count // batch_size))
 
     @property
-    def in_memory(self):
-        """Whether the clips are kept."""
+    def in_memory(self) -> bool:
+        """Whether the clips are kept in memory."""
         return self._clips.in_memory
 
     @property
-    def expected(self):
-        """Number of clips that a score is the share of, those included that cannot be read."""
+    def expected(self) -> int:
+        """Number of clips, unreadable videos included, that a score is a share of."""
         return self._clips.expected
 
     @property
-    def failed(self):
-        """((path, reason), ...) of the videos that cannot be read; without `in_memory` they are
-        known after the first score."""
+    def failed(self) -> tuple[tuple[str, str], ...]:
+        """((path, reason), ...) of the unreadable videos.
+
+        They are known after the first score if the clips are not kept in memory.
+        """
         return self._clips.failed
 
-    def __call__(self, choices, seed=0):
+    def __call__(self, choices: Sequence[Mixing | None], seed: int = 0) -> float:
         """Scores choices.
 
         Args:
-            choices: A `Mixing` for each block, or None where it is undecided.
-            seed: Seed of the draws of undecided blocks.
+            choices: A `Mixing` per block, or None for an undecided block.
+            seed: Seed with which undecided blocks are sampled.
 
         Returns:
-            Share of all clips that are classified right, a number from 0 to 1.
+            Share of all clips that are classified correctly, from 0 to 1.
 
         Raises:
-            ValueError: If a choice is none of the supernet's candidates, there is not one for each
-                block, or the outputs are not finite.
+            ValueError: If a choice is not a candidate of the supernet, there is not one per block,
+                or the outputs are not finite.
         """
         backbone = self._model.backbone
         rng, drawn = np.random.default_rng(seed), tuple(backbone.candidates)
@@ -120,12 +125,12 @@ def _converter(model, manifest, converter):
     converter = converter or getattr(model, "converter", None)
     if converter is None:
         raise ValueError(
-            f"{model.name} has no converter that turns a video into clips: pass "
+            f"{model.name} has no converter from videos to clips: pass "
             "converter=keras_mlp3d.data.VideoConverter(num_frames=..., image_size=(..., ...))."
         )
     if model.class_names is not None and tuple(model.class_names) != manifest.class_names:
         raise ValueError(
-            f"The manifest's classes must be those of {model.name} in its order: "
-            "data.read_manifest(source, class_names=model.class_names) takes them."
+            f"The manifest must have the classes of {model.name} in its order: use "
+            "data.read_manifest(source, class_names=model.class_names)."
         )
     return converter

@@ -1,4 +1,4 @@
-"""The scores of a search in a file, each written as it is made."""
+"""The scores of a search in a file, each written at once."""
 
 import itertools
 import json
@@ -6,29 +6,32 @@ import logging
 import math
 import os
 import pathlib
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from keras_mlp3d._utils.atomic_write import append, naming
+from keras_mlp3d._utils.types import StrPath
 
 _logger = logging.getLogger("keras_mlp3d")
 
-_SAFE = "The scores before it are in the file: with space on the disk, the same search resumes."
+_SAFE = "The scores before it are in the file: once there is space, the same search resumes."
 
 
 class Trace:
-    """A JSON-lines file of scores that a killed search goes on from.
+    """A JSON-lines file of scores from which an interrupted search is resumed.
 
-    The first line says what is searched; a file that says another thing is refused. Every score
-    is on the disk before the next one is made. What a kill left of a last line is dropped.
+    The first line describes the search; the file of another search is refused. Every score is on
+    the disk before the next one is made. A truncated last line is dropped.
 
     Args:
-        path: The file; made with the first score, in a folder that exists.
-        identity: {name: JSON value}: what decides the scores.
-        anew: Whether a file of another search is moved aside, to "...-before-1" and so on, instead
-            of being refused; or the names in `identity` that may differ for that.
+        path: The file; made with the first score, in an existing folder.
+        identity: {name: JSON value} of everything that decides the scores.
+        anew: Whether the file of another search is moved aside, to "...-before-1" and so on,
+            instead of refused; or only if no names other than these differ in `identity`.
 
     Raises:
-        ValueError: If the file is of another search (the difference is named), or is damaged
-            anywhere but in its last line.
+        ValueError: If the file is of another search (the error names the difference), or a line
+            before the last one is damaged.
 
     Example:
 
@@ -40,36 +43,38 @@ class Trace:
     0.5
     """
 
-    def __init__(self, path, identity, anew=False):
+    def __init__(
+        self, path: StrPath, identity: Mapping[str, Any], anew: bool | Collection[str] = False
+    ):
         self.path = pathlib.Path(path)
         self._identity = json.loads(json.dumps(identity, allow_nan=False))
         self._values = {}
         if self.path.exists():
             self._read(anew)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._values)
 
-    def get(self, choices, seed):
-        """Returns a score, or None where there is none yet.
+    def get(self, choices: Sequence[str | None], seed: int) -> float | None:
+        """Returns a score, or None if there is none yet.
 
         Args:
-            choices: One text for each block, None where it is undecided.
-            seed: Seed of the draws of undecided blocks.
+            choices: A text per block, None for an undecided block.
+            seed: Seed with which undecided blocks are sampled.
         """
         return self._values.get(_key(choices, seed))
 
-    def add(self, choices, seed, value, **notes):
-        """Appends a score; it is on the disk when this returns.
+    def add(self, choices: Sequence[str | None], seed: int, value: float, **notes: Any) -> None:
+        """Appends a score. It is on the disk when this returns.
 
         Args:
-            choices: One text for each block, None where it is undecided.
-            seed: Seed of the draws of undecided blocks.
+            choices: A text per block, None for an undecided block.
+            seed: Seed with which undecided blocks are sampled.
             value: The score, a finite number.
             **notes: Further values of the line, for the reader.
 
         Raises:
-            OSError: If it cannot be written; the scores before it are still there.
+            OSError: If it cannot be written. The scores before it stay in the file.
         """
         lines = [] if self.path.exists() else [{"search": self._identity}]
         lines.append({**notes, "choices": list(choices), "seed": seed, "value": float(value)})
@@ -92,20 +97,20 @@ class Trace:
                 for name in names
             )
             raise ValueError(
-                f"{self.path} is the trace of another search: {difference}. Take another folder, "
-                "or start anew in this one: --anew on the command line, anew=True in Python; this "
-                "trace is then kept under another name."
+                f"{self.path} is the trace of another search: {difference}. Use another folder, "
+                "or start from scratch in this one (--anew on the command line, anew=True in "
+                "Python), which keeps this trace under another name."
             )
         for number, line in enumerate(lines[1:], start=2):
             value, choices = line.get("value"), line.get("choices")
             whole_line = isinstance(value, float) and isinstance(choices, list)
             if not whole_line or not math.isfinite(value):
-                raise ValueError(f"{self.path}, line {number}, is damaged: it holds no score.")
+                raise ValueError(f"{self.path}, line {number}, is damaged: it has no score.")
             self._values[_key(choices, line.get("seed"))] = value
         if not lines:
             self.path.unlink()
         elif whole < len(content):
-            _logger.warning("%s: the last line is cut short and was dropped", self.path)
+            _logger.warning("%s: the last line is truncated and was dropped", self.path)
             with naming(self.path), open(self.path, "r+b") as file:
                 file.truncate(whole)
                 os.fsync(file.fileno())
@@ -116,13 +121,15 @@ class Trace:
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{self.path}, line {number}, is damaged: {error}.") from error
         if not isinstance(content, dict):
-            raise ValueError(f"{self.path}, line {number}, is damaged: it is no JSON object.")
+            raise ValueError(f"{self.path}, line {number}, is damaged: it is not a JSON object.")
         return content
 
     def _differing(self, before):
-        """The names of what differs from the search that a trace's first line names."""
+        """The names of what differs from the search in a trace's first line."""
         if not isinstance(before, dict):
-            raise ValueError(f"{self.path} is no trace of a search: its first line says nothing.")
+            raise ValueError(
+                f"{self.path} is not the trace of a search: its first line describes none."
+            )
         now = self._identity
         names = [*now, *(name for name in before if name not in now)]
         return [name for name in names if before.get(name) != now.get(name)]

@@ -1,53 +1,62 @@
-"""Real accuracy of a schedule: its network, trained by itself."""
+"""Real accuracy of a schedule: that of its network, trained separately."""
 
 import dataclasses
 import json
 import pathlib
-
-import keras
+from collections.abc import Sequence
+from typing import TypeAlias
 
 from keras_mlp3d import hub
+from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.cost import count
+from keras_mlp3d.data import Manifest
 from keras_mlp3d.inference import evaluate
-from keras_mlp3d.models import MLP3D, CycleMLP, FrameCycleMLP, parse_schedule
+from keras_mlp3d.models import MLP3D, CycleMLP, FrameCycleMLP, Mixing, parse_schedule
 from keras_mlp3d.search.networks import short_name
 from keras_mlp3d.training import (
+    Recipe,
     clip_converter,
     data_identity,
     make_loaders,
     network_options,
+    set_random_seed,
     train,
 )
 
 _EVALUATION = "evaluation.json"
 
+#: As `parse_schedule` takes it; None for the 2-D network.
+Schedule: TypeAlias = str | Sequence[Mixing | str] | None
+
 
 class Trainer:
-    """Trains networks of one size that differ in their schedules, each in a folder of its own.
+    """Trains networks of one size with different schedules, each in its own folder.
 
-    A training that was interrupted is resumed; one that is finished is only read. Recipe, data
-    and preset must be what they were, or the folder is refused; of the videos a few may be gone
-    or new, as for `training.train`.
+    An interrupted training is resumed; of a finished training only the result is read. If recipe,
+    data or preset differ from those of a folder, it is refused. A few videos may be gone or new, as
+    in `training.train`.
 
     Args:
-        preset: Built-in name, directory or "hf://" address: size, converter and, where it has any,
-            weights that the training starts from.
+        preset: Built-in name, directory or "hf://" address. It decides the size and the converter.
+            The training starts from its weights if it has any.
         recipe: `training.Recipe`.
         training: `data.Manifest` to train on.
-        validation: `data.Manifest` of the same classes to measure on.
-        folder: Folder of all runs; made where it is missing.
-        from_scratch: Whether the preset's weights are left alone.
+        validation: `data.Manifest` with the same classes to measure on.
+        folder: Folder of all runs; made if it is missing.
+        from_scratch: Whether to ignore the preset's weights.
         frames_preset: None, or the preset of a `CycleMLP` whose weights the 2-D network starts
-            from; without, it is one of the preset's size with random weights.
-        workers: Threads that decode.
+            from. Without it, the 2-D network has the preset's size and random weights.
+        workers: Number of decoding threads.
         verbose: As in `fit`.
 
-    Attributes: `stop`, None or a function without arguments, as `train` takes it: where it returns
-        true, the training at work ends behind a checkpoint. `accept_changed_data`, as `train` takes
-        it: whether trainings resume however much the videos have changed.
+    Attributes:
+        stop: None, or a function without arguments. If it returns true, the present training ends
+            with a checkpoint, as in `train`.
+        accept_changed_data: Whether trainings resume however much the videos have changed, as in
+            `train`.
 
     Raises:
-        ValueError: If the manifests differ in their classes, or the preset makes no clips.
+        ValueError: If the manifests differ in their classes, or the preset has no converter.
 
     Example:
 
@@ -62,25 +71,25 @@ class Trainer:
 
     def __init__(
         self,
-        preset,
-        recipe,
-        training,
-        validation,
-        folder,
-        from_scratch=False,
-        frames_preset=None,
-        workers=2,
-        verbose="auto",
+        preset: StrPath,
+        recipe: Recipe,
+        training: Manifest,
+        validation: Manifest,
+        folder: StrPath,
+        from_scratch: bool = False,
+        frames_preset: StrPath | None = None,
+        workers: int = 2,
+        verbose: str | int = "auto",
     ):
         if training.class_names != validation.class_names:
             odd = sorted({*training.class_names} ^ {*validation.class_names})
             raise ValueError(
-                "training and validation must have the same classes in the same order; only one "
-                f"of them has {', '.join(map(repr, odd[:5])) or 'this order'}."
+                "training and validation must have the same classes in the same order, but only "
+                f"one of them has {', '.join(map(repr, odd[:5])) or 'this order'}."
             )
         stored = hub.read_preset(preset)
         if stored.converter is None:
-            raise ValueError(f"The preset {stored.handle!r} does not say how clips are made.")
+            raise ValueError(f"The preset {stored.handle!r} has no converter from videos to clips.")
         self.preset, self.frames_preset, self.recipe = preset, frames_preset, recipe
         self.training, self.validation = training, validation
         self.folder, self.workers, self.verbose = pathlib.Path(folder), workers, verbose
@@ -89,24 +98,24 @@ class Trainer:
         self._stored, self.depth = stored, sum(stored.size.depths)
         self.converter = clip_converter(hub.make_converter(stored.converter), recipe)
 
-    def __call__(self, schedule, seed=0):
+    def __call__(self, schedule: Schedule, seed: int = 0) -> float:
         """Trains a schedule's network and measures its best epoch on the validation videos.
 
         Args:
             schedule: As `parse_schedule` takes it; None for the 2-D network, CycleMLP on each
                 frame.
-            seed: Seed of the training; it takes the place of the recipe's.
+            seed: Seed of the training, which replaces the recipe's.
 
         Returns:
-            Top-1 accuracy, one centre clip a video. The epoch is chosen on the same videos.
+            Top-1 accuracy with one center clip per video. The epoch is chosen on the same videos.
 
         Raises:
-            ValueError: If a folder is of another run, or the schedule cannot be read.
-            TrainingInterrupted: If `stop` says so.
+            ValueError: If the folder is of another run, or the schedule is not valid.
+            TrainingInterrupted: If `stop` returns true.
         """
         folder = self.run_folder(schedule, seed)
         recipe = self._recipe(schedule).replace(seed=seed)
-        keras.utils.set_random_seed(seed)
+        set_random_seed(seed)
         model = self.model(schedule)
         identity = {
             "model": {
@@ -122,20 +131,20 @@ class Trainer:
         return self._measured(model, folder / _EVALUATION)
 
     def _recipe(self, schedule):
-        """The recipe, for the 2-D network without what it has no place for."""
+        """The recipe, for the 2-D network without what it does not have."""
         if schedule is not None:
             return self.recipe
         return self.recipe.replace(random_mixing=0.0, max_group_size=None, remat=False)
 
-    def model(self, schedule):
+    def model(self, schedule: Schedule) -> MLP3D | FrameCycleMLP:
         """Returns the untrained network of a schedule.
 
         Args:
             schedule: As `parse_schedule` takes it; None for the 2-D network.
 
         Raises:
-            ValueError: If the schedule cannot be read, or all networks start from the preset's
-                weights and there is no `frames_preset` for the 2-D one.
+            ValueError: If the schedule is not valid, or all networks start from the preset's
+                weights and there is no `frames_preset` for the 2-D network.
         """
         if schedule is None:
             return self._frames_model()
@@ -162,8 +171,8 @@ class Trainer:
             )
         if not self.from_scratch:
             raise ValueError(
-                f"All networks start from the weights of {self._stored.handle!r}; for the 2-D one "
-                "pass frames_preset, a preset of CycleMLP, or from_scratch=True for all."
+                f"All networks start from the weights of {self._stored.handle!r}. For the 2-D "
+                "network pass frames_preset, a preset of CycleMLP, or from_scratch=True for all."
             )
         stored, task = self._stored, self._task()
         values = {
@@ -174,8 +183,8 @@ class Trainer:
         converter, size = task.pop("converter"), dataclasses.asdict(stored.size)
         return FrameCycleMLP(CycleMLP(**size, **task, **values), converter=converter)
 
-    def gmacs(self, schedule):
-        """Returns the GMACs of one clip.
+    def gmacs(self, schedule: Schedule) -> float:
+        """Returns the GMACs per clip.
 
         Args:
             schedule: As `parse_schedule` takes it; None for the 2-D network.
@@ -183,11 +192,11 @@ class Trainer:
         return count(self.model(schedule), self.clip_shape).macs / 1e9
 
     @property
-    def clip_shape(self):
-        """(frames, height, width, 3) of one clip."""
+    def clip_shape(self) -> tuple[int, int, int, int]:
+        """(frames, height, width, 3) of a clip."""
         return (self.converter.num_frames, *self.converter.image_size, 3)
 
-    def run_folder(self, schedule, seed):
+    def run_folder(self, schedule: Schedule, seed: int) -> pathlib.Path:
         """Returns the folder of a schedule's run.
 
         Args:
@@ -201,7 +210,7 @@ class Trainer:
         return [str(mixing) for mixing in parse_schedule(schedule, self.depth)]
 
     def _measured(self, model, path):
-        """The accuracy on these videos that the run's folder has, or that is measured now."""
+        """The accuracy on these videos, from the run's folder or measured now."""
         if path.exists():
             content = json.loads(path.read_text(encoding="utf-8"))
             if content.get("digest") == self.validation.digest:

@@ -1,36 +1,29 @@
-"""Training: recipes, the optimiser and its schedule, freezing."""
+"""Training: recipes, the optimizer and its schedule, freezing, and runs that can be interrupted."""
 
-from keras_mlp3d.training.callbacks import (
-    EpochOfData,
-    RunRecorder,
-    StopAtNan,
-    TrainingInterrupted,
-)
+from keras_mlp3d._utils.keras_patches import set_random_seed
+from keras_mlp3d.distribution import Distribution, current_distribution, distribute
+from keras_mlp3d.training.callbacks import RunRecorder, StopAtNan, TrainingInterrupted
 from keras_mlp3d.training.checkpoint import (
     load_checkpoint,
     load_weights,
     save_checkpoint,
     save_weights,
 )
-from keras_mlp3d.training.data_change import DataChange, data_change, video_list
-from keras_mlp3d.training.distribution import Distribution, current_distribution, distribute
-from keras_mlp3d.training.event_files import EventFiles
-from keras_mlp3d.training.freeze import freeze
-from keras_mlp3d.training.from_recipe import (
-    clip_converter,
-    data_identity,
-    make_loaders,
-    network_options,
+from keras_mlp3d.training.data_change import DataChange, data_change, data_identity, video_list
+from keras_mlp3d.training.epoch_data import EpochOfData, RestOfEpoch
+from keras_mlp3d.training.from_recipe import clip_converter, make_loaders, network_options
+from keras_mlp3d.training.optimizer import (
+    LayerwiseAdamW,
+    layer_multipliers,
+    make_optimizer,
+    warmup_cosine,
 )
-from keras_mlp3d.training.layerwise_adamw import LayerwiseAdamW
-from keras_mlp3d.training.optimiser import layer_multipliers, make_optimizer
-from keras_mlp3d.training.overrides import parse_overrides
-from keras_mlp3d.training.recipe import Recipe, list_recipes
-from keras_mlp3d.training.rest_of_epoch import RestOfEpoch
+from keras_mlp3d.training.recipe import Recipe, list_recipes, parse_overrides
 from keras_mlp3d.training.run import TrainingRun, train
 from keras_mlp3d.training.run_folder import RunFolder
-from keras_mlp3d.training.schedule import warmup_cosine
-from keras_mlp3d.training.unreadable import UnreadableVideo, UnreadableVideos
+from keras_mlp3d.training.stages import freeze
+from keras_mlp3d.training.tensorboard import EventFiles
+from keras_mlp3d.training.unreadable_videos import UnreadableVideo, UnreadableVideos
 
 __all__ = [
     "DataChange",
@@ -63,6 +56,7 @@ __all__ = [
     "parse_overrides",
     "save_checkpoint",
     "save_weights",
+    "set_random_seed",
     "train",
     "video_list",
     "warmup_cosine",

@@ -1,27 +1,31 @@
-"""What a training run does at the end of steps and epochs."""
+"""What a training run does after steps and epochs: checkpoints, history, best weights, stops."""
 
+import csv
+import io
 import math
 import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_mlp3d._utils.atomic_write import write_whole
-from keras_mlp3d.training._files import history_csv
+from keras_mlp3d._utils.types import StrPath
+from keras_mlp3d.distribution import current_distribution
 from keras_mlp3d.training.checkpoint import (
     load_checkpoint,
     load_weights,
     save_checkpoint,
     save_weights,
 )
-from keras_mlp3d.training.distribution import current_distribution
-from keras_mlp3d.training.unreadable import UnreadableVideos
+from keras_mlp3d.training.unreadable_videos import UnreadableVideos
 
 _BEST = "best.npz"
 
 
 class TrainingInterrupted(KeyboardInterrupt):
-    """Raised by a training that was asked to stop, behind the checkpoint that holds all of it.
+    """Raised by a training that was asked to stop, after its checkpoint was written.
 
     Example:
 
@@ -31,14 +35,14 @@ class TrainingInterrupted(KeyboardInterrupt):
 
 
 class StopAtNan(keras.callbacks.Callback):
-    """Stops a training whose loss is no finite number, before a checkpoint of it is written.
+    """Stops a training whose loss is not finite, before a checkpoint of it is written.
 
     Args:
-        folder: Folder of the run, for the message.
-        first_step: Steps of the first epoch that were done before.
+        folder: Folder of the run, for the error.
+        first_step: Number of steps of the first epoch that were done before.
 
     Raises:
-        FloatingPointError: Naming the epoch and the step.
+        FloatingPointError: If the loss is not finite. It names the epoch and the step.
 
     Example:
 
@@ -47,82 +51,59 @@ class StopAtNan(keras.callbacks.Callback):
     >>> watch.on_train_batch_end(2, {"loss": float("nan")})
     Traceback (most recent call last):
     ...
-    FloatingPointError: The loss is nan at step 3 of epoch 1. The last checkpoint in run is from \
-before; a lower learning rate, or clip_norm, may help.
+    FloatingPointError: The loss is nan at step 3 of epoch 1. The last checkpoint in run was \
+written before. Try a lower learning rate, or clip_norm.
     """
 
-    def __init__(self, folder, first_step=0):
+    def __init__(self, folder: StrPath, first_step: int = 0):
         super().__init__()
         self.folder, self.epoch, self.first_step = folder, 0, first_step
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self.epoch = epoch
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self.first_step = 0
 
-    def on_train_batch_end(self, batch, logs=None):
-        """Looks at the loss.
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Checks the loss.
 
         Args:
             batch: Number of the step in the epoch, from 0.
-            logs: What Keras logs, the loss among it.
+            logs: Keras's logs, with the loss.
 
         Raises:
-            FloatingPointError: If the loss is no finite number.
+            FloatingPointError: If the loss is not finite.
         """
-        # Keras gives the mean over the epoch until now: once spoilt, it stays so.
+        # Keras gives the mean over the epoch so far: once it is not finite, it stays so.
         loss = float((logs or {}).get("loss", 0.0))
         if not math.isfinite(loss):
             step = self.first_step + batch + 1
             raise FloatingPointError(
                 f"The loss is {loss} at step {step} of epoch {self.epoch + 1}. The last checkpoint "
-                f"in {self.folder} is from before; a lower learning rate, or clip_norm, may help."
+                f"in {self.folder} was written before. Try a lower learning rate, or clip_norm."
             )
 
 
-class EpochOfData(keras.callbacks.Callback):
-    """Tells a data set which epoch begins, whatever Keras has read of it before.
-
-    Args:
-        data: Data set whose attribute `epoch` decides its clips.
-
-    Example:
-
-    >>> from types import SimpleNamespace
-    >>> data = SimpleNamespace(epoch=0)
-    >>> EpochOfData(data).on_epoch_begin(3)
-    >>> data.epoch
-    3
-    """
-
-    def __init__(self, data):
-        super().__init__()
-        self.data = data
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.data.epoch = epoch
-
-
 class RunRecorder(keras.callbacks.Callback):
-    """Writes the history, the best weights and, last, the checkpoint of every epoch.
+    """Writes the history, the best weights and finally the checkpoint of every epoch.
 
-    A kill between two of them costs nothing: what the checkpoint says is what counts, and the
-    others are written anew. A checkpoint within an epoch also keeps the sums of loss and metrics
-    until there, so that the epoch's row of the history covers all of its steps.
+    If the process dies between these writes, the checkpoint wins: on resume, the history and the
+    best weights are rewritten from it. A checkpoint within an epoch also stores the sums of loss
+    and metrics so far, so that the epoch's row of the history covers all of its steps.
 
     Args:
         folder: Folder of the run.
-        state: What the checkpoint kept: `history`, `best_epoch`, and `metrics` within an epoch;
-            empty at first.
-        steps: Steps of an epoch.
-        first_step: Steps of the first epoch that were done before.
-        checkpoint_every: None, or after how many steps to write a checkpoint within an epoch.
-        stop: None, or a function that says after each step and epoch whether to stop there.
-        unreadable: None, or an `UnreadableVideos` for the videos that cannot be read.
+        state: The state in the checkpoint: `history`, `best_epoch`, and `metrics` within an epoch.
+            Empty for a new run.
+        steps: Steps per epoch.
+        first_step: Number of steps of the first epoch that were done before.
+        checkpoint_every: None, or the number of steps between checkpoints within an epoch.
+        stop: None, or a function that returns, after each step and epoch, whether to stop.
+        unreadable: None, or the `UnreadableVideos` of the run.
 
     Raises:
-        TrainingInterrupted: Behind the checkpoint, where `stop` says so.
+        TrainingInterrupted: If `stop` returns true, after the checkpoint is written.
 
     Attributes:
         history: {metric: value of each epoch}.
@@ -136,13 +117,13 @@ class RunRecorder(keras.callbacks.Callback):
 
     def __init__(
         self,
-        folder,
-        state,
-        steps,
-        first_step=0,
-        checkpoint_every=None,
-        stop=None,
-        unreadable=None,
+        folder: StrPath,
+        state: Mapping[str, Any],
+        steps: int,
+        first_step: int = 0,
+        checkpoint_every: int | None = None,
+        stop: Callable[[], bool] | None = None,
+        unreadable: UnreadableVideos | None = None,
     ):
         super().__init__()
         self.folder, self.steps, self.first_step = pathlib.Path(folder), steps, first_step
@@ -156,44 +137,43 @@ class RunRecorder(keras.callbacks.Callback):
         self.best_epoch = state.get("best_epoch", 0)
         self._best = tuple(state.get("best", ())) or self._best_of_history()
 
-    def on_train_begin(self, logs=None):
-        # Once more, as building the trainer may have run the model and so moved on its seeds.
-        # The first process may still be writing what all of them read.
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        # Loaded again, as building the trainer may have run the model, which changes its seeds.
+        # All processes wait for the first one, which may still be writing.
         current_distribution().barrier()
         load_checkpoint(self.folder, self.model)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self._epoch = epoch
 
-    def on_train_batch_end(self, batch, logs=None):
-        """Writes a checkpoint where it is time for one, and stops where that is asked for.
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Writes a checkpoint if one is due, and stops if `stop` returns true.
 
         Args:
-            batch: Number of the step since the epoch began, or was gone on with.
-            logs: What Keras logs.
+            batch: Number of the step since the epoch began or was resumed.
+            logs: Keras's logs.
 
         Raises:
-            TrainingInterrupted: If `stop` says so, behind the checkpoint.
+            TrainingInterrupted: If `stop` returns true, after the checkpoint is written.
         """
         if self._sums is not None:
             self._add_sums()
         distribution = current_distribution()
         step, stopping = self.first_step + batch + 1, distribution.any(self.stop())
         if step == self.steps:
-            return  # the checkpoint of the whole epoch follows at once
+            return  # the checkpoint of the whole epoch follows
         due = self.checkpoint_every is not None and step % self.checkpoint_every == 0
         if due or stopping:
             state = {**self._state(), "metrics": distribution.metric_sums(self.model)}
             self._save(self._epoch, state, step)
         if stopping:
             raise TrainingInterrupted(
-                f"Stopped after step {step} of {self.steps} in epoch {self._epoch + 1}; all of it "
-                f"is in {self.folder}."
+                f"Stopped after step {step} of {self.steps} in epoch {self._epoch + 1}; the "
+                f"checkpoint is in {self.folder}."
             )
 
     def _add_sums(self):
-        # All our metrics are sums until somebody reads them, and some backends have none of them
-        # before the first step.
+        # Our metrics are stored as sums. Some backends create them in the first step only.
         sums, self._sums = self._sums, None
         current_distribution().add_metric_sums(self.model, sums)
 
@@ -202,7 +182,7 @@ class RunRecorder(keras.callbacks.Callback):
             save_checkpoint(self.folder, self.model, epoch, state, step=step)
 
     def _state(self):
-        history = {  # JSON has no NaN, which a loss is if no validation video can be read
+        history = {  # JSON has no NaN, which is the loss if no validation video is readable
             name: [None if math.isnan(value) else value for value in values]
             for name, values in self.history.items()
         }
@@ -213,15 +193,15 @@ class RunRecorder(keras.callbacks.Callback):
             "unreadable": self.unreadable.to_state(),
         }
 
-    def on_epoch_end(self, epoch, logs=None):
-        """Writes all that an epoch leaves, and stops where that is asked for.
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Writes the files of an epoch, and stops if `stop` returns true.
 
         Args:
             epoch: Number of the epoch, from 0.
-            logs: What Keras logs of it.
+            logs: Keras's logs of it.
 
         Raises:
-            TrainingInterrupted: If `stop` says so, behind the checkpoint.
+            TrainingInterrupted: If `stop` returns true, after the checkpoint is written.
         """
         self.first_step, logs = 0, {} if logs is None else logs
         counted = self.unreadable.after_epoch(epoch, logs)
@@ -229,7 +209,7 @@ class RunRecorder(keras.callbacks.Callback):
         if counted:
             values["val_unreadable"] = counted["val_unreadable"]
         for name, value in values.items():
-            # A run of an earlier version did not count them, and ended with the first.
+            # A run of an earlier version did not count them: it ended at the first one.
             before = [0.0] * epoch if name == "val_unreadable" else []
             self.history.setdefault(name, before).append(float(value))
         if self._is_best(epoch, values.get("val_accuracy"), counted.get("read", 1.0)):
@@ -237,23 +217,23 @@ class RunRecorder(keras.callbacks.Callback):
             self._save_best()
         if current_distribution().is_chief:
             self.unreadable.write_csv(self.folder)
-            text = history_csv(self.history)
+            text = _history_csv(self.history)
             write_whole(self.folder / "history.csv", text.encode(), alone=True)
         self._save(epoch + 1, self._state())
         if current_distribution().any(self.stop()):
             raise TrainingInterrupted(
-                f"Stopped after epoch {epoch + 1}; all of it is in {self.folder}."
+                f"Stopped after epoch {epoch + 1}; the checkpoint is in {self.folder}."
             )
 
     def _learning_rate(self):
         return keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
 
     def _is_best(self, epoch, accuracy, read):
-        """Whether an epoch is better than all before it.
+        """Whether an epoch is better than all epochs before it.
 
-        They are compared by the accuracy on the videos that could be read, as videos that become
-        unreadable are no fault of the weights; an epoch that could read less than half of them
-        only if there is none that could read more.
+        Epochs are compared by their accuracy on the readable videos, because unreadable videos are
+        not the fault of the weights. An epoch that could read less than half of the videos loses to
+        every epoch that could read more.
         """
         if accuracy is None:
             return True
@@ -264,12 +244,12 @@ class RunRecorder(keras.callbacks.Callback):
         return True
 
     def _best_of_history(self):
-        """The score of the best epoch, in the checkpoint of a version that did not keep it."""
+        """The best epoch's score, which checkpoints of earlier versions do not store."""
         accuracies = self.history.get("val_accuracy", [])[: self.best_epoch + 1]
         return (True, accuracies[-1]) if accuracies else ()
 
     def _save_best(self):
-        """Saves the weights, or their moving average where there is one."""
+        """Saves the weights, or their moving average if there is one."""
         weights, values = self.model.trainable_variables, []
         if self.model.optimizer.use_ema:
             values = [np.array(keras.ops.convert_to_numpy(weight)) for weight in weights]
@@ -281,7 +261,17 @@ class RunRecorder(keras.callbacks.Callback):
             for weight, value in zip(weights, values, strict=bool(values)):
                 weight.assign(value)
 
-    def load_best(self, model):
-        """Puts the weights of the best epoch into a model."""
+    def load_best(self, model: keras.Model) -> None:
+        """Loads the weights of the best epoch into a model."""
         current_distribution().barrier()
         load_weights(self.folder / _BEST, model)
+
+
+def _history_csv(history):
+    """A history as CSV, one row per epoch."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["epoch", *history])
+    for epoch, row in enumerate(zip(*history.values(), strict=True)):
+        writer.writerow([epoch, *row])
+    return text.getvalue()

@@ -1,4 +1,4 @@
-"""Checkpoints of a training: whole, in order, and never the only one in danger."""
+"""Checkpoints of a training: each is written whole, and the one before it is kept."""
 
 import json
 import logging
@@ -7,11 +7,14 @@ import os
 import pathlib
 import re
 import zipfile
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_mlp3d._utils.atomic_write import written_beside
+from keras_mlp3d._utils.types import StrPath
 
 _logger = logging.getLogger("keras_mlp3d")
 
@@ -21,19 +24,26 @@ _STATE_LIMIT = 2**26  # bytes: the history of a million epochs
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 
 
-def save_checkpoint(folder, model, epoch, state=None, keep=2, step=0):
-    """Writes everything that a training needs to go on: weights, optimiser, seeds and counters.
+def save_checkpoint(
+    folder: StrPath,
+    model: keras.Model,
+    epoch: int,
+    state: Mapping[str, Any] | None = None,
+    keep: int = 2,
+    step: int = 0,
+) -> pathlib.Path:
+    """Writes everything that a training needs to resume: weights, optimizer, seeds and counters.
 
-    The file is written beside and renamed when it is whole and on the disk: at any moment, a kill
-    and a full disk included, the checkpoint before it is still there.
+    The file is written under another name and renamed once it is whole and on the disk. At every
+    moment, even if the process is killed or the disk is full, the checkpoint before it exists.
 
     Args:
-        folder: Folder of the run, which exists.
+        folder: Existing folder of the run.
         model: Compiled model.
-        epoch: How many epochs are done.
-        state: Further values to keep, as JSON has them.
-        keep: How many checkpoints to keep, the newest.
-        step: How many steps of the next epoch are done besides.
+        epoch: Number of epochs done.
+        state: Further JSON values to store.
+        keep: Number of checkpoints to keep, the newest ones.
+        step: Number of steps done in the next epoch.
 
     Returns:
         The path of the checkpoint.
@@ -62,19 +72,19 @@ def save_checkpoint(folder, model, epoch, state=None, keep=2, step=0):
     return path
 
 
-def load_checkpoint(folder, model):
-    """Loads the newest checkpoint that is whole; one that is damaged is named and passed over.
+def load_checkpoint(folder: StrPath, model: keras.Model) -> tuple[int, int, dict] | None:
+    """Loads the newest undamaged checkpoint. The log names damaged checkpoints.
 
     Args:
         folder: Folder of the run.
         model: Compiled model, as it was when the checkpoint was written.
 
     Returns:
-        How many epochs are done, how many steps of the next one, and the further values; None
-        where there is no checkpoint.
+        Number of epochs done, number of steps done in the next epoch, and the further values. None
+        if there is no checkpoint.
 
     Raises:
-        ValueError: If there are checkpoints and none can be read, or one is of another model.
+        ValueError: If all checkpoints are damaged, or one is of another model.
 
     Example:
 
@@ -99,27 +109,29 @@ def load_checkpoint(folder, model):
         return progress
     if reasons:
         raise ValueError(
-            f"No checkpoint in {folder} can be read: {'; '.join(reasons)}. Remove the folder to "
-            "start anew."
+            f"All checkpoints in {folder} are damaged: {'; '.join(reasons)}. Remove the folder to "
+            "start again."
         )
     return None
 
 
-def restart_epoch(folder, model, epoch, state, steps):
-    """Puts the newest checkpoint back to the beginning of its epoch, the weights as they are.
+def restart_epoch(
+    folder: StrPath, model: keras.Model, epoch: int, state: Mapping[str, Any], steps: int
+) -> None:
+    """Sets the newest checkpoint back to the beginning of its epoch, and keeps the weights.
 
-    The schedule of the learning rate is at that epoch of a training with so many steps in each.
-    Done twice it is as done once, so that a kill in between does no harm.
+    The learning rate becomes that of this epoch in a training with the new number of steps per
+    epoch. A second call changes nothing, so the process may be killed in between.
 
     Args:
         folder: Folder of the run.
-        model: Compiled model, as the checkpoint was loaded into it.
-        epoch: How many epochs are done.
+        model: Compiled model into which the checkpoint was loaded.
+        epoch: Number of epochs done.
         state: The further values of the checkpoint.
-        steps: Steps of an epoch from now on.
+        steps: Steps per epoch from now on.
 
     Raises:
-        OSError: If the checkpoint cannot be written; the one before it is still there.
+        OSError: If the checkpoint cannot be written. The one before it still exists.
 
     Example:
 
@@ -136,15 +148,15 @@ def restart_epoch(folder, model, epoch, state, steps):
     every = optimizer.gradient_accumulation_steps or 1
     iterations = next(v for v in optimizer.variables if v.name == "iteration")
     now, wanted = int(keras.ops.convert_to_numpy(iterations)), epoch * steps
-    # Gradients that are summed up already keep their place in the update that they are part of.
+    # The remainder is kept: so many gradients of the next update are already summed up.
     iterations.assign(wanted + (now - wanted) % every)
     later = [row for row in _found(pathlib.Path(folder)) if row[0] > (epoch, 0)]
     save_checkpoint(folder, model, epoch, state, keep=len(later) + 2)
-    for _, path in reversed(later):  # the newest counts as long as it is there
+    for _, path in reversed(later):  # the newest checkpoint is the one that is loaded
         path.unlink(missing_ok=True)
 
 
-def newest_checkpoint(folder):
+def newest_checkpoint(folder: StrPath) -> pathlib.Path | None:
     """Returns the path of the newest checkpoint, or None.
 
     Args:
@@ -160,7 +172,7 @@ def newest_checkpoint(folder):
     return next((path for _, path in _found(pathlib.Path(folder))), None)
 
 
-def save_weights(path, model):
+def save_weights(path: StrPath, model: keras.Model) -> None:
     """Writes a model's weights and seeds alone, beside, and renames the file when it is whole.
 
     Args:
@@ -168,7 +180,7 @@ def save_weights(path, model):
         model: Built model.
 
     Raises:
-        OSError: If the file cannot be written; what was there before is still there.
+        OSError: If the file cannot be written. The previous file still exists.
 
     Example:
 
@@ -185,16 +197,16 @@ def save_weights(path, model):
     _write(pathlib.Path(path), {name: _as_array(variable) for name, variable in arrays})
 
 
-def load_weights(path, model):
-    """Loads what `save_weights` wrote.
+def load_weights(path: StrPath, model: keras.Model) -> None:
+    """Loads weights that `save_weights` wrote.
 
     Args:
         path: The file.
-        model: Built model of the same form.
+        model: Built model with the same weight shapes.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is damaged, or of another model.
+        ValueError: If the file is damaged or of another model.
 
     Example:
 
@@ -222,7 +234,7 @@ def _write(path, arrays):
 
 
 def _found(folder):
-    """[((epoch, step), path)] of all checkpoints, the newest first."""
+    """[((epoch, step), path)] of all checkpoints, newest first."""
     matches = ((_NAME.fullmatch(path.name), path) for path in folder.iterdir())
     found = ((_progress_in(match), path) for match, path in matches if match)
     return sorted(found, reverse=True)
@@ -233,7 +245,7 @@ def _progress_in(match):
 
 
 def _variables(model, optimizer=True):
-    """{name in the file: variable}. Their order tells them apart: names may be counted up."""
+    """{name in the file: variable}. Numbered, because Keras may give the variables other names."""
     metrics = {id(variable) for variable in model.metrics_variables}
     groups = {"model": [v for v in model.variables if id(v) not in metrics]}
     if optimizer:
@@ -246,13 +258,14 @@ def _variables(model, optimizer=True):
 
 
 def _as_array(variable):
-    array = keras.ops.convert_to_numpy(variable.value)
-    # NumPy's files know no bfloat16, and float32 holds every value of it.
+    # Not of `variable.value`: a scalar of TensorFlow's strategies is no array there.
+    array = keras.ops.convert_to_numpy(variable)
+    # NumPy's files have no bfloat16, and float32 holds every bfloat16 value.
     return array.astype("float32") if variable.dtype == "bfloat16" else np.asarray(array)
 
 
 def _read(path, variables):
-    """All arrays of a file. What it may make us allocate is little over what the model has."""
+    """All arrays of a file, whose size is limited to little more than that of the model."""
     sizes = (8 * math.prod(variable.shape) + 4096 for variable in variables.values())
     limit = sum(sizes) + _STATE_LIMIT
     with zipfile.ZipFile(path) as archive:
@@ -267,14 +280,14 @@ def _assign(path, variables, arrays):
     if set(arrays) != set(variables):
         odd = sorted(set(arrays) ^ set(variables))
         raise ValueError(
-            f"{path} is of another model or optimiser: {len(odd)} variables differ, the first "
+            f"{path} is of another model or optimizer: {len(odd)} variables differ, such as "
             f"{odd[0]!r}."
         )
     for name, variable in variables.items():
         if tuple(arrays[name].shape) != tuple(variable.shape):
             raise ValueError(
-                f"{path} is of another model: {variable.path} has shape {arrays[name].shape} "
-                f"there, {tuple(variable.shape)} here."
+                f"{path} is of another model: {variable.path} has shape {arrays[name].shape} in "
+                f"the file, {tuple(variable.shape)} in the model."
             )
     for name, variable in variables.items():
         variable.assign(arrays[name])

@@ -1,10 +1,14 @@
-"""What differs between the videos that a run began with and those that there are now."""
+"""The difference between the videos that a run began with and the present videos."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
-#: Changes that are few need no one's consent: this part of the videos, or so many.
+from keras_mlp3d.data import Manifest
+
+#: A change needs no consent up to this share of the videos, or up to this number.
 _PART, _FEW = 0.05, 5
-_NAMED = 3  # videos named of each kind of change
+_NAMED = 3  # videos named per kind of change
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,11 +16,11 @@ class DataChange:
     """The difference between two lists of videos.
 
     Args:
-        before: How many videos there were.
+        before: Number of videos in the first list.
         removed: Names of the videos that are gone.
         added: Names of the videos that are new.
-        relabelled: Names of the videos that have another class now.
-        classes: None, or in words how the classes differ.
+        relabelled: Names of the videos whose class changed.
+        classes: None, or a description of how the classes differ.
 
     Example:
 
@@ -26,22 +30,23 @@ class DataChange:
     """
 
     before: int
-    removed: tuple = ()
-    added: tuple = ()
-    relabelled: tuple = ()
+    removed: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    relabelled: tuple[str, ...] = ()
     classes: str | None = None
 
     @property
-    def is_small(self):
-        """Whether a training may resume without anyone's consent.
+    def is_small(self) -> bool:
+        """Whether a training may resume without consent.
 
-        At most 5 % of the videos differ; or at most 5 videos, and no more than a quarter.
+        The change is small if at most 5 % of the videos differ, or at most 5 videos that are at
+        most a quarter.
         """
         count = len(self.removed) + len(self.added) + len(self.relabelled)
         few = count <= _FEW and 4 * count <= self.before
         return self.classes is None and (count <= _PART * self.before or few)
 
-    def __str__(self):
+    def __str__(self) -> str:
         parts, total = [], f" of {self.before} videos"
         for names, one, many in (
             (self.removed, "is gone", "are gone"),
@@ -54,11 +59,11 @@ class DataChange:
                 of_all = total if names is not self.added else ""
                 words = one if len(names) == 1 else many
                 parts.append(f"{len(names)}{of_all} {words} ({shown}{more})")
-        return self.classes or ", ".join(parts) or f"the order{total} is another"
+        return self.classes or ", ".join(parts) or f"the order{total} changed"
 
 
-def video_list(manifest):
-    """Returns the videos of a manifest as JSON values: what `data_change` compares.
+def video_list(manifest: Manifest) -> dict[str, Any]:
+    """Returns the videos of a manifest as JSON values, for `data_change`.
 
     Args:
         manifest: `data.Manifest`.
@@ -73,12 +78,12 @@ def video_list(manifest):
     return {"digest": manifest.digest, "classes": list(manifest.class_names), "videos": rows}
 
 
-def data_change(before, now):
+def data_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> DataChange:
     """Returns the `DataChange` from one list of videos to another.
 
     Args:
-        before: What `video_list` returned once, read from a file.
-        now: What it returns now.
+        before: An earlier result of `video_list`, read from a file.
+        now: The present result of `video_list`.
 
     Raises:
         ValueError: If `before` is damaged.
@@ -93,7 +98,7 @@ def data_change(before, now):
     try:
         old, were = _labels(before["videos"]), [str(name) for name in before["classes"]]
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"it is no list of videos: {type(error).__name__} {error}") from error
+        raise ValueError(f"it is not a list of videos: {type(error).__name__} {error}") from error
     new, are = _labels(now["videos"]), now["classes"]
     classes = None
     if were != are:
@@ -105,6 +110,26 @@ def data_change(before, now):
         relabelled=tuple(_name(key) for key in new if key in old and old[key] != new[key]),
         classes=classes,
     )
+
+
+def data_identity(training: Manifest, validation: Manifest | None) -> dict[str, Any]:
+    """Returns the part of the `identity` of `train` that says which videos it uses.
+
+    Args:
+        training: `data.Manifest`.
+        validation: None, or a `data.Manifest`.
+
+    Example:
+
+    >>> from keras_mlp3d.data import Manifest, VideoRow
+    >>> identity = data_identity(Manifest([VideoRow("a.mp4", 0)], ["run"], "train"), None)
+    >>> identity["training"]["videos"], identity["validation"]
+    ([['a.mp4', 0, None, None]], None)
+    """
+    return {
+        "training": video_list(training),
+        "validation": None if validation is None else video_list(validation),
+    }
 
 
 def _labels(videos):

@@ -1,20 +1,22 @@
-"""What a recipe makes of a preset's converter, of a network's arguments and of two manifests."""
+"""What a recipe decides: a converter, the arguments of a network, and the loaders."""
 
 import dataclasses
+from typing import Any
 
-from keras_mlp3d.data import Augmenter, VideoLoader
+from keras_mlp3d.data import Augmenter, Manifest, VideoConverter, VideoLoader
 from keras_mlp3d.models import Mixing
-from keras_mlp3d.training.data_change import video_list
+from keras_mlp3d.training.recipe import Recipe
 from keras_mlp3d.training.recipe_rules import augmenter_config
 
 _RANDOM_KINDS = ("short_range", "long_range", "shift_window", "shift_token")
 
 
-def clip_converter(converter, recipe):
-    """Returns a converter that makes the clips that the recipe asks for.
+def clip_converter(converter: VideoConverter, recipe: Recipe) -> VideoConverter:
+    """Returns a converter with the clip length, size and sampling of a recipe.
 
     Args:
-        converter: `data.VideoConverter`, such as a preset's; what the recipe leaves open stays.
+        converter: `data.VideoConverter`, such as a preset's. It decides what the recipe leaves
+            open.
         recipe: A `Recipe`.
 
     Example:
@@ -30,19 +32,19 @@ def clip_converter(converter, recipe):
     return dataclasses.replace(converter, **given)
 
 
-def network_options(recipe, num_frames):
+def network_options(recipe: Recipe, num_frames: int) -> dict[str, Any]:
     """Returns the arguments of `MLP3D.from_preset` that a recipe decides.
 
-    With random mixing they let every block draw from all kinds with the group sizes 1, 2, 4 and so
-    on, up to `max_group_size`, that the clips allow. After such a training, `models.extract` gives
-    the ordinary network.
+    With random mixing, every block chooses from all kinds with the group sizes 1, 2, 4 and so on
+    up to `max_group_size`, as far as they divide the clip. After such a training, `models.extract`
+    gives the ordinary network.
 
     Args:
         recipe: A `Recipe`.
-        num_frames: Frames of a clip.
+        num_frames: Frames per clip.
 
     Returns:
-        A dict.
+        {argument: value}
 
     Source:
         Section 4.2, "random change of GTM".
@@ -80,21 +82,28 @@ def _random_mixings(max_group_size, tokens):
     )
 
 
-def make_loaders(recipe, training, validation, converter, workers=2, shard=(0, 1)):
-    """Returns the loaders of the training and of the validation videos, as a recipe says.
+def make_loaders(
+    recipe: Recipe,
+    training: Manifest,
+    validation: Manifest | None,
+    converter: VideoConverter,
+    workers: int = 2,
+    shard: tuple[int, int] = (0, 1),
+) -> tuple[VideoLoader, VideoLoader | None]:
+    """Returns the loaders of a recipe for training and validation videos.
 
     Args:
         recipe: A `Recipe`.
         training: `data.Manifest` to train on.
-        validation: None, or a `data.Manifest` of the same classes.
-        converter: `data.VideoConverter`. Where it crops in the centre and no augmentation crops,
+        validation: None, or a `data.Manifest` with the same classes.
+        converter: `data.VideoConverter`. If it crops in the center and no augmentation crops,
             training crops at random, as the paper does.
-        workers: Threads that decode.
+        workers: Number of decoding threads.
         shard: (index, count): which part of every training batch this process reads.
 
     Returns:
         Two `data.VideoLoader`; the second is None without validation videos. In training an
-        unreadable video is replaced by another one, in validation it has the weight 0, and
+        unreadable video is replaced by another video. In validation it has the weight 0, and
         `train` counts it as wrong.
 
     Source:
@@ -132,23 +141,3 @@ def make_loaders(recipe, training, validation, converter, workers=2, shard=(0, 1
         unreadable="count",
     )
     return data, checks
-
-
-def data_identity(training, validation):
-    """Returns which videos a run is of, as `train` takes it.
-
-    Args:
-        training: `data.Manifest`.
-        validation: None, or a `data.Manifest`.
-
-    Example:
-
-    >>> from keras_mlp3d.data import Manifest, VideoRow
-    >>> identity = data_identity(Manifest([VideoRow("a.mp4", 0)], ["run"], "train"), None)
-    >>> identity["training"]["videos"], identity["validation"]
-    ([['a.mp4', 0, None, None]], None)
-    """
-    return {
-        "training": video_list(training),
-        "validation": None if validation is None else video_list(validation),
-    }

@@ -1,4 +1,4 @@
-"""A recipe: everything that decides how a network is trained, as data.
+"""A recipe: every setting of a training, as data.
 
 Source: sections 3.4 and 4.2.
 """
@@ -9,61 +9,64 @@ import difflib
 import json
 import os
 import pathlib
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
 
+from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.hub.files import read_json
 from keras_mlp3d.hub.preset import builtin_folder
 from keras_mlp3d.training.recipe_rules import UNMEASURED, normalized, problem
-from keras_mlp3d.training.value_rules import shown
+from keras_mlp3d.training.value_rules import shortened, shown
 
-#: Fields that change nothing in a training.
+#: Fields that do not affect a training.
 WORDS = frozenset({"receipt", "name", "description"})
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How a network is trained; equal recipes, data and seeds give equal runs.
+    """How a network is trained. Equal recipes on equal data give equal runs.
 
     Args:
-        receipt: {"command": ..., "result": ..., "hardware": ...}: what was run with it and what it
-            gave; or "unmeasured".
+        receipt: {"command": ..., "result": ..., "hardware": ...}: a run with this recipe and what
+            it reached; or "unmeasured".
         name: Short name.
-        description: What it is for and where its values come from.
-        num_frames: Frames of a clip, a multiple of 4; None for the network's own, as for the
-            three that follow.
+        description: Purpose, and where the values come from.
+        num_frames: Frames per clip, a multiple of 4. None, here and for the next three, for the
+            value of the network's preset.
         image_size: (height, width) of a clip in pixels, or None.
-        sampling: How frames are taken from a video, see `data.VideoConverter`, or None.
+        sampling: How frames are sampled from a video, see `data.VideoConverter`, or None.
         frame_stride: Video frames from one clip frame to the next, for "dense" sampling, or None.
         augmentation: Options of `data.Augmenter` by name, such as {"flip": 0.5}.
-        label_smoothing: Share of the label spread evenly over all classes, in [0, 1).
-        batch_augmentation: Augmented copies of each clip in a batch, reference [16].
+        label_smoothing: Share of the label that is spread evenly over all classes, in [0, 1).
+        batch_augmentation: Augmented copies of each clip in a batch (the paper's reference [16]).
         learning_rate: Peak learning rate at a batch of `reference_batch_size` clips.
-        reference_batch_size: Batch that `learning_rate` is stated for.
-        weight_decay: Decoupled weight decay; none on biases, norms and other 1-D weights.
+        reference_batch_size: Batch size that `learning_rate` is stated for.
+        weight_decay: Decoupled weight decay. Biases, norms and other 1-D weights are not decayed.
         clip_norm: None, or the largest norm of the gradient.
-        clip_by: Whether that is the norm of all gradients together, "global", or of each
-            variable's alone, "variable".
+        clip_by: "global" for the norm of all gradients together, "variable" for the norm of each
+            variable's gradient.
         betas: Decay of AdamW's two moments, each in [0, 1).
         epochs: Passes over the training videos.
         warmup_epochs: Epochs of linear warm-up from zero; the cosine to zero takes the rest.
-        batch_size: Different clips of one step on all devices together.
+        batch_size: Different clips per step, over all devices.
         gradient_accumulation: Steps whose gradients are averaged into one update.
         ema_momentum: None, or the momentum per update of the moving average of the weights.
-        layer_decay: None, or the factor of the learning rate from one block to the one below it.
-        frozen_stages: 0, or how many stages, the embedding included, are not trained.
-        drop_path_rate: Rate of stochastic depth at the last block; None for the network's own.
-        dropout: Rate in front of the classifier; None for the network's own.
+        layer_decay: None, or the factor of the learning rate from one block to the block below.
+        frozen_stages: Number of stages that are not trained, nor is the embedding; 0 for none.
+        drop_path_rate: Rate of stochastic depth at the last block; None for the preset's.
+        dropout: Dropout rate before the classifier; None for the preset's.
         dtype: Keras dtype policy, such as "mixed_bfloat16".
-        remat: Whether activations are computed again in the backward pass instead of kept.
-        random_mixing: Probability that a block draws another kind and group size for a step.
+        remat: Whether activations are computed again in the backward pass instead of stored.
+        random_mixing: Probability that a block uses another kind and group size in a step.
         max_group_size: None, or the largest group size that every block's kernel serves.
-        seed: Seed of every draw.
+        seed: Seed of all randomness.
 
     Raises:
-        ValueError: If a value has the wrong type or range, or two contradict each other; the error
-            says which, what it may be, and what it is.
+        ValueError: If a value has the wrong type or range, or two values contradict each other.
+            The error names the field, what is expected and what came.
 
     Source:
-        Sections 3.4 and 4.2; values that the paper leaves open are named in the description.
+        Sections 3.4 and 4.2. The description names values that the paper leaves open.
 
     Example:
 
@@ -105,32 +108,32 @@ class Recipe:
     max_group_size: int | None = None
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = normalized(field, getattr(self, field.name))
             object.__setattr__(self, field.name, value)
         if (sentence := problem(self)) is not None:
             raise ValueError(f"Recipe {shown(self.name)}: {sentence}")
-        for field in dataclasses.fields(self):  # nobody else holds what it is made of
+        for field in dataclasses.fields(self):  # copies, which nobody else can change
             object.__setattr__(self, field.name, copy.deepcopy(getattr(self, field.name)))
 
     @property
-    def global_batch_size(self):
-        """Different clips behind one update of the weights."""
+    def global_batch_size(self) -> int:
+        """Different clips per update of the weights."""
         return self.batch_size * self.gradient_accumulation
 
     @property
-    def scaled_learning_rate(self):
+    def scaled_learning_rate(self) -> float:
         """Peak learning rate, scaled linearly with the global batch."""
         return self.learning_rate * self.global_batch_size / self.reference_batch_size
 
     @property
-    def measured(self):
-        """Whether the receipt states what a run with this recipe gave."""
+    def measured(self) -> bool:
+        """Whether the receipt states what a run with this recipe reached."""
         return self.receipt != UNMEASURED
 
     @classmethod
-    def load(cls, name_or_path):
+    def load(cls, name_or_path: StrPath) -> Self:
         """Reads a recipe.
 
         Args:
@@ -138,8 +141,8 @@ class Recipe:
 
         Raises:
             FileNotFoundError: If there is no such recipe.
-            ValueError: If the file is damaged, has unknown keys or lacks its receipt, or a value
-                is wrong.
+            ValueError: If the file is damaged, has unknown keys or no receipt, or a value is
+                wrong.
         """
         path = _find(name_or_path)
         try:
@@ -149,11 +152,11 @@ class Recipe:
             raise ValueError(f"{where}{error}") from error
 
     @classmethod
-    def from_dict(cls, content):
-        """Makes a recipe from plain values, such as a JSON object.
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Makes a recipe from plain values, such as those of a JSON object.
 
         Args:
-            content: {field: value}; what is left out keeps its default.
+            content: {field: value}; missing fields get their defaults.
 
         Raises:
             ValueError: If a key is unknown, `receipt` or `name` is missing, or a value is wrong.
@@ -165,21 +168,21 @@ class Recipe:
                 raise ValueError(f"The recipe lacks its {key}{extra}.")
         return cls(**content)
 
-    def to_dict(self):
-        """Returns all values, lists and numbers as JSON has them; `from_dict` takes them back."""
+    def to_dict(self) -> dict[str, Any]:
+        """Returns all values as JSON types, for `from_dict`."""
         return json.loads(self.to_json())
 
-    def to_json(self):
-        """Returns the recipe as the text of a JSON file, its receipt first."""
+    def to_json(self) -> str:
+        """Returns the text of a JSON file of the recipe, with the receipt first."""
         content = dataclasses.asdict(self)
         return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
-    def replace(self, **changes):
-        """Returns a recipe with other values; its receipt then is "unmeasured" unless given too.
+    def replace(self, **changes: Any) -> Self:
+        """Returns a recipe with other values. Its receipt is "unmeasured" unless it is given too.
 
         Args:
-            **changes: New values by field; "augmentation.<option>" sets one option and leaves the
-                others, as `parse_overrides` gives it.
+            **changes: New values by field, such as those of `parse_overrides`.
+                "augmentation.<option>" sets a single option of the augmentation.
 
         Raises:
             ValueError: If a field is unknown, or a value is wrong.
@@ -195,7 +198,7 @@ class Recipe:
             field, _, option = key.partition(".")
             if field != "augmentation" or not option or not isinstance(values[field], dict):
                 raise ValueError(
-                    f"Only augmentation has options of its own, as in augmentation.flip=0.5; got "
+                    f"Only augmentation has options of its own, as in augmentation.flip=0.5, got "
                     f"{key!r}."
                 )
             values[field] = {**values[field], option: changes[key]}
@@ -203,8 +206,8 @@ class Recipe:
             values["receipt"] = UNMEASURED
         return type(self)(**values)
 
-    def differences(self, other):
-        """Returns {field: (value here, value there)} of all fields that differ.
+    def differences(self, other: "Recipe") -> dict[str, tuple[Any, Any]]:
+        """Returns {field: (value here, value in `other`)} of all fields that differ.
 
         Args:
             other: Another `Recipe`.
@@ -216,7 +219,7 @@ class Recipe:
         }
 
 
-def list_recipes():
+def list_recipes() -> list[str]:
     """Returns the names of the built-in recipes, sorted.
 
     Example:
@@ -227,10 +230,46 @@ def list_recipes():
     return sorted(path.stem for path in (builtin_folder() / "recipes").glob("*.json"))
 
 
+def parse_overrides(texts: Iterable[str]) -> dict[str, Any]:
+    """Reads "key=value" texts into the arguments of `Recipe.replace`.
+
+    A value is read as JSON if it is valid JSON, else as text.
+
+    Args:
+        texts: Iterable of texts such as "epochs=3", "image_size=[64, 64]", "clip_norm=null",
+            "dtype=mixed_bfloat16" or "augmentation.flip=0.5".
+
+    Returns:
+        {key: value}
+
+    Raises:
+        ValueError: If a text has no "=" or no key, or two texts set one key.
+
+    Example:
+
+    >>> parse_overrides(["epochs=3", "dtype=mixed_bfloat16", "image_size=[64, 64]"])
+    {'epochs': 3, 'dtype': 'mixed_bfloat16', 'image_size': [64, 64]}
+    """
+    values = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        key = key.strip()
+        if not equals or not key:
+            raise ValueError(f"Expected key=value, for example epochs=3, got {shown(text)}.")
+        if key in values:
+            both = f"{shown(values[key])} and {shown(value.strip())}"
+            raise ValueError(f"{shortened(key)} is set twice: {both}.")
+        try:
+            values[key] = json.loads(value)
+        except (ValueError, RecursionError):
+            values[key] = value.strip()
+    return values
+
+
 def _find(name_or_path):
     if not isinstance(name_or_path, str | os.PathLike):
         raise ValueError(
-            f"A recipe is named by a string or a path, got {type(name_or_path).__name__}."
+            f"name_or_path must be a string or a path, got {type(name_or_path).__name__}."
         )
     name = os.fspath(name_or_path)
     if name in list_recipes():
@@ -240,8 +279,8 @@ def _find(name_or_path):
         return path
     close = difflib.get_close_matches(name, list_recipes(), n=1, cutoff=0.5)
     raise FileNotFoundError(
-        f"Unknown recipe {name!r}: neither a built-in name ({', '.join(list_recipes())}) nor a "
-        "file that exists." + (f" Did you mean {close[0]!r}?" if close else "")
+        f"Unknown recipe {name!r}: neither a built-in name ({', '.join(list_recipes())}) nor an "
+        "existing file." + (f" Did you mean {close[0]!r}?" if close else "")
     )
 
 

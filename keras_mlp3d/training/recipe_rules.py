@@ -1,7 +1,9 @@
-"""What each value of a recipe may be, and which values contradict each other: all of it as data."""
+"""What each value of a recipe may be, and which values contradict each other, as two tables."""
 
 import dataclasses
 import difflib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from keras_mlp3d.data import Augmenter, VideoConverter
 from keras_mlp3d.data.video.sampling import SAMPLINGS
@@ -11,56 +13,60 @@ from keras_mlp3d.training.value_rules import (
     OneOf,
     OrNone,
     Pair,
+    Rule,
     Text,
     Whole,
     shortened,
     shown,
 )
 
+if TYPE_CHECKING:
+    from keras_mlp3d.training.recipe import Recipe
+
 DTYPES = ("float32", "bfloat16", "mixed_bfloat16", "mixed_float16")
 CLIP_BY = ("global", "variable")
 UNMEASURED = "unmeasured"
 RECEIPT_KEYS = ("command", "result", "hardware")
 TUBELET_FRAMES = 4
-#: What an `Augmenter` takes and a recipe says under a name of its own, or the data set says.
+#: Arguments of an `Augmenter` that are fields of a recipe, or follow from the data set.
 _NOT_AUGMENTATION = ("batch_augmentation", "label_smoothing", "num_classes")
 
 
 @dataclasses.dataclass(frozen=True)
 class Receipt:
-    """What a run gave, in words, or that there was none."""
+    """What a run gave, in words, or that nothing was measured."""
 
     each: Text
 
-    def allows(self, value):
+    def allows(self, value: Any) -> bool:
         if isinstance(value, dict):
             return set(value) == set(RECEIPT_KEYS) and all(map(self.each.allows, value.values()))
         return isinstance(value, str) and value == UNMEASURED
 
     @property
-    def words(self):
+    def words(self) -> str:
         return f"an object of the texts {', '.join(RECEIPT_KEYS)}, or {UNMEASURED!r}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """Steps of an `Augmenter` by name, each as its class takes it."""
+    """Steps of an `Augmenter` by name, each with what its class accepts."""
 
     words = "an object of named options"
 
     @property
-    def options(self):
+    def options(self) -> tuple[str, ...]:
         names = (field.name for field in dataclasses.fields(Augmenter))
         return tuple(name for name in names if name not in _NOT_AUGMENTATION)
 
-    def allows(self, value):
+    def allows(self, value: Any) -> bool:
         return isinstance(value, dict) and all(isinstance(name, str) for name in value)
 
-    def problem_in(self, value):
-        """A sentence on what is wrong with an option, or None."""
+    def problem_in(self, value: dict) -> str | None:
+        """Returns a sentence on a wrong option, or None."""
         for name, option in value.items():
             if name in _NOT_AUGMENTATION:
-                return f"augmentation.{name} must be left out: the recipe, or the data, says it."
+                return f"augmentation.{name} must be left out: the recipe or the data decides it."
             if name not in self.options:
                 close = difflib.get_close_matches(name, self.options, n=1)
                 hint = f"Did you mean {close[0]!r}? " if close else ""
@@ -76,10 +82,10 @@ class Augmentation:
 
 
 _MANY = 2**16  # clips in a batch
-_RATE, _MOMENTUM = Number(0, 0.99), Number(0, 0.999999)  # 1 is what these round to in float32
+_RATE, _MOMENTUM = Number(0, 0.99), Number(0, 0.999999)  # above these, float32 rounds to 1
 
 #: Field -> what it may be.
-RULES = {
+RULES: dict[str, Rule] = {
     "receipt": Receipt(Text(10_000)),
     "name": Text(100),
     "description": Text(10_000, may_be_empty=True),
@@ -119,7 +125,7 @@ def _warmup(recipe):
     if recipe.warmup_epochs >= recipe.epochs:
         return (
             f"warmup_epochs={recipe.warmup_epochs:g} leaves none of the epochs={recipe.epochs} for "
-            "the cosine; choose fewer."
+            "the cosine; choose a smaller number."
         )
     return None
 
@@ -128,8 +134,8 @@ def _stride(recipe):
     if recipe.sampling not in (None, "dense") and recipe.frame_stride not in (None, 1):
         return (
             f"frame_stride={recipe.frame_stride} has no meaning for sampling="
-            f"{recipe.sampling!r}, which takes frames from the whole video; set it to 1 or the "
-            "sampling to 'dense'."
+            f"{recipe.sampling!r}, which takes frames from the whole video; set frame_stride to 1 "
+            "or sampling to 'dense'."
         )
     return None
 
@@ -177,7 +183,7 @@ def _random_mixing(recipe):
     if recipe.random_mixing and recipe.max_group_size is None:
         return (
             f"random_mixing={recipe.random_mixing:g} needs max_group_size, the largest group size "
-            "that it may draw."
+            "that it may choose."
         )
     return None
 
@@ -197,14 +203,14 @@ def _group_size(recipe):
 def _layer_decay(recipe):
     if recipe.frozen_stages == 4 and recipe.layer_decay is not None:
         return (
-            "layer_decay has nothing to act on where frozen_stages=4 leaves the classifier alone "
-            "to be trained; set one of them to null or 0."
+            "layer_decay has nothing to act on if frozen_stages=4 leaves only the classifier to "
+            "be trained; set layer_decay to null or frozen_stages to less."
         )
     return None
 
 
-#: Fields -> a sentence on what contradicts among them, or None.
-RELATIONS = {
+#: Fields -> function of a recipe: a sentence on how they contradict each other, or None.
+RELATIONS: dict[tuple[str, ...], Callable[["Recipe"], str | None]] = {
     ("warmup_epochs", "epochs"): _warmup,
     ("sampling", "frame_stride"): _stride,
     ("num_frames", "image_size"): _clip_bytes,
@@ -220,8 +226,8 @@ RELATIONS = {
 }
 
 
-def problem(recipe):
-    """Returns a sentence on what is wrong with a recipe's values, or None."""
+def problem(recipe: "Recipe") -> str | None:
+    """Returns a sentence on the first value of a recipe that is wrong, or None."""
     for name, rule in RULES.items():
         value = getattr(recipe, name)
         if not rule.allows(value):
@@ -233,8 +239,8 @@ def problem(recipe):
     return next(filter(None, (relation(recipe) for relation in RELATIONS.values())), None)
 
 
-def augmenter_config(recipe):
-    """Returns what `Augmenter.from_config` makes a recipe's augmenter of."""
+def augmenter_config(recipe: "Recipe") -> dict[str, Any]:
+    """Returns the configuration of a recipe's `Augmenter`."""
     copies = recipe.batch_augmentation
     return {
         **recipe.augmentation,
@@ -243,9 +249,8 @@ def augmenter_config(recipe):
     }
 
 
-def normalized(field, value):
-    """Returns one form for equal values: JSON's lists as tuples, whole numbers of float fields as
-    floats."""
+def normalized(field: dataclasses.Field, value: Any) -> Any:
+    """Returns one form of equal values: lists as tuples, integers in float fields as floats."""
     if field.name in ("image_size", "betas") and isinstance(value, list):
         value = tuple(value)
     if field.name == "betas" and isinstance(value, tuple):
@@ -254,5 +259,5 @@ def normalized(field, value):
 
 
 def _as_float(value):
-    # A whole number too large to be a float exactly stays what it is, and is refused.
+    # An integer that no float holds exactly stays an integer, and is refused.
     return float(value) if type(value) is int and abs(value) < 2**53 else value

@@ -1,4 +1,4 @@
-"""A training run in a folder: it can be killed at any moment, and goes on where it was.
+"""A training run in a folder. It can be killed at any moment and resumed.
 
 Source: section 3.4, for what a recipe says.
 """
@@ -7,20 +7,25 @@ import contextlib
 import dataclasses
 import logging
 import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_mlp3d._utils.atomic_write import DISK_ERRORS
-from keras_mlp3d.training.callbacks import EpochOfData, RunRecorder, StopAtNan
+from keras_mlp3d._utils.checks import check_integer
+from keras_mlp3d._utils.types import StrPath
+from keras_mlp3d.distribution import current_distribution
+from keras_mlp3d.training.callbacks import RunRecorder, StopAtNan
 from keras_mlp3d.training.checkpoint import load_checkpoint, newest_checkpoint, restart_epoch
-from keras_mlp3d.training.distribution import current_distribution
-from keras_mlp3d.training.event_files import EventFiles
-from keras_mlp3d.training.freeze import freeze
-from keras_mlp3d.training.optimiser import make_optimizer
-from keras_mlp3d.training.rest_of_epoch import RestOfEpoch
+from keras_mlp3d.training.epoch_data import EpochOfData, RestOfEpoch
+from keras_mlp3d.training.optimizer import make_optimizer
+from keras_mlp3d.training.recipe import Recipe
 from keras_mlp3d.training.run_folder import RunFolder
-from keras_mlp3d.training.unreadable import UnreadableVideos
+from keras_mlp3d.training.stages import freeze
+from keras_mlp3d.training.tensorboard import EventFiles
+from keras_mlp3d.training.unreadable_videos import UnreadableVideo, UnreadableVideos
 
 _logger = logging.getLogger("keras_mlp3d")
 
@@ -33,9 +38,9 @@ class TrainingRun:
 
     Args:
         folder: Folder of the run.
-        history: {metric: value of each epoch}; validation metrics begin with "val_".
-        best_epoch: Number of the epoch, from 0, whose weights the model now has.
-        unreadable: Tuple of `UnreadableVideo`: the videos that could not be read in some epochs.
+        history: {metric: value per epoch}; validation metrics begin with "val_".
+        best_epoch: Number of the epoch, from 0, whose weights the model has now.
+        unreadable: The videos that were unreadable in some epochs.
 
     Example:
 
@@ -44,76 +49,75 @@ class TrainingRun:
     """
 
     folder: str
-    history: dict
+    history: dict[str, list[float]]
     best_epoch: int
-    unreadable: tuple = ()
+    unreadable: tuple[UnreadableVideo, ...] = ()
 
 
 def train(
-    model,
-    recipe,
-    training,
-    validation=None,
-    folder="run",
-    identity=None,
-    verbose="auto",
-    checkpoint_every=None,
-    stop=None,
-    anew=False,
-    accept_changed_data=False,
-):
-    """Trains a model as a recipe says, or resumes a training that was interrupted.
+    model: keras.Model,
+    recipe: Recipe,
+    training: keras.utils.PyDataset,
+    validation: keras.utils.PyDataset | None = None,
+    folder: StrPath = "run",
+    identity: Mapping[str, Any] | None = None,
+    verbose: str | int = "auto",
+    checkpoint_every: int | None = None,
+    stop: Callable[[], bool] | None = None,
+    anew: bool = False,
+    accept_changed_data: bool = False,
+) -> TrainingRun:
+    """Trains a model with a recipe, or resumes a training that was interrupted.
 
-    After every epoch, and every `checkpoint_every` steps, a checkpoint is written. The same call
-    after a kill resumes from it, in the middle of an epoch with the clips that are still to come,
-    and ends with the weights of a run without interruption. In the end the model has the weights
-    of its best epoch by validation accuracy, or of the last without validation.
+    A checkpoint is written after every epoch, and every `checkpoint_every` steps. After an
+    interruption the same call resumes from it, in the middle of an epoch with the remaining clips,
+    and ends with the weights of an uninterrupted run. At the end the model has the weights of its
+    best epoch by validation accuracy, or of the last epoch without validation.
 
-    A video that cannot be read does not end the training. In training another one takes its place.
-    In validation it counts as wrong, as in `inference.evaluate`, and does not enter the loss
-    (`make_loaders` gives a loader that does so); the column `val_unreadable` of the history says
-    how many they were. Epochs are compared by their accuracy on the readable videos. `history.csv`
-    has a loss of NaN for an epoch that could read none.
+    An unreadable video does not end the training. In training another video replaces it. In
+    validation it counts as wrong, as in `inference.evaluate`, and is not part of the loss
+    (`make_loaders` makes such a loader). The column `val_unreadable` of the history has their
+    number. Epochs are compared by their accuracy on the readable videos. The loss of an epoch
+    without readable videos is NaN in `history.csv`.
 
-    A run resumes although a few of its videos are gone, new or of another class: at most 5 % of
-    them, or 5 if that is no more than a quarter. The log and `run.json` say which. An epoch that
-    was interrupted then begins again with the new videos and the weights as they are, and the
-    learning rate is that of the epoch. A larger change needs `accept_changed_data`; another list of
-    classes is another run.
+    A run resumes even if a few of its videos are gone, new or of another class: at most 5 % of
+    them, or at most 5 that are at most a quarter. The log and `run.json` name them. An interrupted
+    epoch then starts again with the new videos and the present weights, at the learning rate of
+    that epoch. A larger change needs `accept_changed_data`. With other classes it is another run.
 
-    The folder holds `run.json` (recipe, data, versions), `videos.json` (the videos by name),
+    The folder holds `run.json` (recipe, data, versions), `videos.json` (the names of the videos),
     `history.csv`, `unreadable.csv` if there was such a video, the two newest checkpoints and
-    `best.npz`; with the package tensorboard also `logs` for TensorBoard. In several processes (see
-    `distribute`) the first writes it, and all must see it; each gives its own part of the training
-    data, and all of the validation data.
+    `best.npz`. With the package tensorboard it also holds `logs` for TensorBoard. With several
+    processes (see `distribute`) the first process writes the folder, and all must see it. Each
+    process feeds its own part of the training data and all of the validation data.
 
     Args:
-        model: `MLP3D`, `TwoPathMLP3D` or `FrameCycleMLP` without activation (it gives logits).
+        model: `MLP3D`, `TwoPathMLP3D` or `FrameCycleMLP` without activation (its output is logits).
         recipe: A `Recipe`.
-        training: `data.VideoLoader` for training, or another Keras data set with the attribute
-            `epoch` that decides the clips of an epoch, whose batches can be had by number.
+        training: `data.VideoLoader` for training, or another Keras data set that can be indexed and
+            has an attribute `epoch` that decides the clips of an epoch.
         validation: None, or a data set of the validation videos.
-        folder: Folder of the run; made where it is missing.
-        identity: None, or a dict of JSON values that say what is trained on what, under "model",
-            "training" and "validation", the latter as `data_identity` gives them; a folder that
-            was begun with another is refused, unless with `anew`.
+        folder: Folder of the run; made if it is missing.
+        identity: None, or a dict of JSON values that describe what is trained: "model", and
+            "training" and "validation" from `data_identity`. A folder that was begun with another
+            identity is refused, except with `anew`.
         verbose: As in `fit`.
-        checkpoint_every: None, or after how many steps to write a checkpoint within an epoch.
-        stop: None, or a function without arguments: where it returns true after a step, a
-            checkpoint is written there and `TrainingInterrupted` raised.
-        anew: Whether to begin anew in a folder that holds another run: that one's files go into a
-            sub-folder, "before-1" and so on. A run that is the same is resumed.
-        accept_changed_data: Whether a run resumes however much its videos have changed.
+        checkpoint_every: None, or the number of steps between checkpoints within an epoch.
+        stop: None, or a function without arguments. If it returns true after a step, a checkpoint
+            is written and `TrainingInterrupted` is raised.
+        anew: Whether to start from scratch in a folder that holds another run, whose files are
+            moved into a sub-folder, "before-1" and so on. The same run is resumed.
+        accept_changed_data: Whether to resume a run however much its videos have changed.
 
     Returns:
         A `TrainingRun`.
 
     Raises:
-        ValueError: If the folder is of another run (the difference is named), no checkpoint in it
-            can be read, or an argument is wrong.
-        TrainingInterrupted: If `stop` says so; it is a `KeyboardInterrupt`.
-        FloatingPointError: If the loss is not a finite number; the last good checkpoint is named.
-        OSError: If a file cannot be written; it is named, and the last checkpoint stays whole.
+        ValueError: If the folder is of another run (the error names the difference), all its
+            checkpoints are damaged, or an argument is wrong.
+        TrainingInterrupted: If `stop` returns true. It is a `KeyboardInterrupt`.
+        FloatingPointError: If the loss is not finite. The error names the last good checkpoint.
+        OSError: If a file cannot be written. The error names it; the last checkpoint stays whole.
 
     Source:
         Section 3.4.
@@ -138,19 +142,17 @@ def train(
     """
     _check_network(model, recipe)
     _check_clips(model, training)
-    if checkpoint_every is not None and (type(checkpoint_every) is not int or checkpoint_every < 1):
-        raise ValueError(
-            f"checkpoint_every must be None or a positive integer, got {checkpoint_every!r}."
-        )
+    if checkpoint_every is not None:
+        checkpoint_every = check_integer("checkpoint_every", checkpoint_every)
     is_chief = current_distribution().is_chief
     verbose = verbose if is_chief else 0
     freeze(model, recipe.frozen_stages)
     optimizer = make_optimizer(model, recipe, len(training), verbose != 0)
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with _saying_what_is_whole(folder):
+    with _naming_checkpoint(folder):
         run = RunFolder(folder, recipe, identity or {}, anew, accept_changed_data)
-        current_distribution().barrier()  # all have compared before the first one writes
+        current_distribution().barrier()  # all compare before the first one writes
         if is_chief:
             run.begin()
         current_distribution().barrier()
@@ -166,46 +168,46 @@ def train(
 
 
 @contextlib.contextmanager
-def _saying_what_is_whole(folder):
-    """Adds to the error of a full disk what the run resumes from."""
+def _naming_checkpoint(folder):
+    """Adds to the error of a full disk from which checkpoint the run resumes."""
     try:
         yield
     except OSError as error:
         path = newest_checkpoint(folder)
         if error.errno in DISK_ERRORS and path is not None:
             error.add_note(
-                f"{path} is whole: with space on the disk, the same run resumes from it."
+                f"{path} is whole: once there is space on the disk, the same call resumes from it."
             )
         raise
 
 
 def _progress(folder, model, run, steps):
-    """Loads the checkpoint: epochs done, steps of the next one, and what the recorder kept.
+    """Loads the checkpoint: epochs done, steps done in the next one, and the recorder's state.
 
-    If the videos changed, the checkpoint is put back to the beginning of its epoch: which clips
-    are still to come in it depends on how many there are.
+    If the videos changed, the checkpoint is set back to the beginning of its epoch, because the
+    remaining clips of an epoch depend on the number of videos.
     """
     done, step, state = load_checkpoint(folder, model) or (0, 0, {})
     if not run.changes:
         return done, step, state
     state.pop("metrics", None)
-    current_distribution().barrier()  # all have read before the first one writes
+    current_distribution().barrier()  # all read before the first one writes
     if current_distribution().is_chief:
         if step:
             _logger.warning(
-                "Epoch %d was interrupted after step %d and begins again with the videos as they "
-                "are now; the weights stay",
+                "Epoch %d was interrupted after step %d and begins again with the present videos; "
+                "the weights are kept",
                 *(done + 1, step),
             )
         if done or step:
             restart_epoch(folder, model, done, state, steps)
         run.accept_changes(done)
-    # All processes load what the first one wrote, when the recorder begins.
+    # When the recorder begins, all processes load what the first one wrote.
     return done, 0, state
 
 
 def _fit(model, recipe, training, validation, recorder, done, verbose):
-    """Trains the epochs that are left, the first of them from where it was interrupted."""
+    """Trains the remaining epochs, the first of them from where it was interrupted."""
 
     def fit(data, first, last):
         folder, step = recorder.folder, recorder.first_step
@@ -232,21 +234,20 @@ def _fit(model, recipe, training, validation, recorder, done, verbose):
 
 
 def _check_network(model, recipe):
-    """Refuses a network that was not built for what the recipe asks of it, before all else."""
+    """Refuses a network that was built without what the recipe asks for."""
     for field in ("random_mixing", "remat"):
         asked = getattr(recipe, field)
         built = getattr(getattr(model, "backbone", None), field, None)
         if asked and asked != built:
             raise ValueError(
-                f"The recipe {recipe.name!r} asks for {field}={asked!r}, the network has "
-                f"{built!r}: build an MLP3D with the options that "
-                "training.network_options(recipe, num_frames) returns, or "
-                f"replace it in the recipe: {field}={type(asked)()}."
+                f"The recipe {recipe.name!r} asks for {field}={asked!r}, but the network has "
+                f"{built!r}: build an MLP3D with training.network_options(recipe, num_frames), or "
+                f"set {field}={type(asked)()} in the recipe."
             )
 
 
 def _check_clips(model, training):
-    """Refuses clips that the network cannot take before the first one is decoded."""
+    """Refuses clips that the network cannot take, before the first one is decoded."""
     converter = getattr(getattr(training, "source", None), "converter", None)
     if hasattr(model, "check_input") and hasattr(converter, "num_frames"):
         shape = (1, converter.num_frames, *converter.image_size, 3)
@@ -264,6 +265,6 @@ def _compile(model, optimizer, training):
     else:
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-    # Weights are those of validation videos that cannot be read, 0: see `UnreadableVideos`.
+    # Weighted, because unreadable validation videos have the weight 0: see `UnreadableVideos`.
     model.compile(optimizer, loss, weighted_metrics=[accuracy])
     optimizer.build(model.trainable_variables)

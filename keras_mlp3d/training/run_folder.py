@@ -1,51 +1,62 @@
-"""What a run's folder says of the run: what is trained, how, and on which videos."""
+"""The description of a run in its folder: what is trained, how, and on which videos."""
 
+import itertools
 import json
 import logging
+import os
+import pathlib
 import platform
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 
 from keras_mlp3d._utils.atomic_write import write_whole
 from keras_mlp3d.hub.files import read_json
-from keras_mlp3d.training._files import set_aside
 from keras_mlp3d.training.data_change import data_change
-from keras_mlp3d.training.recipe import WORDS
+from keras_mlp3d.training.recipe import WORDS, Recipe
 from keras_mlp3d.version import __version__
 
 _logger = logging.getLogger("keras_mlp3d")
 
 _DESCRIPTION, _VIDEOS = "run.json", "videos.json"
 _MAX_VIDEOS_BYTES = 2**28  # some millions of videos
-#: Entries of run.json that must agree for a run to be resumed; the others are for the reader.
+#: Entries of run.json that must agree to resume a run. All other entries are for the reader.
 _DECISIVE = ("recipe", "model", "training", "validation")
 _ANEW = (
-    "Take another folder, or start anew in this one: --anew on the command line, anew=True in "
-    "Python; the files of that run then go into a sub-folder"
+    "Use another folder, or start from scratch in this one (--anew on the command line, anew=True "
+    "in Python), which moves the files of that run into a sub-folder"
 )
 _ACCEPT = (
-    "Or resume on the videos as they are now: --accept-changed-data on the command line, "
+    "Or resume with the present videos: --accept-changed-data on the command line, "
     "accept_changed_data=True in Python"
+)
+
+#: The files of a run. Its description is moved last: until then the folder is recognized as its.
+_OF_A_RUN = (
+    *("checkpoint-*.npz", "best.npz", "history.csv", "logs", "preset", "evaluation.json"),
+    *("curves.png", "confusion.png", "wrong.png", "videos.json", "unreadable.csv"),
+    "run.json",
 )
 
 
 class RunFolder:
-    """The folder of a run, compared to what is to be trained in it now.
+    """The folder of a run, compared with the training that is about to start in it.
 
-    `run.json` says what the run is, `videos.json` which videos it is of. Nothing is written until
-    `begin`, so that several processes may compare before one of them writes.
+    `run.json` describes the run, `videos.json` lists its videos. Nothing is written before `begin`,
+    so that several processes can compare before one of them writes.
 
     Args:
-        folder: `pathlib.Path` of the folder, which exists.
+        folder: The existing folder.
         recipe: The `Recipe`.
-        identity: {"model": ..., "training": ..., "validation": ...}, JSON values. Videos that
-            `data_identity` lists may change a little; all else must stay as it is.
-        anew: Whether another run is set aside.
-        accept_changed_data: Whether the videos may change as much as they like.
+        identity: {"model": ..., "training": ..., "validation": ...}, JSON values. The videos that
+            `data_identity` lists may change a little; everything else must stay the same.
+        anew: Whether to move another run into a sub-folder instead of refusing the folder.
+        accept_changed_data: Whether any change of the videos is accepted.
 
     Attributes:
-        changes: {"training" or "validation": in words how the videos changed} of a run that is
-            resumed with other videos.
+        changes: {"training" or "validation": description of how the videos changed}, of a run that
+            is resumed with changed videos.
 
     Raises:
         ValueError: If the folder holds another run; the difference is named.
@@ -65,7 +76,14 @@ class RunFolder:
     {'training': "1 of 40 videos is gone ('0.mp4')"}
     """
 
-    def __init__(self, folder, recipe, identity, anew=False, accept_changed_data=False):
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        recipe: Recipe,
+        identity: Mapping[str, Any],
+        anew: bool = False,
+        accept_changed_data: bool = False,
+    ):
         self._folder, self._path = folder, folder / _DESCRIPTION
         self._before, self._other = None, None
         self._content, self._videos, self.changes = {"recipe": recipe.to_dict()}, {}, {}
@@ -83,10 +101,10 @@ class RunFolder:
             raise ValueError(f"{reason}. {_ANEW}.{f' {_ACCEPT}.' if acceptable else ''}")
         self._other, self._before, self.changes = reason, None, {}
 
-    def begin(self):
-        """Writes what a new run is; files of another run go into a sub-folder before."""
+    def begin(self) -> None:
+        """Writes the description of a new run, after moving another run into a sub-folder."""
         if self._other is not None:
-            _logger.warning("%s. Its files are in %s now", self._other, set_aside(self._folder))
+            _logger.warning("%s. Its files are now in %s", self._other, _set_aside(self._folder))
         if self._before is None:
             self._content["versions"] = {
                 "keras_mlp3d": __version__,
@@ -99,11 +117,11 @@ class RunFolder:
         elif not self.changes and self._videos and not (self._folder / _VIDEOS).exists():
             self._write_videos()  # a run of an earlier version
 
-    def accept_changes(self, epochs):
-        """Writes which videos the run is of from now on.
+    def accept_changes(self, epochs: int) -> None:
+        """Writes the present videos as those of the run.
 
         Args:
-            epochs: How many epochs were done before.
+            epochs: Number of epochs done before.
         """
         for split, words in self.changes.items():
             _logger.warning("The %s videos of %s changed: %s", split, self._folder, words)
@@ -116,7 +134,7 @@ class RunFolder:
             _write_json(self._folder / _VIDEOS, self._videos, indent=None)
 
     def _compared(self, accept):
-        """Why the folder is of another run, or None; and whether that is only its videos."""
+        """Why the folder is of another run, or None; and whether only its videos differ."""
         try:
             before = read_json(self._path)
         except ValueError as error:
@@ -142,12 +160,12 @@ class RunFolder:
         return f"{self._folder} holds another run: {'; '.join(reasons)}", acceptable
 
     def _change(self, split, digest):
-        """In words how the videos changed, whether it is little, and whether classes are alike."""
+        """How the videos changed, whether only a little, and whether the classes are the same."""
         now, before = self._videos[split], self._stored_videos().get(split)
         if before is not None and before.get("digest") == now["digest"]:
-            return "as was accepted before", True, True  # a kill came between two files
+            return "as was accepted before", True, True  # killed between writing two files
         if before is None or before.get("digest") != digest:
-            known = "which videos they were is not known"
+            known = "the earlier videos are not known"
             return f"the digest was {digest!r}, is {now['digest']!r}; {known}", False, True
         change = data_change(before, now)
         return str(change), change.is_small, change.classes is None
@@ -178,3 +196,14 @@ def _differences(entry, old, new):
 def _write_json(path, content, indent=2):
     text = json.dumps(content, indent=indent, allow_nan=False) + "\n"
     write_whole(path, text.encode(), alone=True)
+
+
+def _set_aside(folder):
+    """Moves the files of a run into a new sub-folder `before-1`, `before-2` ..., and returns it."""
+    numbers = itertools.count(1)
+    aside = next(path for n in numbers if not (path := folder / f"before-{n}").exists())
+    aside.mkdir()
+    for pattern in _OF_A_RUN:
+        for path in sorted(folder.glob(pattern)):
+            os.replace(path, aside / path.name)
+    return aside

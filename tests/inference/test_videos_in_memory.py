@@ -23,7 +23,7 @@ from keras_mlp3d.data import (
 from keras_mlp3d.data.video.sources import LazySource
 from keras_mlp3d.inference import evaluate, wrong_answers
 from keras_mlp3d.models import MLP3D, MLP3DBackbone
-from keras_mlp3d.search._clips import StreamedClips
+from keras_mlp3d.search.clips import StreamedClips
 
 CONVERTER = VideoConverter(num_frames=8, image_size=(32, 32))
 VIDEOS = [moving_frames(8, 32, 32), moving_frames(8, 32, 32)[::-1]]

@@ -37,7 +37,7 @@ def test_where_all_are_equal_there_is_no_rank():
 
 @pytest.mark.parametrize(("one", "other"), [([1], [1]), ([1, 2], [1, 2, 3]), ([], [])])
 def test_what_has_no_rank_correlation(one, other):
-    with pytest.raises(ValueError, match="two sides of one length, at least two"):
+    with pytest.raises(ValueError, match="one and other must have the same length of at least 2"):
         spearman(one, other)
 
 

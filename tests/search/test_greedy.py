@@ -200,7 +200,7 @@ def test_a_half_written_line_is_dropped(tmp_path, cut, caplog):
     toy = Toy()
     assert search(toy, path) == expected
     assert len(toy.calls) == 1
-    assert "cut short" in caplog.text
+    assert "truncated" in caplog.text
     assert path.read_bytes() == whole
 
 
@@ -253,10 +253,10 @@ def test_the_trace_of_another_space_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("place", "line", "message"),
     [
-        (0, "{}", "is no trace of a search"),
+        (0, "{}", "is not the trace of a search"),
         (0, "[]", "line 1, is damaged"),
         (3, "{half", "line 4, is damaged"),
-        (3, '{"choices": []}', "line 4, is damaged: it holds no score"),
+        (3, '{"choices": []}', "line 4, is damaged: it has no score"),
         (3, '{"choices": [], "seed": 0, "value": NaN}', "line 4, is damaged"),
     ],
 )
@@ -293,9 +293,9 @@ def test_a_score_that_is_no_number_is_an_error_and_the_others_are_kept(tmp_path,
         ({"alpha": -0.1}, "alpha must be a number of at least 0, got -0.1"),
         ({"alpha": math.nan}, "alpha must be .*, got nan"),
         ({"alpha": math.inf}, "alpha must be .*, got inf"),
-        ({"repeats": 0}, "repeats must be a whole number of at least 1, got 0"),
-        ({"depth": 0}, "depth must be a whole number of at least 1, got 0"),
-        ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
+        ({"repeats": 0}, "repeats must be a positive integer, got 0"),
+        ({"depth": 0}, "depth must be a positive integer, got 0"),
+        ({"seed": -1}, "seed must be an integer of at least 0, got -1"),
         ({"seed": True}, "seed must be .*, got True"),
     ],
 )

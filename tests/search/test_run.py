@@ -139,7 +139,7 @@ def test_scores_on_other_videos_are_made_again_if_few_changed(done, manifests, t
     five = validation.select(range(1, 6))
     found, scorer = find_schedule(model, SPACE, five, tmp_path, **arguments)
     assert "1 of 6 videos is gone" in caplog.text
-    assert "All scores are made again" in caplog.text
+    assert "All scores are computed again" in caplog.text
     assert scorer.expected == 5
     assert found.value == scorer(found.schedule)
     assert (tmp_path / "trace-before-1.jsonl").read_bytes() == (folder / "trace.jsonl").read_bytes()

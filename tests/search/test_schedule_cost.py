@@ -40,5 +40,5 @@ def test_kinds_of_one_group_size_cost_exactly_the_same(schedule_cost):
 
 
 def test_one_choice_for_each_block(schedule_cost):
-    with pytest.raises(ValueError, match="one choice for each of 5 blocks, got 4"):
+    with pytest.raises(ValueError, match="choices must have one entry for each of 5 blocks, got 4"):
         schedule_cost((None,) * 4)

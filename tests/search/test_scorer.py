@@ -96,7 +96,7 @@ def test_clips_of_a_manifest_kept_or_not_give_one_score(videos, max_bytes, kept)
 def test_nothing_to_score_on(videos):
     rows = [videos.rows[2]]
     model = FakeSupernet(SPACE.mixings, None, converter())
-    with pytest.raises(ValueError, match=r"None of the 1 videos can be read; the first, .*2\.mp4"):
+    with pytest.raises(ValueError, match=r"All 1 videos are unreadable, such as .*2\.mp4"):
         Scorer(model, Manifest(rows, ("dark", "light"), "val"))
 
 
@@ -107,9 +107,9 @@ def test_bad_arguments(videos):
         (((clips, labels), 0), "batch_size must be a positive integer, got 0"),
         (((clips / 2, labels),), "clips must be uint8"),
         (((clips[:0], labels[:0]),), "at least one clip"),
-        (((clips, labels[:1]),), "labels must be 2 whole numbers"),
-        (((clips, labels / 2),), "labels must be 2 whole numbers"),
-        ((videos,), "classes must be those of fake in its order"),
+        (((clips, labels[:1]),), "labels must be 2 integers"),
+        (((clips, labels / 2),), "labels must be 2 integers"),
+        ((videos,), "must have the classes of fake in its order"),
     ):
         with pytest.raises(ValueError, match=message):
             Scorer(model, *arguments)

@@ -130,7 +130,7 @@ def test_begun_anew_another_run_is_set_aside_whole(tmp_path, caplog):
     files = {path.name: path.read_bytes() for path in tmp_path.glob("*.*")}
     (tmp_path / "notes.txt").write_text("mine")
     _, result = noise.run(tmp_path, {"anew": True}, epochs=1, weight_decay=0.1)
-    assert "weight_decay was 0.05, is 0.1. Its files are in" in caplog.text
+    assert "weight_decay was 0.05, is 0.1. Its files are now in" in caplog.text
     assert {path.name: path.read_bytes() for path in (tmp_path / "before-1").glob("*.*")} == files
     assert (tmp_path / "notes.txt").read_text() == "mine"
     assert len(result.history["loss"]) == 1
@@ -178,11 +178,13 @@ def test_checkpoint_every_must_be_a_number_of_steps(tmp_path, every):
 def test_asked_to_stop_it_stops_behind_a_checkpoint_and_goes_on(tmp_path, finished):
     """In the middle of an epoch, and at its end; nothing of it is seen in the result."""
     asked = iter([False, False, True])
-    with pytest.raises(KeyboardInterrupt, match=r"after step 3 of 5 in epoch 1; all of it is in"):
+    with pytest.raises(
+        KeyboardInterrupt, match=r"after step 3 of 5 in epoch 1; the checkpoint is in"
+    ):
         noise.run(tmp_path, {"stop": lambda: next(asked)}, epochs=2)
     assert (tmp_path / "checkpoint-000000-000003.npz").exists()
     asked = iter([False, True, True])
-    with pytest.raises(TrainingInterrupted, match="after epoch 1; all of it is in"):
+    with pytest.raises(TrainingInterrupted, match="after epoch 1; the checkpoint is in"):
         noise.run(tmp_path, {"stop": lambda: next(asked)}, epochs=2)
     model, result = noise.run(tmp_path, epochs=2)
     for name, values in finished[2].history.items():
@@ -242,7 +244,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path, capl
     assert len(state["history"]["loss"]) == 1
     assert "checkpoint-000002.npz is damaged" in caplog.text
     (tmp_path / "checkpoint-000001.npz").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"No checkpoint in .* can be read"):
+    with pytest.raises(ValueError, match=r"All checkpoints in .* are damaged"):
         checkpoint.load_checkpoint(tmp_path, model)
 
 

@@ -5,6 +5,7 @@ import errno
 import json
 import math
 import pathlib
+import sys
 import types
 
 import keras
@@ -14,14 +15,13 @@ from data.make_videos import moving_frames, write_lossless
 
 from keras_mlp3d import MLP3D, MLP3DBackbone
 from keras_mlp3d.data import Manifest, ShardError, VideoConverter, VideoError, VideoLoader, VideoRow
+from keras_mlp3d.distribution import Distribution, distribute
 from keras_mlp3d.inference import evaluate
 from keras_mlp3d.training import (
-    Distribution,
     Recipe,
     RunRecorder,
     TrainingInterrupted,
     UnreadableVideos,
-    distribution,
     make_loaders,
     train,
 )
@@ -153,7 +153,7 @@ def test_readable_again(manifests, tmp_path, caplog, originals):
     events = iter([path.unlink, lambda: path.write_bytes(content)])
     _, result = go(manifests, tmp_path, [0, 1], lambda: next(events)(), epochs=2)
     assert result.history["val_unreadable"] == [1.0, 0.0]
-    assert "all validation videos could be read again" in caplog.text
+    assert "all validation videos are readable again" in caplog.text
     assert [video.last_epoch for video in result.unreadable] == [1]
 
 
@@ -276,7 +276,7 @@ def test_the_metrics_of_several_processes(monkeypatch):
         return array + len(other)
 
     both = Distribution(2, (0, 2), add_up)
-    monkeypatch.setattr(distribution, "_current", both)
+    monkeypatch.setattr(sys.modules[distribute.__module__], "_current", both)
     videos = UnreadableVideos(None, data_of({1: "here", 2: "here"}))
     # 20 clips were seen, 17 of them read, 10 of these right; their losses add up to 34.
     logs = {"val_accuracy": 10 / 17, "val_loss": 34 / 20}

@@ -2,10 +2,11 @@
 
 import contextlib
 import os
+from collections.abc import Callable, Iterator
 
 import keras
 
-from keras_mlp3d.training._replace import replaced
+from keras_mlp3d._utils.keras_patches import replaced, whole_batches_on_jax
 
 _ENVIRONMENT = tuple(
     f"KERAS_DISTRIBUTION_{name}" for name in ("JOB_ADDRESSES", "NUM_PROCESSES", "PROCESS_ID")
@@ -13,8 +14,8 @@ _ENVIRONMENT = tuple(
 
 
 @contextlib.contextmanager
-def set_up(devices):
-    """Yields the number of devices, (process, their number) and the sum over processes."""
+def set_up(devices: int | None) -> Iterator[tuple[int, tuple[int, int], Callable | None]]:
+    """Yields the number of devices, `Distribution.shard` and `Distribution.add_up`."""
     import jax
 
     _start_processes(jax)
@@ -24,7 +25,7 @@ def set_up(devices):
         yield 1, shard, None
         return
     distribution = keras.distribution.DataParallel(devices=names, auto_shard_dataset=False)
-    with distribution.scope(), replaced(_replacements(len(names) // shard[1], shard[1])):
+    with distribution.scope(), replaced(whole_batches_on_jax(len(names) // shard[1], shard[1])):
         yield len(names), shard, _sum if shard[1] > 1 else None
 
 
@@ -36,15 +37,15 @@ def _start_processes(jax):
     if missing:
         raise ValueError(
             f"{', '.join(missing)} must be set too, for several processes on JAX: the address "
-            "host:port of the first process, the number of processes, and which this one is."
+            "host:port of the first process, the number of processes, and the number of this one."
         )
-    # What the processors of several processes speak to each other; a GPU has its own way.
+    # How CPUs of several processes communicate. GPUs have their own way.
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     try:
         keras.distribution.initialize()
     except RuntimeError as error:
         raise RuntimeError(
-            "distribute must be called before anything else of JAX in a run of several processes: "
+            "With several processes, distribute must be called before anything else of JAX: "
             f"before models and tensors. {error}"
         ) from error
 
@@ -57,9 +58,9 @@ def _names(jax, devices):
     least = min(map(len, groups.values()))
     if devices is not None and devices > least:
         raise ValueError(
-            f"devices={devices}, and this process has {least} of JAX: "
+            f"devices={devices}, but JAX has {least} in this process: "
             f"{', '.join(map(str, jax.local_devices()))}. XLA_FLAGS="
-            f"--xla_force_host_platform_device_count={devices} makes as many of one processor."
+            f"--xla_force_host_platform_device_count={devices} makes that many of the CPU."
         )
     return [name for _, names in sorted(groups.items()) for name in names[: devices or least]]
 
@@ -68,33 +69,3 @@ def _sum(array):
     from jax.experimental import multihost_utils
 
     return multihost_utils.process_allgather(array).sum(axis=0)
-
-
-def _replacements(local_devices, processes):
-    from keras.src.backend.jax import distribution_lib
-
-    def make(distribute_data_input):
-        def distribute_rows(rows, layout, *args, **kwargs):
-            if len(rows) % local_devices:
-                return _on_every_device(rows, layout, processes)
-            return distribute_data_input(rows, layout, *args, **kwargs)
-
-        return distribute_rows
-
-    return [(distribution_lib, "distribute_data_input", make)]
-
-
-def _on_every_device(rows, layout, processes):
-    """A batch that does not divide, such as the last one of an evaluation: whole everywhere."""
-    import jax
-    from jax.experimental import multihost_utils
-
-    if processes > 1:
-        multihost_utils.assert_equal(
-            rows,
-            f"A batch of {len(rows)} clips in each process does not divide over its devices: take "
-            "another batch size.",
-        )
-    mesh = getattr(layout, "backend_layout", layout).mesh
-    whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
-    return jax.make_array_from_process_local_data(whole, rows)

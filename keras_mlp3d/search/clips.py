@@ -1,10 +1,12 @@
-"""The clips that candidates are scored on: kept in memory, or decoded anew each time."""
+"""The clips that candidates are scored on: kept in memory, or decoded again for every score."""
 
 import contextlib
 import math
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from keras_mlp3d.data import Manifest, VideoConverter
 from keras_mlp3d.inference._decode_ahead import decode_ahead, default_workers
 
 
@@ -13,13 +15,18 @@ class KeptClips:
 
     Args:
         clips: uint8 (N, T, H, W, 3).
-        labels: Whole numbers (N,).
-        failed: ((path, reason), ...) of the videos that there is no clip of.
+        labels: Integers (N,).
+        failed: ((path, reason), ...) of the unreadable videos.
     """
 
     in_memory = True
 
-    def __init__(self, clips, labels, failed=()):
+    def __init__(
+        self,
+        clips: np.ndarray,
+        labels: np.ndarray | Sequence[int],
+        failed: tuple[tuple[str, str], ...] = (),
+    ):
         self.clips, self.labels = np.asarray(clips), np.asarray(labels)
         self.failed = failed
         if self.clips.ndim != 5 or self.clips.dtype != np.uint8 or not len(self.clips):
@@ -29,30 +36,30 @@ class KeptClips:
             )
         if self.labels.shape != self.clips.shape[:1] or self.labels.dtype.kind not in "iu":
             raise ValueError(
-                f"labels must be {len(self.clips)} whole numbers, one for each clip, got "
+                f"labels must be {len(self.clips)} integers, one per clip, got "
                 f"{self.labels.dtype} {self.labels.shape}."
             )
         self.expected = len(self.clips) + len(failed)
 
-    def batches(self, size):
-        """Yields (clips, labels); all clips have the shape (size, ...), the rest being filling."""
+    def batches(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields (clips, labels). There are `size` clips; those beyond the labels are padding."""
         for start in range(0, len(self.clips), size):
             labels = self.labels[start : start + size]
             yield _filled(self.clips[start : start + size], size), labels
 
 
 class StreamedClips:
-    """Clips of a manifest's videos, decoded anew whenever they are asked for.
+    """Clips of a manifest's videos, decoded again in every iteration.
 
     Args:
         manifest: `data.Manifest`.
         converter: `data.VideoConverter`.
-        workers: Threads that decode; None for one for each processor, eight at most.
+        workers: Number of decoding threads; None for one per processor, at most eight.
     """
 
     in_memory = False
 
-    def __init__(self, manifest, converter, workers=None):
+    def __init__(self, manifest: Manifest, converter: VideoConverter, workers: int | None = None):
         self._manifest, self._converter = manifest, converter
         self._workers = workers or default_workers()
         reason = "the data set lists it, and no file was found"
@@ -61,13 +68,13 @@ class StreamedClips:
         self.expected = len(manifest) + len(manifest.not_found)
 
     @property
-    def nbytes(self):
-        """Bytes that all clips together would take."""
+    def nbytes(self) -> int:
+        """Size of all clips in bytes."""
         size = math.prod(self._converter.image_size) * 3
         return len(self._manifest) * self._converter.num_frames * size
 
-    def batches(self, size):
-        """Yields (clips, labels); all clips have the shape (size, ...), the rest being filling."""
+    def batches(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields (clips, labels). There are `size` clips; those beyond the labels are padding."""
         clips, labels = [], []
         for clip, label in self._decoded():
             clips.append(clip)
@@ -78,11 +85,11 @@ class StreamedClips:
         if clips:
             yield _filled(np.stack(clips), size), np.array(labels)
 
-    def kept(self, progress=None):
-        """Returns all of them as `KeptClips`.
+    def kept(self, progress: Callable[[int, int], None] | None = None) -> KeptClips:
+        """Decodes all clips and returns them as `KeptClips`.
 
         Args:
-            progress: None, or a function that is called with the videos done and all.
+            progress: None, or a function of the number of videos done and the number of all.
         """
         shape = (self._converter.num_frames, *self._converter.image_size, 3)
         clips, labels = np.empty((len(self._manifest), *shape), "uint8"), []
@@ -92,7 +99,7 @@ class StreamedClips:
         return KeptClips(clips[: len(labels)], labels, self.failed)
 
     def _decoded(self, progress=None):
-        """Yields (clip, label) of each video that can be read, and lists the others."""
+        """Yields (clip, label) of each readable video, and lists the unreadable ones."""
         rows, failed, read = self._manifest.rows, [], 0
         decoded = decode_ahead(rows, self._converter, 1, 1, self._workers)
         with contextlib.closing(decoded):
@@ -107,7 +114,7 @@ class StreamedClips:
         self.failed = (*self._absent, *failed)
         if not read:
             raise ValueError(
-                f"None of the {len(failed)} videos can be read; the first, {failed[0][0]!r}: "
+                f"All {len(failed)} videos are unreadable, such as {failed[0][0]!r}: "
                 f"{failed[0][1]}."
             )
 

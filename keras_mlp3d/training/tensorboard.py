@@ -1,28 +1,30 @@
-"""The history of a run as event files, which TensorBoard draws."""
+"""The history of a run as event files for TensorBoard."""
 
 import importlib.util
 import io
 import pathlib
 import time
+from collections.abc import Mapping, Sequence
 
 import keras
 
 from keras_mlp3d._utils.atomic_write import append
+from keras_mlp3d._utils.types import StrPath
 
 _PREFIX, _SUFFIX = "events.out.tfevents.", ".keras_mlp3d"
 
 
 class EventFiles(keras.callbacks.Callback):
-    """Writes the history as event files: scalars of each epoch, in `train` and `validation`.
+    """Writes the history as event files: scalars per epoch, in `train` and `validation`.
 
-    Tags are those of Keras: `epoch_loss`, `epoch_accuracy`, `epoch_learning_rate`. When a training
-    begins or is gone on with, the files are written anew from the history, so that no epoch stands
-    there twice. The package tensorboard does the writing, on every backend, without TensorFlow.
+    Tags are Keras's: `epoch_loss`, `epoch_accuracy`, `epoch_learning_rate`. When a training begins
+    or is resumed, the files are rewritten from the history, so that no epoch appears twice. They
+    are written by the package tensorboard on every backend, without TensorFlow.
 
     Args:
-        folder: Folder of the logs; made where it is missing.
-        history: {metric: value of each epoch}, which grows epoch by epoch: the `history` of a
-            `RunRecorder` that stands before this in the list of callbacks.
+        folder: Folder of the logs; made if it is missing.
+        history: {metric: value per epoch}, which grows epoch by epoch: the `history` of a
+            `RunRecorder` that precedes this callback in the list.
 
     Raises:
         ImportError: If tensorboard is not installed (`keras-mlp3d[tensorboard]`).
@@ -36,7 +38,7 @@ class EventFiles(keras.callbacks.Callback):
     ['train', 'validation']
     """
 
-    def __init__(self, folder, history):
+    def __init__(self, folder: StrPath, history: Mapping[str, Sequence[float]]):
         super().__init__()
         if not self.available():
             raise ImportError(
@@ -46,16 +48,16 @@ class EventFiles(keras.callbacks.Callback):
         self.folder, self.history, self._paths = pathlib.Path(folder), history, {}
 
     @staticmethod
-    def available():
+    def available() -> bool:
         """Whether the package tensorboard is installed."""
         return importlib.util.find_spec("tensorboard") is not None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         self._paths = {}
         for epoch in range(max(map(len, self.history.values()), default=0)):
             self._write(epoch)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self._write(epoch)
 
     def _write(self, epoch):
@@ -81,7 +83,7 @@ class EventFiles(keras.callbacks.Callback):
 
 
 def _only_file(folder, now):
-    """Returns the path of a new event file, and removes those that it stands for."""
+    """The path of a new event file, which replaces our earlier files."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
         old.unlink()

@@ -1,25 +1,35 @@
 """Divided over devices or processes, the same global batches train the same network."""
 
+import contextlib
 import json
 import os
 import pathlib
+import re
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import time
 
 import keras
 import numpy as np
 import pytest
 from data.make_videos import moving_frames, write_video
-from training import divided
+from distribution import divided
 
-from keras_mlp3d.training import Distribution, current_distribution, distribute
+from keras_mlp3d.distribution import Distribution, current_distribution, distribute
 
 SCRIPT = pathlib.Path(divided.__file__)
 BACKEND = keras.config.backend()
 #: PyTorch makes no several devices of one processor: a process is a device there.
 SETTINGS = ["processes"] if BACKEND == "torch" else ["devices", "processes"]
 TIMEOUT = 600  # seconds, so that nothing hangs
+#: Seconds that a process of TensorFlow stops for, in the middle of a training. By itself
+#: TensorFlow gives it up after 10.
+BUSY = 14
+#: What a process says if another program took its port since `free_ports` found it.
+PORT_IN_USE = re.compile("already in use|Could not start gRPC server|Failed to bind", re.IGNORECASE)
 
 
 def free_ports(count):
@@ -32,7 +42,7 @@ def free_ports(count):
     return ports
 
 
-def environments(setting):
+def environments(setting, folder):
     """The variables of each process."""
     first, second = free_ports(2)
     addresses = [f"127.0.0.1:{first}", f"127.0.0.1:{second}"]
@@ -44,7 +54,8 @@ def environments(setting):
     if BACKEND == "tensorflow":
         cluster = {"worker": addresses}
         tasks = [{"type": "worker", "index": index} for index in range(2)]
-        return [{"TF_CONFIG": json.dumps({"cluster": cluster, "task": task})} for task in tasks]
+        rows = [{"TF_CONFIG": json.dumps({"cluster": cluster, "task": task})} for task in tasks]
+        return [rows[0], {**rows[1], "TRAINING": str(folder / "training")}]
     variables = {"JOB_ADDRESSES": addresses[0], "NUM_PROCESSES": "2"}
     each = [{**variables, "PROCESS_ID": str(index)} for index in range(2)]
     return [{f"KERAS_DISTRIBUTION_{name}": value for name, value in row.items()} for row in each]
@@ -53,28 +64,44 @@ def environments(setting):
 def go(setting, folder, *works):
     """Runs the script on two devices, in one process or two, and returns what it wrote."""
     command = [sys.executable]
-    if BACKEND == "torch":
-        (port,) = free_ports(1)
-        launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2"]
-        command += [*launcher, "--master-port", str(port)]
+    if BACKEND == "torch":  # --standalone takes a free port
+        command += ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += [str(SCRIPT), str(folder), *works]
+    outputs = []
+    for _ in range(3):
+        codes, outputs = run_processes(command, folder, environments(setting, folder))
+        if codes == [0] * len(codes):
+            return json.loads((folder / "result.json").read_text())
+        if not any(PORT_IN_USE.search(output) for output in outputs):
+            break
+    pytest.fail("\n".join(f"--- process {k} ---\n{text}" for k, text in enumerate(outputs)))
+
+
+def run_processes(command, folder, variables):
+    """[exit code], [output] of processes with these variables."""
     common = {**os.environ, "PYTHONPATH": str(SCRIPT.parent.parent.parent)}
-    processes = [
-        subprocess.Popen(
-            [*command, str(SCRIPT), str(folder), *works],
-            env={**common, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for environment in environments(setting)
-    ]
-    try:
-        outputs = [process.communicate(timeout=TIMEOUT)[0] for process in processes]
-    finally:
+    training = folder / "training"
+    training.unlink(missing_ok=True)
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(tempfile.TemporaryFile("w+")) for _ in variables]
+        processes = [
+            subprocess.Popen(command, env={**common, **row}, stdout=file, stderr=subprocess.STDOUT)
+            for row, file in zip(variables, files, strict=True)
+        ]
         for process in processes:
-            process.kill()
-    assert [process.returncode for process in processes] == [0] * len(processes), outputs
-    return json.loads((folder / "result.json").read_text())
+            stack.callback(process.kill)
+        end = time.monotonic() + TIMEOUT
+        if "TRAINING" in variables[-1]:
+            while not training.exists() and processes[-1].poll() is None:
+                assert time.monotonic() < end
+                time.sleep(0.05)
+            processes[-1].send_signal(signal.SIGSTOP)
+            time.sleep(BUSY)
+            processes[-1].send_signal(signal.SIGCONT)
+        codes = [process.wait(max(1, end - time.monotonic())) for process in processes]
+        for file in files:
+            file.seek(0)
+        return codes, [file.read() for file in files]
 
 
 def write_videos(folder):
@@ -107,7 +134,7 @@ _ALONE = {}
 
 def alone(folder, works):
     if not _ALONE:
-        _ALONE["curve"] = divided.curve()
+        _ALONE["curve"] = divided.curve(folder / "curve-alone")
         _ALONE["evaluate"] = divided.evaluated(folder / "videos")
         if "train" in works:
             _ALONE["train"] = divided.trained(folder / "alone")
@@ -126,16 +153,29 @@ def test_the_losses_are_those_of_one_device(both):
 
 def test_the_metrics_are_those_of_one_device(both):
     """Of the validation clips too, which are five: they do not divide."""
-    one, two = (result["curve"] for result in both)
+    one, two = (result["curve"]["metrics"] for result in both)
     assert {"loss", "accuracy", "val_loss", "val_accuracy"} <= set(one)
-    for name in set(one) - {"curve"}:
+    for name in one:
         assert two[name] == pytest.approx(one[name], abs=1e-4), name
+
+
+def test_the_sums_of_metrics_are_those_of_one_device(both):
+    one, two = (result["curve"]["sums"] for result in both)
+    assert len(one) == len(two) > 0
+    for first, second in zip(one, two, strict=True):
+        np.testing.assert_allclose(second, first, rtol=1e-4)
 
 
 def test_evaluation_gives_the_same_number(both):
     one, two = (np.array(result["evaluate"]) for result in both)
     assert one.shape == (5, 3)
     np.testing.assert_allclose(two, one, rtol=0, atol=1e-5)
+
+
+def test_numbers_of_the_processes_are_added_up(both, request):
+    processes = 1 if request.node.callspec.params["both"] == "devices" else 2
+    assert both[1]["sum"] == (1 if processes == 1 else 1 + 2)
+    assert both[1]["any"] == [processes == 2, False]
 
 
 @pytest.mark.skipif(BACKEND == "jax", reason="JAX draws for the whole batch at once")
@@ -164,7 +204,7 @@ def test_one_device_is_left_alone():
         assert distribution == current_distribution()
         assert (distribution.num_replicas, distribution.shard) == (1, (0, 1))
         assert distribution.any(True)
-        with pytest.raises(RuntimeError, match="one inside another"), distribute():
+        with pytest.raises(RuntimeError, match="inside another distribute"), distribute():
             pass
     assert current_distribution() == Distribution()
 
@@ -179,9 +219,9 @@ def test_batches_that_do_not_divide_are_refused():
 
 
 @pytest.mark.parametrize("devices", [0, 1.5, True, "2"])
-def test_devices_that_are_no_number(devices):
+def test_devices_that_are_no_positive_integer(devices):
     with (
-        pytest.raises(ValueError, match="devices must be None or a whole number"),
+        pytest.raises(ValueError, match="devices must be a positive integer"),
         distribute(devices),
     ):
         pass
@@ -190,8 +230,8 @@ def test_devices_that_are_no_number(devices):
 def test_more_devices_than_there_are():
     words = {
         "torch": "start the script with torchrun --nproc-per-node 64",
-        "jax": "devices=64, and this process has ",
-        "tensorflow": "devices=64, and TensorFlow has ",
+        "jax": "devices=64, but JAX has ",
+        "tensorflow": "devices=64, but TensorFlow has ",
     }
     with pytest.raises(ValueError, match=words[BACKEND]), distribute(devices=64):
         pass
@@ -224,16 +264,16 @@ def test_the_environment_of_another_backend(monkeypatch):
     cluster = {"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 0}}
     name = "TF_CONFIG" if BACKEND == "torch" else "WORLD_SIZE"
     monkeypatch.setenv(name, json.dumps(cluster) if BACKEND == "torch" else "2")
-    words = f"{name} tells of 2 processes, and the backend is {BACKEND}"
+    words = f"{name} announces 2 processes, but the backend is {BACKEND}"
     with pytest.raises(ValueError, match=words), distribute():
         pass
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="PyTorch may be in use already")
-def test_several_processes_of_a_backend_in_use(monkeypatch):
+def test_several_processes_of_a_backend_in_use(monkeypatch, tmp_path):
     keras.ops.convert_to_numpy(keras.ops.ones(2) + 1)
-    for name, value in environments("processes")[0].items():
+    for name, value in environments("processes", tmp_path)[0].items():
         monkeypatch.setenv(name, value)
-    words = "distribute must be called before anything else of"
+    words = "With several processes, distribute must be called before anything else of"
     with pytest.raises(RuntimeError, match=words), distribute():
         pass

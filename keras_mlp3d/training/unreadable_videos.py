@@ -1,40 +1,43 @@
-"""The videos that a run could not read: counted every epoch, named, and in a file of the run."""
+"""The unreadable videos of a run: counted per epoch, named in the log, and listed in a file."""
 
 import csv
 import dataclasses
 import io
 import logging
 import math
+import pathlib
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from keras_mlp3d._utils.atomic_write import write_whole
 from keras_mlp3d.data.video.sources import is_path
-from keras_mlp3d.training.distribution import current_distribution
+from keras_mlp3d.distribution import current_distribution
 
 _logger = logging.getLogger("keras_mlp3d")
 
 UNREADABLE = "unreadable.csv"
 _ELSEWHERE = "another process of the training could not read it"
-_NAMED = 3  # videos named in a line of the log
+_NAMED = 3  # videos named per line of the log
 
 
 @dataclasses.dataclass(frozen=True)
 class UnreadableVideo:
-    """A video that could not be read in some epochs of a run.
+    """A video that was unreadable in some epochs of a run.
 
-    In training another video takes its place. In validation it counts as wrong, as in
-    `inference.evaluate`, and does not enter the loss.
+    In training another video replaces it. In validation it counts as wrong, as in
+    `inference.evaluate`, and is not part of the loss.
 
     Args:
         split: "training" or "validation".
-        path: The file, as the manifest gives it; the name and the row of a video in memory.
-        start: Second at which its stretch begins; None for the file's start.
+        path: The file, as in the manifest. For a video in memory, its name and row.
+        start: Second at which the video's part of the file begins; None for the file's start.
         end: Second at which it ends; None for the file's end.
-        first_epoch: The first epoch in which it could not be read, from 1.
-        last_epoch: The last one.
-        epochs: How many they were.
-        reason: Why it could not be read, the last time.
+        first_epoch: The first epoch in which it was unreadable, from 1.
+        last_epoch: The last such epoch.
+        epochs: Number of such epochs.
+        reason: Why it was unreadable the last time.
 
     Example:
 
@@ -53,13 +56,12 @@ class UnreadableVideo:
 
 
 class UnreadableVideos:
-    """Counts the unreadable videos of each epoch, and makes its validation metrics honest.
+    """Counts the unreadable videos of each epoch, and corrects its validation metrics for them.
 
     Args:
-        training: Data set to train on. If it is a `data.VideoLoader`, its source says what could
-            not be read; nothing is known of other data sets.
-        validation: None, or that to validate on.
-        known: What `to_state` returned before a kill.
+        training: Data set to train on. Only a `data.VideoLoader` reports its unreadable videos.
+        validation: None, or the data set to validate on.
+        known: The result of `to_state` in the checkpoint of a run that is resumed.
 
     Example:
 
@@ -68,7 +70,7 @@ class UnreadableVideos:
     ({}, ())
     """
 
-    def __init__(self, training, validation=None, known=()):
+    def __init__(self, training: Any, validation: Any = None, known: Iterable[Sequence] = ()):
         sources = {"training": training, "validation": validation}
         sources = {split: getattr(data, "source", None) for split, data in sources.items()}
         self._sources = {
@@ -78,24 +80,24 @@ class UnreadableVideos:
         self._before = {}
 
     @property
-    def videos(self):
-        """Tuple of `UnreadableVideo`."""
+    def videos(self) -> tuple[UnreadableVideo, ...]:
+        """The unreadable videos of all epochs so far."""
         return tuple(self._known.values())
 
     @property
-    def counts_validation(self):
-        """Whether validation goes on without the videos that cannot be read."""
+    def counts_validation(self) -> bool:
+        """Whether validation continues without its unreadable videos."""
         return getattr(self._sources.get("validation"), "counts", False)
 
-    def to_state(self):
-        """Returns what is known, as JSON has it."""
+    def to_state(self) -> list[list]:
+        """Returns the unreadable videos as JSON values."""
         return [list(dataclasses.astuple(video)) for video in self.videos]
 
-    def write_csv(self, folder):
-        """Writes a row for each video into `unreadable.csv`, if there is any.
+    def write_csv(self, folder: pathlib.Path) -> None:
+        """Writes a row per video to `unreadable.csv`, if there are any.
 
         Args:
-            folder: Folder of the run, a `pathlib.Path`.
+            folder: Folder of the run.
         """
         if not self._known:
             return
@@ -106,27 +108,27 @@ class UnreadableVideos:
         content = text.getvalue().encode("utf-8", "surrogateescape")
         write_whole(folder / UNREADABLE, content, alone=True)
 
-    def after_epoch(self, epoch, logs):
-        """Notes the videos that an epoch could not read, and corrects its validation metrics.
+    def after_epoch(self, epoch: int, logs: dict[str, float]) -> dict[str, float]:
+        """Records the unreadable videos of an epoch, and corrects its validation metrics.
 
-        Keras computes them with weight 0 for these videos: accuracy over the others, and a loss
-        whose sum lacks them while its count does not. All processes must call it together.
+        Keras gives these videos the weight 0. Its accuracy is then that of the readable videos, and
+        its loss is their sum divided by the number of all videos. All processes must call this.
 
         Args:
             epoch: Number of the epoch, from 0.
-            logs: What Keras logs of it. `val_accuracy` becomes the share of all videos, and
-                `val_loss` the mean over the readable ones: NaN if there was none.
+            logs: Keras's logs of it, changed in place. `val_accuracy` becomes the share of all
+                videos, and `val_loss` the mean over the readable videos, NaN if there are none.
 
         Returns:
-            {} if validation videos are not counted, else a dict of `val_unreadable`, how many
-            could not be read, and `read`, the share of the others.
+            {} if validation does not count unreadable videos. Else `val_unreadable`, their number,
+            and `read`, the share of readable videos.
         """
         for split, source in self._sources.items():
             self._note(split, source, epoch)
         if not self.counts_validation:
             return {}
         source, distribution = self._sources["validation"], current_distribution()
-        processes = distribution.shard[1]  # each of them evaluates all videos
+        processes = distribution.shard[1]  # each evaluates all videos
         failed, rows = distribution.sum(len(source.failed)) / processes, len(source.manifest)
         if failed:
             whole = rows - failed
@@ -141,7 +143,7 @@ class UnreadableVideos:
         failed = _of_all_processes(source)
         for number, reason in sorted(failed.items()):
             row = source.manifest.rows[number]
-            # Videos in memory may have one name.
+            # Several videos in memory may have the same name.
             name = row.name if is_path(row.path) else f"{row.name} (row {number + 1})"
             key = (split, name, row.start, row.end)
             before = self._known.get(key)
@@ -156,21 +158,21 @@ class UnreadableVideos:
             return
         rows = source.manifest.rows
         if not failed:
-            _logger.warning("Epoch %d: all %s videos could be read again", epoch + 1, split)
+            _logger.warning("Epoch %d: all %s videos are readable again", epoch + 1, split)
             return
         reasons = list(failed.items())[:_NAMED]
         more = f" and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
         _logger.warning(
-            "Epoch %d: %d of %d %s videos could not be read and %s: %s%s",
+            "Epoch %d: %d of %d %s videos are unreadable and %s: %s%s",
             *(epoch + 1, len(failed), len(rows), split),
-            "were replaced by others" if split == "training" else "count as wrong",
+            "were replaced by other videos" if split == "training" else "count as wrong",
             "; ".join(f"{rows[number].name!r} ({reason})" for number, reason in reasons),
             more,
         )
 
 
 def _of_all_processes(source):
-    """{row: reason} of the rows that some process could not read."""
+    """{row: reason} of the rows that any process could not read."""
     distribution, failed = current_distribution(), dict(source.failed)
     if distribution.add_up is None:
         return failed

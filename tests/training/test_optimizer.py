@@ -1,12 +1,20 @@
+import math
+
 import keras
 import numpy as np
 import pytest
 from layer_contract import to_numpy
 
 from keras_mlp3d import MLP3D, MLP3DBackbone, TwoPathMLP3D
-from keras_mlp3d.training import LayerwiseAdamW, Recipe, layer_multipliers, make_optimizer
+from keras_mlp3d.training import (
+    LayerwiseAdamW,
+    Recipe,
+    layer_multipliers,
+    make_optimizer,
+    warmup_cosine,
+)
 
-#: The layers of a network, as far as the optimiser goes: one small product each.
+#: The layers of a network, as far as the optimizer goes: one small product each.
 NAMES = ("embedding", "stage1_block1", "stage2_transition", "stage2_block1", "stage3_block1")
 NAMES = (*NAMES, "stage4_block1", "head")
 FACTORS = (0.5**5, 0.5**4, 0.5**3, 0.5**3, 0.5**2, 0.5, 1)
@@ -76,6 +84,43 @@ def test_what_is_decayed(network, layer_decay):
     assert kept == {"bias", "gamma", "beta"}
 
 
+# --- schedule -----------------------------------------------------------------------------------
+
+
+def test_exact_values():
+    schedule = warmup_cosine(0.4, total_steps=50, warmup_steps=10)
+    for step in range(60):
+        if step < 10:
+            expected = 0.4 * step / 10
+        else:
+            expected = 0.2 * (1 + math.cos(math.pi * min(step - 10, 40) / 40))
+        assert float(schedule(step)) == pytest.approx(expected, rel=1e-5, abs=1e-7)
+
+
+def test_without_warmup():
+    schedule = warmup_cosine(0.4, total_steps=50)
+    assert float(schedule(0)) == pytest.approx(0.4)
+    assert float(schedule(50)) == pytest.approx(0, abs=1e-7)
+
+
+def test_it_is_kerass_own():
+    schedule = warmup_cosine(0.4, 50, 10)
+    again = keras.optimizers.schedules.deserialize(keras.optimizers.schedules.serialize(schedule))
+    assert type(again) is keras.optimizers.schedules.CosineDecay
+    assert float(again(5)) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("warmup", [-1, 50, 60])
+def test_no_step_left(warmup):
+    with pytest.raises(ValueError, match="warmup_steps must be an integer from 0 to 49"):
+        warmup_cosine(0.1, 50, warmup)
+
+
+def test_no_learning_rate():
+    with pytest.raises(ValueError, match="learning_rate must be a number above 0"):
+        warmup_cosine(0.0, 50)
+
+
 # --- learning rate --------------------------------------------------------------------------------
 
 
@@ -105,7 +150,7 @@ def test_no_update_left(network):
 
 @pytest.mark.parametrize("steps", [1.5, True, None])
 def test_wrong_steps(network, steps):
-    with pytest.raises(ValueError, match="steps_per_epoch must be a whole number"):
+    with pytest.raises(ValueError, match="steps_per_epoch must be an integer of at least 0"):
         make_optimizer(network, recipe(), steps)
 
 
@@ -237,7 +282,7 @@ def test_it_comes_back_from_its_config():
 
 
 def test_it_goes_on_where_it_was(tmp_path):
-    """A new optimiser with the old one's state takes the step that the old one takes."""
+    """A new optimizer with the old one's state takes the step that the old one takes."""
     values = {"layer_decay": 0.5, "ema_momentum": 0.9}
     old, new = compiled(**values), compiled(**values)
     old.train_on_batch(X, Y)
@@ -251,7 +296,9 @@ def test_it_goes_on_where_it_was(tmp_path):
 
 @pytest.mark.parametrize("factor", [-1, "0.5", True, float("nan")])
 def test_wrong_factor(factor):
-    with pytest.raises(ValueError, match="factor of 'embedding' must be a number"):
+    with pytest.raises(
+        ValueError, match="The factor of 'embedding' must be a number of at least 0"
+    ):
         LayerwiseAdamW(0.1, {"embedding": factor})
 
 
@@ -263,5 +310,5 @@ def test_networks_without_such_layers():
         MLP3D(MLP3DBackbone((4,) * 4, depths, 1, "shift_token:2"), 2, name=f"path{i}")
         for i, depths in enumerate([(1, 1, 1, 1), (1, 1, 2, 1)])
     ]
-    with pytest.raises(ValueError, match="of different depths"):
+    with pytest.raises(ValueError, match="differ in depth"):
         layer_multipliers(TwoPathMLP3D(*paths, motion_size=(32, 32)), 0.5)

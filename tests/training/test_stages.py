@@ -68,7 +68,7 @@ def test_a_model_around_cycle_mlp():
 
 @pytest.mark.parametrize("stages", [-1, 5, 1.0, True, None])
 def test_wrong_number(model, stages):
-    with pytest.raises(ValueError, match="whole number from 0 to 4"):
+    with pytest.raises(ValueError, match="stages must be an integer from 0 to 4"):
         freeze(model, stages)
 
 

@@ -2,7 +2,8 @@
 
 `python divided.py FOLDER WORK...`: WORK is "curve", "train", "evaluate" or "draws"; the first
 process writes what came out to FOLDER/result.json. `LOGICAL_DEVICES=2` makes two devices of one
-processor, on TensorFlow. "evaluate" sees the videos in FOLDER/videos.
+processor, on TensorFlow. "evaluate" sees the videos in FOLDER/videos. After the first steps of
+"curve" the file of the variable `TRAINING`, if it is set, is made.
 """
 
 import json
@@ -16,13 +17,14 @@ import numpy as np
 
 from keras_mlp3d import MLP3D, MLP3DBackbone
 from keras_mlp3d.data import Manifest, VideoConverter, VideoRow, read_manifest
+from keras_mlp3d.distribution import current_distribution, distribute
 from keras_mlp3d.inference import evaluate
 from keras_mlp3d.training import (
     Recipe,
     TrainingInterrupted,
-    current_distribution,
-    distribute,
+    load_checkpoint,
     make_optimizer,
+    save_checkpoint,
     train,
 )
 
@@ -64,14 +66,23 @@ class Clips(keras.utils.PyDataset):
 
 
 class Losses(keras.callbacks.Callback):
-    """The mean loss of the epoch until each step."""
+    """The mean loss of the epoch until each step; at its end, a checkpoint there and back."""
 
-    def __init__(self):
+    def __init__(self, folder):
         super().__init__()
-        self.curve = []
+        self.folder, self.curve, self.sums = folder, [], None
 
     def on_train_batch_end(self, batch, logs=None):
         self.curve.append(float(logs["loss"]))
+        if batch == 2 and "TRAINING" in os.environ:
+            pathlib.Path(os.environ["TRAINING"]).touch()
+        if batch == STEPS - 1:
+            distribution = current_distribution()
+            self.sums = distribution.metric_sums(self.model)
+            if distribution.is_chief:
+                save_checkpoint(self.folder, self.model, 1)
+            distribution.barrier()
+            assert load_checkpoint(self.folder, self.model) == (1, 0, {})
 
 
 def make_model(seed=0, dropout=0.0, **options):
@@ -99,11 +110,12 @@ def compiled(model, **changes):
     return model
 
 
-def curve(shard=(0, 1)):
+def curve(folder, shard=(0, 1)):
     """The losses of a `fit`, the metrics of its end, and those of clips that do not divide."""
+    folder.mkdir(exist_ok=True)
     # Each PyTorch process draws weights of its own: the first's are what all must begin with.
     seed = shard[0] if keras.config.backend() == "torch" else 0
-    model, losses = compiled(make_model(seed)), Losses()
+    model, losses = compiled(make_model(seed)), Losses(folder)
     history = model.fit(
         Clips(shard),
         validation_data=Clips(batches=1, rows=5, unreadable=[1]),
@@ -111,7 +123,8 @@ def curve(shard=(0, 1)):
         verbose=0,
         callbacks=[losses],
     )
-    return {"curve": losses.curve, **{name: row[0] for name, row in history.history.items()}}
+    metrics = {name: row[0] for name, row in history.history.items()}
+    return {"curve": losses.curve, "sums": losses.sums, "metrics": metrics}
 
 
 def trained(folder, shard=(0, 1)):
@@ -177,12 +190,17 @@ def main():
     with distribute() as distribution:
         shard = distribution.shard
         known = {
-            "curve": lambda: curve(shard),
+            "curve": lambda: curve(folder / "curve", shard),
             "train": lambda: trained(folder / "run", shard),
             "evaluate": lambda: evaluated(folder / "videos"),
             "draws": draws,
         }
-        result = {"replicas": distribution.num_replicas, **{name: known[name]() for name in works}}
+        result = {
+            "replicas": distribution.num_replicas,
+            "sum": distribution.sum(1 + shard[0]),
+            "any": [distribution.any(shard[0] == 1), distribution.any(False)],
+            **{name: known[name]() for name in works},
+        }
         if distribution.is_chief:
             (folder / "result.json").write_text(json.dumps(result))
 

@@ -1,0 +1,81 @@
+"""The stages of a network, found by the names of its layers, and freezing of the first ones."""
+
+import re
+from typing import TypeVar
+
+import keras
+
+from keras_mlp3d._utils.checks import check_integer
+
+Model = TypeVar("Model", bound=keras.Model)
+
+_STAGE = re.compile(r"stage([1-4])_(transition|block[1-9][0-9]*)")
+EMBEDDING, NORM = "embedding", "norm"
+
+
+def stage_of(name: str) -> int | None:
+    """Returns the stage, 1 to 4, of the layer with this name, or None."""
+    match = _STAGE.fullmatch(name)
+    return match and int(match[1])
+
+
+def is_block(name: str) -> bool:
+    """Returns whether the layer with this name is a block."""
+    match = _STAGE.fullmatch(name)
+    return bool(match) and match[2] != "transition"
+
+
+def find_backbones(model: keras.Model) -> list[keras.Model]:
+    """Returns the functional models, `model` or models inside it, that hold the four stages.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    found = _backbones(model)
+    if not found:
+        raise ValueError(
+            "Expected a network of this package, or a model around one, with layers 'embedding' "
+            f"and 'stage1_block1' to 'stage4_...'; {getattr(model, 'name', model)!r} has none."
+        )
+    return found
+
+
+def _backbones(model):
+    layers = [layer for layer in getattr(model, "layers", ()) if layer is not model]
+    if {stage_of(layer.name) for layer in layers} >= {1, 2, 3, 4}:
+        return [model]
+    return [backbone for layer in layers for backbone in _backbones(layer)]
+
+
+def freeze(model: Model, stages: int) -> Model:
+    """Makes the embedding and the first stages untrainable, and all later stages trainable.
+
+    The norms and biases of a stage are frozen with it; its stochastic depth stays active. Call it
+    before `compile`. A call with a smaller number makes stages trainable again.
+
+    Args:
+        model: `MLP3D`, `MLP3DBackbone`, `TwoPathMLP3D` (both paths), `CycleMLP`, or a model around
+            one of them.
+        stages: Number of stages to freeze, 0 to 4. With 0 the embedding is trainable too. With 4
+            the last norm is frozen too, so that only the classifier is trained.
+
+    Returns:
+        The model.
+
+    Raises:
+        ValueError: If `stages` is not an integer from 0 to 4, or the model has no such stages.
+
+    Example:
+
+    >>> from keras_mlp3d import MLP3D
+    >>> model = freeze(MLP3D.from_preset("mlp3d_nano", load_weights=False), 4)
+    >>> [weight.path for weight in model.trainable_variables]
+    ['head/kernel', 'head/bias']
+    """
+    stages = check_integer("stages", stages, minimum=0, maximum=4)
+    for backbone in find_backbones(model):
+        for layer in backbone.layers:
+            stage = {EMBEDDING: 1, NORM: 4}.get(layer.name, stage_of(layer.name))
+            if stage is not None:
+                layer.trainable = stage > stages
+    return model

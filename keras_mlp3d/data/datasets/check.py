@@ -1,11 +1,8 @@
 """Decodes every video of a manifest, and says which cannot be read, and why."""
 
-import collections
-import concurrent.futures
 import csv
 import dataclasses
 import io
-import itertools
 import math
 import os
 import pathlib
@@ -14,6 +11,7 @@ import queue
 from keras_mlp3d._utils.atomic_write import write_whole
 from keras_mlp3d._utils.checks import checked_whole
 from keras_mlp3d._utils.child_process import ChildCrashed, ChildProcess, ChildStuck
+from keras_mlp3d._utils.ordered_map import OrderedMap, default_workers
 from keras_mlp3d.data.datasets.check_file import check_file, reason_of
 from keras_mlp3d.data.datasets.manifest import Manifest
 from keras_mlp3d.data.datasets.video_row import source_key
@@ -98,7 +96,7 @@ def check_videos(manifest, workers=None, time_limit=60.0, isolate=True):
     if not isinstance(manifest, Manifest):
         raise ValueError(f"`manifest` must be a Manifest, received {manifest!r}")
     if workers is None:
-        workers = os.cpu_count() or 1
+        workers = default_workers()
     workers = checked_whole("workers", workers)
     if isinstance(time_limit, bool) or not isinstance(time_limit, int | float):
         raise ValueError(f"`time_limit` must be seconds as a number, received {time_limit!r}")
@@ -157,24 +155,13 @@ def write_check_report(checks, path):
 
 def _checks(files, workers, decoder):
     """The checks in order; a few more than `workers` are under way, never all."""
-    pool = concurrent.futures.ThreadPoolExecutor(workers, "keras_mlp3d-check")
-    waiting, running = iter(files), collections.deque()
-    try:
-        for source, rows in itertools.islice(waiting, 4 * workers):
-            running.append(pool.submit(_check, decoder, source, rows))
-        while running:
-            check = running.popleft().result()
-            for source, rows in itertools.islice(waiting, 1):
-                running.append(pool.submit(_check, decoder, source, rows))
-            yield check
-    finally:
-        decoder.close()
-        pool.shutdown(cancel_futures=True)
 
+    def check(file):
+        source, rows = file
+        spans = [(row.start, row.end) for row in rows]
+        return VideoCheck(rows[0].name, **decoder.check(source, spans))
 
-def _check(decoder, source, rows):
-    spans = [(row.start, row.end) for row in rows]
-    return VideoCheck(rows[0].name, **decoder.check(source, spans))
+    return OrderedMap(check, files, workers, 4 * workers, "keras_mlp3d-check", on_end=decoder.close)
 
 
 class _Threads:

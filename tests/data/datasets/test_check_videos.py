@@ -123,7 +123,7 @@ def test_no_more_than_a_few_files_are_under_way(monkeypatch):
 
 @pytest.mark.parametrize("workers", [0, -1, 1.5, True])
 def test_wrong_workers(workers):
-    with pytest.raises(ValueError, match="`workers` must be a whole number of at least 1"):
+    with pytest.raises(ValueError, match="workers must be a positive integer, got"):
         check_videos(manifest_of("a.mp4"), workers)
 
 

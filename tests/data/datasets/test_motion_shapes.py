@@ -332,7 +332,7 @@ def test_the_command_line_writes_and_reports(tmp_path, capsys):
     assert command_line.main([*arguments, "--split", "val", "--extra"]) == 0
     captured = capsys.readouterr()
     assert "12 files written" in captured.out
-    assert captured.err.endswith("12/12\n")
+    assert captured.err == ""  # it is no terminal
     folders = sorted(path.name for path in (tmp_path / "d").iterdir() if path.is_dir())
     assert folders == list(shapes.EXTRA_CLASS_NAMES)
     assert command_line.main([*arguments, "--seed", "-1"]) == 2

@@ -1,6 +1,5 @@
 """Writes a data set as shards of TFRecords that training reads faster than the files."""
 
-import concurrent.futures
 import dataclasses
 import json
 import os
@@ -10,6 +9,7 @@ import struct
 import zlib
 
 from keras_mlp3d._utils.atomic_write import write_whole, written_beside
+from keras_mlp3d._utils.ordered_map import default_workers
 from keras_mlp3d.data.datasets.manifest import Manifest
 from keras_mlp3d.data.datasets.shards.clips import make_clips
 from keras_mlp3d.data.datasets.shards.read import (
@@ -136,21 +136,20 @@ def write_shards(
     folder.mkdir(parents=True, exist_ok=True)
     path = pathlib.Path(index_path(folder, name))
     finished = _finished(path, index)
+    workers = default_workers() if workers is None else workers
     total, done, kept = len(manifest), 0, 0
-    workers = workers or os.cpu_count() or 1
-    with concurrent.futures.ThreadPoolExecutor(workers, "keras_mlp3d-shard") as pool:
-        for number in range(num_shards):
-            shard = f"{name}-{number:05d}-of-{num_shards:05d}.tfrecord"
-            numbers = range(number, total, num_shards)
-            if _is_finished(folder / shard, finished.get(shard)):
-                index["shards"][shard], kept = finished[shard], kept + 1
-                done += len(numbers)
-                continue
-            clips = make_clips(pool, 2 * workers, manifest, numbers, options, unreadable)
-            entry = _write_shard(folder / shard, _counted(clips, done, total, progress), checksum)
+    for number in range(num_shards):
+        shard = f"{name}-{number:05d}-of-{num_shards:05d}.tfrecord"
+        numbers = range(number, total, num_shards)
+        if _is_finished(folder / shard, finished.get(shard)):
+            index["shards"][shard], kept = finished[shard], kept + 1
             done += len(numbers)
-            index["shards"][shard] = entry
-            write_whole(path, json.dumps(index).encode("ascii"))
+            continue
+        with make_clips(manifest, numbers, options, unreadable, workers) as clips:
+            entry = _write_shard(folder / shard, _counted(clips, done, total, progress), checksum)
+        done += len(numbers)
+        index["shards"][shard] = entry
+        write_whole(path, json.dumps(index).encode("ascii"))
     return _report(path, index, kept)
 
 

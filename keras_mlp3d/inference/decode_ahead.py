@@ -1,25 +1,16 @@
 """Views of a data set's videos, decoded ahead by threads, in memory that has a bound."""
 
-import collections
-import concurrent.futures
 import dataclasses
 import math
-import os
 
 import numpy as np
 
+from keras_mlp3d._utils.ordered_map import OrderedMap
 from keras_mlp3d.data import ShardError, VideoConverter, VideoError
 from keras_mlp3d.data.datasets.check_file import reason_of
 
 _AHEAD_BYTES = 2**30  # views that wait to be scored, of all videos together
 _PART_BYTES = 2**28  # views of one video that are decoded at once
-
-
-def default_workers():
-    """As many threads as there are processors for this process, eight at most."""
-    if hasattr(os, "sched_getaffinity"):
-        return min(8, len(os.sched_getaffinity(0)))
-    return min(8, os.cpu_count() or 1)
 
 
 def decode_ahead(rows, converter, clips, crops, workers):
@@ -48,21 +39,13 @@ def decode_ahead(rows, converter, clips, crops, workers):
         for number, row in enumerate(rows)
         for first in range(0, clips, part)
     )
-    waiting = collections.deque()
-    pool = concurrent.futures.ThreadPoolExecutor(workers, "keras_mlp3d-decode")
-    try:
-        while True:
-            # The one handed out counts: it is in memory as long as its receiver works on it.
-            while len(waiting) < ahead and (job := next(jobs, None)):
-                number, row, chosen = job
-                waiting.append((number, pool.submit(_views, converter, row, clips, crops, chosen)))
-            if not waiting:
-                return
-            number, future = waiting.popleft()
-            yield (number, *future.result())
-            del future
-    finally:
-        pool.shutdown(cancel_futures=True)
+
+    def views(job):
+        number, row, chosen = job
+        return number, *_views(converter, row, clips, crops, chosen)
+
+    with OrderedMap(views, jobs, workers, ahead, "keras_mlp3d-decode") as decoded:
+        yield from decoded
 
 
 @dataclasses.dataclass(frozen=True)

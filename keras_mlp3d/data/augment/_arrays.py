@@ -11,7 +11,7 @@ def checked_clip(clip):
     """Refuses what is not a uint8 array `(T, H, W, 3)` with at least one frame and pixel."""
     if not isinstance(clip, np.ndarray) or clip.dtype != np.uint8 or not _is_shape(clip, 4):
         raise ValueError(
-            f"`clip` must be a NumPy array of uint8 (T, H, W, 3), received {_described(clip)}"
+            f"clip must be a NumPy array of uint8 (T, H, W, 3), got {_described(clip)}."
         )
     return clip
 
@@ -20,13 +20,13 @@ def checked_batch(clips, labels):
     """`labels` as float32 `(B, num_classes)`, beside clips checked to be uint8."""
     if not isinstance(clips, np.ndarray) or clips.dtype != np.uint8 or not _is_shape(clips, 5):
         raise ValueError(
-            f"`clips` must be a NumPy array of uint8 (B, T, H, W, 3), received {_described(clips)}"
+            f"clips must be a NumPy array of uint8 (B, T, H, W, 3), got {_described(clips)}."
         )
     labels = np.asarray(labels)
     if labels.ndim != 2 or labels.dtype.kind != "f" or len(labels) != len(clips):
         raise ValueError(
-            f"`labels` must be one-hot or smoothed floats ({len(clips)}, num_classes), "
-            f"received {_described(labels)}"
+            f"labels must be one-hot or smoothed floats ({len(clips)}, num_classes), "
+            f"got {_described(labels)}."
         )
     return clips, labels.astype("float32")
 
@@ -34,7 +34,7 @@ def checked_batch(clips, labels):
 def checked_rng(rng):
     """Refuses what is not a `numpy.random.Generator`."""
     if not isinstance(rng, np.random.Generator):
-        raise ValueError(f"`rng` must be a numpy.random.Generator, received {rng!r}")
+        raise ValueError(f"rng must be a numpy.random.Generator, got {rng!r}.")
     return rng
 
 

@@ -18,7 +18,7 @@ class Configured:
         if not isinstance(config, dict):
             raise ValueError(
                 f"the config of {cls.__name__} must be a dict with the keys {known}, "
-                f"received {config!r}"
+                f"got {config!r}."
             )
         unknown = sorted(set(config) - set(known), key=str)
         if unknown:
@@ -57,7 +57,7 @@ def checked_number(name, value, least=-math.inf, most=math.inf, above=None):
         or not least <= value <= most
         or (above is not None and value <= above)
     ):
-        raise ValueError(f"`{name}` must be a finite number {text}, received {value!r}")
+        raise ValueError(f"{name} must be a finite number {text}, got {value!r}.")
     return float(value)
 
 
@@ -69,11 +69,11 @@ def checked_ratio(name, value):
 def checked_range(name, value, least=None, most=math.inf):
     """`value` as a tuple of two rising floats above 0, from `least` and at most `most`."""
     if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise ValueError(f"`{name}` must be two numbers (least, most), received {value!r}")
+        raise ValueError(f"{name} must be two numbers (least, most), got {value!r}.")
     bounds = {"above": 0} if least is None else {"least": least}
     low, high = (checked_number(name, number, most=most, **bounds) for number in value)
     if low > high:
-        raise ValueError(f"`{name}` must not fall: (least, most), received {value!r}")
+        raise ValueError(f"{name} must not fall: (least, most), got {value!r}.")
     return low, high
 
 

@@ -88,7 +88,7 @@ class Augmenter(Configured):
         for name, kind in _STEPS.items():
             step = getattr(self, name)
             if step is not None and not isinstance(step, kind):
-                raise ValueError(f"`{name}` must be a {kind.__name__} or None, received {step!r}")
+                raise ValueError(f"{name} must be a {kind.__name__} or None, got {step!r}.")
         self._set(label_smoothing=checked_smoothing("label_smoothing", self.label_smoothing))
         if self.num_classes is not None:
             self._set(num_classes=checked_whole("num_classes", self.num_classes, 1))
@@ -132,8 +132,8 @@ class Augmenter(Configured):
         names = list(class_names)
         if self.num_classes not in (None, len(names)):
             raise ValueError(
-                f"`class_names` must be {self.num_classes}, as `num_classes` says, "
-                f"received {len(names)}"
+                f"class_names must be {self.num_classes}, as `num_classes` says, "
+                f"got {len(names)}."
             )
         flip = self.flip and self.flip.bind(names)
         return dataclasses.replace(self, flip=flip, num_classes=len(names))

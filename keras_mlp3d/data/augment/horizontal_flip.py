@@ -85,7 +85,7 @@ class HorizontalFlip(Configured):
         beyond = sorted(label for pair in pairs for label in pair if label >= len(names))
         if beyond:
             raise ValueError(
-                f"`label_map` must hold classes from 0 to {len(names) - 1}, received {beyond}"
+                f"label_map must hold classes from 0 to {len(names) - 1}, got {beyond}."
             )
         return dataclasses.replace(self, label_map=pairs)
 
@@ -110,19 +110,19 @@ class HorizontalFlip(Configured):
 
 
 def _checked_pairs(label_map):
-    expected = "`label_map` must be 'left_right' or pairs of class indices, or pairs of class names"
+    expected = "label_map must be 'left_right' or pairs of class indices, or pairs of class names"
     if not isinstance(label_map, (tuple, list)):
-        raise ValueError(f"{expected}; received {label_map!r}")
+        raise ValueError(f"{expected}; got {label_map!r}.")
     for pair in label_map:
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            raise ValueError(f"{expected}; received the pair {pair!r}")
+            raise ValueError(f"{expected}; got the pair {pair!r}.")
     labels = [label for pair in label_map for label in pair]
     indices = all(type(label) is int and label >= 0 for label in labels)
     if not indices and not all(isinstance(label, str) for label in labels):
-        raise ValueError(f"{expected}; received {label_map!r}")
+        raise ValueError(f"{expected}; got {label_map!r}.")
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
-        raise ValueError(f"`label_map` must hold a class once, received more of {twice}")
+        raise ValueError(f"label_map must hold a class once, got more of {twice}.")
     return tuple(tuple(pair) for pair in label_map)
 
 

@@ -105,13 +105,13 @@ class RandAugment(Configured):
         operations = self.operations
         if not isinstance(operations, (tuple, list)) or not operations:
             raise ValueError(
-                f"`operations` must be some of {OPERATIONS}, received {self.operations!r}"
+                f"operations must be some of {OPERATIONS}, got {self.operations!r}."
             )
         unknown = [name for name in operations if name not in OPERATIONS]
         if unknown or len(set(operations)) != len(operations):
             raise ValueError(
-                f"`operations` must be some of {OPERATIONS}, each once; unknown: {unknown}, "
-                f"received {operations}"
+                f"operations must be some of {OPERATIONS}, each once; unknown: {unknown}, "
+                f"got {operations}."
             )
         self._set(
             num_ops=checked_whole("num_ops", self.num_ops, 1, 10_000),

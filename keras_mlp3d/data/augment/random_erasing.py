@@ -55,7 +55,7 @@ class RandomErasing(Configured):
 
     def __post_init__(self):
         if self.fill not in FILLS:
-            raise ValueError(f"`fill` must be one of {FILLS}, received {self.fill!r}")
+            raise ValueError(f"fill must be one of {FILLS}, got {self.fill!r}.")
         self._set(
             probability=checked_number("probability", self.probability, 0, 1),
             scale=checked_range("scale", self.scale, most=1),

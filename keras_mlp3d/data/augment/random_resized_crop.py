@@ -51,13 +51,13 @@ class RandomResizedCrop(Configured):
         size = self.size
         if size is not None:
             if not isinstance(size, (tuple, list)) or len(size) != 2:
-                raise ValueError(f"`size` must be (height, width) or None, received {size!r}")
+                raise ValueError(f"size must be (height, width) or None, got {size!r}.")
             size = tuple(checked_whole("size", side, 1) for side in size)
             if size[0] * size[1] > MAX_PIXELS:
-                raise ValueError(f"`size` must be at most {MAX_PIXELS} pixels, received {size}")
+                raise ValueError(f"size must be at most {MAX_PIXELS} pixels, got {size}.")
         if self.interpolation not in FILTERS:
             raise ValueError(
-                f"`interpolation` must be one of {tuple(FILTERS)}, received {self.interpolation!r}"
+                f"interpolation must be one of {tuple(FILTERS)}, got {self.interpolation!r}."
             )
         self._set(
             size=size,

@@ -35,12 +35,12 @@ def smooth_labels(labels, smoothing=0.0, num_classes=None):
         labels = _one_hot(labels, num_classes)
     elif labels.ndim != 2 or labels.dtype.kind != "f":
         raise ValueError(
-            "`labels` must be whole numbers (B,) or floats (B, num_classes), received "
+            "labels must be whole numbers (B,) or floats (B, num_classes), got "
             f"shape {labels.shape} of {labels.dtype}"
         )
     elif num_classes not in (None, labels.shape[1]):
         raise ValueError(
-            f"`labels` must have `num_classes` {num_classes} columns, received {labels.shape[1]}"
+            f"labels must have `num_classes` {num_classes} columns, got {labels.shape[1]}."
         )
     labels = labels.astype("float32")
     if not smoothing:
@@ -52,14 +52,14 @@ def checked_smoothing(name, value):
     """`value` as a float from 0 to below 1."""
     value = checked_number(name, value, 0, 1)
     if value == 1:
-        raise ValueError(f"`{name}` must be below 1, received 1: no label would be left")
+        raise ValueError(f"{name} must be below 1, got 1: no label would be left.")
     return value
 
 
 def _one_hot(labels, num_classes):
     if num_classes is None:
-        raise ValueError("`num_classes` must be given where `labels` are whole numbers")
+        raise ValueError("num_classes must be given where `labels` are whole numbers")
     wrong = labels[(labels < 0) | (labels >= num_classes)]
     if wrong.size:
-        raise ValueError(f"`labels` must be from 0 to {num_classes - 1}, received {wrong[0]}")
+        raise ValueError(f"labels must be from 0 to {num_classes - 1}, got {wrong[0]}.")
     return (labels[:, None] == np.arange(num_classes)).astype("float32")

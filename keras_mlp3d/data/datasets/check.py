@@ -94,14 +94,14 @@ def check_videos(manifest, workers=None, time_limit=60.0, isolate=True):
     no.mp4 - no such video file
     """
     if not isinstance(manifest, Manifest):
-        raise ValueError(f"`manifest` must be a Manifest, received {manifest!r}")
+        raise ValueError(f"manifest must be a Manifest, got {manifest!r}.")
     if workers is None:
         workers = default_workers()
     workers = checked_whole("workers", workers)
     if isinstance(time_limit, bool) or not isinstance(time_limit, int | float):
-        raise ValueError(f"`time_limit` must be seconds as a number, received {time_limit!r}")
+        raise ValueError(f"time_limit must be seconds as a number, got {time_limit!r}.")
     if not 1 <= time_limit < math.inf:
-        raise ValueError(f"`time_limit` must be at least 1 second, received {time_limit}")
+        raise ValueError(f"time_limit must be at least 1 second, got {time_limit}.")
     files = rows_of_files(manifest)
     decoder = _Processes(min(workers, len(files)), time_limit) if isolate else _Threads()
     return _checks(files, workers, decoder)

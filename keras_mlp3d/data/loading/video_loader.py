@@ -193,7 +193,7 @@ class VideoLoader(keras.utils.PyDataset):
         # that it read to build the model; with processes on TensorFlow, all epochs are the first.
         if value != only:
             raise ValueError(
-                f"`{name}` must stay {only}, received {value!r}: workers of Keras hand out batches "
+                f"{name} must stay {only}, got {value!r}: workers of Keras hand out batches "
                 "of wrong epochs. VideoLoader(..., workers=...) decodes in threads of its own"
             )
 

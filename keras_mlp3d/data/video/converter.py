@@ -103,7 +103,7 @@ class VideoConverter:
         set_field(self, "frame_stride", checked_whole("frame_stride", self.frame_stride))
         size = self.image_size
         if not isinstance(size, (tuple, list)) or len(size) != 2:
-            raise ValueError(f"`image_size` must be (height, width), received {size!r}")
+            raise ValueError(f"image_size must be (height, width), got {size!r}.")
         size = tuple(checked_whole("image_size", side) for side in size)
         set_field(self, "image_size", size)
         for name, known in (
@@ -113,19 +113,19 @@ class VideoConverter:
         ):
             if getattr(self, name) not in known:
                 raise ValueError(
-                    f"`{name}` must be one of {known}, received {getattr(self, name)!r}"
+                    f"{name} must be one of {known}, got {getattr(self, name)!r}."
                 )
         if self.resize is not None:
             set_field(self, "resize", checked_whole("resize", self.resize))
             if self.crop == "none":
                 raise ValueError(
-                    f"`resize` must be None where `crop` is 'none', received {self.resize}; "
+                    f"resize must be None where `crop` is 'none', got {self.resize}; "
                     "frames are then resized to `image_size`"
                 )
             if self.resize < min(size):
                 raise ValueError(
-                    f"`resize` must be at least the shorter side of `image_size` {size}, "
-                    f"received {self.resize}"
+                    f"resize must be at least the shorter side of `image_size` {size}, "
+                    f"got {self.resize}."
                 )
         if self.num_frames * size[0] * size[1] * 3 > _MAX_CLIP_BYTES:
             raise ValueError(
@@ -162,7 +162,7 @@ class VideoConverter:
             uint8 `(num_frames, height, width, 3)`.
         """
         if self.crop == "random" and rng is None:
-            raise ValueError("`rng` must be given if `crop` is 'random', received None")
+            raise ValueError("rng must be given if `crop` is 'random', got None.")
         random = self.crop == "random"
 
         def corners_of(free):

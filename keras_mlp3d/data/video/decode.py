@@ -217,7 +217,7 @@ def _checked_indices(video, indices):
     array = np.asarray(indices)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
         raise ValueError(
-            "`indices` must be a flat sequence of whole numbers, received "
+            "indices must be a flat sequence of whole numbers, got "
             f"shape {array.shape} of {array.dtype}"
         )
     wrong = array[(array < 0) | (array >= video.num_frames)]

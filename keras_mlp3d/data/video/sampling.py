@@ -137,7 +137,7 @@ def clip_indices(sampling, num_video_frames, num_frames, stride=1, clips=1, rng=
     [[0, 2, 4], [5, 7, 9]]
     """
     if sampling not in SAMPLINGS:
-        raise ValueError(f"`sampling` must be one of {SAMPLINGS}, received {sampling!r}")
+        raise ValueError(f"sampling must be one of {SAMPLINGS}, got {sampling!r}.")
     clips = checked_whole("clips", clips)
     if sampling == "uniform":
         rows = [
@@ -183,13 +183,13 @@ def span_frames(num_video_frames, fps=None, start=None, end=None, *, edges=None)
     if start is None and end is None:
         return range(n)
     if fps is None and edges is None:
-        raise ValueError("`start` and `end` must be None if nothing says the frames per second")
+        raise ValueError("start and end must be None if nothing says the frames per second.")
     for name, value in (("fps", fps), ("start", start), ("end", end)):
         if value is not None and not (isinstance(value, numbers.Real) and 0 <= value < np.inf):
-            raise ValueError(f"`{name}` must be a number of at least 0, received {value!r}")
+            raise ValueError(f"{name} must be a number of at least 0, got {value!r}.")
     start = 0.0 if start is None else start
     if end is not None and end <= start:
-        raise ValueError(f"`end` must lie after `start`, received start {start} and end {end}")
+        raise ValueError(f"end must lie after `start`, got start {start} and end {end}.")
     if edges is not None:
         return _span_of_times(edges, start, end)
     # Seconds written with a few digits: 0.12 s at 25 a second is frame 3, not 2.9999999999999996.
@@ -197,7 +197,7 @@ def span_frames(num_video_frames, fps=None, start=None, end=None, *, edges=None)
     stop = n if end is None else min(n, math.ceil(end * fps - _FRAME_PART))
     if first >= n:
         raise ValueError(
-            f"`start` must lie within the video, received {start:g} s: its {n} frames last "
+            f"start must lie within the video, got {start:g} s: its {n} frames last "
             f"{n / fps if fps else 0:g} s"
         )
     return range(first, max(stop, first + 1))
@@ -207,7 +207,7 @@ def _span_of_times(edges, start, end):
     n = len(edges) - 1
     if start >= edges[-1]:
         raise ValueError(
-            f"`start` must lie within the video, received {start:g} s: its {n} frames last "
+            f"start must lie within the video, got {start:g} s: its {n} frames last "
             f"{edges[-1]:g} s"
         )
     first = int(np.searchsorted(edges, start + _SECONDS, side="right")) - 1
@@ -219,11 +219,11 @@ def _span_of_times(edges, start, end):
 def _clip(clip, clips):
     clips = checked_whole("clips", clips)
     if isinstance(clip, bool) or not hasattr(clip, "__index__") or not 0 <= clip < clips:
-        raise ValueError(f"`clip` must be a whole number from 0 to {clips - 1}, received {clip!r}")
+        raise ValueError(f"clip must be a whole number from 0 to {clips - 1}, got {clip!r}.")
     return operator.index(clip), clips
 
 
 def _generator(rng):
     if rng is not None and not isinstance(rng, np.random.Generator):
-        raise ValueError(f"`rng` must be a numpy.random.Generator or None, received {rng!r}")
+        raise ValueError(f"rng must be a numpy.random.Generator or None, got {rng!r}.")
     return rng

@@ -155,8 +155,8 @@ def open_video(source, fps=None):
         return FrameFolder(source, fps)
     if fps is not None:
         raise ValueError(
-            f"`fps` must be None for {source_name(source)!r}, which has a clock of its own, "
-            f"received {fps!r}"
+            f"fps must be None for {source_name(source)!r}, which has a clock of its own, "
+            f"got {fps!r}."
         )
     if is_path(source):
         return _open_path(source)
@@ -191,7 +191,7 @@ def _content(source):
             raise VideoError(source_name(source), "it is empty")
         return source if isinstance(source, bytes) else bytes(source)
     if not callable(getattr(source, "read", None)):
-        raise ValueError(f"a video must be {_KINDS}, received {source!r:.80}")
+        raise ValueError(f"a video must be {_KINDS}, got {source!r:.80}.")
     name = source_name(source)
     try:
         with _file_lock:
@@ -206,7 +206,7 @@ def _content(source):
         raise VideoError(name, f"it cannot be read ({error})") from error
     if not isinstance(content, bytes):
         kind = type(content).__name__
-        raise ValueError(f"a file object must give bytes, received one that gives {kind}")
+        raise ValueError(f"a file object must give bytes, got one that gives {kind}.")
     if len(content) > MAX_REMOTE_BYTES:
         raise VideoError(name, f"it has more than {MAX_REMOTE_BYTES} bytes")
     if not content:
@@ -250,7 +250,7 @@ def _checked_frames(frames):
         arrays = [np.asarray(frame) for frame in frames]
         shapes = {array.shape for array in arrays}
         if len(shapes) > 1:
-            raise ValueError(f"frames must have one size, received {sorted(shapes)[:3]}")
+            raise ValueError(f"frames must have one size, got {sorted(shapes)[:3]}.")
         shape = (len(arrays), *(arrays[0].shape if arrays else ()))
         kinds = {array.dtype for array in arrays}
     else:
@@ -260,17 +260,17 @@ def _checked_frames(frames):
         kinds = " and ".join(sorted(map(str, kinds))) or "nothing"
         raise ValueError(
             "frames must be a uint8 array (frames, height, width, 3), RGB, or a list of uint8 "
-            f"(height, width, 3), received shape {shape} of {kinds}"
+            f"(height, width, 3), got shape {shape} of {kinds}."
         )
     if 0 in shape:
-        raise ValueError(f"frames must hold at least one frame and pixel, received shape {shape}")
+        raise ValueError(f"frames must hold at least one frame and pixel, got shape {shape}.")
     return arrays
 
 
 def _check_fps(fps):
     is_number = isinstance(fps, (int, float, np.integer, np.floating)) and not isinstance(fps, bool)
     if fps is not None and not (is_number and 0 < fps < float("inf")):
-        raise ValueError(f"`fps` must be a number above 0 or None, received {fps!r}")
+        raise ValueError(f"fps must be a number above 0 or None, got {fps!r}.")
 
 
 def _rank(value):

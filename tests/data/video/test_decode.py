@@ -223,7 +223,7 @@ def test_missing_file_and_directory(tmp_path):
         read_video(tmp_path / "absent.mp4")
     with pytest.raises(VideoError, match="directory"):
         probe_video(tmp_path)
-    with pytest.raises(ValueError, match=r"a video must be a path, .*received 3"):
+    with pytest.raises(ValueError, match=r"a video must be a path, .*got 3"):
         read_video(3)
 
 
@@ -274,9 +274,9 @@ def test_sound_alone_is_no_video(tmp_path):
     [
         ([5], "frame 5 was asked for, and its frames are 0 to 4"),
         ([0, -1], "frame -1 was asked for"),
-        ([0.0], "`indices` must be a flat sequence of whole numbers.*float64"),
-        ([[1]], r"`indices` must be a flat sequence.*\(1, 1\)"),
-        ([True], "`indices` must be a flat sequence.*bool"),
+        ([0.0], "indices must be a flat sequence of whole numbers.*float64"),
+        ([[1]], r"indices must be a flat sequence.*\(1, 1\)"),
+        ([True], "indices must be a flat sequence.*bool"),
     ],
 )
 def test_wrong_indices(tmp_path, indices, message):

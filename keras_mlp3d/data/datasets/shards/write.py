@@ -265,9 +265,9 @@ def _counted(clips, done, total, progress):
 
 def _checked(manifest, name, num_shards, store, short_side, quality, unreadable):
     if not isinstance(manifest, Manifest):
-        raise ValueError(f"`manifest` must be a Manifest, received {manifest!r}")
+        raise ValueError(f"manifest must be a Manifest, got {manifest!r}.")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise ValueError(f"`name` must be letters, digits, '_' and '-', received {name!r}")
+        raise ValueError(f"name must be letters, digits, '_' and '-', got {name!r}.")
     if num_shards is None:
         num_shards = -(-len(manifest) // _CLIPS_A_SHARD)
     for what, value, most in (
@@ -277,12 +277,12 @@ def _checked(manifest, name, num_shards, store, short_side, quality, unreadable)
     ):
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
             raise ValueError(
-                f"`{what}` must be a whole number from 1 to {most}, received {value!r}"
+                f"{what} must be a whole number from 1 to {most}, got {value!r}."
             )
     for what, value, known in (
         ("store", store, STORES),
         ("unreadable", unreadable, (None, "skip", "error")),
     ):
         if value not in known:
-            raise ValueError(f"`{what}` must be one of {known}, received {value!r}")
+            raise ValueError(f"{what} must be one of {known}, got {value!r}.")
     return num_shards

@@ -1,6 +1,5 @@
 """Views of a data set's videos, decoded ahead by threads, in memory that has a bound."""
 
-import dataclasses
 import math
 
 import numpy as np
@@ -48,26 +47,13 @@ def decode_ahead(rows, converter, clips, crops, workers):
         yield from decoded
 
 
-@dataclasses.dataclass(frozen=True)
-class _SomeClips(VideoConverter):
-    """A converter whose `views` gives some of the clips, each as it is among all of them."""
-
-    chosen: range = range(0)
-
-    def _fill(self, pictures, indices, corners_of):
-        indices = indices[self.chosen.start : self.chosen.stop]
-        wanted = set(indices.flat)
-        # All pictures are decoded, so that damage is met, and got round, alike for every part.
-        pictures = (pair for pair in pictures if pair[0] in wanted)
-        return super()._fill(pictures, indices, corners_of)
-
-
 def _views(converter, row, clips, crops, chosen):
     """The views of some clips of a video, and how many crops each view represents."""
-    if len(chosen) < clips:
-        converter = _SomeClips(**converter.get_config(), chosen=chosen)
+    # A converter of the user's own need not know `select`.
+    options = {} if len(chosen) == clips else {"select": chosen}
+    options |= {"start": row.start, "end": row.end}
     try:
-        views, _ = converter.views(row.path, clips=clips, crops=crops, start=row.start, end=row.end)
+        views, _ = converter.views(row.path, clips=clips, crops=crops, **options)
     except (VideoError, ShardError, OSError) as error:
         return reason_of(error), 0
     by_clip = views.reshape(len(chosen), crops, *views.shape[1:])

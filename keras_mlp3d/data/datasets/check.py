@@ -83,7 +83,7 @@ def check_videos(manifest, workers=None, time_limit=60.0, isolate=True):
         An iterator of `VideoCheck`s, in the order of the manifest.
 
     Raises:
-        ValueError: An argument is not as above.
+        ValueError: If an argument is not as above.
         RuntimeError: No process can be started.
 
     Example:

@@ -55,7 +55,7 @@ def read_columns(path, is_video, columns=None, separator=None, header=None):
         header: Whether the first line names the columns; None to find it.
 
     Raises:
-        ValueError: An argument is not as above, or the table has no such columns. The error says
+        ValueError: If an argument is not as above, or the table has no such columns. The error says
             what was found and what would do.
     """
     wanted, given = _checked_columns(columns), set(columns or ())
@@ -107,8 +107,7 @@ def _checked_separator(separator):
     character = SEPARATORS.get(separator, separator) if isinstance(separator, str) else None
     if character not in SEPARATORS.values():
         raise ValueError(
-            f"separator must be one of {list(SEPARATORS)}, or None to find it, got "
-            f"{separator!r}"
+            f"separator must be one of {list(SEPARATORS)}, or None to find it, got {separator!r}"
         )
     return (character,)
 

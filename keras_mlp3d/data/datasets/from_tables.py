@@ -230,8 +230,7 @@ def _checked_features(dataset):
         )
     if not all(hasattr(dataset, name) for name in ("features", "select_columns", "with_format")):
         raise ValueError(
-            f"dataset must be a Hugging Face datasets.Dataset, got a "
-            f"{type(dataset).__name__}"
+            f"dataset must be a Hugging Face datasets.Dataset, got a {type(dataset).__name__}"
         )
     if not hasattr(dataset, "__len__"):
         raise ValueError(

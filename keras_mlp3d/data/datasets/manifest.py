@@ -44,7 +44,7 @@ class Manifest:
         videos in memory by their content (see `VideoRow`).
 
     Raises:
-        ValueError: An argument is not as above, or a label has no class name.
+        ValueError: If an argument is not as above, or a label has no class name.
 
     Example:
 

@@ -218,9 +218,7 @@ def checked_classes(class_names):
         composed(name) if isinstance(name, str) else name: label for label, name in enumerate(names)
     }
     if not names or len(labels) < len(names) or isinstance(class_names, str):
-        raise ValueError(
-            f"class_names must be a list of distinct names, got {class_names!r}."
-        )
+        raise ValueError(f"class_names must be a list of distinct names, got {class_names!r}.")
     return labels
 
 

@@ -34,7 +34,7 @@ class VideoRow:
     Two rows are equal if their videos are, in memory too: bytes and pixels are compared.
 
     Raises:
-        ValueError: An argument is not as above, or `end` is not after `start`.
+        ValueError: If an argument is not as above, or `end` is not after `start`.
 
     Example:
 

@@ -318,9 +318,7 @@ def _checked_random(random_clips, training, converter):
     if random_clips and not training:
         raise ValueError("random_clips must be False where `training` is False, got True.")
     if crops and not random_clips:
-        raise ValueError(
-            "random_clips must not be False where the converter's `crop` is 'random'"
-        )
+        raise ValueError("random_clips must not be False where the converter's `crop` is 'random'")
     return bool(random_clips)
 
 

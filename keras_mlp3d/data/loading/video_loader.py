@@ -63,7 +63,7 @@ class VideoLoader(keras.utils.PyDataset):
     Attributes: `source`, the `ClipSource`, which counts unreadable videos; `epoch`; `sampler`.
 
     Raises:
-        ValueError: An argument is not as above. Outside training, a batch raises `VideoError` or
+        ValueError: If an argument is not as above. Outside training, a batch raises `VideoError` or
             `FileNotFoundError`, which name the file, for an unreadable video; other batches can be
             taken after that.
 

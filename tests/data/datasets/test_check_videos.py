@@ -99,7 +99,7 @@ def test_a_file_is_decoded_once_and_its_stretches_are_looked_at(tmp_path, monkey
     [found] = check_videos(manifest_of(rows[0], VideoRow(path, 0, 2.5)), 1)
     assert (found.frames, found.error) == (
         16,
-        "start must lie within the video, got 2.5 s: its 16 frames last 2 s",
+        "start must be within the video, got 2.5 s: its 16 frames last 2 s",
     )
 
 

@@ -373,7 +373,7 @@ def test_a_file_name_that_is_no_text(write, tmp_path):
         (["path,label", "a,"], "line 2 has no label"),
         (["path,label", ",run"], "line 2 is wrong: path must name a file"),
         (["path,label", "  ,run"], "line 2 is wrong: path must name a file"),
-        (["path,label,end,start", "a,run,1,2"], "line 2 is wrong: end must lie after `start`"),
+        (["path,label,end,start", "a,run,1,2"], "line 2 is wrong: end must be after start"),
         (["path,label,start", "a,run,-1"], "line 2 is wrong: start must be at least 0 seconds"),
         (["path,label,start", "a,run,nan"], "line 2 is wrong: start must be at least 0 seconds"),
         (["path,label,start", "a,run,x"], "line 2 is wrong: start must be seconds as a number"),

@@ -222,7 +222,7 @@ def test_root_and_names():
         ({"label": ["x", "z"]}, {"class_names": ["x", "y"]}, "row 1 has the label 'z'"),
         ({"start": [0, -1]}, {}, "row 1 is wrong: start must be at least 0"),
         ({"start": [0, "x"]}, {}, "row 1 is wrong: start must be seconds"),
-        ({"start": [0, 3], "end": [1, 2]}, {}, "row 1 is wrong: end must lie after"),
+        ({"start": [0, 3], "end": [1, 2]}, {}, "row 1 is wrong: end must be after"),
     ],
 )
 def test_wrong_frames(columns, options, message):

@@ -42,9 +42,9 @@ def test_row_values_become_plain():
         (("a", 0, float("nan")), "`start`"),
         (("a", 0, "1"), "`start`"),
         (("a", 0, None, float("inf")), "`end`"),
-        (("a", 0, 2.0, 2.0), "end must lie after `start`, got start 2.0 and end 2.0"),
-        (("a", 0, None, 0), "end must lie after"),
-        (("a", 0, 3, 1), "end must lie after"),
+        (("a", 0, 2.0, 2.0), "end must be after start, got start 2.0 and end 2.0"),
+        (("a", 0, None, 0), "end must be after"),
+        (("a", 0, 3, 1), "end must be after"),
     ],
 )
 def test_wrong_rows(arguments, message):

@@ -290,7 +290,7 @@ def test_a_copy_for_another_process_leaves_the_kept_clips(manifest):
     ("options", "words"),
     [
         ({"batch_size": 0}, "batch_size must be a positive integer, got 0"),
-        ({"batch_size": 2.0}, r"`batch_size`.*got 2\.0"),
+        ({"batch_size": 2.0}, r"batch_size.*got 2\.0"),
         ({"batch_size": 8, "training": True}, "at most the 7 clips of the manifest"),
         ({"seed": -1}, "seed must be an integer of at least 0, got -1"),
         (

@@ -178,7 +178,7 @@ def test_a_fork_has_threads_of_its_own(manifest):
     ("options", "words"),
     [
         ({"workers": 0}, "workers must be a positive integer, got 0"),
-        ({"max_queue_size": -1}, "`max_queue_size`.*at least 0, got -1"),
+        ({"max_queue_size": -1}, "max_queue_size.*at least 0, got -1"),
     ],
 )
 def test_bad_arguments(options, words):

@@ -99,7 +99,7 @@ def write_shards(
 
     Raises:
         ImportError: google-crc32c, TFRecord's checksum, is not installed (extra `shards`).
-        ValueError: An argument is not as above, or the folder holds shards of another manifest or
+        ValueError: If an argument is not as above, or the folder holds shards of another manifest or
             with other options under that name; the error says what differs.
         VideoError: A video cannot be read, outside training, or none can.
 
@@ -276,9 +276,7 @@ def _checked(manifest, name, num_shards, store, short_side, quality, unreadable)
         ("quality", quality, 31),
     ):
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-            raise ValueError(
-                f"{what} must be a whole number from 1 to {most}, got {value!r}."
-            )
+            raise ValueError(f"{what} must be a whole number from 1 to {most}, got {value!r}.")
     for what, value, known in (
         ("store", store, STORES),
         ("unreadable", unreadable, (None, "skip", "error")),

@@ -207,6 +207,185 @@ def test_reader_sees_imports_wherever_they_stand(tmp_path):
     ]
 
 
+# --- private names -------------------------------------------------------------------------------
+
+
+def unit_of(parts):
+    """The package that a module's private names belong to; the packages of `data` count apart."""
+    return parts[:2] if parts[:1] == ("data",) and len(parts) > 2 else parts[:1]
+
+
+def is_private(name):
+    return name.startswith("_") and not name.startswith("__") and name != "_utils"
+
+
+def dotted(module):
+    """The parts of a module of ours, without the name of the package; None for other libraries."""
+    first, *parts = module.split(".")
+    return tuple(parts) if first == PACKAGE.name else None
+
+
+def private_names_of(tree):
+    """{class or "": private names that it defines}, for methods, functions and attributes."""
+    found = {"": set()}
+
+    def visit(node, owner):
+        for child in ast.iter_child_nodes(node):
+            inside = owner
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                found[owner].add(child.name)
+                if isinstance(child, ast.ClassDef):
+                    inside = child.name
+                    found.setdefault(inside, set())
+            elif isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
+                found[owner].add(child.id)
+            elif isinstance(child, ast.Attribute) and isinstance(child.ctx, ast.Store):
+                found[owner].add(child.attr)
+            visit(child, inside)
+
+    visit(tree, "")
+    return {owner: set(filter(is_private, names)) for owner, names in found.items()}
+
+
+def private_uses(path, tree, defined, bases):
+    """[(line, what)] of the private names of other packages that a file uses.
+
+    Args:
+        path: The file, relative to the package.
+        tree: Its syntax tree.
+        defined: {unit: {class or "": private names}} of all files.
+        bases: {class: [(unit, base class)]} of all classes.
+    """
+    unit, uses, imported = unit_of(path.parts), [], {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules = [(alias.name, None, alias.asname) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            modules = [(node.module, alias.name, alias.asname) for alias in node.names]
+        else:
+            continue
+        for module, name, known_as in modules:
+            parts = dotted(module)
+            if parts is None:
+                continue
+            whole = parts + ((name,) if name else ())
+            # A name taken from `keras_mlp3d.data` is of the package of data that exports it.
+            other = unit_of((*parts, "")) if len(parts) > 1 else whole[:1]
+            if other != unit:
+                imported[known_as or whole[-1]] = other
+                if any(map(is_private, whole)):
+                    uses.append((node.lineno, f"imports {'.'.join(whole)}"))
+    own = set().union(*defined.get(unit, {"": set()}).values())
+    foreign = {
+        name
+        for other, owners in defined.items()
+        for names in owners.values()
+        if other != unit and other != ("_utils",)
+        for name in names
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and is_private(node.attr):
+            holder = node.value.id if isinstance(node.value, ast.Name) else None
+            if holder in imported or (holder not in ("self", "cls") and node.attr in foreign - own):
+                uses.append((node.lineno, f"uses {ast.unparse(node)}"))
+        elif isinstance(node, ast.ClassDef):
+            inherited = inherited_names(node.name, unit, defined, bases)
+            local = private_names_of(node)[""] | {
+                child.attr
+                for child in ast.walk(node)
+                if isinstance(child, ast.Attribute)
+                and isinstance(child.value, ast.Name)
+                and child.value.id in ("self", "cls")
+            }
+            uses += [(node.lineno, f"{node.name} takes {n}") for n in sorted(local & inherited)]
+    return uses
+
+
+def inherited_names(name, unit, defined, bases):
+    """The private names that a class gets from base classes in other packages."""
+    found, waiting, seen = set(), [name], set()
+    while waiting:
+        for other, base in bases.get(waiting.pop(), ()):
+            if base not in seen:
+                seen.add(base)
+                waiting.append(base)
+                if other != unit:
+                    found |= defined[other].get(base, set())
+    return found
+
+
+def private_uses_of(package):
+    """["file:line what"] of all files of a package."""
+    trees = {
+        path.relative_to(package): ast.parse(path.read_text(encoding="utf-8"))
+        for path in sorted(package.rglob("*.py"))
+    }
+    defined, homes = {}, {}
+    for path, tree in trees.items():
+        unit = unit_of(path.parts)
+        for owner, names in private_names_of(tree).items():
+            defined.setdefault(unit, {}).setdefault(owner, set()).update(names)
+            homes[owner] = unit
+    bases = {}
+    for tree in trees.values():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                names = [ast.unparse(base).split(".")[-1] for base in node.bases]
+                bases[node.name] = [(homes[name], name) for name in names if name in homes]
+    return [
+        f"{path}:{line} {what}"
+        for path, tree in trees.items()
+        for line, what in private_uses(path, tree, defined, bases)
+    ]
+
+
+def test_no_package_uses_private_names_of_another():
+    """Neither modules nor names with an underscore, nor attributes, nor methods to override."""
+    assert not private_uses_of(PACKAGE), "\n".join(private_uses_of(PACKAGE))
+
+
+def test_uses_of_private_names_are_found_wherever_they_stand(tmp_path):
+    """The test of the test: each way to take a private name of another package."""
+    for name, text in {
+        "_utils/checks.py": "def check(): pass\n",
+        "data/video/reader.py": (
+            "class Reader:\n"
+            "    def __init__(self): self._place = 0\n"
+            "    def _fill(self): pass\n"
+            "def _helper(): pass\n"
+        ),
+        "data/video/_bits.py": "def bits(): pass\n",
+        "data/video/other.py": "from keras_mlp3d.data.video._bits import bits\n",  # its own
+        "data/datasets/rows.py": "from keras_mlp3d.data.video._bits import bits\n",
+        "search/clips.py": (
+            "from keras_mlp3d._utils.checks import check\n"
+            "from keras_mlp3d.data import Reader\n"
+            "from keras_mlp3d.data.video import reader\n"
+            "from keras_mlp3d.data.video.reader import _helper\n"
+            "from keras_mlp3d import __version__, _secret\n"
+            "class Clips(Reader):\n"
+            "    def _fill(self): return self._own\n"
+            "    _own = 1\n"
+            "class Places(Clips):\n"
+            "    def place(self): return self._place\n"
+            "reader._helper()\n"
+            "def f(found): return found._place, found._own, found.__dict__, found._of_keras\n"
+        ),
+    }.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert private_uses_of(tmp_path) == [
+        "data/datasets/rows.py:1 imports data.video._bits.bits",
+        "search/clips.py:4 imports data.video.reader._helper",
+        "search/clips.py:5 imports _secret",
+        "search/clips.py:6 Clips takes _fill",
+        "search/clips.py:9 Places takes _place",
+        "search/clips.py:11 uses reader._helper",
+        "search/clips.py:12 uses found._place",
+    ]
+
+
 # --- importing the package -----------------------------------------------------------------------
 
 IMPORT = f"""

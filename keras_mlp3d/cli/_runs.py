@@ -77,22 +77,3 @@ def recipe_of(options):
 def verbosity():
     """A bar is for whoever watches; a log gets a line an epoch."""
     return 1 if sys.stdout.isatty() else 2
-
-
-class Bar:
-    """Keras's bar for work whose length is known when it begins.
-
-    Args:
-        unit: What is counted, such as "candidate".
-    """
-
-    def __init__(self, unit):
-        self._unit, self._bar = unit, None
-
-    def __call__(self, done, total):
-        """Shows how much is done."""
-        import keras
-
-        if self._bar is None:
-            self._bar = keras.utils.Progbar(total, verbose=verbosity(), unit_name=self._unit)
-        self._bar.update(done)

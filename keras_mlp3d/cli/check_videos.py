@@ -5,9 +5,9 @@ import collections
 import contextlib
 import os
 import signal
-import sys
 import threading
 
+from keras_mlp3d._utils.progress import Progress
 from keras_mlp3d.cli.common import (
     FAILURE,
     INTERRUPTED,
@@ -181,14 +181,8 @@ def _files(count):
 
 
 def _watched(checks, total):
-    """Passes checks on, with Keras's progress bar on standard error if a person watches."""
-    if not sys.stderr.isatty():
-        yield from checks
-        return
-    import keras
-
-    bar = keras.utils.Progbar(total, unit_name="video")
-    for done, check in enumerate(checks, start=1):
-        with contextlib.redirect_stdout(sys.stderr):
-            bar.update(done)
-        yield check
+    """Passes checks on and shows how many of them there are."""
+    with Progress("videos") as progress:
+        for done, check in enumerate(checks, start=1):
+            progress(done, total)
+            yield check

@@ -7,6 +7,8 @@ import re
 import sys
 import textwrap
 
+from keras_mlp3d._utils.text import one_line
+
 PROGRAM = "keras-mlp3d"
 SUCCESS, FAILURE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -85,11 +87,6 @@ def load_model(handle, classes=None, on_clips=False, **options):
     by_frame = on_clips and files.class_name == "CycleMLP"
     network = models.FrameCycleMLP if by_frame else getattr(models, files.class_name)
     return network.from_preset(handle, **options), files
-
-
-def one_line(text):
-    """Returns text that cannot break a line or steer a terminal."""
-    return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
 
 
 def print_json(content):

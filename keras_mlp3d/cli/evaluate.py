@@ -3,8 +3,8 @@
 import os
 import pathlib
 import sys
-import time
 
+from keras_mlp3d._utils.progress import Progress
 from keras_mlp3d.cli._views import add_view_options, asked_converter
 from keras_mlp3d.cli.common import (
     BAD_INPUT,
@@ -19,7 +19,6 @@ from keras_mlp3d.cli.common import (
 from keras_mlp3d.cli.manifest_options import add_manifest_options, read_data
 
 _NAMED_FAILURES = 10
-_BAR, _SECONDS_BETWEEN = 30, 0.1
 
 
 def add_parser(commands):
@@ -83,8 +82,7 @@ def run(options):
     # A folder names all its classes; a CSV may lack some of the model's.
     names = None if os.path.isdir(options.data) else model.class_names
     manifest = read_data(options, options.data, options.split, names)
-    progress = _Bar()
-    try:
+    with Progress("videos") as progress:
         evaluation = evaluate(
             model,
             manifest,
@@ -93,10 +91,8 @@ def run(options):
             batch_size=options.batch_size,
             converter=asked_converter(model, files, options),
             workers=options.workers,
-            progress=progress.show,
+            progress=progress,
         )
-    finally:
-        progress.clear()
     _print_table(evaluation)
     if options.json is not None:
         evaluation.write_json(options.json)
@@ -149,28 +145,3 @@ def _percentages(accuracy, interval, total):
     low, high = (100 * bound for bound in interval)
     correct = round(accuracy * total)
     return f"{100 * accuracy:5.1f} %   95 % interval {low:.1f} to {high:.1f}   {correct} of {total}"
-
-
-class _Bar:
-    """A bar on standard error, where a person watches, that says how far it is and how long."""
-
-    def __init__(self):
-        self._on, self._start, self._shown = sys.stderr.isatty(), time.monotonic(), 0.0
-
-    def show(self, done, total):
-        now = time.monotonic()
-        if not self._on or (now - self._shown < _SECONDS_BETWEEN and done < total):
-            return
-        self._shown = now
-        full = _BAR * done // total
-        left = (now - self._start) * (total - done) / done
-        print(
-            f"\r\033[K[{'#' * full}{'.' * (_BAR - full)}] {done}/{total} videos, {left:.0f} s left",
-            end="",
-            file=sys.stderr,
-            flush=True,
-        )
-
-    def clear(self):
-        if self._on:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)

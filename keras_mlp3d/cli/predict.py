@@ -6,6 +6,7 @@ import itertools
 import json
 import sys
 
+from keras_mlp3d._utils.progress import Progress
 from keras_mlp3d.cli._find_videos import VideoFinder
 from keras_mlp3d.cli._results import ResultsFile
 from keras_mlp3d.cli._views import add_view_options, asked_converter
@@ -153,7 +154,10 @@ class _Job:
 
     def __init__(self, options, total, results, classifier):
         self._options, self._results, self._classifier = options, results, classifier
-        self._progress = _Progress(total, options.json)
+        # Text on the same terminal shows well enough how far it is.
+        watched = options.json or not sys.stdout.isatty()
+        self._progress = Progress(show=None if watched and total != 1 else False)
+        self._done, self._total = 0, total
         self._list = _JsonList() if options.json else None
         self._drawn, self._code = [], SUCCESS
 
@@ -170,7 +174,8 @@ class _Job:
 
     def take(self, found):
         """Does all that is to be done with what was found."""
-        self._progress.show(found.path)
+        self._done += 1
+        self._progress(self._done, self._total, found.path)
         if found.error:
             self._fail(found.path, found.error, found.message)
         elif self._results is not None and self._results.is_done(found.path):
@@ -302,24 +307,3 @@ class _JsonList:
 
     def end(self):
         print("\n]" if self._count else "[]")
-
-
-class _Progress:
-    """A line on standard error that says how far it is, if a person watches and no text does."""
-
-    def __init__(self, total, silent):
-        watched = sys.stderr.isatty() and (silent or not sys.stdout.isatty())
-        self._of = "" if total is None else f"/{total}"
-        self._done, self._on = 0, watched and total != 1
-
-    def show(self, path):
-        self._done += 1
-        if self._on:
-            name = one_line(path)
-            name = name if len(name) <= 50 else f"…{name[-49:]}"
-            line = f"\r\033[K{self._done}{self._of} {name}"
-            print(line, end="", file=sys.stderr, flush=True)
-
-    def clear(self):
-        if self._on:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)

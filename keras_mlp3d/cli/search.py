@@ -4,8 +4,8 @@ import importlib.util
 import os
 import pathlib
 
+from keras_mlp3d._utils.progress import Progress
 from keras_mlp3d.cli._runs import (
-    Bar,
     add_data_options,
     add_recipe_options,
     manifests,
@@ -108,21 +108,22 @@ def run(options):
             anew=options.anew,
             accept_changed_data=options.accept_changed_data,
         )
-    result, scorer = search.find_schedule(
-        model,
-        space,
-        validation,
-        folder,
-        options.repeats,
-        options.alpha,
-        options.seed,
-        options.batch_size,
-        workers=options.workers,
-        anew=options.anew,
-        accept_changed_data=options.accept_changed_data,
-        decoding=Bar("video"),
-        progress=Bar("candidate"),
-    )
+    with Progress("videos") as decoding, Progress("candidates") as progress:
+        result, scorer = search.find_schedule(
+            model,
+            space,
+            validation,
+            folder,
+            options.repeats,
+            options.alpha,
+            options.seed,
+            options.batch_size,
+            workers=options.workers,
+            anew=options.anew,
+            accept_changed_data=options.accept_changed_data,
+            decoding=decoding,
+            progress=progress,
+        )
     if scorer.failed:
         print(f"{len(scorer.failed)} validation videos cannot be read and count as wrong")
     _save(options, model, validation, result, scorer, folder)

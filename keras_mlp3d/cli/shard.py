@@ -1,8 +1,8 @@
 """`keras-mlp3d shard`: writes a data set as TFRecord shards, which training reads fastest."""
 
-import contextlib
 import sys
 
+from keras_mlp3d._utils.progress import Progress
 from keras_mlp3d.cli.common import SUCCESS, add_command, one_line, positive
 from keras_mlp3d.cli.manifest_options import (
     add_manifest_options,
@@ -86,17 +86,18 @@ def run(options):
     manifest = _manifest(options)
     if manifest.not_found:
         print(f"{len(manifest.not_found)} videos of the list are not there", file=sys.stderr)
-    report = write_shards(
-        manifest,
-        options.to,
-        num_shards=options.shards,
-        store=options.store,
-        short_side=options.short_side,
-        quality=options.quality,
-        unreadable=options.unreadable,
-        workers=options.workers,
-        progress=_bar() if sys.stderr.isatty() else None,
-    )
+    with Progress("clips") as progress:
+        report = write_shards(
+            manifest,
+            options.to,
+            num_shards=options.shards,
+            store=options.store,
+            short_side=options.short_side,
+            quality=options.quality,
+            unreadable=options.unreadable,
+            workers=options.workers,
+            progress=progress,
+        )
     for name, reason in report.left_out:
         print(one_line(f"{name}: left out: {reason}"))
     for name, reason in report.damaged:
@@ -124,17 +125,3 @@ def _manifest(options):
         "something-v2": data.read_something_v2,
     }
     return readers[options.format](options.manifest, options.videos, options.split)
-
-
-def _bar():
-    """Keras's progress bar on standard error, as a function of the clips done and all."""
-    import keras
-
-    bars = []
-
-    def show(done, total):
-        bars or bars.append(keras.utils.Progbar(total, unit_name="clip"))
-        with contextlib.redirect_stdout(sys.stderr):
-            bars[0].update(done)
-
-    return show

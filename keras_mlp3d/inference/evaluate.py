@@ -7,8 +7,9 @@ import contextlib
 
 import numpy as np
 
+from keras_mlp3d._utils.ordered_map import default_workers
 from keras_mlp3d.data import Manifest
-from keras_mlp3d.inference._decode_ahead import decode_ahead, default_workers
+from keras_mlp3d.inference.decode_ahead import decode_ahead
 from keras_mlp3d.inference.evaluation import Evaluation, VideoResult
 from keras_mlp3d.inference.score_views import check_model, score_batch
 from keras_mlp3d.models import CycleMLP
@@ -89,7 +90,7 @@ def evaluate(
     frames = converter.num_frames if isinstance(model, CycleMLP) else 1
     views = clips * crops * frames
     batches = _Batches(model, converter, batch_size, len(manifest) * views)
-    decoded = decode_ahead(manifest.rows, converter, clips, crops, workers or default_workers())
+    decoded = decode_ahead(manifest.rows, converter, clips, crops, workers or default_workers(8))
     with contextlib.closing(decoded):  # an error must not leave threads behind that decode on
         results = _score_videos(
             decoded,

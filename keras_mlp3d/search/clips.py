@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from keras_mlp3d._utils.ordered_map import default_workers
 from keras_mlp3d.data import Manifest, VideoConverter
-from keras_mlp3d.inference._decode_ahead import decode_ahead, default_workers
+from keras_mlp3d.inference.decode_ahead import decode_ahead
 
 
 class KeptClips:
@@ -61,7 +62,7 @@ class StreamedClips:
 
     def __init__(self, manifest: Manifest, converter: VideoConverter, workers: int | None = None):
         self._manifest, self._converter = manifest, converter
-        self._workers = workers or default_workers()
+        self._workers = workers or default_workers(8)
         reason = "the data set lists it, and no file was found"
         self._absent = tuple((name, reason) for name in manifest.not_found)
         self.failed = self._absent

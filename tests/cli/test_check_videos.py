@@ -59,7 +59,7 @@ def test_some_are_not(run, folder, tmp_path):
     ("lines", "message"),
     [
         (["path,color", "a.mp4,red"], "line 1 lacks the columns ['label']"),
-        (["path,label,start,end", "a.mp4,run,2,1"], "line 2 is wrong: `end` must lie after"),
+        (["path,label,start,end", "a.mp4,run,2,1"], "line 2 is wrong: end must be after"),
         (["path,label"], "is empty"),
         (["path,label", "a.mp4,run", "a.mp4,run"], "line 3 repeats line 2"),
     ],

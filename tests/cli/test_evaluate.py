@@ -117,7 +117,7 @@ def test_failed_videos(run, presets, data, tmp_path):
 
 def test_bar_where_a_person_watches(run, presets, data, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    monkeypatch.setattr("keras_mlp3d.cli.evaluate._SECONDS_BETWEEN", 0)
+    monkeypatch.setattr("keras_mlp3d._utils.progress._SECONDS_BETWEEN", 0)
     code, _, err = run("evaluate", "--data", data, "--preset", presets / "clips")
     shown = [line for line in err.split("\r\x1b[K") if line]
     assert code == 0

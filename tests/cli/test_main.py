@@ -39,7 +39,7 @@ def test_version(run):
         ([], "COMMAND"),
         (["dance"], "invalid choice: 'dance'"),
         (["cost"], "PRESET"),
-        (["cost", "mlp3d_nano", "--frames", "0"], "expected a whole number of at least 1, got '0'"),
+        (["cost", "mlp3d_nano", "--frames", "0"], "expected a positive integer, got '0'"),
         (["cost", "mlp3d_nano", "--frames", "1.5"], "got '1.5'"),
         (["cost", "mlp3d_nano", "--size", "32x32x3"], "N or HEIGHTxWIDTH"),
         (["predict"], "VIDEO"),

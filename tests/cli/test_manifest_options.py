@@ -98,7 +98,7 @@ def test_a_list_for_training_and_a_folder_for_validation(folder):
         ),
         (["--columns", "path=a,path=b"], "expected NAME=COLUMN"),
         (["--columns", "path="], "expected NAME=COLUMN"),
-        (["--columns", "video=file"], "`columns` must have keys among"),
+        (["--columns", "video=file"], "columns must have keys among"),
         (["--separator", "|"], "invalid choice: '|'"),
         (["--class-names", "nowhere.txt"], "or a text file that is there, got 'nowhere.txt'"),
         (["--class-names", "run,run"], "distinct"),

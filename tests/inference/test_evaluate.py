@@ -12,7 +12,7 @@ import pytest
 from data.make_videos import moving_frames, write_damaged, write_lossless
 
 from keras_mlp3d.data import Manifest, VideoConverter, VideoRow, read_manifest
-from keras_mlp3d.inference import _decode_ahead, evaluate
+from keras_mlp3d.inference import decode_ahead, evaluate
 from keras_mlp3d.models import MLP3D, CycleMLP, MLP3DBackbone, TwoPathMLP3D
 
 SIZES = (8, 8, 16, 16), (1, 1, 1, 1), 2
@@ -292,7 +292,7 @@ def test_many_clips_come_in_parts(model, tmp_path, monkeypatch, damaged):
     whole = evaluate(model, manifest, 7, 3)
     answers = twin(model, manifest, 7, 3)
     monkeypatch.setattr(VideoConverter, "views", measured)
-    monkeypatch.setattr(_decode_ahead, "_PART_BYTES", 2 * 3 * 8 * 32 * 32 * 3)
+    monkeypatch.setattr(decode_ahead, "_PART_BYTES", 2 * 3 * 8 * 32 * 32 * 3)
     parts = evaluate(model, manifest, 7, 3, workers=1)
     assert sizes == [6, 6, 6, 3]
     assert_matches_twin(whole, answers)
@@ -314,7 +314,7 @@ def test_few_videos_are_decoded_ahead(model, manifest, monkeypatch):
         return logits_of(batch)
 
     monkeypatch.setattr(VideoConverter, "views", counted)
-    monkeypatch.setattr(_decode_ahead, "_AHEAD_BYTES", 3 * 8 * 32 * 32 * 3)
+    monkeypatch.setattr(decode_ahead, "_AHEAD_BYTES", 3 * 8 * 32 * 32 * 3)
     model.predict_on_batch = slow
     evaluate(model, manifest, batch_size=1, workers=8)
     # When the n-th video is scored, itself and two more at most have been decoded.

@@ -27,7 +27,7 @@ def search_rows(repeats=2, depth=3, sizes=(1, 2, 4)):
 
 
 def texts_inside(figure):
-    """The boxes of all texts, every one of which must lie within the figure."""
+    """The boxes of all texts, every one of which must be within the figure."""
     renderer = figure.canvas.get_renderer()
     figure.canvas.draw()
     found = []

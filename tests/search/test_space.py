@@ -51,11 +51,11 @@ def test_shift_token_takes_any_number_of_tokens():
     [
         (
             24,
-            r"24 frames, 6 tokens in time, do not fit the candidates short_range:4, .*: 1, 2, 3, 6\.",
+            r"24 frames, 6 tokens in time, .* candidates short_range:4, .*: 1, 2, 3, 6\.",
         ),
         (
             16,
-            r"do not fit the candidates short_range:8, long_range:8, shift_window:8; .*: 1, 2, 4\.",
+            r"the candidates short_range:8, long_range:8, shift_window:8; .*: 1, 2, 4\.",
         ),
         (30, "must be a multiple of 4, got 30"),
         (0, "num_frames must be a positive integer, got 0"),

@@ -1,10 +1,10 @@
-"""Augmentation of training clips: one draw for all frames of a clip, another for each clip.
+"""Augmentation of training clips: the same change for all frames of a clip.
 
-NumPy draws, from a generator made of (seed, epoch, index), and NumPy and FFmpeg's scaler move the
-pixels, in whole numbers. So clips are the same on every Keras backend, from every loader, in any
-number of threads. Keras's image layers do not serve here: they draw anew for each frame, from one
-generator that all threads share, and with one seed gave other clips on PyTorch than on TensorFlow.
-Nothing here imports Keras.
+The random numbers of a clip come from a NumPy generator that is seeded by (seed, epoch, index).
+NumPy and FFmpeg's scaler change the pixels, in integer arithmetic. The clips are therefore the same
+on every Keras backend, with every loader and any number of threads. Keras's image layers are not
+used: they sample again for each frame, from one generator that all threads share, and the same
+seed gave different clips on PyTorch and on TensorFlow. Nothing here imports Keras.
 """
 
 from keras_mlp3d.data.augment.augmenter import Augmenter

@@ -1,40 +1,40 @@
-"""What the operations share: checks of their arguments, and random rectangles."""
+"""Checks of clips, batches and generators, and random rectangles."""
 
 import math
 
 import numpy as np
 
-_ATTEMPTS = 10  # draws of a rectangle that may not fit
+_ATTEMPTS = 10  # at a random rectangle that fits
 
 
 def checked_clip(clip):
-    """Refuses what is not a uint8 array `(T, H, W, 3)` with at least one frame and pixel."""
+    """Returns `clip` if it is a uint8 array `(T, H, W, 3)` with at least one pixel."""
     if not isinstance(clip, np.ndarray) or clip.dtype != np.uint8 or not _is_shape(clip, 4):
         raise ValueError(
-            f"`clip` must be a NumPy array of uint8 (T, H, W, 3), received {_described(clip)}"
+            f"clip must be a NumPy array of uint8 (T, H, W, 3), got {_described(clip)}."
         )
     return clip
 
 
 def checked_batch(clips, labels):
-    """`labels` as float32 `(B, num_classes)`, beside clips checked to be uint8."""
+    """Returns clips, checked to be uint8, and `labels` as float32 `(B, num_classes)`."""
     if not isinstance(clips, np.ndarray) or clips.dtype != np.uint8 or not _is_shape(clips, 5):
         raise ValueError(
-            f"`clips` must be a NumPy array of uint8 (B, T, H, W, 3), received {_described(clips)}"
+            f"clips must be a NumPy array of uint8 (B, T, H, W, 3), got {_described(clips)}."
         )
     labels = np.asarray(labels)
     if labels.ndim != 2 or labels.dtype.kind != "f" or len(labels) != len(clips):
         raise ValueError(
-            f"`labels` must be one-hot or smoothed floats ({len(clips)}, num_classes), "
-            f"received {_described(labels)}"
+            f"labels must be one-hot or smoothed floats ({len(clips)}, num_classes), "
+            f"got {_described(labels)}."
         )
     return clips, labels.astype("float32")
 
 
 def checked_rng(rng):
-    """Refuses what is not a `numpy.random.Generator`."""
+    """Returns `rng` if it is a `numpy.random.Generator`."""
     if not isinstance(rng, np.random.Generator):
-        raise ValueError(f"`rng` must be a numpy.random.Generator, received {rng!r}")
+        raise ValueError(f"rng must be a numpy.random.Generator, got {rng!r}.")
     return rng
 
 
@@ -49,12 +49,12 @@ def _described(value):
 
 
 def random_box(size, scale, ratio, rng):
-    """A rectangle of random area, shape and place, or `None` where ten draws do not fit.
+    """Returns a rectangle of random area, shape and place, or None if ten in a row do not fit.
 
     Args:
         size: `(height, width)` of the picture.
-        scale: Least and greatest area, as a share of the picture's.
-        ratio: Least and greatest width over height.
+        scale: Smallest and largest area, as a fraction of the picture's.
+        ratio: Smallest and largest ratio of width to height.
         rng: A `numpy.random.Generator`.
 
     Returns:

@@ -1,34 +1,34 @@
-"""Colour and sharpness: each pixel towards a greyer or smoother one, or away from it.
+"""Color and sharpness: blends of each pixel with a grayer or smoother one, or away from it.
 
-Frame by frame, as what is in between then stays in the processor's cache. All in whole numbers, so
-that every processor gives the same bits; factors count in 64ths and stay below 128, so that
-nothing passes 16 bits.
+Frames are handled one by one, so that intermediate values stay in the processor's cache. All
+arithmetic is on integers, so that every processor gives the same bits. The unit of factors is 1/64,
+and they stay below 128, so that everything fits in 16 bits.
 """
 
 import numpy as np
 
-from keras_mlp3d.data.augment._tables import GREY
+from keras_mlp3d.data.augment._tables import GRAY
 
 
 def colored(clip, factor):
-    """Towards grey (`factor` below 64) or away from it."""
+    """Blends the clip with gray (`factor` below 64) or away from it."""
     result = np.empty_like(clip)
     for frame, target in zip(clip, result, strict=True):
         planes = [frame[..., channel].astype("uint16") for channel in range(3)]
-        grey = sum(
-            (weight * plane for weight, plane in zip(map(np.uint16, GREY), planes, strict=True)),
+        gray = sum(
+            (weight * plane for weight, plane in zip(map(np.uint16, GRAY), planes, strict=True)),
             start=np.uint16(128),
         )
-        grey = (grey >> 8).astype("int16")
+        gray = (gray >> 8).astype("int16")
         for channel, plane in enumerate(planes):
-            target[..., channel] = _blended(plane.view("int16"), grey, factor)
+            target[..., channel] = _blended(plane.view("int16"), gray, factor)
     return result
 
 
 def sharpened(clip, factor):
-    """Towards a smoothed picture (`factor` below 64) or away from it; the rim stays as it is.
+    """Blends the clip with a smoothed one (`factor` below 64) or away from it, except at its edges.
 
-    Smooth is the mean of the 3 x 3 neighbourhood in which the middle counts five times.
+    The smoothed value is the mean of the 3 x 3 neighborhood, in which the middle counts five times.
     """
     result = np.array(clip)
     if min(clip.shape[1:3]) < 3:

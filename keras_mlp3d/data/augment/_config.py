@@ -1,32 +1,33 @@
-"""Arguments as plain JSON values, and the checks that all of them share."""
+"""Configurations of the augmentation steps, and checks of ranges."""
 
 import dataclasses
-import math
+from typing import Any, Self
+
+from keras_mlp3d._utils.checks import check_number
 
 
 class Configured:
     """Gives a frozen dataclass `get_config` and `from_config`."""
 
-    def get_config(self):
-        """The arguments as JSON-ready values; `from_config` takes them back."""
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments as values that JSON knows."""
         return {field.name: _plain(getattr(self, field.name)) for field in _fields(self)}
 
     @classmethod
-    def from_config(cls, config):
-        """An object from what `get_config` gave; a key it does not know is an error."""
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Returns an object from the result of `get_config`. Unknown keys are an error."""
         known = [field.name for field in _fields(cls)]
         if not isinstance(config, dict):
             raise ValueError(
-                f"the config of {cls.__name__} must be a dict with the keys {known}, "
-                f"received {config!r}"
+                f"config of {cls.__name__} must be a dict with the keys {known}, got {config!r}."
             )
         unknown = sorted(set(config) - set(known), key=str)
         if unknown:
-            raise ValueError(f"{cls.__name__} has no {unknown}; its arguments are {known}")
+            raise ValueError(f"{cls.__name__} has no {unknown}; its arguments are {known}.")
         return cls(**config)
 
     def _set(self, **values):
-        """Sets fields of the frozen object while it is made."""
+        """Sets fields of the frozen object while it is constructed."""
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
@@ -43,45 +44,32 @@ def _plain(value):
     return value
 
 
-def checked_number(name, value, least=-math.inf, most=math.inf, above=None):
-    """`value` as a finite float from `least` to `most`, and over `above` where that is given."""
-    text = f"from {least:g} to {most:g}"
-    if above is not None:
-        text = f"above {above:g}" + ("" if most == math.inf else f" and at most {most:g}")
-    elif most == math.inf:
-        text = f"of at least {least:g}"
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if (
-        not is_number
-        or not math.isfinite(value)
-        or not least <= value <= most
-        or (above is not None and value <= above)
-    ):
-        raise ValueError(f"`{name}` must be a finite number {text}, received {value!r}")
-    return float(value)
-
-
 def checked_ratio(name, value):
-    """`value` as the least and the most of a picture's width divided by its height."""
-    return checked_range(name, value, 0.01, 100)
+    """Returns `value` as the smallest and the largest ratio of a picture's width to its height."""
+    return checked_range(name, value, minimum=0.01, maximum=100)
 
 
-def checked_range(name, value, least=None, most=math.inf):
-    """`value` as a tuple of two rising floats above 0, from `least` and at most `most`."""
-    if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise ValueError(f"`{name}` must be two numbers (least, most), received {value!r}")
-    bounds = {"above": 0} if least is None else {"least": least}
-    low, high = (checked_number(name, number, most=most, **bounds) for number in value)
+def checked_range(name, value, **bounds):
+    """Returns `value` as a tuple of two floats, (smallest, largest), within bounds.
+
+    Args:
+        name: Name of the argument.
+        value: What the caller passed.
+        **bounds: Those of `check_number`, for both numbers.
+    """
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise ValueError(f"{name} must be two numbers (smallest, largest), got {value!r}.")
+    low, high = (float(check_number(name, number, **bounds)) for number in value)
     if low > high:
-        raise ValueError(f"`{name}` must not fall: (least, most), received {value!r}")
+        raise ValueError(f"{name} must be (smallest, largest), got {value!r}.")
     return low, high
 
 
 class ConfiguredMix(Configured):
-    """Base of what mixes the clips of a batch: how much, by `alpha`, and with what probability."""
+    """Base of steps that mix the clips of a batch: how much, by `alpha`, and how probably."""
 
     def __post_init__(self):
         self._set(
-            alpha=checked_number("alpha", self.alpha, above=0, most=1000),
-            probability=checked_number("probability", self.probability, 0, 1),
+            alpha=float(check_number("alpha", self.alpha, above=0, maximum=1000)),
+            probability=float(check_number("probability", self.probability, 0, 1)),
         )

@@ -1,20 +1,21 @@
 """Operations on single pixel values: a table of 256 entries, the same for all frames.
 
-All in whole numbers, so that every processor gives the same bits. Factors count in 64ths.
+All arithmetic is on integers, so that every processor gives the same bits. The unit of factors is
+1/64.
 """
 
 import numpy as np
 
 _LEVELS = np.arange(256)
-#: Weights of red, green and blue in grey, in 256ths.
-GREY = (77, 150, 29)
+#: Weights of red, green and blue in gray, in units of 1/256.
+GRAY = (77, 150, 29)
 
 
 def apply_tables(clip, tables):
-    """Every value of a clip through a table `(256,)`, or through its channel's of `(3, 256)`.
+    """Maps every value of a clip by a table `(256,)`, or by its channel's in a table `(3, 256)`.
 
-    Two values are looked up at once, and frame by frame: a table of 65,536 pairs and the places of
-    a frame stay in the processor's cache.
+    Pairs of values are looked up together, frame by frame: the table of 65,536 pairs and a frame
+    stay in the processor's cache.
     """
     shared, tables = np.ndim(tables) == 1, np.broadcast_to(tables, (3, 256)).astype("<u2")
     # Two pixels are the pairs red and green, blue and red, green and blue.
@@ -34,21 +35,21 @@ def apply_tables(clip, tables):
 
 
 def brightness_table(factor):
-    """Towards black (`factor` below 64) or away from it."""
+    """Table of a blend with black (`factor` below 64) or away from it."""
     return _blended(0, factor)
 
 
 def contrast_table(clip, factor):
-    """Towards the mean grey of the whole clip (`factor` below 64) or away from it."""
+    """Table of a blend with the mean gray of the clip (`factor` below 64) or away from it."""
     num_pixels = clip.size // 3
     rows = clip.reshape(-1, clip.shape[2] * 3)
     sums = rows.sum(axis=0, dtype="int64").reshape(-1, 3).sum(axis=0)
-    mean = (int(sums @ np.array(GREY)) + 128 * num_pixels) // (256 * num_pixels)
+    mean = (int(sums @ np.array(GRAY)) + 128 * num_pixels) // (256 * num_pixels)
     return _blended(mean, factor)
 
 
 def auto_contrast_table(clip):
-    """Each channel stretched so that its least value in the clip is 0 and its greatest 255."""
+    """Table that stretches each channel so that its values in the clip reach from 0 to 255."""
     rows = clip.reshape(-1, clip.shape[2] * 3)
     lows = rows.min(axis=0).reshape(-1, 3).min(axis=0).astype("int64")
     highs = rows.max(axis=0).reshape(-1, 3).max(axis=0).astype("int64")
@@ -57,27 +58,27 @@ def auto_contrast_table(clip):
 
 
 def equalize_table(clip):
-    """Each channel's values, over the whole clip, spread as evenly as whole values can be."""
+    """Table that evens out the histogram of each channel over the whole clip."""
     return np.stack([_equalized(clip[..., channel]) for channel in range(3)])
 
 
 def invert_table():
-    """255 less the value."""
+    """Table of 255 minus the value."""
     return (255 - _LEVELS).astype("uint8")
 
 
 def posterize_table(bits):
-    """Only the `bits` highest bits of a value are kept."""
+    """Table that keeps the `bits` highest bits of a value."""
     return (_LEVELS & (256 - (1 << (8 - bits)))).astype("uint8")
 
 
 def solarize_table(threshold):
-    """Values of `threshold` and over are inverted."""
+    """Table that inverts values of at least `threshold`."""
     return np.where(threshold > _LEVELS, _LEVELS, 255 - _LEVELS).astype("uint8")
 
 
 def solarize_add_table(added):
-    """`added` on top of the values below 128."""
+    """Table that adds `added` to values below 128."""
     return np.where(_LEVELS < 128, np.minimum(_LEVELS + added, 255), _LEVELS).astype("uint8")
 
 
@@ -94,7 +95,7 @@ def _stretched(low, high):
 
 def _equalized(channel):
     counts = np.bincount(channel.reshape(-1), minlength=256)
-    # As in PIL: a step is a 255th of all pixels but those of the greatest value.
+    # As in PIL: a step is 1/255 of all pixels except those of the largest value.
     step = (channel.size - counts[np.flatnonzero(counts)[-1]]) // 255
     if not step:
         return _LEVELS.astype("uint8")

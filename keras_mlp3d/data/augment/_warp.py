@@ -4,28 +4,28 @@ import math
 
 import numpy as np
 
-#: What comes in from outside the picture: the mean colour of ImageNet, which is 0 to the network.
+#: Color of pixels from outside the picture: the mean of ImageNet, which the network sees as 0.
 FILL = (124, 116, 104)
 
 
 def rotation(degrees):
-    """Matrix of a turn, counter-clockwise."""
+    """Returns the matrix of a counter-clockwise rotation."""
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     return ((cos, -sin), (sin, cos))
 
 
 def shear_x(factor):
-    """Matrix that moves each row by `factor` times its distance from the middle."""
+    """Returns the matrix that moves each row by `factor` times its distance from the middle."""
     return ((1.0, factor), (0.0, 1.0))
 
 
 def shear_y(factor):
-    """Matrix that moves each column by `factor` times its distance from the middle."""
+    """Returns the matrix that moves each column by `factor` times its distance from the middle."""
     return ((1.0, 0.0), (factor, 1.0))
 
 
 def translated(clip, right=0, down=0):
-    """The pixel in a row and column is read `down` rows and `right` columns further on."""
+    """Moves the picture: a pixel is read from `down` rows below it, `right` columns to its right."""
     result = np.empty_like(clip)
     for channel, value in enumerate(FILL):
         result[..., channel] = value
@@ -36,17 +36,17 @@ def translated(clip, right=0, down=0):
 
 
 def warped(clip, matrix):
-    """The pixel at `(x, y)` from the middle is read at `matrix @ (x, y)`, bilinearly.
+    """Maps the picture: the pixel at `(x, y)` from the middle is read at `matrix @ (x, y)`.
 
-    Places are rounded to a 16th of a pixel: the four weights are then whole 256ths, and every
-    processor gives the same bits.
+    Pixels are interpolated bilinearly, at positions that are rounded to 1/16 of a pixel: the four
+    weights are then multiples of 1/256, and every processor gives the same bits.
     """
     _, height, width, _ = clip.shape
     num_pixels = height * width
     taps = _taps(height, width, matrix)
     result = np.empty_like(clip)
-    # Frame by frame, which the processor's cache holds; four bytes a pixel, which NumPy gathers
-    # many times faster than three.
+    # A single frame fits in the processor's cache, and NumPy gathers pixels of four bytes many
+    # times faster than those of three.
     padded = np.zeros((num_pixels + 1, 4), "uint8")
     padded[-1, :3] = FILL
     gathered = np.empty(num_pixels, "uint32")
@@ -68,7 +68,7 @@ def warped(clip, matrix):
 
 
 def _taps(height, width, matrix):
-    """[(places in the flat picture, weights in 256ths of all four bytes)], the empty left out."""
+    """[(places in the flat picture, weights times 256 of the four bytes)], without empty ones."""
     (xx, xy), (yx, yy) = matrix
     middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
     x, y = np.arange(width) - middle_x, (np.arange(height) - middle_y)[:, None]
@@ -87,7 +87,7 @@ def _taps(height, width, matrix):
 
 
 def _sixteenths(places, side):
-    # Far out is out all the same, and whole numbers have an end.
+    # Clipped, as integers overflow; positions far outside are outside all the same.
     return np.floor(np.clip(places, -2, side + 1) * 16 + 0.5).astype("int64")
 
 

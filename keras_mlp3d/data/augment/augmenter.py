@@ -1,9 +1,13 @@
-"""All augmentation of training clips in one object."""
+"""The augmenter: all steps of augmentation in one object."""
 
 import dataclasses
 import operator
+from collections.abc import Sequence
+from typing import Any, Self
 
-from keras_mlp3d._utils.checks import checked_whole
+import numpy as np
+
+from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d.data.augment._arrays import checked_batch, checked_clip, checked_rng
 from keras_mlp3d.data.augment._config import Configured
 from keras_mlp3d.data.augment.batch_augmentation import BatchAugmentation
@@ -34,30 +38,30 @@ _STEPS = {
 class Augmenter(Configured):
     """Augments clips and batches of clips: the same for all frames, different between clips.
 
-    A call augments one clip, in a decoding thread for instance; `augment_copies` gives the copies
-    of batch augmentation; `batch` mixes clips of a batch and smooths labels. Immutable, and all
-    randomness comes from the generator given to each call: see `clip_generator` and
-    `batch_generator`. Pixels are moved by NumPy and FFmpeg's scaler in whole numbers, so every
-    backend, loader and thread gives the same clips.
+    A call augments one clip, for example in a decoding thread; `augment_copies` returns the copies
+    of batch augmentation; `batch` mixes the clips of a batch and smooths their labels. An augmenter
+    is immutable, and all random numbers come from the generator given to each call: see
+    `clip_generator` and `batch_generator`. NumPy and FFmpeg's scaler change the pixels in integer
+    arithmetic, so that every backend, loader and thread gives the same clips.
 
     Args:
-        crop: A `RandomResizedCrop` or `None`, as all steps.
-        flip: A `HorizontalFlip`.
-        rand_augment: A `RandAugment`.
-        erasing: A `RandomErasing`.
-        batch_augmentation: A `BatchAugmentation`; needs one of the steps above.
-        mix_up: A `MixUp`.
-        cut_mix: A `CutMix`. Beside `mix_up` each batch is mixed by one of them, by a fair draw.
+        crop: `RandomResizedCrop` or None, like all steps.
+        flip: `HorizontalFlip`.
+        rand_augment: `RandAugment`.
+        erasing: `RandomErasing`.
+        batch_augmentation: `BatchAugmentation`. It needs one of the steps above.
+        mix_up: `MixUp`.
+        cut_mix: `CutMix`. Together with `mix_up`, each batch is mixed by one of the two, chosen at
+            random.
         label_smoothing: See `smooth_labels`.
-        num_classes: Classes that there are; needed where `batch` is given whole-number labels.
-            `bind` sets it.
+        num_classes: Number of classes, needed if `batch` is given integer labels. `bind` sets it.
 
     Input shape: uint8 `(T, H, W, 3)` and a class index.
 
     Output shape: The same, of the crop's size.
 
     Raises:
-        ValueError: An argument is not as above, or two contradict each other.
+        ValueError: If an argument is not as above, or two contradict each other.
 
     Example:
 
@@ -88,20 +92,20 @@ class Augmenter(Configured):
         for name, kind in _STEPS.items():
             step = getattr(self, name)
             if step is not None and not isinstance(step, kind):
-                raise ValueError(f"`{name}` must be a {kind.__name__} or None, received {step!r}")
+                raise ValueError(f"{name} must be a {kind.__name__} or None, got {step!r}.")
         self._set(label_smoothing=checked_smoothing("label_smoothing", self.label_smoothing))
         if self.num_classes is not None:
-            self._set(num_classes=checked_whole("num_classes", self.num_classes, 1))
+            self._set(num_classes=check_integer("num_classes", self.num_classes))
             self._check_flip(self.num_classes)
         if self.copies > 1 and all(getattr(self, name) is None for name in _CLIP_STEPS):
             raise ValueError(
-                f"`batch_augmentation` would give {self.copies} equal copies of each clip: "
-                f"give one of {tuple(_CLIP_STEPS)} too"
+                f"batch_augmentation would make {self.copies} equal copies of each clip: "
+                f"give one of {tuple(_CLIP_STEPS)} too."
             )
 
     @classmethod
-    def from_config(cls, config):
-        """An augmenter from what `get_config` gave; a key it does not know is an error.
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Returns an augmenter from the result of `get_config`. Unknown keys are an error.
 
         A step may be given by its first argument alone: `{"flip": 0.5, "mix_up": 0.8}`.
         """
@@ -110,41 +114,43 @@ class Augmenter(Configured):
         return super().from_config(config)
 
     @property
-    def copies(self):
-        """How many augmented copies of each clip a batch holds."""
+    def copies(self) -> int:
+        """Number of augmented copies per clip in a batch."""
         return self.batch_augmentation.copies if self.batch_augmentation else 1
 
     @property
-    def mixes(self):
-        """Whether `batch` has anything to do, so that its labels are distributions."""
+    def mixes(self) -> bool:
+        """Whether `batch` changes anything: its labels are then distributions."""
         return bool(self.mix_up or self.cut_mix or self.label_smoothing)
 
-    def bind(self, class_names):
-        """The same augmenter for these classes: `num_classes`, and a flip with class indices.
+    def bind(self, class_names: Sequence[str]) -> "Augmenter":
+        """Returns the augmenter for these classes: with `num_classes`, and a flip of class indices.
 
         Args:
-            class_names: The classes in the order of their labels.
+            class_names: Names of the classes in the order of their labels.
 
-        Returns:
-            An `Augmenter`. Raises `ValueError` where the flip's `label_map` does not fit them, or
-            where `num_classes` is another number.
+        Raises:
+            ValueError: If the flip's `label_map` does not fit them, or `num_classes` is not their
+                number.
         """
         names = list(class_names)
         if self.num_classes not in (None, len(names)):
             raise ValueError(
-                f"`class_names` must be {self.num_classes}, as `num_classes` says, "
-                f"received {len(names)}"
+                f"class_names must be {self.num_classes} names, as num_classes says, "
+                f"got {len(names)}."
             )
         flip = self.flip and self.flip.bind(names)
         return dataclasses.replace(self, flip=flip, num_classes=len(names))
 
-    def __call__(self, clip, label, rng):
-        """One clip.
+    def __call__(
+        self, clip: np.ndarray, label: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, int]:
+        """Augments one clip.
 
         Args:
-            clip: uint8 `(T, H, W, 3)`; it is left as it is.
-            label: Its class index.
-            rng: A `numpy.random.Generator`.
+            clip: uint8 `(T, H, W, 3)`. It is not changed in place.
+            label: Class index of the clip.
+            rng: `numpy.random.Generator`.
 
         Returns:
             `(clip, label)`: uint8 `(T, H, W, 3)` and an int.
@@ -162,30 +168,34 @@ class Augmenter(Configured):
             clip = self.erasing(clip, rng)
         return clip, label
 
-    def augment_copies(self, clip, label, rng):
-        """The augmented copies of one clip that go into one batch.
+    def augment_copies(
+        self, clip: np.ndarray, label: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the augmented copies of one clip for one batch.
 
         Args:
             clip: uint8 `(T, H, W, 3)`.
-            label: Its class index.
-            rng: A `numpy.random.Generator`; the first copy is what a call would give.
+            label: Class index of the clip.
+            rng: `numpy.random.Generator`. The first copy is what a call would return.
 
         Returns:
-            `(clips, labels)`: uint8 `(copies, T, H, W, 3)` and int32 `(copies,)`; one copy
-            without `batch_augmentation`.
+            `(clips, labels)`: uint8 `(copies, T, H, W, 3)` and int32 `(copies,)`. There is one
+            copy without `batch_augmentation`.
         """
         repeated = self.batch_augmentation or BatchAugmentation(1)
         return repeated(clip, label, rng, self)
 
-    def batch(self, clips, labels, rng):
-        """Labels as smoothed distributions, and clips mixed by `mix_up` or `cut_mix`.
+    def batch(
+        self, clips: np.ndarray, labels: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mixes the clips of a batch by `mix_up` or `cut_mix` and smooths their labels.
 
-        Without these and `label_smoothing` (see `mixes`) everything comes back as it is.
+        Nothing changes without these steps and `label_smoothing` (see `mixes`).
 
         Args:
-            clips: uint8 `(B, T, H, W, 3)`, each augmented already.
-            labels: Whole numbers `(B,)` or floats `(B, num_classes)`.
-            rng: A `numpy.random.Generator`.
+            clips: uint8 `(B, T, H, W, 3)`, augmented clips.
+            labels: Integers `(B,)` or floats `(B, num_classes)`.
+            rng: `numpy.random.Generator`.
 
         Returns:
             `(clips, labels)`: uint8 as above and float32 `(B, num_classes)`.
@@ -207,7 +217,7 @@ class Augmenter(Configured):
         beyond = sorted({k for pair in self.flip.label_map for k in pair if k >= num_classes})
         if beyond:
             raise ValueError(
-                f"`flip` has a `label_map` of classes {beyond}, and `num_classes` is {num_classes}"
+                f"flip has a label_map with the classes {beyond}, and num_classes is {num_classes}."
             )
 
 
@@ -220,4 +230,4 @@ def _step(name, value):
     try:
         return kind.from_config(value)
     except ValueError as error:
-        raise ValueError(f"`{name}`: {error}") from None
+        raise ValueError(f"{name}: {error}") from None

@@ -1,32 +1,33 @@
 """Several augmented copies of each clip in a batch."""
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
-from keras_mlp3d._utils.checks import checked_whole
+from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d.data.augment._arrays import checked_clip, checked_rng
 from keras_mlp3d.data.augment._config import Configured
 
 
 @dataclasses.dataclass(frozen=True)
 class BatchAugmentation(Configured):
-    """Gives `copies` augmentations of a clip, each drawn for itself, for one and the same batch.
+    """Makes several independent augmentations of a clip for the same batch.
 
-    A batch of B clips becomes one of B * copies, the copies of a clip next to each other; a clip
-    is decoded once.
+    A batch of B clips becomes a batch of B * copies, the copies of a clip next to each other. Each
+    clip is decoded once.
 
     Source: section 4.2, reference 16, Hoffer et al., "Augment Your Batch", CVPR 2020.
 
     Args:
-        copies: M, how many of each clip; 1 is no batch augmentation.
+        copies: Number of copies per clip, M. 1 means no batch augmentation.
 
     Input shape: uint8 `(T, H, W, 3)` and a class index.
 
     Output shape: uint8 `(copies, T, H, W, 3)` and int32 `(copies,)`.
 
     Raises:
-        ValueError: An argument is not as above.
+        ValueError: If an argument is not as above.
 
     Example:
 
@@ -43,15 +44,21 @@ class BatchAugmentation(Configured):
     copies: int = 2
 
     def __post_init__(self):
-        self._set(copies=checked_whole("copies", self.copies, 1, 64))
+        self._set(copies=check_integer("copies", self.copies, 1, 64))
 
-    def __call__(self, clip, label, rng, augment):
-        """`(clips, labels)`.
+    def __call__(
+        self,
+        clip: np.ndarray,
+        label: int,
+        rng: np.random.Generator,
+        augment: Callable[[np.ndarray, int, np.random.Generator], tuple[np.ndarray, int]],
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the augmented copies of a clip, and their labels.
 
         Args:
             clip: uint8 `(T, H, W, 3)`.
             label: Its class index.
-            rng: A `numpy.random.Generator`; the copies draw from it in turn.
+            rng: `numpy.random.Generator` that the copies use in turn.
             augment: Function of `(clip, label, rng)` that returns a clip and its label.
         """
         checked_clip(clip)

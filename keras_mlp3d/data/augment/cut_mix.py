@@ -1,4 +1,4 @@
-"""Pastes a rectangle of one clip of a batch into another, in all frames."""
+"""Pastes a rectangle of one clip of a batch into another clip, in all frames."""
 
 import dataclasses
 import math
@@ -11,25 +11,25 @@ from keras_mlp3d.data.augment._config import ConfiguredMix
 
 @dataclasses.dataclass(frozen=True)
 class CutMix(ConfiguredMix):
-    """Each clip gets a rectangle, all frames of it, from another clip of the batch.
+    """Replaces a rectangle of each clip, in all frames, by that of another clip of the batch.
 
-    The rectangle has the picture's shape, a share 1 - w of its area with w from Beta(alpha,
-    alpha), drawn for each clip, and its middle anywhere; what lies outside is cut off. Labels are
-    weighted by the areas that are left. Partners come from one permutation of the batch; a clip
-    may meet itself and then stays as it is.
+    The rectangle has the shape of the picture and the fraction 1 - w of its area, with w sampled
+    from Beta(alpha, alpha) per clip. Its middle is anywhere in the picture, and the part outside
+    the picture is cut off. Labels are weighted by the areas that remain. The partners of the clips
+    come from a permutation of the batch; a clip that is its own partner does not change.
 
     Source: Yun et al., "CutMix", ICCV 2019, Eqs. (1) and (2).
 
     Args:
-        alpha: Above 0; 1 draws w evenly.
-        probability: With which a clip gets a rectangle at all.
+        alpha: Parameter of the distribution of w, above 0. With 1, w is uniform.
+        probability: Probability that a clip is changed.
 
     Input shape: uint8 `(B, T, H, W, 3)` and floats `(B, num_classes)`.
 
     Output shape: The same, labels in float32.
 
     Raises:
-        ValueError: An argument is not as above.
+        ValueError: If an argument is not as above.
 
     Example:
 
@@ -44,8 +44,10 @@ class CutMix(ConfiguredMix):
     alpha: float = 1.0
     probability: float = 1.0
 
-    def __call__(self, clips, labels, rng):
-        """`(clips, labels)` mixed by draws from the generator `rng`."""
+    def __call__(
+        self, clips: np.ndarray, labels: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns `(clips, labels)`, mixed with random numbers from the generator `rng`."""
         clips, labels = checked_batch(clips, labels)
         size = clips.shape[2:4]
         partners, boxes = self._draw(len(clips), size, checked_rng(rng))
@@ -59,7 +61,7 @@ class CutMix(ConfiguredMix):
         return mixed, (1 - other) * labels + other * labels[partners]
 
     def _draw(self, num_clips, size, rng):
-        """`(partners, boxes)`: each clip's partner and ((top, bottom), (left, right)) or `None`."""
+        """`(partners, boxes)`: each clip's partner and ((top, bottom), (left, right)) or None."""
         partners, boxes = rng.permutation(num_clips), []
         for _ in range(num_clips):
             side = math.sqrt(1 - rng.beta(self.alpha, self.alpha))

@@ -1,26 +1,23 @@
-"""The random generators of a clip and of a batch: same numbers, same augmentation."""
+"""The random generators of a clip and of a batch."""
 
 import numpy as np
 
-from keras_mlp3d._utils.checks import checked_whole
+from keras_mlp3d._utils.checks import check_integer
 
 
-def clip_generator(seed, epoch, index):
-    """The generator from which everything random about one clip of an epoch is drawn.
+def clip_generator(seed: int, epoch: int, index: int) -> np.random.Generator:
+    """Returns the generator of all random numbers for one clip of an epoch.
 
-    Depends on nothing else: neither on the backend nor on the loader, the order in which clips are
-    decoded or the thread.
+    It depends on nothing else: not on the backend, the loader, the thread, or the order in which
+    clips are decoded.
 
     Args:
-        seed: The run's, a whole number from 0.
-        epoch: From 0.
-        index: The clip's place in the data set, from 0.
-
-    Returns:
-        A `numpy.random.Generator`.
+        seed: Seed of the run, an integer of at least 0.
+        epoch: Number of the epoch, from 0.
+        index: Number of the clip in the data set, from 0.
 
     Raises:
-        ValueError: An argument is not a whole number of at least 0.
+        ValueError: If an argument is no integer of at least 0.
 
     Example:
 
@@ -29,25 +26,24 @@ def clip_generator(seed, epoch, index):
     (True, False)
     """
     named = {"seed": seed, "epoch": epoch, "index": index}
-    seed, epoch, index = (checked_whole(name, value, 0) for name, value in named.items())
-    # From 1: `[seed, epoch, 0]` draws the order of the clips.
+    seed, epoch, index = (check_integer(name, value, 0) for name, value in named.items())
+    # From 1: `[seed, epoch, 0]` is for the order of the clips.
     return np.random.default_rng([seed, epoch, index + 1])
 
 
-def batch_generator(seed, epoch, index, shard=0):
-    """The generator from which MixUp and CutMix of one batch are drawn.
+def batch_generator(seed: int, epoch: int, index: int, shard: int = 0) -> np.random.Generator:
+    """Returns the generator of all random numbers for MixUp and CutMix of one batch.
+
+    It differs from that of every clip.
 
     Args:
-        seed: The run's, a whole number from 0.
-        epoch: From 0.
-        index: The number of the batch in the epoch, from 0.
-        shard: Which part of the batch, where several processes load one each.
-
-    Returns:
-        A `numpy.random.Generator`, another than that of any clip.
+        seed: Seed of the run, an integer of at least 0.
+        epoch: Number of the epoch, from 0.
+        index: Number of the batch in the epoch, from 0.
+        shard: Number of the part of the batch, if each of several processes loads a part.
 
     Raises:
-        ValueError: An argument is not a whole number of at least 0.
+        ValueError: If an argument is no integer of at least 0.
 
     Example:
 
@@ -57,6 +53,6 @@ def batch_generator(seed, epoch, index, shard=0):
     False
     """
     named = {"seed": seed, "epoch": epoch, "index": index, "shard": shard}
-    seed, epoch, index, shard = (checked_whole(name, value, 0) for name, value in named.items())
-    # Clips have three numbers, which NumPy takes for four with a last one of 0.
+    seed, epoch, index, shard = (check_integer(name, value, 0) for name, value in named.items())
+    # To NumPy, the three numbers of a clip are four of which the last is 0.
     return np.random.default_rng([seed, epoch, index, shard + 1])

@@ -1,14 +1,16 @@
-"""Mirrors a clip, and its label where left and right tell classes apart."""
+"""Mirrors a clip, and its label if classes differ by left and right."""
 
 import dataclasses
 import operator
 import re
 import unicodedata
+from collections.abc import Sequence
 
 import numpy as np
 
+from keras_mlp3d._utils.checks import check_number
 from keras_mlp3d.data.augment._arrays import checked_clip, checked_rng
-from keras_mlp3d.data.augment._config import Configured, checked_number
+from keras_mlp3d.data.augment._config import Configured
 
 _SIDES = {"left": "right", "right": "left"}
 _SIDE_WORD = re.compile(r"(?<![a-z])(left|right)(?![a-z])", re.IGNORECASE)
@@ -16,21 +18,21 @@ _SIDE_WORD = re.compile(r"(?<![a-z])(left|right)(?![a-z])", re.IGNORECASE)
 
 @dataclasses.dataclass(frozen=True)
 class HorizontalFlip(Configured):
-    """Mirrors all frames of a clip or none; a label of `label_map` changes to its partner.
+    """Mirrors a clip at random, all its frames or none, and swaps its label as `label_map` says.
 
     Args:
-        probability: With which a clip is mirrored.
-        label_map: Pairs of classes that change places in a mirror, all as indices such as
-            `[[93, 94]]` or all as class names; or `"left_right"`: the pairs whose names turn into
-            each other when the words left and right change places, as in Something-Something.
-            Names need `bind(class_names)` before the first call.
+        probability: Probability that a clip is mirrored.
+        label_map: Pairs of classes that a mirror swaps, all as indices such as `[[93, 94]]` or all
+            as class names; or `"left_right"`: the pairs of classes whose names differ only in that
+            the words left and right are swapped, as in Something-Something. Names need
+            `bind(class_names)` before the first call.
 
     Input shape: uint8 `(T, H, W, 3)` and a class index.
 
     Output shape: The same.
 
     Raises:
-        ValueError: An argument is not as above, or a class stands in `label_map` twice.
+        ValueError: If an argument is not as above, or `label_map` holds a class twice.
 
     Example:
 
@@ -49,28 +51,28 @@ class HorizontalFlip(Configured):
     label_map: tuple[tuple[int, int] | tuple[str, str], ...] | str = ()
 
     def __post_init__(self):
-        probability = checked_number("probability", self.probability, 0, 1)
+        probability = float(check_number("probability", self.probability, 0, 1))
         label_map = self.label_map
         if label_map != "left_right":
             label_map = _checked_pairs(label_map)
         self._set(probability=probability, label_map=label_map)
 
     @property
-    def is_bound(self):
+    def is_bound(self) -> bool:
         """Whether `label_map` holds class indices, so that the flip can be called."""
         return self.label_map != "left_right" and all(
             isinstance(label, int) for pair in self.label_map for label in pair
         )
 
-    def bind(self, class_names):
-        """The same flip with class indices in `label_map`.
+    def bind(self, class_names: Sequence[str]) -> "HorizontalFlip":
+        """Returns the same flip with class indices in `label_map`.
 
         Args:
-            class_names: The classes in the order of their labels.
+            class_names: Names of the classes in the order of their labels.
 
-        Returns:
-            A `HorizontalFlip`. Raises `ValueError` where the map names a class that there is not,
-            or where a class says left or right and `"left_right"` finds it no partner.
+        Raises:
+            ValueError: If `label_map` names an unknown class, or if it is `"left_right"` and a
+                class whose name has the word left or right has no partner.
         """
         names = [unicodedata.normalize("NFC", name) for name in class_names]
         if self.label_map == "left_right":
@@ -80,20 +82,22 @@ class HorizontalFlip(Configured):
             pairs = [[unicodedata.normalize("NFC", name) for name in pair] for pair in pairs]
             missing = sorted({name for pair in pairs for name in pair} - set(names))
             if missing:
-                raise ValueError(f"`label_map` names classes that are not among them: {missing}")
+                raise ValueError(f"label_map names classes that are not in class_names: {missing}.")
             pairs = tuple(tuple(map(names.index, pair)) for pair in pairs)
         beyond = sorted(label for pair in pairs for label in pair if label >= len(names))
         if beyond:
             raise ValueError(
-                f"`label_map` must hold classes from 0 to {len(names) - 1}, received {beyond}"
+                f"label_map must hold classes from 0 to {len(names) - 1}, got {beyond}."
             )
         return dataclasses.replace(self, label_map=pairs)
 
-    def __call__(self, clip, label, rng):
-        """`(clip, label)`, mirrored or as they are by one draw from the generator `rng`."""
+    def __call__(
+        self, clip: np.ndarray, label: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, int]:
+        """Returns `(clip, label)`, mirrored or not, as the generator `rng` decides."""
         checked_clip(clip)
         if not self.is_bound:
-            raise ValueError("`label_map` holds names: `bind(class_names)` gives a flip to call")
+            raise ValueError("label_map holds names: call the flip that bind(class_names) returns.")
         label = operator.index(label)
         if checked_rng(rng).random() >= self.probability:
             return clip, label
@@ -110,19 +114,19 @@ class HorizontalFlip(Configured):
 
 
 def _checked_pairs(label_map):
-    expected = "`label_map` must be 'left_right' or pairs of class indices, or pairs of class names"
+    expected = "label_map must be 'left_right' or pairs of class indices, or pairs of class names"
     if not isinstance(label_map, (tuple, list)):
-        raise ValueError(f"{expected}; received {label_map!r}")
+        raise ValueError(f"{expected}; got {label_map!r}.")
     for pair in label_map:
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            raise ValueError(f"{expected}; received the pair {pair!r}")
+            raise ValueError(f"{expected}; got the pair {pair!r}.")
     labels = [label for pair in label_map for label in pair]
     indices = all(type(label) is int and label >= 0 for label in labels)
     if not indices and not all(isinstance(label, str) for label in labels):
-        raise ValueError(f"{expected}; received {label_map!r}")
+        raise ValueError(f"{expected}; got {label_map!r}.")
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
-        raise ValueError(f"`label_map` must hold a class once, received more of {twice}")
+        raise ValueError(f"label_map must hold a class once, got more of {twice}.")
     return tuple(tuple(pair) for pair in label_map)
 
 
@@ -138,8 +142,8 @@ def _left_right_pairs(names):
             pairs.append((index, names.index(mirrored)))
     if alone:
         raise ValueError(
-            "`label_map` 'left_right' finds no partner for these classes, which say left or right: "
-            f"{alone}; give the pairs yourself"
+            "label_map='left_right' finds no partner for these classes, whose names have left or "
+            f"right: {alone}. Give the pairs instead."
         )
     return tuple(pairs)
 

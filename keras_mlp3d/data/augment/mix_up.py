@@ -1,4 +1,4 @@
-"""Blends the clips of a batch, and their labels alike."""
+"""Blends the clips of a batch and their labels."""
 
 import dataclasses
 
@@ -10,24 +10,26 @@ from keras_mlp3d.data.augment._config import ConfiguredMix
 
 @dataclasses.dataclass(frozen=True)
 class MixUp(ConfiguredMix):
-    """Each clip becomes w times itself plus 1 - w times another of the batch, its label likewise.
+    """Replaces each clip by w times itself plus 1 - w times another clip, and its label likewise.
 
-    w is drawn for each clip from Beta(alpha, alpha) and rounded to 256ths, so that the blend is
-    whole arithmetic, rounded to uint8, and the labels' weights are exactly the clips'. Partners
-    come from one permutation of the batch; a clip may meet itself and then stays as it is.
+    w is sampled from Beta(alpha, alpha) per clip and rounded to multiples of 1/256, so that the
+    blend is integer arithmetic, rounded to uint8, and clips and labels have the same weights. The
+    partners of the clips come from a permutation of the batch; a clip that is its own partner does
+    not change.
 
     Source: Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018, Eq. (1).
 
     Args:
-        alpha: Above 0; 1 draws w evenly, less draws it near 0 or 1.
-        probability: With which a clip is blended at all.
+        alpha: Parameter of the distribution of w, above 0. With 1, w is uniform; with less, it is
+            mostly near 0 or 1.
+        probability: Probability that a clip is changed.
 
     Input shape: uint8 `(B, T, H, W, 3)` and floats `(B, num_classes)`.
 
     Output shape: The same, labels in float32.
 
     Raises:
-        ValueError: An argument is not as above.
+        ValueError: If an argument is not as above.
 
     Example:
 
@@ -42,8 +44,10 @@ class MixUp(ConfiguredMix):
     alpha: float = 0.8
     probability: float = 1.0
 
-    def __call__(self, clips, labels, rng):
-        """`(clips, labels)` blended by draws from the generator `rng`."""
+    def __call__(
+        self, clips: np.ndarray, labels: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns `(clips, labels)`, blended with random numbers from the generator `rng`."""
         clips, labels = checked_batch(clips, labels)
         partners, shares = self._draw(len(clips), checked_rng(rng))
         mixed = np.array(clips)
@@ -54,7 +58,7 @@ class MixUp(ConfiguredMix):
         return mixed, own * labels + (1 - own) * labels[partners]
 
     def _draw(self, size, rng):
-        """`(partners, shares)`: each clip's partner, and its own share in 256ths."""
+        """`(partners, shares)`: each clip's partner, and its own weight times 256."""
         partners = rng.permutation(size)
         shares = np.floor(rng.beta(self.alpha, self.alpha, size) * 256 + 0.5).astype("int64")
         spared = rng.random(size) >= self.probability
@@ -62,7 +66,7 @@ class MixUp(ConfiguredMix):
 
 
 def _blend(clip, partner, share, target):
-    # Frame by frame: what is in between then stays in the processor's cache.
+    # Frame by frame, so that intermediate values stay in the processor's cache.
     for own, other, result in zip(clip, partner, target, strict=True):
         total = np.multiply(own, share, dtype="uint16")
         total += np.multiply(other, 256 - share, dtype="uint16")

@@ -1,13 +1,13 @@
-"""RandAugment: some operations in a row, drawn anew for each clip."""
+"""RandAugment: a random series of operations per clip."""
 
 import dataclasses
 
 import numpy as np
 
-from keras_mlp3d._utils.checks import checked_whole
+from keras_mlp3d._utils.checks import check_integer, check_number
 from keras_mlp3d.data.augment._arrays import checked_clip, checked_rng
 from keras_mlp3d.data.augment._blends import colored, sharpened
-from keras_mlp3d.data.augment._config import Configured, checked_number
+from keras_mlp3d.data.augment._config import Configured
 from keras_mlp3d.data.augment._tables import (
     apply_tables,
     auto_contrast_table,
@@ -48,44 +48,44 @@ OPERATIONS = tuple(_APPLY)
 
 @dataclasses.dataclass(frozen=True)
 class RandAugment(Configured):
-    """Applies operations drawn at random, with repetition, the same to all frames of a clip.
+    """Applies random operations, the same to all frames of a clip. They may repeat.
 
-    As in the common recipe for video (`rand-m7-n4-mstd0.5-inc1` of pytorch-image-models). At
-    magnitude m, with s = m / 10 and +- a random sign:
+    It follows the common recipe for video, `rand-m7-n4-mstd0.5-inc1` of pytorch-image-models. In
+    the table, s is a tenth of the magnitude, and +- is a random sign.
 
     | operation | what it does |
     | --- | --- |
     | `auto_contrast` | stretches each channel over 0 to 255 |
     | `equalize` | evens out each channel's histogram |
-    | `invert` | 255 less the value |
+    | `invert` | 255 minus the value |
     | `rotate` | by +- 30 s degrees |
     | `posterize` | keeps 4 - floor(4 s) bits, at least one |
-    | `solarize` | inverts values from 256 - floor(256 s) on |
+    | `solarize` | inverts values of at least 256 - floor(256 s) |
     | `solarize_add` | adds floor(110 s) to values below 128 |
     | `color`, `contrast`, `brightness`, `sharpness` | by the factor 1 +- 0.9 s |
-    | `shear_x`, `shear_y` | by +- 0.3 s, the middle staying |
+    | `shear_x`, `shear_y` | by +- 0.3 s around the middle |
     | `translate_x`, `translate_y` | by +- 0.45 s of the side, in whole pixels |
 
-    Extremes, histograms and mean greys are those of the whole clip, so that it does not flicker.
-    Pixels are read bilinearly; from outside comes ImageNet's mean colour. All pixel work is in
-    whole numbers, with factors rounded to 64ths and places to 16ths of a pixel.
+    Extremes, histograms and mean grays are those of the whole clip, so that it does not flicker.
+    Interpolation is bilinear; pixels outside the picture have the mean color of ImageNet. All
+    arithmetic is on integers: factors are rounded to 1/64, and positions to 1/16 of a pixel.
 
     Source: section 3.4 (random augment); four operations of magnitude 7 after its references.
     Cubuk et al., "RandAugment", NeurIPS 2020.
 
     Args:
-        num_ops: Operations drawn for a clip.
+        num_ops: Number of operations sampled per clip.
         magnitude: Strength, from 0 to 10.
-        magnitude_std: Standard deviation of the magnitude, drawn anew for each operation.
-        probability: With which an operation that was drawn is applied.
-        operations: Names of the operations to draw from; by default all of the table.
+        magnitude_std: Standard deviation of the magnitude, which is sampled per operation.
+        probability: Probability that a sampled operation is applied.
+        operations: Names of the operations to sample from. Defaults to all in the table.
 
     Input shape: uint8 `(T, H, W, 3)`.
 
     Output shape: The same.
 
     Raises:
-        ValueError: An argument is not as above.
+        ValueError: If an argument is not as above.
 
     Example:
 
@@ -103,26 +103,24 @@ class RandAugment(Configured):
 
     def __post_init__(self):
         operations = self.operations
-        if not isinstance(operations, (tuple, list)) or not operations:
-            raise ValueError(
-                f"`operations` must be some of {OPERATIONS}, received {self.operations!r}"
-            )
+        if not isinstance(operations, tuple | list) or not operations:
+            raise ValueError(f"operations must be some of {OPERATIONS}, got {self.operations!r}.")
         unknown = [name for name in operations if name not in OPERATIONS]
         if unknown or len(set(operations)) != len(operations):
             raise ValueError(
-                f"`operations` must be some of {OPERATIONS}, each once; unknown: {unknown}, "
-                f"received {operations}"
+                f"operations must be some of {OPERATIONS}, each once; unknown: {unknown}, "
+                f"got {operations}."
             )
         self._set(
-            num_ops=checked_whole("num_ops", self.num_ops, 1, 10_000),
-            magnitude=checked_number("magnitude", self.magnitude, 0, MAX_MAGNITUDE),
-            magnitude_std=checked_number("magnitude_std", self.magnitude_std, 0, 100),
-            probability=checked_number("probability", self.probability, 0, 1),
+            num_ops=check_integer("num_ops", self.num_ops, 1, 10_000),
+            magnitude=float(check_number("magnitude", self.magnitude, 0, MAX_MAGNITUDE)),
+            magnitude_std=float(check_number("magnitude_std", self.magnitude_std, 0, 100)),
+            probability=float(check_number("probability", self.probability, 0, 1)),
             operations=tuple(operations),
         )
 
-    def __call__(self, clip, rng):
-        """The clip after the operations drawn from the generator `rng`."""
+    def __call__(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Returns the clip after operations that are sampled from the generator `rng`."""
         checked_clip(clip)
         for name, argument in self._draw(checked_rng(rng)):
             clip = _APPLY[name](clip, argument)
@@ -130,7 +128,7 @@ class RandAugment(Configured):
 
     def _draw(self, rng):
         """[(name, argument)] of the operations to apply, in this order."""
-        drawn = []
+        chosen = []
         for _ in range(self.num_ops):
             name = self.operations[rng.integers(len(self.operations))]
             applied = rng.random() < self.probability
@@ -138,12 +136,12 @@ class RandAugment(Configured):
             magnitude = self.magnitude + self.magnitude_std * rng.standard_normal()
             if applied:
                 level = min(max(magnitude, 0.0), MAX_MAGNITUDE) / MAX_MAGNITUDE
-                drawn.append((name, argument_of(name, level, sign)))
-        return drawn
+                chosen.append((name, argument_of(name, level, sign)))
+        return chosen
 
 
-def argument_of(name, level, sign):
-    """What an operation takes at a level from 0 to 1, such as degrees; `None` where nothing."""
+def argument_of(name: str, level: float, sign: int) -> float | None:
+    """Returns the argument of an operation, such as degrees, at a level from 0 to 1, or None."""
     if name == "rotate":
         return sign * 30 * level
     if name == "posterize":

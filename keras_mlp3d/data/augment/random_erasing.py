@@ -1,16 +1,12 @@
-"""Hides a part of the picture in all frames of a clip."""
+"""Erases a rectangle in all frames of a clip."""
 
 import dataclasses
 
 import numpy as np
 
+from keras_mlp3d._utils.checks import check_choice, check_number
 from keras_mlp3d.data.augment._arrays import checked_clip, checked_rng, random_box
-from keras_mlp3d.data.augment._config import (
-    Configured,
-    checked_number,
-    checked_range,
-    checked_ratio,
-)
+from keras_mlp3d.data.augment._config import Configured, checked_range, checked_ratio
 from keras_mlp3d.data.augment._warp import FILL
 
 FILLS = ("noise", "mean")
@@ -18,26 +14,26 @@ FILLS = ("noise", "mean")
 
 @dataclasses.dataclass(frozen=True)
 class RandomErasing(Configured):
-    """Erases one rectangle of random area, shape and place: a tube through all frames.
+    """Erases a rectangle of random area, shape and place, the same in all frames.
 
-    Where ten draws of area and shape do not fit the picture, nothing is erased.
+    If ten random rectangles in a row do not fit in the picture, nothing is erased.
 
     Source: section 3.4 (random erasing); the probability after its references. Zhong et al.,
     "Random Erasing Data Augmentation", AAAI 2020.
 
     Args:
-        probability: With which a clip loses a rectangle.
-        scale: Least and greatest area of the rectangle, as a share of the picture's.
-        ratio: Least and greatest width over height.
-        fill: `"noise"`: each pixel a colour drawn from all, the same in all frames; `"mean"`: the
-            mean colour of ImageNet.
+        probability: Probability that a clip loses a rectangle.
+        scale: Smallest and largest area of the rectangle, as a fraction of the picture's.
+        ratio: Smallest and largest ratio of width to height.
+        fill: `"noise"`: a random color per pixel, the same in all frames. `"mean"`: the mean color
+            of ImageNet.
 
     Input shape: uint8 `(T, H, W, 3)`.
 
     Output shape: The same.
 
     Raises:
-        ValueError: An argument is not as above.
+        ValueError: If an argument is not as above.
 
     Example:
 
@@ -54,16 +50,15 @@ class RandomErasing(Configured):
     fill: str = "noise"
 
     def __post_init__(self):
-        if self.fill not in FILLS:
-            raise ValueError(f"`fill` must be one of {FILLS}, received {self.fill!r}")
+        check_choice("fill", self.fill, FILLS)
         self._set(
-            probability=checked_number("probability", self.probability, 0, 1),
-            scale=checked_range("scale", self.scale, most=1),
+            probability=float(check_number("probability", self.probability, 0, 1)),
+            scale=checked_range("scale", self.scale, above=0, maximum=1),
             ratio=checked_ratio("ratio", self.ratio),
         )
 
-    def __call__(self, clip, rng):
-        """The clip, with a rectangle erased or not by a draw from the generator `rng`."""
+    def __call__(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Returns the clip, with or without a rectangle erased, as the generator `rng` decides."""
         checked_clip(clip)
         if checked_rng(rng).random() >= self.probability:
             return clip

@@ -1,10 +1,10 @@
-"""A random window of a clip, resized."""
+"""Crops a random window from a clip and resizes it."""
 
 import dataclasses
 
 import numpy as np
 
-from keras_mlp3d._utils.checks import checked_whole
+from keras_mlp3d._utils.checks import check_choice, check_integers
 from keras_mlp3d.data.augment._arrays import checked_clip, checked_rng, random_box
 from keras_mlp3d.data.augment._config import Configured, checked_range, checked_ratio
 from keras_mlp3d.data.video.container import MAX_PIXELS
@@ -13,18 +13,18 @@ from keras_mlp3d.data.video.pictures import FILTERS, Scaler
 
 @dataclasses.dataclass(frozen=True)
 class RandomResizedCrop(Configured):
-    """Cuts a window of random area, shape and place, one for all frames, and resizes it.
+    """Crops a window of random area, shape and place, the same in all frames, and resizes it.
 
-    Where ten draws of area and shape do not fit the picture, the largest window in its middle that
-    keeps to `ratio` is taken. FFmpeg's scaler resizes, as in `VideoConverter`.
+    If ten random windows in a row do not fit in the picture, the largest centered window whose
+    shape is within `ratio` is taken. FFmpeg's scaler resizes, as in `VideoConverter`.
 
     Source: Szegedy et al., "Going Deeper with Convolutions", CVPR 2015, section 6. The paper
     of MLP-3D crops without resizing (`VideoConverter(crop="random")`).
 
     Args:
-        size: `(height, width)` of what comes out, in pixels; `None`: that of the clip.
-        scale: Least and greatest area of the window, as a share of the picture's.
-        ratio: Least and greatest width over height of the window.
+        size: `(height, width)` of the result in pixels. Defaults to that of the clip.
+        scale: Smallest and largest area of the window, as a fraction of the picture's.
+        ratio: Smallest and largest ratio of the window's width to its height.
         interpolation: `"bilinear"`, `"bicubic"`, `"area"`, `"lanczos"` or `"nearest"`.
 
     Input shape: uint8 `(T, H, W, 3)`.
@@ -32,7 +32,7 @@ class RandomResizedCrop(Configured):
     Output shape: uint8 `(T, *size, 3)`.
 
     Raises:
-        ValueError: An argument is not as above.
+        ValueError: If an argument is not as above.
 
     Example:
 
@@ -50,23 +50,18 @@ class RandomResizedCrop(Configured):
     def __post_init__(self):
         size = self.size
         if size is not None:
-            if not isinstance(size, (tuple, list)) or len(size) != 2:
-                raise ValueError(f"`size` must be (height, width) or None, received {size!r}")
-            size = tuple(checked_whole("size", side, 1) for side in size)
+            size = check_integers("size", size, 2)
             if size[0] * size[1] > MAX_PIXELS:
-                raise ValueError(f"`size` must be at most {MAX_PIXELS} pixels, received {size}")
-        if self.interpolation not in FILTERS:
-            raise ValueError(
-                f"`interpolation` must be one of {tuple(FILTERS)}, received {self.interpolation!r}"
-            )
+                raise ValueError(f"size must be at most {MAX_PIXELS} pixels, got {size}.")
+        check_choice("interpolation", self.interpolation, FILTERS)
         self._set(
             size=size,
-            scale=checked_range("scale", self.scale, most=1),
+            scale=checked_range("scale", self.scale, above=0, maximum=1),
             ratio=checked_ratio("ratio", self.ratio),
         )
 
-    def __call__(self, clip, rng):
-        """The clip's window, one draw from the generator `rng`."""
+    def __call__(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Returns the clip cropped to a window sampled from the generator `rng`."""
         checked_clip(clip)
         top, left, height, width = self._draw(clip.shape[1:3], checked_rng(rng))
         size = self.size or clip.shape[1:3]

@@ -1,26 +1,28 @@
 """Class labels as distributions over the classes."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from keras_mlp3d._utils.checks import checked_whole
-from keras_mlp3d.data.augment._config import checked_number
+from keras_mlp3d._utils.checks import check_integer, check_number
 
 
-def smooth_labels(labels, smoothing=0.0, num_classes=None):
-    """One-hot labels, softened: `(1 - smoothing) * label + smoothing / num_classes`.
+def smooth_labels(
+    labels: ArrayLike, smoothing: float = 0.0, num_classes: int | None = None
+) -> np.ndarray:
+    """Smooths one-hot labels: `(1 - smoothing) * label + smoothing / num_classes`.
 
     Source: section 3.4 (label smoothing); 0.1 after its references. The formula is Keras's.
 
     Args:
-        labels: Whole numbers `(B,)` from 0 to `num_classes - 1`, or floats `(B, num_classes)`.
+        labels: Integers `(B,)` from 0 to `num_classes - 1`, or floats `(B, num_classes)`.
         smoothing: From 0 to below 1.
-        num_classes: Needed for whole numbers.
+        num_classes: Number of classes, needed for integer labels.
 
     Returns:
         float32 `(B, num_classes)`.
 
     Raises:
-        ValueError: An argument is not as above.
+        ValueError: If an argument is not as above.
 
     Example:
 
@@ -30,17 +32,17 @@ def smooth_labels(labels, smoothing=0.0, num_classes=None):
     smoothing = checked_smoothing("smoothing", smoothing)
     labels = np.asarray(labels)
     if num_classes is not None:
-        num_classes = checked_whole("num_classes", num_classes, 1)
+        num_classes = check_integer("num_classes", num_classes)
     if labels.ndim == 1 and labels.dtype.kind in "iu":
         labels = _one_hot(labels, num_classes)
     elif labels.ndim != 2 or labels.dtype.kind != "f":
         raise ValueError(
-            "`labels` must be whole numbers (B,) or floats (B, num_classes), received "
-            f"shape {labels.shape} of {labels.dtype}"
+            "labels must be integers (B,) or floats (B, num_classes), got "
+            f"shape {labels.shape} of {labels.dtype}."
         )
     elif num_classes not in (None, labels.shape[1]):
         raise ValueError(
-            f"`labels` must have `num_classes` {num_classes} columns, received {labels.shape[1]}"
+            f"labels must have num_classes {num_classes} columns, got {labels.shape[1]}."
         )
     labels = labels.astype("float32")
     if not smoothing:
@@ -49,17 +51,14 @@ def smooth_labels(labels, smoothing=0.0, num_classes=None):
 
 
 def checked_smoothing(name, value):
-    """`value` as a float from 0 to below 1."""
-    value = checked_number(name, value, 0, 1)
-    if value == 1:
-        raise ValueError(f"`{name}` must be below 1, received 1: no label would be left")
-    return value
+    """Returns `value` as a float from 0 to below 1."""
+    return float(check_number(name, value, minimum=0, below=1))
 
 
 def _one_hot(labels, num_classes):
     if num_classes is None:
-        raise ValueError("`num_classes` must be given where `labels` are whole numbers")
+        raise ValueError("num_classes must be given for integer labels, got None.")
     wrong = labels[(labels < 0) | (labels >= num_classes)]
     if wrong.size:
-        raise ValueError(f"`labels` must be from 0 to {num_classes - 1}, received {wrong[0]}")
+        raise ValueError(f"labels must be from 0 to {num_classes - 1}, got {wrong[0]}.")
     return (labels[:, None] == np.arange(num_classes)).astype("float32")

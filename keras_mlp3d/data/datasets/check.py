@@ -1,11 +1,8 @@
 """Decodes every video of a manifest, and says which cannot be read, and why."""
 
-import collections
-import concurrent.futures
 import csv
 import dataclasses
 import io
-import itertools
 import math
 import os
 import pathlib
@@ -14,6 +11,7 @@ import queue
 from keras_mlp3d._utils.atomic_write import write_whole
 from keras_mlp3d._utils.checks import checked_whole
 from keras_mlp3d._utils.child_process import ChildCrashed, ChildProcess, ChildStuck
+from keras_mlp3d._utils.ordered_map import OrderedMap, default_workers
 from keras_mlp3d.data.datasets.check_file import check_file, reason_of
 from keras_mlp3d.data.datasets.manifest import Manifest
 from keras_mlp3d.data.datasets.video_row import source_key
@@ -85,7 +83,7 @@ def check_videos(manifest, workers=None, time_limit=60.0, isolate=True):
         An iterator of `VideoCheck`s, in the order of the manifest.
 
     Raises:
-        ValueError: An argument is not as above.
+        ValueError: If an argument is not as above.
         RuntimeError: No process can be started.
 
     Example:
@@ -96,14 +94,14 @@ def check_videos(manifest, workers=None, time_limit=60.0, isolate=True):
     no.mp4 - no such video file
     """
     if not isinstance(manifest, Manifest):
-        raise ValueError(f"`manifest` must be a Manifest, received {manifest!r}")
+        raise ValueError(f"manifest must be a Manifest, got {manifest!r}.")
     if workers is None:
-        workers = os.cpu_count() or 1
+        workers = default_workers()
     workers = checked_whole("workers", workers)
     if isinstance(time_limit, bool) or not isinstance(time_limit, int | float):
-        raise ValueError(f"`time_limit` must be seconds as a number, received {time_limit!r}")
+        raise ValueError(f"time_limit must be seconds as a number, got {time_limit!r}.")
     if not 1 <= time_limit < math.inf:
-        raise ValueError(f"`time_limit` must be at least 1 second, received {time_limit}")
+        raise ValueError(f"time_limit must be at least 1 second, got {time_limit}.")
     files = rows_of_files(manifest)
     decoder = _Processes(min(workers, len(files)), time_limit) if isolate else _Threads()
     return _checks(files, workers, decoder)
@@ -157,24 +155,13 @@ def write_check_report(checks, path):
 
 def _checks(files, workers, decoder):
     """The checks in order; a few more than `workers` are under way, never all."""
-    pool = concurrent.futures.ThreadPoolExecutor(workers, "keras_mlp3d-check")
-    waiting, running = iter(files), collections.deque()
-    try:
-        for source, rows in itertools.islice(waiting, 4 * workers):
-            running.append(pool.submit(_check, decoder, source, rows))
-        while running:
-            check = running.popleft().result()
-            for source, rows in itertools.islice(waiting, 1):
-                running.append(pool.submit(_check, decoder, source, rows))
-            yield check
-    finally:
-        decoder.close()
-        pool.shutdown(cancel_futures=True)
 
+    def check(file):
+        source, rows = file
+        spans = [(row.start, row.end) for row in rows]
+        return VideoCheck(rows[0].name, **decoder.check(source, spans))
 
-def _check(decoder, source, rows):
-    spans = [(row.start, row.end) for row in rows]
-    return VideoCheck(rows[0].name, **decoder.check(source, spans))
+    return OrderedMap(check, files, workers, 4 * workers, "keras_mlp3d-check", on_end=decoder.close)
 
 
 class _Threads:

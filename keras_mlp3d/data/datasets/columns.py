@@ -55,12 +55,12 @@ def read_columns(path, is_video, columns=None, separator=None, header=None):
         header: Whether the first line names the columns; None to find it.
 
     Raises:
-        ValueError: An argument is not as above, or the table has no such columns. The error says
+        ValueError: If an argument is not as above, or the table has no such columns. The error says
             what was found and what would do.
     """
     wanted, given = _checked_columns(columns), set(columns or ())
     if header not in (None, True, False):
-        raise ValueError(f"`header` must be True, False or None (found), received {header!r}")
+        raise ValueError(f"header must be True, False or None (found), got {header!r}.")
     layout = _find_layout(path, is_video, wanted, given, _checked_separator(separator), header)
     lines = table(path, layout.separator, other_bytes=True)
     for line, fields in itertools.islice(lines, int(layout.header), None):
@@ -79,17 +79,17 @@ def _checked_columns(columns):
         return wanted
     if not isinstance(columns, dict) or not columns:
         raise ValueError(
-            "`columns` must be a dictionary such as {'path': 'file', 'label': 'class'}, received "
+            "columns must be a dictionary such as {'path': 'file', 'label': 'class'}, got "
             f"{columns!r}"
         )
     for name, value in columns.items():
         if name not in COLUMNS:
-            raise ValueError(f"`columns` must have keys among {list(COLUMNS)}, received {name!r}")
+            raise ValueError(f"columns must have keys among {list(COLUMNS)}, got {name!r}.")
         number = isinstance(value, int) and not isinstance(value, bool) and value > 0
         if not number and not (isinstance(value, str) and value.strip()):
             raise ValueError(
-                f"`columns` must give {name!r} the name of a column, or its number from 1, "
-                f"received {value!r}"
+                f"columns must give {name!r} the name of a column, or its number from 1, "
+                f"got {value!r}."
             )
         wanted[name] = value - 1 if number else value.strip()
     # A column that is asked for by its name is not read as something else besides.
@@ -97,7 +97,7 @@ def _checked_columns(columns):
         if name not in columns and name in [wanted[given] for given in columns]:
             del wanted[name]
     if len({*wanted.values()}) < len(wanted):
-        raise ValueError(f"`columns` must name different columns, received {columns!r}")
+        raise ValueError(f"columns must name different columns, got {columns!r}.")
     return wanted
 
 
@@ -107,8 +107,7 @@ def _checked_separator(separator):
     character = SEPARATORS.get(separator, separator) if isinstance(separator, str) else None
     if character not in SEPARATORS.values():
         raise ValueError(
-            f"`separator` must be one of {list(SEPARATORS)}, or None to find it, received "
-            f"{separator!r}"
+            f"separator must be one of {list(SEPARATORS)}, or None to find it, got {separator!r}"
         )
     return (character,)
 
@@ -227,7 +226,7 @@ def _by_place(path, samples, wanted, given, is_video, sure):
     missing = [name for name in _REQUIRED if name not in layout.places]
     if missing:
         raise line_error(
-            path, line, f"names no columns; `columns` must then give the numbers of {missing} too"
+            path, line, f"names no columns; columns must then give the numbers of {missing} too"
         )
     if not given and layout.width - layout.places["path"] > 2:
         raise line_error(path, line, _too_wide(fields, layout))

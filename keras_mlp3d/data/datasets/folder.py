@@ -65,13 +65,13 @@ def read_folder(directory, split="train", class_names=None):
         folders.setdefault(composed(name), []).append(_joined(directory, name))
     if not folders:
         raise ValueError(
-            f"`directory` must hold one sub-folder a class: {directory} holds none; what it holds "
+            f"directory must hold one sub-folder a class: {directory} holds none; what it holds "
             f"is {content.in_words()}"
         )
     names = sorted(folders) if class_names is None else list(checked_classes(class_names))
     if sorted(names) != sorted(folders):
         raise ValueError(
-            f"`class_names` must name each sub-folder of {directory} once; "
+            f"class_names must name each sub-folder of {directory} once; "
             f"without a folder: {sorted(set(names) - set(folders))}, "
             f"not named: {sorted(set(folders) - set(names))}"
         )
@@ -118,7 +118,7 @@ def _split_folder(directory, content, split, class_names):
         )
     if class_names is None and inside and len(inside) == len(content.folders):
         raise ValueError(
-            f"`directory` must hold one sub-folder a class: {directory} holds the splits "
+            f"directory must hold one sub-folder a class: {directory} holds the splits "
             f"{list(inside)}, and they hold no class folders, such as {next(iter(inside))}/run"
         )
     return None

@@ -59,7 +59,7 @@ def from_dataframe(
     """
     columns = getattr(frame, "columns", None)
     if columns is None or not hasattr(frame, "__getitem__"):
-        raise ValueError(f"`frame` must be a data frame, received a {type(frame).__name__}")
+        raise ValueError(f"frame must be a data frame, got a {type(frame).__name__}.")
     wanted = _columns("the frame", list(columns), video=video, label=label, start=start, end=end)
     values = {name: list(frame[column]) for name, column in wanted.items()}
     root = None if root is None else os.fspath(root)
@@ -137,7 +137,7 @@ def _columns(source, columns, **asked):
         if columns.count(column) != 1:
             has = "has it more than once" if column in columns else f"has {columns[:20]}"
             raise ValueError(
-                f"`{name}` must be the name of a column, received {column!r}; {source} {has}"
+                f"{name} must be the name of a column, got {column!r}; {source} {has}."
             )
         wanted[name] = column
     return wanted
@@ -225,17 +225,16 @@ def _checked_features(dataset):
     """{column: feature}"""
     if isinstance(dataset, dict):
         raise ValueError(
-            f"`dataset` must be one split, received a dictionary of splits; give dataset[...] of "
+            f"dataset must be one split, got a dictionary of splits; give dataset[...] of "
             f"{list(dataset)[:20]}"
         )
     if not all(hasattr(dataset, name) for name in ("features", "select_columns", "with_format")):
         raise ValueError(
-            f"`dataset` must be a Hugging Face datasets.Dataset, received a "
-            f"{type(dataset).__name__}"
+            f"dataset must be a Hugging Face datasets.Dataset, got a {type(dataset).__name__}"
         )
     if not hasattr(dataset, "__len__"):
         raise ValueError(
-            f"`dataset` must have random access, and a {type(dataset).__name__} is a stream; load "
+            f"dataset must have random access, and a {type(dataset).__name__} is a stream; load "
             "it without streaming=True"
         )
     return dict(dataset.features)

@@ -44,7 +44,7 @@ class Manifest:
         videos in memory by their content (see `VideoRow`).
 
     Raises:
-        ValueError: An argument is not as above, or a label has no class name.
+        ValueError: If an argument is not as above, or a label has no class name.
 
     Example:
 
@@ -66,10 +66,10 @@ class Manifest:
         for name in ("rows", "class_names", "not_found", "left_out"):
             value = getattr(self, name)
             if isinstance(value, str):
-                raise ValueError(f"`{name}` must be a sequence, received the text {value!r}")
+                raise ValueError(f"{name} must be a sequence, got the text {value!r}.")
             set_field(self, name, tuple(value))
         if not isinstance(self.split, str) or not self.split:
-            raise ValueError(f"`split` must be a name, received {self.split!r}")
+            raise ValueError(f"split must be a name, got {self.split!r}.")
         if self.root is not None:
             set_field(self, "root", os.fspath(self.root))
         if not self.rows:
@@ -85,19 +85,19 @@ class Manifest:
         wrong = [name for name in self.class_names if not isinstance(name, str) or not name]
         if wrong or not self.class_names:
             raise ValueError(
-                "`class_names` must hold at least one name and no empty one, received "
+                "class_names must hold at least one name and no empty one, got "
                 f"{wrong[0] if wrong else self.class_names!r}"
             )
         object.__setattr__(self, "class_names", tuple(map(composed, self.class_names)))
         if len(set(self.class_names)) < len(self.class_names):
             twice = next(n for n in self.class_names if self.class_names.count(n) > 1)
-            raise ValueError(f"`class_names` must be distinct, received {twice!r} twice")
+            raise ValueError(f"class_names must be distinct, got {twice!r} twice.")
 
     def _check_rows(self):
         seen = {}
         for number, row in enumerate(self.rows):
             if not isinstance(row, VideoRow):
-                raise ValueError(f"`rows` must hold VideoRow objects, received {row!r}")
+                raise ValueError(f"rows must hold VideoRow objects, got {row!r}.")
             if row.label >= len(self.class_names):
                 raise ValueError(
                     f"the label of {row.name!r} is {row.label}, and `class_names` has "
@@ -164,12 +164,12 @@ class Manifest:
         array = np.asarray(indices)
         if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
             raise ValueError(
-                "`indices` must be a flat sequence of row numbers, received "
+                "indices must be a flat sequence of row numbers, got "
                 f"shape {array.shape} of {array.dtype}"
             )
         wrong = array[(array < 0) | (array >= len(self))]
         if wrong.size:
-            raise ValueError(f"`indices` must lie in 0 to {len(self) - 1}, received {wrong[0]}")
+            raise ValueError(f"indices must lie in 0 to {len(self) - 1}, got {wrong[0]}.")
         return dataclasses.replace(self, rows=[self.rows[i] for i in array.tolist()])
 
     def write_csv(self, path):

@@ -58,8 +58,8 @@ def read_manifest(
         return (read_shards if is_shards else read_folder)(source, split, class_names)
     if not source.lower().endswith(TABLE_SUFFIXES):
         raise ValueError(
-            "`source` must be a folder of class folders or a file ending in .csv, .tsv, .txt or "
-            f".shards.json, received {source}"
+            "source must be a folder of class folders or a file ending in .csv, .tsv, .txt or "
+            f".shards.json, got {source}."
         )
     return read_csv(source, split, class_names, **options)
 

@@ -126,7 +126,7 @@ def _folders(annotations, videos):
 def _file_of(split):
     if split not in _SPLITS:
         raise ValueError(
-            f"`split` must be one of {tuple(_SPLITS)}, received {split!r}; the test split of "
+            f"split must be one of {tuple(_SPLITS)}, got {split!r}; the test split of "
             "Something-Something has no labels"
         )
     return _SPLITS[split]

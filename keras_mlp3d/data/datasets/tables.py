@@ -44,21 +44,21 @@ def checked_path(name, value, is_wanted, wanted):
         return local_path(name, value, is_wanted, wanted)
     value = os.fspath(value).rstrip("/")
     if not is_wanted(value):
-        raise FileNotFoundError(f"`{name}` must be {wanted}: nothing of the kind is at {value}")
+        raise FileNotFoundError(f"{name} must be {wanted}: nothing of the kind is at {value}")
     return value
 
 
 def local_path(name, value, is_wanted, wanted):
     """`value` as a string, if `is_wanted` (`os.path.isdir` or `isfile`) says that it is one."""
     if not isinstance(value, (str, os.PathLike)):
-        raise ValueError(f"`{name}` must be a path, received {value!r}")
+        raise ValueError(f"{name} must be a path, got {value!r}.")
     value = os.fspath(value)
     if not is_wanted(value):
         if is_remote(value):
-            raise ValueError(f"`{name}` must be {wanted} on this machine, received {value}")
+            raise ValueError(f"{name} must be {wanted} on this machine, got {value}.")
         if os.path.exists(value):
-            raise ValueError(f"`{name}` must be {wanted}, received {value}")
-        raise FileNotFoundError(f"`{name}` must be {wanted}: {value} does not exist")
+            raise ValueError(f"{name} must be {wanted}, got {value}.")
+        raise FileNotFoundError(f"{name} must be {wanted}: {value} does not exist")
     return value
 
 
@@ -158,8 +158,8 @@ def seconds_from_text(name, text):
         return float(text)
     except ValueError:
         raise ValueError(
-            f"`{name}` must be seconds as a number, such as 62.5, or hh:mm:ss, such as 00:01:02.5, "
-            f"received {text!r}"
+            f"{name} must be seconds as a number, such as 62.5, or hh:mm:ss, such as 00:01:02.5, "
+            f"got {text!r}."
         ) from None
 
 
@@ -218,9 +218,7 @@ def checked_classes(class_names):
         composed(name) if isinstance(name, str) else name: label for label, name in enumerate(names)
     }
     if not names or len(labels) < len(names) or isinstance(class_names, str):
-        raise ValueError(
-            f"`class_names` must be a list of distinct names, received {class_names!r}"
-        )
+        raise ValueError(f"class_names must be a list of distinct names, got {class_names!r}.")
     return labels
 
 

@@ -34,7 +34,7 @@ class VideoRow:
     Two rows are equal if their videos are, in memory too: bytes and pixels are compared.
 
     Raises:
-        ValueError: An argument is not as above, or `end` is not after `start`.
+        ValueError: If an argument is not as above, or `end` is not after `start`.
 
     Example:
 
@@ -57,13 +57,13 @@ class VideoRow:
         except TypeError:
             label = -1
         if label < 0:
-            raise ValueError(f"`label` must be a whole number from 0, received {self.label!r}")
+            raise ValueError(f"label must be a whole number from 0, got {self.label!r}.")
         set_field(self, "label", label)
         for name in ("start", "end"):
             set_field(self, name, _seconds(name, getattr(self, name)))
         if self.end is not None and self.end <= (self.start or 0.0):
             raise ValueError(
-                f"`end` must lie after `start`, received start {self.start} and end {self.end}"
+                f"end must lie after `start`, got start {self.start} and end {self.end}."
             )
 
     @property
@@ -129,7 +129,7 @@ def _checked_source(source):
     if is_path(source):
         path = os.fspath(source)
         if not isinstance(path, str) or not path or "\0" in path:
-            raise ValueError(f"`path` must name a file, received {source!r}")
+            raise ValueError(f"path must name a file, got {source!r}.")
         return path
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _checked_bytes(bytes(source), "empty bytes")
@@ -139,18 +139,18 @@ def _checked_source(source):
         try:
             return Frames(source).frames
         except ValueError as error:
-            raise ValueError(f"`path` must be a video: {error}") from None
+            raise ValueError(f"path must be a video: {error}") from None
     if hasattr(source, "read"):
         return _checked_bytes(_read(source), "an empty file object")
     raise ValueError(
-        "`path` must name a file or be a video (bytes, a binary file object, frames), received a "
+        "path must name a file or be a video (bytes, a binary file object, frames), got a "
         f"{type(source).__name__}"
     )
 
 
 def _checked_bytes(content, what):
     if not content:
-        raise ValueError(f"`path` must be a video, received {what}")
+        raise ValueError(f"path must be a video, got {what}.")
     return content
 
 
@@ -161,12 +161,12 @@ def _read(file):
     content = file.read(MAX_REMOTE_BYTES + 1)
     if not isinstance(content, bytes):
         raise ValueError(
-            "`path` must be a binary file object (opened with 'rb'), received one that reads "
+            "path must be a binary file object (opened with 'rb'), got one that reads "
             f"{type(content).__name__}"
         )
     if len(content) > MAX_REMOTE_BYTES:
         raise ValueError(
-            f"`path` must hold at most {MAX_REMOTE_BYTES} bytes if it is a file object, and "
+            f"path must hold at most {MAX_REMOTE_BYTES} bytes if it is a file object, and "
             "holds more; give the file's name"
         )
     return content
@@ -207,7 +207,7 @@ def _seconds(name, value):
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise ValueError(f"`{name}` must be seconds as a number or None, received {value!r}")
+        raise ValueError(f"{name} must be seconds as a number or None, got {value!r}.")
     if not math.isfinite(value) or value < 0:
-        raise ValueError(f"`{name}` must be at least 0 seconds, received {value}")
+        raise ValueError(f"{name} must be at least 0 seconds, got {value}.")
     return float(value)

@@ -93,18 +93,18 @@ class ClipSource:
         self.one_hot = bool(one_hot) or getattr(augment, "mixes", False)
         if augment is not None and not training:
             raise ValueError(
-                "`augment` must be None where `training` is False: it would change what is measured"
+                "augment must be None where `training` is False: it would change what is measured"
             )
         self.random_clips = _checked_random(random_clips, training, converter)
         if unreadable not in ("error", "count") or (unreadable == "count" and training):
             raise ValueError(
-                "`unreadable` must be 'error', or 'count' where `training` is False, received "
+                "unreadable must be 'error', or 'count' where `training` is False, got "
                 f"{unreadable!r}"
             )
         if unreadable == "count" and not hasattr(converter, "image_size"):
             raise ValueError(
-                "`unreadable` must be 'error' with a converter that does not say the size of its "
-                f"clips in `num_frames` and `image_size`, received {unreadable!r}"
+                "unreadable must be 'error' with a converter that does not say the size of its "
+                f"clips in `num_frames` and `image_size`, got {unreadable!r}."
             )
         if augment is not None:
             augment = augment.bind(manifest.class_names)
@@ -115,7 +115,7 @@ class ClipSource:
         if batch_size // self.shard[1] % self.copies:
             raise ValueError(
                 f"`batch_size` on each of {self.shard[1]} shards must be a multiple of the "
-                f"augmenter's {self.copies} copies of every clip, received {batch_size}"
+                f"augmenter's {self.copies} copies of every clip, got {batch_size}."
             )
         self.labels = np.array([row.label for row in manifest.rows], "int32")
         self.unreadable, self.failed = {}, {}
@@ -131,8 +131,8 @@ class ClipSource:
             )
         if not self.num_batches:
             raise ValueError(
-                f"`batch_size` must be at most the {rows} clips of the manifest (times the copies "
-                f"of each), received {batch_size}: an epoch would hold no whole batch"
+                f"batch_size must be at most the {rows} clips of the manifest (times the copies "
+                f"of each), got {batch_size}: an epoch would hold no whole batch."
             )
 
     def rows(self, epoch, batch):
@@ -260,7 +260,7 @@ class ClipSource:
         max_bytes = checked_whole("max_cache_bytes", max_bytes)
         if self.random_clips:
             raise ValueError(
-                "`cache` must be False where clips are sampled at random; with "
+                "cache must be False where clips are sampled at random; with "
                 "random_clips=False they can be kept"
             )
         size = getattr(self.converter, "image_size", None)
@@ -311,16 +311,14 @@ def _checked_random(random_clips, training, converter):
     crops = getattr(converter, "crop", None) == "random"
     if crops and not training:
         raise ValueError(
-            "`converter` must not crop at random where `training` is False, received crop='random'"
+            "converter must not crop at random where `training` is False, got crop='random'."
         )
     if random_clips is None:
         return bool(training)
     if random_clips and not training:
-        raise ValueError("`random_clips` must be False where `training` is False, received True")
+        raise ValueError("random_clips must be False where `training` is False, got True.")
     if crops and not random_clips:
-        raise ValueError(
-            "`random_clips` must not be False where the converter's `crop` is 'random'"
-        )
+        raise ValueError("random_clips must not be False where the converter's `crop` is 'random'")
     return bool(random_clips)
 
 
@@ -334,7 +332,7 @@ def _checked_shard(shard, batch_size):
     pair = tuple(shard) if isinstance(shard, (tuple, list)) else ()
     whole = len(pair) == 2 and all(isinstance(v, int) and not isinstance(v, bool) for v in pair)
     if not whole or not 0 <= pair[0] < pair[1]:
-        raise ValueError(f"`shard` must be (index, count) with index < count, received {shard!r}")
+        raise ValueError(f"shard must be (index, count) with index < count, got {shard!r}.")
     if batch_size % pair[1]:
         raise ValueError(
             f"`batch_size` {batch_size} must be a multiple of the {pair[1]} shards that it is "

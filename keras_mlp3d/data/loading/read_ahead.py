@@ -1,13 +1,16 @@
 """Batches that threads prepare ahead of the one asked for."""
 
-import concurrent.futures
-import concurrent.futures.thread
 import threading
 import weakref
 
+from keras_mlp3d._utils.ordered_map import CallThreads
+
 
 class ReadAhead:
-    """Runs the jobs of batches in threads; of batches asked for in turn, the next ones too.
+    """Runs the jobs of batches in threads; if batches are asked for in turn, also the next ones.
+
+    Batches are asked for by number, again, in any order and by several threads, which a series such
+    as `OrderedMap` cannot do.
 
     Args:
         jobs: Function of an epoch and the number of a batch in it, that returns the calls that the
@@ -24,10 +27,10 @@ class ReadAhead:
 
     def __init__(self, jobs, num_batches, workers):
         self._jobs, self._num_batches = jobs, num_batches
-        self._pool = concurrent.futures.ThreadPoolExecutor(workers, "keras_mlp3d-decode")
+        self._threads = CallThreads(workers, "keras_mlp3d-decode")
         self._lock, self._futures, self._next = threading.Lock(), {}, (None, 0)
         # Without it, the threads would first work off what waits.
-        self._end = weakref.finalize(self, self._pool.shutdown, wait=False, cancel_futures=True)
+        self._end = weakref.finalize(self, self._threads.close, wait=False)
 
     def abandon(self):
         """Leaves the threads alone, in a fork of the process that has them."""
@@ -64,7 +67,7 @@ class ReadAhead:
             for key in coming:
                 if key not in self._futures:
                     calls = self._jobs(*key)
-                    self._futures[key] = [self._pool.submit(_run, *call) for call in calls]
+                    self._futures[key] = [self._threads.submit(*call) for call in calls]
             return self._futures.pop((epoch, batch))
 
     @staticmethod
@@ -72,10 +75,3 @@ class ReadAhead:
         for futures in batches:
             for future in futures:
                 future.cancel()
-
-
-def _run(function, *arguments):
-    # At the end of the program its threads work off all that waits, before they are joined.
-    if getattr(concurrent.futures.thread, "_shutdown", False):
-        raise concurrent.futures.CancelledError
-    return function(*arguments)

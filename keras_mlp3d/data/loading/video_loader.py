@@ -63,7 +63,7 @@ class VideoLoader(keras.utils.PyDataset):
     Attributes: `source`, the `ClipSource`, which counts unreadable videos; `epoch`; `sampler`.
 
     Raises:
-        ValueError: An argument is not as above. Outside training, a batch raises `VideoError` or
+        ValueError: If an argument is not as above. Outside training, a batch raises `VideoError` or
             `FileNotFoundError`, which name the file, for an unreadable video; other batches can be
             taken after that.
 
@@ -193,7 +193,7 @@ class VideoLoader(keras.utils.PyDataset):
         # that it read to build the model; with processes on TensorFlow, all epochs are the first.
         if value != only:
             raise ValueError(
-                f"`{name}` must stay {only}, received {value!r}: workers of Keras hand out batches "
+                f"{name} must stay {only}, got {value!r}: workers of Keras hand out batches "
                 "of wrong epochs. VideoLoader(..., workers=...) decodes in threads of its own"
             )
 

@@ -1,19 +1,22 @@
-"""Opens a video file on guard: what may be read, how large its pictures may be, how it fails."""
+"""Opens a video file safely: which files may be read, how large their pictures may be."""
 
 import errno
 import io
 import os
+from collections.abc import Iterator
 
 import av
 from av.stream import Disposition
+
+from keras_mlp3d._utils.types import StrPath
 
 MAX_PIXELS = 8192 * 8192
 _MAX_LATE_STREAMS = 1000
 _MAX_GUESSED_RATE = 240
 
-# Demuxers that read the file at hand and nothing else. Playlists, image sequences and scripts
-# (hls, dash, concat, image2, avisynth, ...) name other files and addresses, so they stay out; the
-# audio ones are here so that the error can say what is missing.
+# Demuxers that read the given file only. Playlists, image sequences and scripts (hls, dash, concat,
+# image2, avisynth, ...) name other files and addresses, so they are left out. The audio demuxers
+# are here so that the error can say that there is no video.
 _CONTAINERS = (
     "mov,matroska,avi,flv,mpegts,mpeg,mpegvideo,asf,ogg,gif,h264,hevc,m4v,ivf,obu,av1,mxf,nut,rm,"
     "dv,yuv4mpegpipe,wtv,swf,mjpeg,mp3,wav,flac,aac"
@@ -31,25 +34,25 @@ class VideoError(ValueError):
     Attributes:
         path: The file.
         reason: What is wrong with it.
-        num_decodable: How many frames do decode, where the error is that there are too few;
-            else `None`.
+        num_decodable: Number of frames that decode if the error is that there are too few, else
+            None.
     """
 
-    def __init__(self, path, reason, num_decodable=None):
+    def __init__(self, path: StrPath, reason: str, num_decodable: int | None = None):
         super().__init__(path, reason, num_decodable)  # all of them, so that it can be pickled
         self.path, self.reason, self.num_decodable = path, reason, num_decodable
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"cannot read the video {str(self.path)!r}: {self.reason}"
 
 
-def why(error):
-    """FFmpeg's words for an error, without the number and the file name."""
+def why(error: BaseException) -> str:
+    """Returns FFmpeg's text of an error, without the number and the file name."""
     return getattr(error, "strerror", None) or str(error)
 
 
-def checked_path(path):
-    """The path of a regular file as a string, or the error that fits."""
+def checked_path(path: StrPath) -> str:
+    """Returns the path of a regular file as a string, or raises the error that fits."""
     path = os.fspath(path)
     if os.path.isdir(path):
         raise VideoError(path, "it is a directory, not a video file")
@@ -60,25 +63,27 @@ def checked_path(path):
     return path
 
 
-def check_size(path, width, height):
-    """Refuses pictures that would take too much memory."""
+def check_size(path: StrPath, width: int, height: int) -> None:
+    """Raises a `VideoError` for pictures that would take too much memory."""
     if width * height > MAX_PIXELS:
         raise VideoError(
             path, f"its pictures are {width} x {height}, more than {MAX_PIXELS} pixels are refused"
         )
 
 
-def open_stream(path, data=None, is_strict=False):
-    """The open container and its video stream, ready to be demuxed and decoded.
+def open_stream(
+    path: str, data: bytes | None = None, is_strict: bool = False
+) -> tuple[av.container.InputContainer, av.VideoStream]:
+    """Opens a video file and returns the container and its video stream, ready to be decoded.
+
+    Of several video streams, it takes the one that FFmpeg rates best, as players do: the default
+    one, then the one of the highest bit rate and number of frames. Cover pictures are ignored.
 
     Args:
         path: The file.
-        data: Its content, or None: then the file is read.
-        is_strict: Whether the decoder raises an error for damage that it would otherwise fill from
-            other pictures.
-
-    Of several video streams it is the one that FFmpeg deems best (marked as default, then the
-    larger bit rate and number of frames), as players do; cover pictures do not count.
+        data: Its content, or None to read the file.
+        is_strict: Whether the decoder raises an error for damage, instead of filling it from other
+            pictures.
     """
     try:
         source = "file:" + path if data is None else io.BytesIO(data)
@@ -99,7 +104,7 @@ def open_stream(path, data=None, is_strict=False):
         codec.options = {"max_pixels": str(MAX_PIXELS)}
         if is_strict:
             codec.options |= {"err_detect": "explode"}
-        codec.thread_count = 1  # clips are decoded side by side, so each takes one thread
+        codec.thread_count = 1  # several clips are decoded at a time, in a thread each
     except VideoError:
         container.close()
         raise
@@ -109,20 +114,22 @@ def open_stream(path, data=None, is_strict=False):
     return container, stream
 
 
-def frame_rate(stream):
-    """Mean frames per second, as far as the container says or guesses it, or None."""
+def frame_rate(stream: av.VideoStream) -> float | None:
+    """Returns the mean frames per second that the container says or FFmpeg guesses, or None."""
     for rate in (stream.average_rate, stream.guessed_rate):
-        # A frame per tick of a fine clock is no rate, but what is left when nothing is known.
+        # One frame per tick of a fine clock means that the rate is unknown.
         is_tick = rate and stream.time_base and rate * stream.time_base >= 1
         if rate and rate > 0 and not (is_tick and rate > _MAX_GUESSED_RATE):
             return float(rate)
     return None
 
 
-def packets_of(container, stream):
-    """The packets of a stream that hold something.
+def packets_of(
+    container: av.container.InputContainer, stream: av.VideoStream
+) -> Iterator[av.Packet]:
+    """Yields the packets of a stream that are not empty.
 
-    A stream that appears midway makes PyAV raise IndexError; reading goes on behind it.
+    PyAV raises IndexError when another stream appears midway; reading continues after it.
     """
     for _ in range(_MAX_LATE_STREAMS):
         try:

@@ -1,11 +1,13 @@
-"""Turns a video of any length and size into clips of the one shape that a model takes."""
+"""Turns a video of any length and size into clips of the shape that a model takes."""
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
-from keras_mlp3d._utils.checks import checked_whole
+from keras_mlp3d._utils.checks import check_choice, check_integer, check_integers
 from keras_mlp3d.data.video.pictures import (
     FILTERS,
     covering_size,
@@ -23,13 +25,13 @@ _MAX_CLIP_BYTES = 4 * 2**30
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Views:
-    """Views of one video.
+    """Views of one video: clips and crops of them.
 
     Args:
         frames: uint8 `(clips * crops, T, height, width, 3)`, the crops of the first clip first.
-        frame_indices: int64 `(clips, T)`: which frames of the video they are, from 0.
-        frame_times: float64 `(clips, T)`: seconds at which these are shown, counted from the
-            video's first frame; None if nothing tells.
+        frame_indices: int64 `(clips, T)`: numbers of the frames in the video, from 0.
+        frame_times: float64 `(clips, T)`: seconds at which the frames are shown, from the first
+            frame of the video on. None if the frame rate is unknown.
 
     Example:
 
@@ -47,26 +49,29 @@ class Views:
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
 @dataclasses.dataclass(frozen=True)
 class VideoConverter:
-    """Samples frames of a video, resizes and crops them; immutable, saved with a preset.
+    """Samples frames of a video, resizes and crops them. Immutable, and saved with a preset.
 
-    A call takes the frames (only these are decoded), resizes them with their aspect ratio kept
-    until they cover `image_size`, and cuts out `image_size`. Resizing is FFmpeg's, whose filters
-    widen with the reduction, so it does not alias (`"nearest"` does). Files are resized in the
-    colors that they are stored in, which is quick, arrays as RGB: the colors of sharp edges
-    differ a little. A video that has the size already comes through untouched.
+    A call decodes the sampled frames only, resizes them until they cover `image_size`, with their
+    aspect ratio kept, and crops them to `image_size`. FFmpeg resizes. Its filters widen as the
+    picture shrinks, so that nothing aliases (except with `"nearest"`). Files are resized in the
+    colors in which they are stored, which is quick, and arrays in RGB, so that the colors of sharp
+    edges differ a little. A video of the right size is not changed.
 
-    Source: section 3.4 (64 uniformly sampled frames, 128 x 128 crops, three crops in testing).
+    Source: section 3.4 (64 uniformly sampled frames, 128 x 128 crops), section 4.2 (three crops in
+    testing).
 
     Args:
-        num_frames: Frames in a clip, T.
+        num_frames: Number of frames per clip, T.
         image_size: `(height, width)` of a clip, in pixels.
-        sampling: `"uniform"`: spread over the whole video; `"dense"`: `frame_stride` apart.
-        frame_stride: Video frames from one clip frame to the next, for `"dense"`.
+        sampling: `"uniform"`: frames spread over the whole video. `"dense"`: frames that are
+            `frame_stride` apart.
+        frame_stride: Distance of two clip frames in video frames, for `"dense"`.
         crop: `"center"`; `"random"`, which needs `rng` in every call; or `"none"`: frames are
-            resized straight to `image_size` and their aspect ratio is not kept, for material that
-            is already cut to what matters, such as 160 x 80 mouths.
-        resize: Pixels of the short side that frames are resized to before the crop; by default,
-            and where it would not cover `image_size`, the least that covers it.
+            resized straight to `image_size` and their aspect ratio is not kept, for videos that
+            are already cropped, such as mouths of 160 x 80 pixels.
+        resize: Target short side in pixels, before the crop. At least the shorter side of
+            `image_size`. Defaults to the smallest that covers `image_size`; a value that does not
+            cover it is raised to that.
         interpolation: `"bilinear"`, `"bicubic"`, `"area"`, `"lanczos"` or `"nearest"`.
 
     Input shape: a video file, a folder of numbered JPEG pictures, or uint8
@@ -75,8 +80,8 @@ class VideoConverter:
     Output shape: uint8 `(num_frames, height, width, 3)`.
 
     Raises:
-        ValueError: An argument is not as above. Calls raise `VideoError` (a `ValueError`) or
-            `FileNotFoundError` for a file that cannot be read.
+        ValueError: If an argument is not as above. For an unreadable file, calls raise
+            `VideoError` (a `ValueError`) or `FileNotFoundError`.
 
     Example:
 
@@ -99,81 +104,91 @@ class VideoConverter:
 
     def __post_init__(self):
         set_field = object.__setattr__
-        set_field(self, "num_frames", checked_whole("num_frames", self.num_frames))
-        set_field(self, "frame_stride", checked_whole("frame_stride", self.frame_stride))
-        size = self.image_size
-        if not isinstance(size, (tuple, list)) or len(size) != 2:
-            raise ValueError(f"`image_size` must be (height, width), received {size!r}")
-        size = tuple(checked_whole("image_size", side) for side in size)
+        set_field(self, "num_frames", check_integer("num_frames", self.num_frames))
+        set_field(self, "frame_stride", check_integer("frame_stride", self.frame_stride))
+        size = check_integers("image_size", self.image_size, 2)
         set_field(self, "image_size", size)
         for name, known in (
             ("sampling", SAMPLINGS),
             ("crop", CROPS),
             ("interpolation", INTERPOLATIONS),
         ):
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"`{name}` must be one of {known}, received {getattr(self, name)!r}"
-                )
+            check_choice(name, getattr(self, name), known)
         if self.resize is not None:
-            set_field(self, "resize", checked_whole("resize", self.resize))
+            set_field(self, "resize", check_integer("resize", self.resize))
             if self.crop == "none":
                 raise ValueError(
-                    f"`resize` must be None where `crop` is 'none', received {self.resize}; "
-                    "frames are then resized to `image_size`"
+                    f"resize must be None if crop is 'none', got {self.resize}; "
+                    "frames are then resized to image_size."
                 )
             if self.resize < min(size):
                 raise ValueError(
-                    f"`resize` must be at least the shorter side of `image_size` {size}, "
-                    f"received {self.resize}"
+                    f"resize must be at least the shorter side of image_size {size}, "
+                    f"got {self.resize}."
                 )
         if self.num_frames * size[0] * size[1] * 3 > _MAX_CLIP_BYTES:
             raise ValueError(
-                f"`num_frames` {self.num_frames} and `image_size` {size} make clips of more than "
-                f"{_MAX_CLIP_BYTES} bytes"
+                f"num_frames {self.num_frames} and image_size {size} make clips of more than "
+                f"{_MAX_CLIP_BYTES} bytes."
             )
 
-    def get_config(self):
-        """The arguments as JSON-ready values; `from_config` takes them back."""
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments as values that JSON knows."""
         return {**dataclasses.asdict(self), "image_size": list(self.image_size)}
 
     @classmethod
-    def from_config(cls, config):
-        """A converter from what `get_config` gave; a key it does not know is an error."""
+    def from_config(cls, config: dict[str, Any]) -> "VideoConverter":
+        """Returns a converter from the result of `get_config`. Unknown keys are an error."""
         known = [field.name for field in dataclasses.fields(cls)]
         unknown = sorted(set(config) - set(known))
         if unknown:
-            raise ValueError(f"a video converter has no {unknown}; its arguments are {known}")
+            raise ValueError(f"VideoConverter has no {unknown}; its arguments are {known}.")
         return cls(**config)
 
-    def __call__(self, video, rng=None, *, start=None, end=None, fps=None):
-        """One clip.
+    def __call__(
+        self,
+        video: Any,
+        rng: np.random.Generator | None = None,
+        *,
+        start: float | None = None,
+        end: float | None = None,
+        fps: float | None = None,
+    ) -> np.ndarray:
+        """Returns one clip of a video.
 
         Args:
-            video: What `read_video` takes: a file, a folder of pictures, bytes, a file object, or
-                frames in memory.
-            rng: A `numpy.random.Generator` for training: frames are sampled at random (see
+            video: Any source that `read_video` takes: a file, a folder of pictures, bytes, a file
+                object, or frames in memory.
+            rng: `numpy.random.Generator` for training. Frames are then sampled at random (see
                 `sampling`), and so is the crop if `crop` is `"random"`.
-            start: Second at which the stretch that counts begins (see `span_frames`).
-            end: Second at which it ends.
-            fps: Frames per second of frames in memory or of a folder, which do not say.
+            start: Second at which the part to be used begins. Defaults to the video's beginning.
+            end: Second at which that part ends. Defaults to the video's end.
+            fps: Frames per second of a source that has none: frames in memory or a folder.
 
         Returns:
             uint8 `(num_frames, height, width, 3)`.
         """
         if self.crop == "random" and rng is None:
-            raise ValueError("`rng` must be given if `crop` is 'random', received None")
+            raise ValueError("rng must be given if crop is 'random', got None.")
         random = self.crop == "random"
 
         def corners_of(free):
             return [random_corner(free, rng)] if random else spread_corners(free, 1)
 
-        return self._convert(video, fps, (start, end), 1, rng, corners_of).frames[0]
+        return self._convert(video, fps, (start, end), 1, rng, corners_of, [0]).frames[0]
 
-    def views(self, video, clips=1, crops=1, *, start=None, end=None, fps=None):
-        """All views of a video whose scores are averaged, and the numbers of their frames.
-
-        As `read`, without the times.
+    def views(
+        self,
+        video: Any,
+        clips: int = 1,
+        crops: int = 1,
+        *,
+        start: float | None = None,
+        end: float | None = None,
+        fps: float | None = None,
+        select: Sequence[int] | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the views of a video and the numbers of their frames: `read` without the times.
 
         Args:
             video: As for `read`.
@@ -182,50 +197,70 @@ class VideoConverter:
             start: As for `read`.
             end: As for `read`.
             fps: As for `read`.
+            select: As for `read`.
 
         Returns:
             `(views, frame_indices)`: uint8 `(clips * crops, num_frames, height, width, 3)`, the
             crops of the first clip first, and int64 `(clips, num_frames)`.
         """
-        views = self.read(video, clips, crops, start=start, end=end, fps=fps)
+        views = self.read(video, clips, crops, start=start, end=end, fps=fps, select=select)
         return views.frames, views.frame_indices
 
-    def read(self, video, clips=1, crops=1, *, start=None, end=None, fps=None):
-        """All views of a video whose scores are averaged: evenly spaced clips and crops.
+    def read(
+        self,
+        video: Any,
+        clips: int = 1,
+        crops: int = 1,
+        *,
+        start: float | None = None,
+        end: float | None = None,
+        fps: float | None = None,
+        select: Sequence[int] | None = None,
+    ) -> Views:
+        """Returns the views of a video for testing: evenly spaced clips and crops.
 
-        One crop is the center; several are spread along the longer side, from its start to its
-        end. `crop="random"` has no effect here. If nothing is free (`crop="none"`, or pictures
-        of the shape of `image_size`) all crops are alike.
+        A single crop is the center crop. Several are spread along the longer side, from its start
+        to its end. `crop="random"` has no effect here. All crops are the same if there is nothing
+        to crop: with `crop="none"`, or if the pictures have the shape of `image_size`.
 
         Source: section 4.2, "three-crop strategy".
 
         Args:
-            video: What `read_video` takes.
-            clips: Clips per video.
-            crops: Crops per clip.
-            start: Second at which the stretch that counts begins (see `span_frames`).
-            end: Second at which it ends.
-            fps: Frames per second of frames in memory or of a folder, which do not say.
+            video: Any source that `read_video` takes.
+            clips: Number of clips.
+            crops: Number of crops per clip.
+            start: Second at which the part to be used begins. Defaults to the video's beginning.
+            end: Second at which that part ends. Defaults to the video's end.
+            fps: Frames per second of a source that has none: frames in memory or a folder.
+            select: Numbers of the clips to return, from 0 to `clips - 1`, so that the views of a
+                long video fit in memory in several calls. Each clip is the same as without
+                `select`. Defaults to all.
 
         Returns:
             `Views`.
         """
-        clips, crops = checked_whole("clips", clips), checked_whole("crops", crops)
+        clips, crops = check_integer("clips", clips), check_integer("crops", crops)
+        chosen = list(range(clips) if select is None else select)
+        for number in chosen:
+            check_integer("select", number, 0, clips - 1)
         return self._convert(
-            video, fps, (start, end), clips, None, lambda free: spread_corners(free, crops)
+            video, fps, (start, end), clips, None, lambda free: spread_corners(free, crops), chosen
         )
 
-    def _convert(self, video, fps, span, clips, rng, corners_of):
+    def _convert(self, video, fps, span, clips, rng, corners_of, chosen):
         with open_video(video, fps) as reader:
-            # A random generator must give the same if the index proves wrong and all is redone.
+            # If the index proves wrong, all is done again, with the same random numbers.
             state = None if rng is None else rng.bit_generator.state
 
             def convert():
                 if rng is not None:
                     rng.bit_generator.state = state
                 indices = self._indices(reader, reader.span(*span), clips, rng)
+                # The clips that are not chosen are decoded too: each clip is then the same,
+                # however damaged the video is and whichever others are chosen.
                 wanted = np.unique(indices).tolist()
                 pictures = reader.frames(wanted, self._size_of, self.interpolation)
+                indices = indices[chosen]
                 frames = self._fill(pictures, indices, corners_of)
                 times = reader.times
                 return Views(frames, indices, None if times is None else times[indices])
@@ -244,7 +279,7 @@ class VideoConverter:
         )
 
     def _size_of(self, size):
-        """The `(height, width)` that pictures of a size get before they are cropped."""
+        """The `(height, width)` to which pictures of a size are resized before the crop."""
         if self.crop == "none":
             return self.image_size
         return covering_size(size, self.image_size, self.resize)
@@ -263,6 +298,6 @@ class VideoConverter:
                 )
             for crop, (top, left) in enumerate(corners):
                 window = picture[top : top + height, left : left + width]
-                for clip, frame in places[int(index)]:
+                for clip, frame in places.get(int(index), ()):
                     views[clip, crop, frame] = window
         return views.reshape(-1, self.num_frames, height, width, 3)

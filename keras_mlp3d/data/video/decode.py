@@ -1,8 +1,10 @@
-"""Reads video files: what they hold, and their frames as 8-bit RGB arrays."""
+"""Reads video files: their properties, and their frames as 8-bit RGB arrays."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_mlp3d.data.video.container import VideoError
 from keras_mlp3d.data.video.reader import with_right_index
@@ -10,25 +12,25 @@ from keras_mlp3d.data.video.sources import open_video
 
 __all__ = ["VideoError", "VideoInfo", "frame_times", "probe_video", "read_video"]
 
-_FIRST_FRAMES = 2**16  # for which memory is set aside at first: a file may promise millions
+_FIRST_FRAMES = 2**16  # allocated at first: a file may promise millions
 
 
 @dataclasses.dataclass(frozen=True)
 class VideoInfo:
-    """What a video holds.
+    """Properties of a video.
 
     Args:
-        num_frames: Frames that decode. Headers lie, so a small file is decoded for this, and a
-            larger one if its packets do not tell for sure.
-        fps: Mean frames per second, or the container's guess; `None` if nothing tells.
-        height: Pixels of the picture as `read_video` gives it: after rotation, stored pixels (the
-            sample aspect ratio is not applied).
-        width: As `height`.
+        num_frames: Number of frames that decode. As headers may be wrong, a small file is decoded
+            to count them, and a larger one if its packets do not say for sure.
+        fps: Mean frames per second, or the container's guess, or None if unknown.
+        height: Height in pixels of the pictures that `read_video` returns: after rotation, in
+            stored pixels (the sample aspect ratio is not applied).
+        width: Width in pixels, likewise.
         codec: FFmpeg's name of the codec, such as `"h264"`; `""` for frames in memory.
         rotation: Degrees, counter-clockwise, that the file asks for and that are applied: -90, 0,
             90 or 180.
-        duration: Seconds from the beginning of the first frame to the end of the last; `None` if
-            nothing tells.
+        duration: Seconds from the beginning of the first frame to the end of the last, or None if
+            unknown.
 
     Example:
 
@@ -45,19 +47,16 @@ class VideoInfo:
     duration: float | None = dataclasses.field(default=None, compare=False)
 
 
-def probe_video(path, *, fps=None):
-    """Tells what a video holds.
+def probe_video(path: Any, *, fps: float | None = None) -> VideoInfo:
+    """Returns the properties of a video.
 
     Args:
         path: As for `read_video`.
         fps: As for `read_video`.
 
-    Returns:
-        A `VideoInfo`.
-
     Raises:
-        FileNotFoundError: There is no such file.
-        VideoError: It cannot be opened, has no video stream, or nothing of it decodes.
+        FileNotFoundError: If there is no such file.
+        VideoError: If it cannot be opened, has no video stream, or no frame decodes.
 
     Example:
 
@@ -83,23 +82,22 @@ def probe_video(path, *, fps=None):
         )
 
 
-def frame_times(path, *, fps=None):
-    """Returns when the frames of a video are shown.
+def frame_times(path: Any, *, fps: float | None = None) -> np.ndarray | None:
+    """Returns the times at which the frames of a video are shown.
 
-    Frames have times of their own, which need not be equally far apart. What a file says is taken
-    as it is; missing times are put between their neighbors, and a clock that is set back goes on.
+    They are the times in the file, which need not be equally far apart. Missing times are
+    interpolated, and jumps of the clock are removed.
 
     Args:
         path: As for `read_video`.
         fps: As for `read_video`.
 
     Returns:
-        float64 `(num_frames,)`: seconds from the first frame, which is at 0; `None` if nothing
-        tells.
+        float64 `(num_frames,)`: seconds, from 0 on, or None if unknown.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        VideoError: It cannot be read.
+        FileNotFoundError: If there is no such file.
+        VideoError: If it cannot be read.
 
     Example:
 
@@ -110,40 +108,45 @@ def frame_times(path, *, fps=None):
         return video.times
 
 
-def read_video(path, indices=None, *, max_bytes=4 * 2**30, fps=None):
+def read_video(
+    path: Any,
+    indices: ArrayLike | None = None,
+    *,
+    max_bytes: int = 4 * 2**30,
+    fps: float | None = None,
+) -> tuple[np.ndarray, float | None]:
     """Reads frames of a video as 8-bit RGB, with the file's rotation applied.
 
-    Frame i is the i-th that decoding the whole file gives, whichever frames are asked for:
-    `read_video(path, [i])` equals `read_video(path)[i]` to the bit. Small files are decoded whole
-    for this. Of larger ones, stretches that no frame needs are not decoded if the headers of the
-    file's pictures say for sure which is which; damage in a stretch that is passed over goes
-    unnoticed. If they do not, the file is decoded in order, and a warning is logged to
-    `keras_mlp3d`, once.
+    Frame i is always the i-th frame of the decoded file: `read_video(path, [i])` equals
+    `read_video(path)[i]` to the bit. Small files are therefore decoded whole. In larger files, the
+    parts that no frame needs are skipped if the headers of the pictures say for sure which picture
+    is which frame; damage in a skipped part is not noticed. Otherwise the file is decoded in order,
+    and a warning is logged to `keras_mlp3d`, once.
 
-    Of several video streams the one that FFmpeg deems best is read; cover pictures do not count.
-    Colors follow the file's own matrix and range (FFmpeg's assumptions if it is silent), whatever
-    its bit depth. Only frames asked for become RGB.
+    Of several video streams, the one that FFmpeg rates best is read; cover pictures are ignored.
+    Colors follow the file's matrix and range, or FFmpeg's defaults, at any bit depth. Only frames
+    asked for are converted to RGB.
 
     Args:
         path: A file; a folder of JPEG pictures numbered without a gap (`00001.jpg`, ...); a
-            remote address; the bytes of a file; a binary file object; or frames in memory, a uint8
+            remote address; the bytes of a file; a binary file object; or frames in memory: a uint8
             array (T, H, W, 3), a list of arrays (H, W, 3), or `Frames`. Playlists and other files
             that name further files are refused.
-        indices: Frame numbers in order of presentation, in any order, repeated at will. By
-            default all frames; of a damaged file, those before the damage, and a warning is logged
-            to `keras_mlp3d`.
-        max_bytes: The most bytes the returned array may take.
-        fps: Frames per second of frames in memory or of a folder, which do not say.
+        indices: Frame numbers, by the order in which frames are shown. They may have any order and
+            repeat. Defaults to all frames; of a damaged file, those before the damage, and a
+            warning is logged to `keras_mlp3d`.
+        max_bytes: Largest size of the returned array in bytes.
+        fps: Frames per second of a source that has none: frames in memory or a folder.
 
     Returns:
-        `(frames, fps)`: uint8 `(T, H, W, 3)`, and frames per second or `None` if nothing tells. A
-        picture of another size than the first is scaled to it.
+        `(frames, fps)`: uint8 `(T, H, W, 3)`, and frames per second, or None if unknown. Pictures
+        of another size than the first are resized to its size.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        VideoError: It cannot be opened, has no video stream, nothing of it decodes, an index is
-            out of range or beyond the damage, its pictures are larger than 8192 x 8192 pixels in
-            area, or the result would pass `max_bytes`.
+        FileNotFoundError: If there is no such file.
+        VideoError: If the file cannot be opened, has no video stream, or no frame decodes; if an
+            index is out of range or beyond the damage; if its pictures have more than 8192 x 8192
+            pixels; or if the result would take more than `max_bytes`.
 
     Example:
 
@@ -179,17 +182,17 @@ def _read_some(video, indices, max_bytes):
 
 
 def _read_all(video, max_bytes):
-    """All frames, as many as decode: packets may hold none, or two."""
+    """Reads all frames that decode. A packet may hold no frame, or two."""
     frames, count = None, 0
     for count, (_, picture) in enumerate(video.frames(), start=1):
         if frames is None:
             frames = _allocate(video, min(video.promised or 1, _FIRST_FRAMES), max_bytes)
             most = max(max_bytes // picture.nbytes, 1)
         if count > len(frames):
-            room = min(max(2 * len(frames), count), max(most, count))
-            _check_bytes(video, room, max_bytes)
-            # In place, so that no more than one array of this size is in memory.
-            frames.resize((room, *frames.shape[1:]), refcheck=False)
+            capacity = min(max(2 * len(frames), count), max(most, count))
+            _check_bytes(video, capacity, max_bytes)
+            # In place, so that memory holds one array of this size only.
+            frames.resize((capacity, *frames.shape[1:]), refcheck=False)
         frames[count - 1] = picture
     frames.resize((count, *frames.shape[1:]), refcheck=False)
     return frames
@@ -207,18 +210,18 @@ def _check_bytes(video, num_frames, max_bytes):
     if num_bytes > max_bytes:
         raise VideoError(
             video.path,
-            f"{num_frames} frames of {height} x {width} take {num_bytes} bytes, over `max_bytes` "
-            f"({max_bytes}); ask for fewer with `indices`",
+            f"{num_frames} frames of {height} x {width} take {num_bytes} bytes, over max_bytes "
+            f"({max_bytes}); ask for fewer with indices",
         )
 
 
 def _checked_indices(video, indices):
-    """`indices` as a 1-D int64 array within the frames of the open `video`."""
+    """Returns `indices` as a 1-D int64 array of frames of the open video."""
     array = np.asarray(indices)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
         raise ValueError(
-            "`indices` must be a flat sequence of whole numbers, received "
-            f"shape {array.shape} of {array.dtype}"
+            "indices must be a flat sequence of integers, got "
+            f"shape {array.shape} of {array.dtype}."
         )
     wrong = array[(array < 0) | (array >= video.num_frames)]
     if wrong.size:

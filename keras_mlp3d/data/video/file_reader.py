@@ -1,16 +1,14 @@
-"""A video file: frame i is the i-th that decoding from the first packet on gives, always.
+"""Reads a video file: frame i is always the i-th when the file is decoded from its first packet on.
 
-A small file is decoded whole when frames are first picked from it, and they are picked from what
-that gave. Of a larger file the headers of all packets are read: if they say for sure which packet
-holds which frame, stretches that no wanted frame needs are not decoded, and what is decoded is
-compared with what the headers said. In all other cases, and at the first difference, the file is
-decoded from its beginning.
+A small file is decoded whole when frames are first chosen from it, and its frames are kept. Of a
+larger file, the headers of all packets are read: if they say for sure which packet holds which
+frame, packets that no wanted frame needs are skipped, and each decoded frame is compared with the
+headers. In all other cases, and at the first difference, the file is decoded from its beginning.
 """
 
 import array
 import collections
 import logging
-import os
 
 import numpy as np
 
@@ -29,17 +27,17 @@ from keras_mlp3d.data.video.reader import IndexChanged, Reader
 
 _logger = logging.getLogger("keras_mlp3d")
 
-#: Pixels of all frames together up to which a file is small: half a second of decoding or less.
+#: Largest number of pixels, of all frames together, of a small file: half a second of decoding.
 SMALL_PIXELS = 2**25
 _KEPT_FRAME_BYTES = 64 * 2**20  # of a small file's decoded frames
-_MAX_CORRUPT = 8  # frames that wait for whether an error follows
-# Their decoders notice damage if they are told to be strict, and later readings may skip.
+_MAX_CORRUPT = 8  # frames that are held back in case an error follows
+# Strict decoders of these codecs notice damage, so that files without any may be skipped through.
 _CHECKED_CODECS = frozenset({"h264", "hevc", "mpeg4"})
-# Pictures to which no other refers are marked as such, and the decoder drops them exactly.
+# Pictures to which no other refers are marked, and the decoder can drop them exactly.
 _DROPPABLE_CODECS = frozenset({"h264"})
 
-#: Of small files that are whole, by path, size and time of change: the packets at which decoding
-#: may begin, as bytes; None of files whose containers do not tell the order of frames.
+#: By version of a small file that is whole: the packets at which decoding may begin, as bytes; None
+#: for files whose containers do not give the order of frames.
 _known_files = Recent(65536)
 _warned = Recent(4096)
 
@@ -48,11 +46,11 @@ class FileReader(Reader):
     """A video file, or the content of one in memory.
 
     Args:
-        path: The file, or the name of what is in `data`.
-        data: Bytes of a file, or None.
+        path: The file, or the name of the content in `data`.
+        data: Content of a file as bytes, or None.
     """
 
-    def __init__(self, path, data=None):
+    def __init__(self, path: str, data: bytes | None = None):
         super().__init__(path)
         self._index = self._cache = self._numbers = self._edges = None
         self._settled = self._is_interlaced = False
@@ -61,7 +59,7 @@ class FileReader(Reader):
         self.damage = self._packets.damage
         self.promised = int(self._packets.is_shown.sum())
 
-    def close(self):
+    def close(self) -> None:
         """Closes the file and forgets its packets and frames."""
         self._cache = None
         self._packets.close()
@@ -72,36 +70,15 @@ class FileReader(Reader):
 
     # Decoding -----------------------------------------------------------------------------------
 
-    def _decoded(self, start=0, wanted=None):
-        """Decoder frames from packet `start` on; the first damage raises PyAV's error.
-
-        Args:
-            start: Number of a packet.
-            wanted: None, or numbers of the packets whose frames are needed: others are dropped if
-                no frame refers to them.
-        """
-        self._packets.rewind(start)
-        context = self._packets.context
-        if context.is_open:
-            context.flush_buffers()
-        try:
-            for number, packet in self._packets.following(start):
-                if wanted is not None:
-                    context.skip_frame = "DEFAULT" if number in wanted else "NONREF"
-                yield from context.decode(packet)
-            yield from context.decode(None)
-        finally:
-            context.skip_frame = "DEFAULT"
-
     def _decoded_afresh(self, is_strict=False):
-        """All frames, from a decoder without a past: damage is filled from pictures it knows.
+        """Yields all frames from a new decoder: an old one fills damage from earlier pictures.
 
-        Frames right before an error that the decoder itself calls corrupt belong to the damage.
+        Frames right before an error that the decoder marks as corrupt belong to the damage.
         """
         if self._packets.context.is_open or self._packets.is_strict != is_strict:
             self._packets.open(is_strict)
         waiting = []
-        for frame in self._decoded():
+        for frame in self._packets.decoded():
             waiting.append(frame)
             if not frame.is_corrupt or len(waiting) > _MAX_CORRUPT:
                 yield from waiting
@@ -129,7 +106,7 @@ class FileReader(Reader):
         self.damage = f"a frame cannot be decoded ({why(error)})"
 
     def _in_order(self):
-        """All frames that decode, in order. After the last one, the file is known."""
+        """Yields all frames that decode, in order, and then learns what they say of the file."""
         numbers, self._is_interlaced = array.array("q"), False
         try:
             for frame in self._decoded_afresh():
@@ -142,10 +119,10 @@ class FileReader(Reader):
         self._learn(np.array(numbers, "int64"))
 
     def _decode_small(self, is_strict):
-        """Decodes a small file and keeps its frames; returns whether that went well.
+        """Decodes a small file and keeps its frames; returns whether it succeeded.
 
-        Each frame is then in memory of its own, zero at first. A decoder that leaves damaged parts
-        as they are would otherwise show what the memory held before, which is not always the same.
+        As all frames are kept, each gets new memory that is zero. Otherwise a decoder that leaves
+        damaged parts unset would show the old content of the memory, which varies.
         """
         numbers, kept, kept_bytes, self._is_interlaced = array.array("q"), [], 0, False
         try:
@@ -187,7 +164,7 @@ class FileReader(Reader):
             yield from self._picked(indices)
 
     def _picked(self, indices):
-        """Frames picked from all of them, decoded in order."""
+        """Yields some frames of the file, decoded in order."""
         wanted = iter(indices)
         target, number = next(wanted, None), -1
         if target is None:
@@ -204,7 +181,7 @@ class FileReader(Reader):
         raise self.too_few(number + 1)
 
     def _from_runs(self, indices):
-        """Frames by the index; what each run decodes is compared with it."""
+        """Yields some frames by the index, and compares each decoded frame with it."""
         index = self._index
         for start, frames in index.runs(indices):
             entry = expected = index.frame_of(start) if start else 0
@@ -213,14 +190,14 @@ class FileReader(Reader):
             if self.codec in _DROPPABLE_CODECS:
                 wanted = {start, *index.packets[[entry, *frames]].tolist()}
             try:
-                for decoded in self._decoded(start, wanted):
+                for decoded in self._packets.decoded(start, wanted):
                     frame = index.frame_of(decoded.pts)
                     if 0 <= frame < entry:
-                        continue  # it leans on what comes before the entry
+                        continue  # it refers to a picture before the entry
                     is_exact = wanted is None or expected == entry
                     late = frame < expected or frame > target
                     if late or (is_exact and frame != expected) or decoded.is_corrupt:
-                        self._distrust("its frames did not come as its headers say")
+                        self._distrust("its frames are not in the order of its headers")
                     expected = frame + 1
                     if frame == target:
                         yield frame, decoded
@@ -228,22 +205,22 @@ class FileReader(Reader):
                         if target is None:
                             break
                 else:
-                    self._distrust("its frames did not come as its headers say")
+                    self._distrust("its frames are not in the order of its headers")
             except (IndexChanged, VideoError):
                 raise
             except Exception as error:
                 self._distrust(f"a frame cannot be decoded ({why(error)})")
 
-    # What is known about the file ---------------------------------------------------------------
+    # Number, times and packets of the frames --------------------------------------------------
 
     @property
-    def num_frames(self):
-        """How many frames decode."""
+    def num_frames(self) -> int:
+        """Number of frames that decode."""
         self._settle()
         return len(self._numbers)
 
     @property
-    def edges(self):
+    def edges(self) -> np.ndarray | None:
         """Seconds at which frames begin and the last one ends, float64 (frames + 1,), or None."""
         self._settle()
         if self._edges is None:
@@ -258,16 +235,16 @@ class FileReader(Reader):
         return self._edges
 
     @property
-    def has_constant_rate(self):
+    def has_constant_rate(self) -> bool:
         """Whether all frames are shown equally long."""
         edges = self.edges
         return edges is None or has_constant_rate(edges, self._packets.tick)
 
     def _settle(self):
-        """Finds out how many frames there are, and which packets they come from."""
+        """Finds the number of frames and the packet of each."""
         if self._settled:
             return
-        entries = _known_files.get(self._key())
+        entries = _known_files.get(self._packets.version())
         try:
             if not self._is_small:
                 self._index = self._index_of_headers()
@@ -295,17 +272,17 @@ class FileReader(Reader):
         return self._packets.headers().index(self._packets.is_shown)
 
     def _distrust(self, reason):
-        """Gives the index up, decodes the file in order, and has frames chosen again."""
+        """Drops the index, decodes the file in order, and has frames chosen again."""
         self.doubt, self._index, self._settled = reason, None, False
-        _known_files.set(self._key(), None)
+        _known_files.set(self._packets.version(), None)
         self._decode_all()
         raise IndexChanged
 
     def _learn(self, numbers, is_whole=False):
-        """Takes in what decoding all frames in order gave.
+        """Stores the packets of all frames, decoded in order.
 
         Args:
-            numbers: int64 (frames,): the packet of each frame.
+            numbers: int64 (frames,): number of the packet of each frame.
             is_whole: Whether a strict decoder found no damage.
         """
         if self._settled and np.array_equal(numbers, self._numbers):
@@ -328,16 +305,16 @@ class FileReader(Reader):
             self._remember()
 
     def _remember(self):
-        """Keeps where decoding of this small file may begin, for when it is opened again."""
+        """Keeps the entries of this small file, for the next time that it is opened."""
         try:
             index = self._index_of_headers()
         except Unclear:
             return
         if np.array_equal(index.packets, self._numbers):
-            _known_files.set(self._key(), np.array(index.entries, "int64").tobytes())
+            _known_files.set(self._packets.version(), np.array(index.entries, "int64").tobytes())
 
     def _promised(self):
-        """How many frames the packets promise, or None if that cannot be said."""
+        """The number of frames that the packets promise, or None if unknown."""
         shown = int(self._packets.is_shown.sum())
         if shown <= len(self._numbers):
             return shown if shown == len(self._numbers) else None
@@ -345,16 +322,6 @@ class FileReader(Reader):
             return self._packets.headers().num_promised(~self._packets.is_shown)
         except Unclear as reason:
             return shown if reason.counts and not self._is_interlaced else None
-
-    def _key(self):
-        """What tells this version of the file from others, or None for bytes in memory."""
-        if self._packets.data is not None:
-            return None
-        try:
-            stat = os.stat(self.path)
-        except OSError:
-            return None
-        return hash((os.path.abspath(self.path), stat.st_size, stat.st_mtime_ns, stat.st_ino))
 
     def _warn(self, what):
         """Logs a warning about this file, once per process."""

@@ -1,4 +1,4 @@
-"""A video kept as a folder of numbered JPEG pictures, read as a video file is."""
+"""Reads a folder of numbered JPEG pictures like a video file."""
 
 import logging
 import os
@@ -7,6 +7,7 @@ import re
 import av
 from av.error import InvalidDataError
 
+from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.video.container import MAX_PIXELS, VideoError, why
 from keras_mlp3d.data.video.reader import IndexChanged, Reader
 
@@ -14,24 +15,24 @@ _logger = logging.getLogger("keras_mlp3d")
 
 _NUMBERED = re.compile(r"([0-9]{1,9})\.jpe?g", re.IGNORECASE)
 _MAX_PICTURE_BYTES = 64 * 2**20
-_TAIL_BYTES = 4096  # of a picture's file, in which the mark of its end is looked for first
+_TAIL_BYTES = 4096  # of a picture's file, searched first for the marker of its end
 
 
 class JpegFrames(Reader):
-    """Base of videos whose frames are JPEG pictures, each by itself.
+    """Base of videos whose frames are single JPEG pictures.
 
-    A picture without an end is damaged, and so is one that does not decode: the frames before it
-    are the video.
+    A picture without an end, or one that does not decode, is damaged. The video then ends before
+    it.
 
     Args:
         path: As for `Reader`.
-        count: How many pictures there are.
+        count: Number of pictures.
         fps: Frames per second, or None.
     """
 
     codec = "mjpeg"
 
-    def __init__(self, path, count, fps=None):
+    def __init__(self, path: str, count: int, fps: float | None = None):
         super().__init__(path)
         self.fps, self.promised = fps, count
         self._decoder = av.CodecContext.create("mjpeg", "r")
@@ -39,21 +40,21 @@ class JpegFrames(Reader):
         self._decoder.thread_count = 1
         self._num_frames = self._last = None
 
-    def picture_bytes(self, index):
-        """The bytes of a picture."""
+    def picture_bytes(self, index: int) -> bytes:
+        """Returns the bytes of a picture."""
         raise NotImplementedError
 
-    def picture_name(self, index):
-        """What errors call a picture."""
+    def picture_name(self, index: int) -> str:
+        """Returns the name of a picture in errors."""
         raise NotImplementedError
 
-    def picture_tail(self, index):
-        """The last bytes of a picture."""
+    def picture_tail(self, index: int) -> bytes:
+        """Returns the last bytes of a picture."""
         return self.picture_bytes(index)[-_TAIL_BYTES:]
 
     @property
-    def num_frames(self):
-        """How many pictures there are before the first damaged one."""
+    def num_frames(self) -> int:
+        """Number of pictures before the first damaged one."""
         if self._num_frames is None:
             self._num_frames = self.promised
             for index in range(self.promised):
@@ -62,8 +63,8 @@ class JpegFrames(Reader):
                     break
         return self._num_frames
 
-    def last_jpeg(self):
-        """The bytes of the picture that `frames` gave last, if it has the video's size."""
+    def last_jpeg(self) -> bytes | None:
+        """Returns the bytes of the last picture from `frames` if it has the video's size."""
         data, size = self._last
         return data if size == self._size else None
 
@@ -104,7 +105,7 @@ class JpegFrames(Reader):
 
     def _decode(self, index):
         data, name = self.picture_bytes(index), self.picture_name(index)
-        # FFmpeg fills up a truncated picture, without a word.
+        # FFmpeg completes a truncated picture without a warning.
         if not _ends(data):
             raise InvalidDataError(0, f"{name} is no whole JPEG picture")
         try:
@@ -118,22 +119,22 @@ class JpegFrames(Reader):
 
 
 class FrameFolder(JpegFrames):
-    """A folder of pictures `00001.jpg`, `00002.jpg`, ..., numbered from any number on, no gap.
+    """A folder of pictures `00001.jpg`, `00002.jpg`, ..., numbered without gaps from any number on.
 
     Other files are ignored.
 
     Args:
         path: The folder.
-        fps: Frames per second, which a folder does not say, or None.
+        fps: Frames per second, or None if unknown.
     """
 
-    def __init__(self, path, fps=None):
+    def __init__(self, path: StrPath, fps: float | None = None):
         path = os.fspath(path)
         self._files = _numbered_files(path)
         super().__init__(path, len(self._files), fps)
 
-    def picture_bytes(self, index):
-        """The bytes of a picture."""
+    def picture_bytes(self, index: int) -> bytes:
+        """Returns the bytes of a picture."""
         with open(self._files[index], "rb") as picture:
             data = picture.read(_MAX_PICTURE_BYTES + 1)
         if len(data) > _MAX_PICTURE_BYTES:
@@ -143,18 +144,18 @@ class FrameFolder(JpegFrames):
             )
         return data
 
-    def picture_name(self, index):
-        """The name of a picture's file."""
+    def picture_name(self, index: int) -> str:
+        """Returns the name of a picture's file."""
         return os.path.basename(self._files[index])
 
-    def picture_tail(self, index):
-        """The last bytes of a picture's file."""
+    def picture_tail(self, index: int) -> bytes:
+        """Returns the last bytes of a picture's file."""
         with open(self._files[index], "rb", buffering=0) as picture:
             picture.seek(max(os.fstat(picture.fileno()).st_size - _TAIL_BYTES, 0))
             return picture.read(_TAIL_BYTES)
 
     def _frames(self, indices):
-        # Pictures may differ in size: all get that of the first.
+        # Pictures may differ in size: all are resized to that of the first.
         if self.layout:
             yield from super()._frames(indices)
 
@@ -181,7 +182,7 @@ def _numbered_files(path):
 
 
 def _ends(data):
-    """Whether JPEG data has its end, whose mark is unique in it and stands behind the last start.
+    """Whether JPEG data has the marker of its end after the last marker of a start of data.
 
     A thumbnail has an end of its own, before the start of the picture's data.
     """

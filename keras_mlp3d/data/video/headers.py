@@ -1,29 +1,43 @@
-"""What the headers of compressed pictures say: their order, and where decoding may begin.
+"""The headers of compressed pictures: their order, and where decoding may begin.
 
-Only the first bytes of a packet are read, and no picture is decoded. A parser takes the packets of
-a stream in decoding order and raises `Unclear` as soon as something is not as it should be: the
-file is then decoded from its beginning instead.
+A parser is constructed from the bytes that the container stores for the decoder. It takes the
+packets of a stream in decoding order. `picture(packet)` reads the first bytes of a packet, decodes
+nothing, and returns a `Picture`. It raises `Unclear` at the first surprise: the file is then
+decoded from its beginning instead. `has_even_steps` says whether the numbers of shown pictures rise
+in equal steps, and `hides_pictures` whether a packet without a shown picture is in order.
 
 Source: RFC 6386 (VP8), the VP9 and AV1 bitstream specifications, ISO 14496-2 (MPEG-4 Visual).
 """
 
-from keras_mlp3d.data.video.index import Picture, Unclear, index_of_pictures
-from keras_mlp3d.data.video.nal_headers import Bits, H264Headers, HevcHeaders
+from keras_mlp3d.data.video.index import Picture, Unclear
 
 
-def header_parser(codec, extradata):
-    """Returns a new parser of a codec's headers, or None if there is none for the codec.
+class Bits:
+    """Reads numbers from a header, bit by bit."""
 
-    A parser has `picture(packet)`, which returns the `Picture` of the next packet;
-    `has_even_steps`: whether the numbers of shown pictures rise in equal steps; and
-    `hides_pictures`: whether a packet without a shown picture is as it should be.
+    def __init__(self, data: bytes):
+        self._value, self._left = int.from_bytes(data, "big"), 8 * len(data)
 
-    Args:
-        codec: FFmpeg's name of the codec, such as `"h264"`.
-        extradata: Bytes that the container stores for the decoder, or None.
-    """
-    parser = _PARSERS.get(codec)
-    return None if parser is None else parser(bytes(extradata or b""))
+    def bits(self, count: int) -> int:
+        """Reads a number of `count` bits."""
+        self._left -= count
+        if self._left < 0:
+            raise Unclear("a header is incomplete")
+        return self._value >> self._left & (1 << count) - 1
+
+    def number(self) -> int:
+        """Reads an unsigned Exp-Golomb number."""
+        rest = self._value & (1 << self._left) - 1
+        zeros = self._left - rest.bit_length()
+        if not rest or zeros > 31:
+            raise Unclear("a header is damaged")
+        self.bits(zeros)
+        return self.bits(zeros + 1) - 1
+
+    def signed(self) -> int:
+        """Reads a signed Exp-Golomb number."""
+        number = self.number()
+        return (number + 1) // 2 if number % 2 else -(number // 2)
 
 
 class _InOrder:
@@ -31,7 +45,7 @@ class _InOrder:
 
     has_even_steps, hides_pictures = False, True
 
-    def __init__(self, extradata):
+    def __init__(self, extradata: bytes):
         self._count = 0
 
     def _picture(self, is_shown, is_entry):
@@ -39,17 +53,21 @@ class _InOrder:
         return Picture((0, self._count) if is_shown else None, is_entry and is_shown)
 
 
-class _Vp8(_InOrder):
-    def picture(self, packet):
-        """The `Picture` of the next packet."""
+class Vp8Headers(_InOrder):
+    """VP8."""
+
+    def picture(self, packet: memoryview) -> Picture:
+        """Returns the `Picture` of the next packet."""
         if len(packet) < 3:
             raise Unclear("a packet holds no picture")
         return self._picture(packet[0] & 0x10, not packet[0] & 1)
 
 
-class _Vp9(_InOrder):
-    def picture(self, packet):
-        """The `Picture` of the next packet, which may be a superframe with hidden pictures."""
+class Vp9Headers(_InOrder):
+    """VP9."""
+
+    def picture(self, packet: memoryview) -> Picture:
+        """Returns the `Picture` of the next packet, or of a superframe with hidden pictures."""
         shown = entries = 0
         for number, size_and_start in enumerate(_superframe(packet)):
             size, start = size_and_start
@@ -80,13 +98,15 @@ def _superframe(packet):
     return [(size, start) for size, start in zip(sizes, starts, strict=True) if size]
 
 
-class _Av1(_InOrder):
-    def __init__(self, extradata):
+class Av1Headers(_InOrder):
+    """AV1."""
+
+    def __init__(self, extradata: bytes):
         super().__init__(extradata)
         self._sequence, self._is_still = None, False
 
-    def picture(self, packet):
-        """The `Picture` of the next packet, a temporal unit."""
+    def picture(self, packet: memoryview) -> Picture:
+        """Returns the `Picture` of the next packet, a temporal unit."""
         shown, headers, is_entry = 0, 0, False
         for kind, payload in _obus(packet):
             if kind == 1:
@@ -129,18 +149,18 @@ def _obus(packet):
         place += size
 
 
-class _Mpeg4:
-    """B-pictures are shown at once, others when the next one of those comes."""
+class Mpeg4Headers:
+    """MPEG-4 Visual: a B-picture is shown at once, any other when the next non-B-picture comes."""
 
     has_even_steps, hides_pictures = False, False
 
-    def __init__(self, extradata):
+    def __init__(self, extradata: bytes):
         self._anchors = self._between = 0
         self._time_bits, self._layer = None, None
         self._read_layer(extradata)
 
-    def picture(self, packet):
-        """The `Picture` of the next packet."""
+    def picture(self, packet: memoryview) -> Picture:
+        """Returns the `Picture` of the next packet."""
         data = bytes(packet)
         start = data.find(b"\0\0\1\xb6")
         if start < 0 or data.find(b"\0\0\1\xb6", start + 4) >= 0:
@@ -158,14 +178,14 @@ class _Mpeg4:
             raise Unclear("a packet stands for the picture before it", counts=False)
         if kind == 2:
             if self._anchors < 2:
-                raise Unclear("it begins with a picture that leans on earlier ones")
+                raise Unclear("it begins with a picture that refers to earlier ones")
             self._between += 1
             return Picture((self._anchors, self._between - (1 << 30)), False)
         self._anchors, self._between = self._anchors + 1, 0
         return Picture((self._anchors, 0), kind == 0)
 
     def _read_layer(self, data):
-        """Reads how many bits the time of a picture takes, from the video object layer."""
+        """Reads the number of bits of a picture's time from the video object layer."""
         start = next((i for i in range(len(data) - 4) if _is_layer(data[i : i + 4])), None)
         if start is None:
             return
@@ -191,77 +211,3 @@ class _Mpeg4:
 
 def _is_layer(code):
     return code[:3] == b"\0\0\1" and 0x20 <= code[3] <= 0x2F
-
-
-_PARSERS = {
-    "h264": H264Headers,
-    "hevc": HevcHeaders,
-    "vp8": _Vp8,
-    "vp9": _Vp9,
-    "av1": _Av1,
-    "mpeg4": _Mpeg4,
-}
-
-
-class PictureHeaders:
-    """What the headers of a stream's packets say, up to the first one that is unclear.
-
-    Args:
-        codec: FFmpeg's name of the codec.
-        extradata: Bytes that the container stores for the decoder, or None.
-    """
-
-    def __init__(self, codec, extradata):
-        self._pictures, self._unclear, self._parser = [], None, None
-        try:
-            self._parser = header_parser(codec, extradata)
-        except Unclear as reason:
-            self._unclear = reason
-        except (IndexError, ValueError):
-            self._unclear = Unclear("its configuration is damaged")
-        if self._parser is None and self._unclear is None:
-            self._unclear = Unclear(f"the headers of {codec} are not known here")
-
-    def add_all(self, packets):
-        """Reads the headers of several packets."""
-        for packet in packets:
-            self.add(packet)
-            if self._unclear is not None:
-                return
-
-    def add(self, packet):
-        """Reads the header of the next packet."""
-        if self._unclear is not None:
-            return
-        try:
-            if packet.has_sidedata("new_extradata"):
-                raise Unclear("its configuration changes")
-            self._pictures.append(self._parser.picture(memoryview(packet)))
-        except Unclear as reason:
-            self._unclear = reason
-        except (IndexError, ValueError):
-            self._unclear = Unclear("a packet is damaged")
-
-    def index(self, is_shown):
-        """The `Index` of all packets; `Unclear` if they do not tell.
-
-        Args:
-            is_shown: bool (packets,): false for packets that an edit list cuts out.
-        """
-        self._check()
-        return index_of_pictures(self._pictures, self._parser.has_even_steps, is_shown)
-
-    def num_promised(self, is_cut):
-        """How many frames the packets promise to show; `Unclear` if they do not tell.
-
-        Args:
-            is_cut: bool (packets,): true for packets that an edit list cuts out.
-        """
-        self._check()
-        pairs = zip(self._pictures, is_cut, strict=True)
-        hides = self._parser.hides_pictures
-        return sum(not cut and not (hides and picture.order is None) for picture, cut in pairs)
-
-    def _check(self):
-        if self._unclear is not None:
-            raise self._unclear

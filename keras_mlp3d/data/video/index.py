@@ -1,26 +1,27 @@
-"""Which packet holds which frame of a video, what must be decoded to show some, and when."""
+"""The index of a video: the packet of each frame, what must be decoded to show it, and when."""
 
 import bisect
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-MIN_SKIP = 4  # packets; leaving out fewer costs more than decoding them
-#: Positions by which frames may be out of the order of their times and still be a mere reordering.
+MIN_SKIP = 4  # packets; to skip fewer takes longer than to decode them
+#: Largest distance by which a mere reordering moves a frame.
 _MAX_REORDER = 32
-_LONGEST_STEP = 10.0  # seconds; longer ones are jumps of a clock that is known to jump
-#: Time of a packet that has none.
+_LONGEST_STEP = 10.0  # seconds; a longer step is a jump, if the clock is known to jump
+#: Stands for the time of a packet that has none.
 NO_TIME = -(2**63)
 
 
 class Unclear(Exception):
-    """Nothing says for sure which pictures a file shows in which order.
+    """The headers of a file do not say for sure which pictures it shows in which order.
 
     Attributes:
-        counts: Whether the packets of the file are as many as its pictures, as far as is known.
+        counts: Whether the file has one packet per picture, as far as is known.
     """
 
-    def __init__(self, reason, counts=True):
+    def __init__(self, reason: str, counts: bool = True):
         super().__init__(reason)
         self.counts = counts
 
@@ -29,10 +30,10 @@ class Picture(NamedTuple):
     """The picture that a packet holds.
 
     Args:
-        order: Pictures are shown by rising `order`, a pair of integers; None for a picture that is
-            never shown.
-        is_entry: Whether decoding may begin here: this picture and all that are shown after it
-            then come out as if decoding had begun at the first packet.
+        order: Pair of integers. Pictures are shown in ascending order of it. None for a picture
+            that is never shown.
+        is_entry: Whether decoding may begin here: this picture and all that are shown after it are
+            then the same as if decoding had begun at the first packet.
     """
 
     order: tuple[int, int] | None
@@ -43,41 +44,40 @@ class Index:
     """Frames of a video by number, with the packets that they come from.
 
     Args:
-        packets: int64 `(frames,)`: the number of each frame's packet, in the order in which frames
+        packets: int64 `(frames,)`: number of each frame's packet, in the order in which frames
             are shown.
-        entries: Rising numbers of packets at which decoding may begin; the first is 0.
-        num_packets: Packets in the stream.
+        entries: Numbers of the packets at which decoding may begin, in ascending order, from 0 on.
+        num_packets: Number of packets in the stream.
     """
 
-    def __init__(self, packets, entries, num_packets):
+    def __init__(self, packets: np.ndarray, entries: Sequence[int], num_packets: int):
         self.packets = packets
         self.frames = np.full(num_packets, -1, "int64")  # the frame of each packet, or -1
         self.frames[packets] = np.arange(len(packets))
-        # A picture that an edit list cuts out is an entry only if there is nothing before it.
+        # A picture that an edit list cuts out is an entry only if it is the first.
         self.entries = [entry for entry in entries if not entry or self.frames[entry] >= 0]
         if not self.entries or self.entries[0]:
-            raise Unclear("it begins with a picture that leans on earlier ones")
+            raise Unclear("it begins with a picture that refers to earlier ones")
 
-    def frame_of(self, packet):
-        """The frame that a packet holds, or -1."""
+    def frame_of(self, packet: int | None) -> int:
+        """Returns the number of the frame that a packet holds, or -1."""
         known = packet is not None and 0 <= packet < len(self.frames)
         return int(self.frames[packet]) if known else -1
 
-    def runs(self, indices):
-        """Plans the decoding of a few frames, leaving out packets that none of them needs.
+    def runs(self, indices: Sequence[int]) -> list[tuple[int, list[int]]]:
+        """Plans the decoding of a few frames without the packets that none of them needs.
 
         Args:
-            indices: Rising frame numbers.
+            indices: Frame numbers in ascending order.
 
         Returns:
-            `[(first packet, frames)]`: decode from that packet on until the last of the frames has
-            come.
+            `[(first packet, frames)]`: decode from the first packet on, up to the last frame.
         """
         runs, reached = [], 0
         for index in indices:
             packet = int(self.packets[index])
             at = bisect.bisect_right(self.entries, packet) - 1
-            # Pictures stored after an entry but shown before it lean on those before it.
+            # Pictures stored after an entry but shown before it refer to pictures before it.
             while at > 0 and self.frames[self.entries[at]] > index:
                 at -= 1
             entry = self.entries[at]
@@ -88,17 +88,19 @@ class Index:
         return runs
 
 
-def index_of_pictures(pictures, has_even_steps, is_shown):
-    """The `Index` of what the headers of a stream say.
+def index_of_pictures(
+    pictures: Sequence[Picture], has_even_steps: bool, is_shown: np.ndarray
+) -> Index:
+    """Returns the `Index` of a stream, from its pictures' headers.
 
     Args:
-        pictures: The `Picture` of each packet, in decoding order.
-        has_even_steps: Whether shown pictures are numbered in equal steps, so that a gap tells of
-            a missing one.
-        is_shown: bool `(packets,)`: false for packets that an edit list cuts out.
+        pictures: `Picture` of each packet, in decoding order.
+        has_even_steps: Whether shown pictures are numbered in equal steps, so that a gap means a
+            missing picture.
+        is_shown: bool `(packets,)`: False for packets that an edit list cuts out.
 
     Raises:
-        Unclear: They contradict each other.
+        Unclear: If the headers contradict each other.
     """
     shown = [number for number, picture in enumerate(pictures) if picture.order is not None]
     if not shown:
@@ -118,27 +120,29 @@ def index_of_pictures(pictures, has_even_steps, is_shown):
     return Index(packets, entries, len(pictures))
 
 
-def index_of_times(times, entries, is_shown):
-    """The `Index` of a file whose container is known to be right.
+def index_of_times(times: np.ndarray, entries: Sequence[int], is_shown: np.ndarray) -> Index:
+    """Returns the `Index` of a file whose container is known to be right.
 
     Args:
         times: int64 `(packets,)`: time of presentation of each packet.
-        entries: Rising numbers of packets at which decoding may begin.
-        is_shown: bool `(packets,)`.
+        entries: Numbers of the packets at which decoding may begin, in ascending order.
+        is_shown: bool `(packets,)`: False for packets that an edit list cuts out.
     """
     shown = np.flatnonzero(is_shown)
     packets = shown[np.argsort(times[shown], kind="stable")]
     return Index(packets, entries, len(times))
 
 
-def difference(times, no_time, is_shown, packets):
-    """How a container's account of its frames differs from what decoding gave, or None.
+def difference(
+    times: np.ndarray, no_time: int, is_shown: np.ndarray, packets: np.ndarray
+) -> str | None:
+    """Returns how a container differs from what was decoded, in words, or None.
 
     Args:
         times: int64 `(packets,)`: time of presentation of each packet.
-        no_time: What stands for a missing time.
-        is_shown: bool `(packets,)`.
-        packets: int64 `(frames,)`: number of the packet of each frame that decoding gave.
+        no_time: Number that stands for a missing time.
+        is_shown: bool `(packets,)`: False for packets that an edit list cuts out.
+        packets: int64 `(frames,)`: number of the packet of each decoded frame.
     """
     shown = np.flatnonzero(is_shown)
     times = times[shown]
@@ -154,25 +158,31 @@ def difference(times, no_time, is_shown, packets):
 # The clock --------------------------------------------------------------------------------------
 
 
-def frame_edges(ticks, tick, fps, last=0, may_jump=False):
-    """The seconds at which the frames of a video begin, and the second at which the last one ends.
+def frame_edges(
+    ticks: np.ndarray,
+    tick: float,
+    fps: float | None,
+    last: int = 0,
+    may_jump: bool = False,
+) -> np.ndarray | None:
+    """Returns the seconds at which the frames of a video begin and at which the last one ends.
 
-    The first frame begins at 0. Times that are missing are put between their neighbors. Times in
-    another order than the frames are sorted if they are the right ones in the order of decoding;
-    otherwise the clock was set back, and goes on with a step of the usual length there.
+    The first frame begins at 0. Missing times are interpolated. If the times are not ascending,
+    they are sorted if that moves each by a few places only: they are then the right times in
+    decoding order. Otherwise the clock was set back, and that step gets the usual length.
 
     Args:
         ticks: int64 `(frames,)`: time of each frame in the order in which frames are shown, or
             `NO_TIME`.
-        tick: Seconds of one tick.
+        tick: Length of one tick in seconds.
         fps: Mean frames per second, or None.
-        last: Ticks that the container gives the last frame; 0 if unknown. It is shown as long as
-            the frame before it at least: writers seldom know better.
-        may_jump: Whether the clock may jump forward, as that of broadcasts does: a frame that would
-            be shown for more than ten seconds is then shown as long as usual.
+        last: Ticks for which the last frame is shown, according to the container; 0 if unknown. It
+            is shown at least as long as the frame before it, as writers seldom know better.
+        may_jump: Whether the clock may jump forward, as in broadcasts: a frame that would be shown
+            for more than ten seconds is then shown as long as usual.
 
     Returns:
-        float64 `(frames + 1,)`, never falling, or None if nothing tells the time.
+        float64 `(frames + 1,)` in ascending order, or None if the times are unknown.
     """
     ticks = np.asarray(ticks, "int64")
     known = np.flatnonzero(ticks != NO_TIME)
@@ -192,7 +202,7 @@ def frame_edges(ticks, tick, fps, last=0, may_jump=False):
 
 
 def _mended(times, may_jump):
-    """Times that never fall: sorted if that moves none of them far, else without the jumps."""
+    """Ascending times: sorted if that moves none of them far, else without jumps."""
     steps = np.diff(times)
     if (steps < 0).any():
         order = np.argsort(times, kind="stable")
@@ -208,12 +218,12 @@ def _mended(times, may_jump):
     return times[0] + np.concatenate([[0.0], np.cumsum(np.where(is_jump, usual, steps))])
 
 
-def has_constant_rate(edges, tick):
-    """Whether all frames are shown equally long, up to the rounding of their times.
+def has_constant_rate(edges: np.ndarray, tick: float) -> bool:
+    """Returns whether all frames are shown equally long, up to the rounding of their times.
 
     Args:
-        edges: What `frame_edges` gave.
-        tick: Seconds of one tick.
+        edges: Result of `frame_edges`.
+        tick: Length of one tick in seconds.
     """
     times = edges[:-1]
     if len(times) < 3:

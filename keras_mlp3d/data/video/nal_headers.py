@@ -1,52 +1,25 @@
-"""The headers of H.264 and HEVC pictures: their order, and where decoding may begin.
+"""The headers of H.264 and HEVC pictures, which are in NAL units: parsers as in `headers`.
 
 Source: ITU-T H.264 (sections 7.3 and 8.2.1, annex D.1.8) and H.265 (sections 7.3 and 8.3.1).
 """
 
 from typing import NamedTuple
 
+from keras_mlp3d.data.video.headers import Bits
 from keras_mlp3d.data.video.index import Picture, Unclear
 
 _HEADER_BYTES = 96  # of a slice; what is needed takes fewer than 20
 _MAX_PARAMETER_SETS = 64
 
 
-class Bits:
-    """Reads numbers from a header, bit by bit."""
-
-    def __init__(self, data):
-        self._value, self._left = int.from_bytes(data, "big"), 8 * len(data)
-
-    def bits(self, count):
-        """A number of `count` bits."""
-        self._left -= count
-        if self._left < 0:
-            raise Unclear("a header is incomplete")
-        return self._value >> self._left & (1 << count) - 1
-
-    def number(self):
-        """An unsigned Exp-Golomb number."""
-        rest = self._value & (1 << self._left) - 1
-        zeros = self._left - rest.bit_length()
-        if not rest or zeros > 31:
-            raise Unclear("a header is damaged")
-        self.bits(zeros)
-        return self.bits(zeros + 1) - 1
-
-    def signed(self):
-        """A signed Exp-Golomb number."""
-        number = self.number()
-        return (number + 1) // 2 if number % 2 else -(number // 2)
-
-
 def _unescaped(nal, limit=None):
-    """The bytes of a NAL unit without the ones that keep start codes from appearing in it."""
+    """The bytes of a NAL unit without those that prevent start codes in it."""
     data = bytes(nal[:limit])
     return data.replace(b"\0\0\3", b"\0\0") if b"\0\0\3" in data else data
 
 
 def _nal_units(packet, length_size):
-    """The NAL units of a packet: each after its length, or after a start code (`length_size` 0)."""
+    """The NAL units of a packet, each after its length, or, if that has size 0, a start code."""
     if length_size:
         place, end = 0, len(packet)
         while place < end:
@@ -70,7 +43,7 @@ def _nal_units(packet, length_size):
 
 
 def _high_part(low, high_before, low_before, num_bits):
-    """The high part of a picture's number, of which the file holds the low part only."""
+    """The high part of a picture's number, of which the file stores the low part only."""
     half = 1 << (num_bits - 1)
     if low < low_before and low_before - low >= half:
         return high_before + 2 * half
@@ -80,7 +53,7 @@ def _high_part(low, high_before, low_before, num_bits):
 
 
 class _ParameterSets:
-    """Parameter sets by kind and number: those of the container, and equal ones in packets."""
+    """Parameter sets by kind and number, of the container and of packets; they must not change."""
 
     def __init__(self):
         self._raw, self.values = {}, {}
@@ -101,27 +74,35 @@ class _ParameterSets:
             raise Unclear("a parameter set is missing") from None
 
 
+class _NalHeaders:
+    """Base of the two parsers: reads the parameter sets of the container."""
+
+    has_even_steps, hides_pictures = True, False
+
+    def __init__(self, extradata, least, place, listed):
+        # A record of more than `least` bytes has the size of lengths at `place`.
+        self._sets, self._length_size = _ParameterSets(), 0
+        self._epoch, self._msb, self._lsb = -1, 0, 0
+        units = ()
+        if extradata[:1] == b"\1" and len(extradata) > least:
+            self._length_size, units = (extradata[place] & 3) + 1, listed(extradata)
+        elif extradata:
+            units = _nal_units(extradata, 0)
+        for nal in units:
+            self._parameter_set(nal)
+
+
 # H.264 -----------------------------------------------------------------------------------------
 
 _HIGH_PROFILES = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
 
 
-class H264Headers:
-    """Picture order counts by section 8.2.1.1; gaps in `frame_num` are refused."""
+class H264Headers(_NalHeaders):
+    """H.264: picture order counts by section 8.2.1.1; gaps in `frame_num` are refused."""
 
-    has_even_steps, hides_pictures = True, False
-
-    def __init__(self, extradata):
-        self._sets, self._length_size = _ParameterSets(), 0
-        self._epoch = -1
-        self._frame_num = self._msb = self._lsb = self._pictures = 0
-        if extradata[:1] == b"\1" and len(extradata) > 6:
-            self._length_size = (extradata[4] & 3) + 1
-            for nal in _listed(extradata, 5, 0x1F):
-                self._parameter_set(nal)
-        elif extradata:
-            for nal in _nal_units(extradata, 0):
-                self._parameter_set(nal)
+    def __init__(self, extradata: bytes):
+        self._frame_num = self._pictures = 0
+        super().__init__(extradata, 6, 4, _h264_listed)
 
     def _parameter_set(self, nal):
         if nal[0] & 31 == 7:
@@ -129,8 +110,8 @@ class H264Headers:
         elif nal[0] & 31 == 8:
             self._sets.add("pps", nal[1:], lambda bits: (bits.number(), bits.number()))
 
-    def picture(self, packet):
-        """The `Picture` of the next packet."""
+    def picture(self, packet: memoryview) -> Picture:
+        """Returns the `Picture` of the next packet."""
         picture, can_enter = None, False
         for nal in _nal_units(packet, self._length_size):
             kind = nal[0] & 31
@@ -164,7 +145,7 @@ class H264Headers:
             self._epoch += 1
             self._frame_num, self._msb, self._lsb, self._pictures = frame_num, 0, 0, 0
         elif self._epoch < 0:
-            raise Unclear("it begins with a picture that leans on earlier ones")
+            raise Unclear("it begins with a picture that refers to earlier ones")
         elif frame_num != (self._frame_num + 1) % (1 << sps.frame_num_bits):
             raise Unclear("the numbers of its pictures have gaps")
         count = self._pictures = self._pictures + 1
@@ -233,9 +214,10 @@ def _is_exact_recovery_point(payload):
     return False
 
 
-def _listed(extradata, place, mask):
+def _h264_listed(extradata):
     """The SPS and PPS of an AVC configuration record."""
-    for lists in (mask, 0xFF):
+    place = 5
+    for lists in (0x1F, 0xFF):
         if place >= len(extradata):
             return
         count, place = extradata[place] & lists, place + 1
@@ -250,22 +232,12 @@ def _listed(extradata, place, mask):
 # HEVC ------------------------------------------------------------------------------------------
 
 
-class HevcHeaders:
-    """Picture order counts by section 8.3.1."""
+class HevcHeaders(_NalHeaders):
+    """HEVC: picture order counts by section 8.3.1."""
 
-    has_even_steps, hides_pictures = True, False
-
-    def __init__(self, extradata):
-        self._sets, self._length_size = _ParameterSets(), 0
-        self._epoch, self._skips_leading = -1, False
-        self._msb = self._lsb = 0
-        if extradata[:1] == b"\1" and len(extradata) > 23:
-            self._length_size = (extradata[21] & 3) + 1
-            for nal in _hevc_listed(extradata):
-                self._parameter_set(nal)
-        elif extradata:
-            for nal in _nal_units(extradata, 0):
-                self._parameter_set(nal)
+    def __init__(self, extradata: bytes):
+        self._skips_leading = False
+        super().__init__(extradata, 23, 21, _hevc_listed)
 
     def _parameter_set(self, nal):
         kind = nal[0] >> 1 & 63
@@ -274,8 +246,8 @@ class HevcHeaders:
         elif kind == 34:
             self._sets.add("pps", nal[2:], _hevc_pps)
 
-    def picture(self, packet):
-        """The `Picture` of the next packet."""
+    def picture(self, packet: memoryview) -> Picture:
+        """Returns the `Picture` of the next packet."""
         picture = None
         for nal in _nal_units(packet, self._length_size):
             if len(nal) < 3 or (nal[0] & 1) << 5 | nal[1] >> 3:
@@ -308,7 +280,7 @@ class HevcHeaders:
             self._msb = self._lsb = 0
             msb, lsb = 0, 0 if is_idr else bits.bits(sps.poc_bits)
         elif self._epoch < 0:
-            raise Unclear("it begins with a picture that leans on earlier ones")
+            raise Unclear("it begins with a picture that refers to earlier ones")
         else:
             self._skips_leading = self._skips_leading and not is_entry
             lsb = bits.bits(sps.poc_bits)

@@ -1,16 +1,20 @@
-"""The packets of a file's video stream: read once, kept if they are few, else read again."""
+"""The packets of a file's video stream: kept in memory if they are small, else read again."""
 
 import array
+import os
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any
 
 import av
 import numpy as np
 
 from keras_mlp3d.data.video.container import VideoError, frame_rate, open_stream, packets_of, why
-from keras_mlp3d.data.video.headers import PictureHeaders
-from keras_mlp3d.data.video.index import NO_TIME
+from keras_mlp3d.data.video.headers import Av1Headers, Mpeg4Headers, Vp8Headers, Vp9Headers
+from keras_mlp3d.data.video.index import NO_TIME, Index, Picture, Unclear, index_of_pictures
+from keras_mlp3d.data.video.nal_headers import H264Headers, HevcHeaders
 
 _KEPT_BYTES = 64 * 2**20
-_OBJECT_BYTES = 1024  # what an object for a packet takes besides its content
+_OBJECT_BYTES = 1024  # size of a packet's object without its content
 _MAX_PACKETS = 2**24
 _CLOCK_JUMPS = av.format.Flags.ts_discont.value
 _IS_CUT, _IS_CORRUPT = 1, 2
@@ -20,27 +24,27 @@ class Packets:
     """An open file and the packets of its video stream.
 
     Args:
-        path: The file, or the name of what is in `data`.
-        data: Bytes of a file, or None.
+        path: The file, or the name of the content in `data`.
+        data: Content of a file as bytes, or None.
 
     Attributes:
-        context: The stream's decoder.
+        context: Decoder of the stream.
         codec: FFmpeg's name of the codec.
         fps: Mean frames per second, or None.
-        tick: Seconds of one tick of the stream's clock.
-        clock_jumps: Whether the clock of such a container may jump.
+        tick: Length of one tick of the stream's clock in seconds.
+        clock_jumps: Whether the clock may jump in this kind of container.
         times: int64 (packets,): time of presentation of each packet in ticks, or `NO_TIME`.
-        is_shown: bool (packets,): false for packets that an edit list cuts out.
-        is_corrupt: Whether the container calls any of them corrupt.
-        last: Ticks that the last packet is shown; 0 if unknown.
-        num_pixels: Pixels of all pictures together, as far as the header tells.
-        damage: Where reading broke off, in words, or None.
+        is_shown: bool (packets,): False for packets that an edit list cuts out.
+        is_corrupt: Whether the container marks any of them as corrupt.
+        last: Ticks for which the last packet is shown; 0 if unknown.
+        num_pixels: Number of pixels of all pictures together, according to the header.
+        damage: Text that says which damage ended the reading, or None.
 
     Raises:
-        VideoError: The file cannot be opened, or has no packets of a video.
+        VideoError: If the file cannot be opened or has no packets of a video.
     """
 
-    def __init__(self, path, data=None):
+    def __init__(self, path: str, data: bytes | None = None):
         self.path, self.data = path, data
         self._container = self._kept = self.damage = None
         self.open(is_strict=True)
@@ -50,11 +54,11 @@ class Packets:
             self.close()
             raise
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.times)
 
-    def open(self, is_strict):
-        """Opens the file, again if it is open, for a decoder that knows no earlier picture.
+    def open(self, is_strict: bool) -> None:
+        """Opens the file, again if it is open, with a decoder that knows no earlier picture.
 
         Args:
             is_strict: Whether damage is an error, instead of being filled from other pictures.
@@ -65,7 +69,7 @@ class Packets:
         self.context, self.is_strict = self._stream.codec_context, is_strict
         self._unread, self._next = packets_of(self._container, self._stream), 0
 
-    def close(self):
+    def close(self) -> None:
         """Closes the file and forgets its packets."""
         self._kept = self._unread = None
         if self._container is not None:
@@ -73,7 +77,7 @@ class Packets:
             self._container = None
 
     def _read(self):
-        """Reads all packets: when they are shown, and what else their container says of them."""
+        """Reads all packets, their times, and the container's marks on them."""
         stream, context = self._stream, self.context
         self.codec, self.fps = context.codec.canonical_name, frame_rate(stream)
         self.tick = float(stream.time_base) if stream.time_base else 0.0
@@ -112,16 +116,16 @@ class Packets:
         self._ticks.append(NO_TIME if time is None else time)
         self._flags.append(_IS_CUT * packet.is_discard | _IS_CORRUPT * packet.is_corrupt)
         self.last = packet.duration or self.last
-        # Decoded frames are known by the numbers of their packets: times may be wrong.
+        # Decoded frames carry the numbers of their packets, as times may be wrong.
         packet.pts, packet.dts = len(self._ticks) - 1, None
 
-    def rewind(self, start):
-        """Makes ready for `following(start)`; opens the file again if that has been passed."""
+    def rewind(self, start: int) -> None:
+        """Prepares for `following(start)`; opens the file again if that packet has been passed."""
         if self._kept is None and start < self._next:
             self.open(self.is_strict)
 
-    def following(self, start):
-        """`(number, packet)` of the packets from `start` on."""
+    def following(self, start: int) -> Iterator[tuple[int, av.Packet]]:
+        """Yields `(number, packet)` of the packets from `start` on."""
         if self._kept is not None:
             yield from enumerate(self._kept[start:], start)
             return
@@ -133,9 +137,126 @@ class Packets:
                 packet.pts, packet.dts = number, None
                 yield number, packet
 
-    def headers(self):
-        """The `PictureHeaders` of all packets."""
+    def decoded(
+        self, start: int = 0, wanted: Collection[int] | None = None
+    ) -> Iterator[av.VideoFrame]:
+        """Yields decoded frames from a packet on. Damage raises PyAV's error.
+
+        Args:
+            start: Number of the packet.
+            wanted: Numbers of the packets whose frames are needed, or None for all. Other frames
+                are left out if no frame refers to them.
+        """
+        self.rewind(start)
+        if self.context.is_open:
+            self.context.flush_buffers()
+        try:
+            for number, packet in self.following(start):
+                if wanted is not None:
+                    self.context.skip_frame = "DEFAULT" if number in wanted else "NONREF"
+                yield from self.context.decode(packet)
+            yield from self.context.decode(None)
+        finally:
+            self.context.skip_frame = "DEFAULT"
+
+    def version(self) -> int | None:
+        """Returns a hash of the file's path, size and time of change, or None for bytes."""
+        if self.data is not None:
+            return None
+        try:
+            stat = os.stat(self.path)
+        except OSError:
+            return None
+        return hash((os.path.abspath(self.path), stat.st_size, stat.st_mtime_ns, stat.st_ino))
+
+    def headers(self) -> "PictureHeaders":
+        """Returns the `PictureHeaders` of all packets."""
         if self._headers is None:
             self._headers = PictureHeaders(self.codec, self.context.extradata)
             self._headers.add_all(self._kept)
         return self._headers
+
+
+# Headers ------------------------------------------------------------------------------------------
+
+_PARSERS = {
+    "h264": H264Headers,
+    "hevc": HevcHeaders,
+    "vp8": Vp8Headers,
+    "vp9": Vp9Headers,
+    "av1": Av1Headers,
+    "mpeg4": Mpeg4Headers,
+}
+
+
+class PictureHeaders:
+    """What the headers of a stream's packets say, up to the first one that is unclear.
+
+    Args:
+        codec: FFmpeg's name of the codec, such as `"h264"`.
+        extradata: Bytes that the container stores for the decoder, or None.
+    """
+
+    def __init__(self, codec: str, extradata: bytes | None):
+        self._pictures: list[Picture] = []
+        self._unclear: Unclear | None = None
+        self._parser: Any = None
+        try:
+            if codec in _PARSERS:
+                self._parser = _PARSERS[codec](bytes(extradata or b""))
+        except Unclear as reason:
+            self._unclear = reason
+        except (IndexError, ValueError):
+            self._unclear = Unclear("its configuration is damaged")
+        if self._parser is None and self._unclear is None:
+            self._unclear = Unclear(f"headers of {codec} are not supported")
+
+    def add_all(self, packets: Iterable[av.Packet]) -> None:
+        """Reads the headers of several packets."""
+        for packet in packets:
+            self.add(packet)
+            if self._unclear is not None:
+                return
+
+    def add(self, packet: av.Packet) -> None:
+        """Reads the header of the next packet."""
+        if self._unclear is not None:
+            return
+        try:
+            if packet.has_sidedata("new_extradata"):
+                raise Unclear("its configuration changes")
+            self._pictures.append(self._parser.picture(memoryview(packet)))
+        except Unclear as reason:
+            self._unclear = reason
+        except (IndexError, ValueError):
+            self._unclear = Unclear("a packet is damaged")
+
+    def index(self, is_shown: np.ndarray) -> Index:
+        """Returns the `Index` of all packets.
+
+        Args:
+            is_shown: bool (packets,): False for packets that an edit list cuts out.
+
+        Raises:
+            Unclear: If the headers do not give it.
+        """
+        self._check()
+        return index_of_pictures(self._pictures, self._parser.has_even_steps, is_shown)
+
+    def num_promised(self, is_cut: np.ndarray) -> int:
+        """Returns the number of frames that the packets promise to show.
+
+        Args:
+            is_cut: bool (packets,): True for packets that an edit list cuts out.
+
+        Raises:
+            Unclear: If the headers do not give it.
+        """
+        self._check()
+        pairs = zip(self._pictures, is_cut, strict=True)
+        hides = self._parser.hides_pictures
+        return sum(not cut and not (hides and picture.order is None) for picture, cut in pairs)
+
+    def _check(self):
+        if self._unclear is not None:
+            raise self._unclear

@@ -1,4 +1,4 @@
-"""From a decoded picture to an upright RGB array of the right size, and the crops of it."""
+"""Turns a decoded picture into an upright RGB array of the right size, and places crops in it."""
 
 import functools
 
@@ -12,22 +12,23 @@ from keras_mlp3d.data.video.container import MAX_PIXELS
 FILTERS = {"bilinear": 0x2, "bicubic": 0x4, "area": 0x20, "lanczos": 0x200, "nearest": 0x10}
 # Full chroma in and out, exact rounding, and the same result whatever the processor.
 _EXACT = 0x2000 | 0x4000 | 0x40000 | 0x80000
-# Left to itself, PyAV starts a thread per processor for every picture, which takes longer than
-# small pictures do.
+# By default, PyAV starts a thread per processor for every picture, which takes longer than to
+# convert a small picture.
 _THREADS = 1
 
 
 class Scaler:
-    """Keeps the scaler's tables from one picture to the next; for one thread at a time."""
+    """Resizes pictures and keeps FFmpeg's tables between them. For one thread at a time."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._reformatter, self._resizer = VideoReformatter(), VideoReformatter()
 
-    def to_rgb(self, frame, width, height, interpolation=None):
-        """A decoded frame as uint8 `(height, width, 3)`, by its own color matrix and range.
+    def to_rgb(
+        self, frame: av.VideoFrame, width: int, height: int, interpolation: str = "bilinear"
+    ) -> np.ndarray:
+        """Returns a decoded frame as uint8 `(height, width, 3)`, by its color matrix and range.
 
-        To another size it is brought before it becomes RGB, as FFmpeg's `scale` does: that takes a
-        fraction of the time. `interpolation` is then needed.
+        It is resized before it becomes RGB, as by FFmpeg's `scale`, which is much faster.
         """
         if (width, height) != (frame.width, frame.height):
             frame = self._resizer.reformat(
@@ -42,8 +43,10 @@ class Scaler:
             frame, width=width, height=height, format="rgb24", threads=_THREADS
         ).to_ndarray()
 
-    def resize(self, picture, height, width, interpolation):
-        """A contiguous uint8 picture `(rows, columns, 3)` as uint8 `(height, width, 3)`."""
+    def resize(
+        self, picture: np.ndarray, height: int, width: int, interpolation: str
+    ) -> np.ndarray:
+        """Returns a contiguous uint8 picture `(rows, columns, 3)` as `(height, width, 3)`."""
         return self._reformatter.reformat(
             av.VideoFrame.from_ndarray(picture, "rgb24"),
             width=width,
@@ -53,8 +56,8 @@ class Scaler:
             threads=_THREADS,
         ).to_ndarray()
 
-    def for_jpeg(self, picture, height, width):
-        """A uint8 picture `(rows, columns, 3)` as a frame of JPEG's colors and the size given."""
+    def for_jpeg(self, picture: np.ndarray, height: int, width: int) -> av.VideoFrame:
+        """Returns a uint8 picture `(rows, columns, 3)` as a frame of a size in JPEG's colors."""
         return self._reformatter.reformat(
             av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24"),
             width=width,
@@ -65,13 +68,14 @@ class Scaler:
         )
 
 
-def orientation(frame):
-    """What the display matrix of a PyAV video frame asks for.
+def orientation(frame: av.VideoFrame) -> tuple[int, bool, tuple[int, int]]:
+    """Returns the rotation that the display matrix of a frame asks for.
 
     Returns:
-        `(rotation, axes swapped?, (row step, column step))`: degrees counter-clockwise, and how to
-        get there: swap the axes, then step through rows and columns by 1 or -1. Quarter turns and
-        mirrorings are followed; a slanted or singular matrix (broken files) is no rotation.
+        `(rotation, whether axes are swapped, (row step, column step))`: degrees counter-clockwise,
+        and how to rotate: swap the axes, then step through rows and columns by 1 or -1. Quarter
+        turns and reflections are applied; a slanted or singular matrix, of a broken file, is
+        ignored.
     """
     upright = 0, False, (1, 1)
     try:
@@ -88,21 +92,23 @@ def orientation(frame):
     return upright
 
 
-# Where crops lie -------------------------------------------------------------------------------
+# Positions of crops -------------------------------------------------------------------------------
 
 
 @functools.lru_cache
-def covering_size(size, crop, short_side=None):
-    """The size a picture is resized to, aspect ratio kept, so that a crop can be cut from it.
+def covering_size(
+    size: tuple[int, int], crop: tuple[int, int], short_side: int | None = None
+) -> tuple[int, int]:
+    """Returns the size to which a picture is resized before it is cropped; its shape is kept.
 
     Args:
         size: `(height, width)` of the picture.
         crop: `(height, width)` of the crop.
-        short_side: The new short side; by default, and where it would not cover the crop, the
-            least that covers it.
+        short_side: Target short side in pixels. Defaults to the smallest that covers the crop; a
+            smaller value is raised to it.
 
     Returns:
-        `(height, width)`, neither less than the crop's.
+        `(height, width)`, both at least those of the crop.
     """
     scales = [(crop[0], size[0]), (crop[1], size[1])]
     if short_side is not None:
@@ -115,17 +121,17 @@ def covering_size(size, crop, short_side=None):
     if height * width > MAX_PIXELS:
         raise ValueError(
             f"pictures of {size[0]} x {size[1]} would be resized to {height} x {width} to cover "
-            f"`image_size` {crop}, and more than {MAX_PIXELS} pixels are refused"
+            f"image_size {crop}, and more than {MAX_PIXELS} pixels are refused."
         )
     return height, width
 
 
-def spread_corners(free, crops):
-    """`(top, left)` of crops along the side with more free pixels, from its start to its end.
+def spread_corners(free: tuple[int, int], crops: int) -> list[tuple[int, int]]:
+    """Returns `(top, left)` of crops, spread along the side with more free pixels.
 
     Args:
-        free: `(height, width)` of the picture less those of the crop.
-        crops: How many; one alone lies in the middle.
+        free: `(height, width)` of the picture minus those of the crop.
+        crops: Number of crops. A single one is in the middle.
     """
     top, left = free
     if crops == 1:
@@ -135,6 +141,11 @@ def spread_corners(free, crops):
     return [(top // 2, i * left // (crops - 1)) for i in range(crops)]
 
 
-def random_corner(free, rng):
-    """One `(top, left)`, drawn from all that fit."""
-    return tuple(int(rng.integers(side + 1)) for side in free)
+def random_corner(free: tuple[int, int], rng: np.random.Generator) -> tuple[int, int]:
+    """Returns `(top, left)` of a random crop.
+
+    Args:
+        free: `(height, width)` of the picture minus those of the crop.
+        rng: `numpy.random.Generator`.
+    """
+    return int(rng.integers(free[0] + 1)), int(rng.integers(free[1] + 1))

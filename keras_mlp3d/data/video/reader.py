@@ -1,18 +1,23 @@
 """What every open video offers: its number of frames, their times, and pictures by number."""
 
+from collections.abc import Callable, Iterator, Sequence
+from typing import Self, TypeVar
+
 import numpy as np
 
 from keras_mlp3d.data.video.container import VideoError, check_size
 from keras_mlp3d.data.video.pictures import Scaler, orientation
 from keras_mlp3d.data.video.sampling import span_frames
 
+Result = TypeVar("Result")
+
 
 class IndexChanged(Exception):
-    """Reading showed that the index was wrong. It is right now: choose frames again."""
+    """The index of the video was wrong and has been corrected: choose the frames again."""
 
 
-def with_right_index(work):
-    """Calls `work()`, once more if the first call shows that the video's index was wrong.
+def with_right_index(work: Callable[[], Result]) -> Result:
+    """Returns `work()`, called a second time if the first shows that the video's index was wrong.
 
     Args:
         work: Function without arguments that chooses frames of an open video and reads them.
@@ -24,82 +29,86 @@ def with_right_index(work):
 
 
 class Reader:
-    """An open video. Use it as a context manager, so that it is closed in all cases.
+    """An open video. Use it as a context manager, so that it is always closed.
 
     Args:
-        path: Its file, or its name if it is no file.
+        path: File of the video, or a name if there is no file.
 
     Attributes:
         path: As above.
         codec: FFmpeg's name of the codec; `""` for frames in memory.
         fps: Mean frames per second, or None.
-        damage: Where reading packets or frames broke off, in words, or None.
-        doubt: Why the file's index cannot be trusted, in words, or None. Such a file is decoded
-            from its beginning.
-        promised: Frames that the file's packets promise, hidden ones excluded; None if nothing
-            tells.
+        damage: Text that says which damage ended the reading of packets or frames, or None.
+        doubt: Text that says why the file's index cannot be trusted, or None. Such a file is
+            decoded from its beginning.
+        promised: Number of frames that the file's packets promise, without hidden ones, or None if
+            unknown.
     """
 
-    codec, fps, damage, doubt, promised = "", None, None, None, None
+    codec: str = ""
+    fps: float | None = None
+    damage: str | None = None
+    doubt: str | None = None
+    promised: int | None = None
 
-    def __init__(self, path):
+    def __init__(self, path: str):
         self.path = path
         self._size = None  # of the first picture, before it is turned
         self._rotation, self._axes, self._flips = 0, False, (1, 1)
         self._scaler = Scaler()
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc_info):
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def close(self):
+    def close(self) -> None:
         """Closes the file."""
 
     @property
-    def num_frames(self):
-        """How many frames decode."""
+    def num_frames(self) -> int:
+        """Number of frames that decode."""
         raise NotImplementedError
 
     @property
-    def edges(self):
+    def edges(self) -> np.ndarray | None:
         """Seconds at which frames begin and the last one ends, float64 (frames + 1,), or None."""
         return None if not self.fps else np.arange(self.num_frames + 1) / self.fps
 
     @property
-    def has_constant_rate(self):
+    def has_constant_rate(self) -> bool:
         """Whether all frames are shown equally long."""
         return True
 
     @property
-    def times(self):
-        """Seconds at which frames begin, float64 (frames,), the first 0; None if nothing tells."""
+    def times(self) -> np.ndarray | None:
+        """Seconds at which frames begin, float64 (frames,), from 0 on, or None if unknown."""
         edges = self.edges
         return None if edges is None else edges[:-1]
 
     @property
-    def layout(self):
-        """`(height, width, rotation)` of the pictures given out, from the first that decodes."""
+    def layout(self) -> tuple[int, int, int]:
+        """`(height, width, rotation)` of the pictures, from the first that decodes."""
         if self._size is None:
             self._set_layout(self._first_frame())
         width, height = self._size
         return (width, height, self._rotation) if self._axes else (height, width, self._rotation)
 
-    def span(self, start=None, end=None):
-        """The frames that a stretch shows, as `sampling.span_frames`; its errors name the video."""
+    def span(self, start: float | None = None, end: float | None = None) -> range:
+        """Returns `sampling.span_frames` of this video; errors name the video."""
         try:
             if (start is None and end is None) or self.has_constant_rate:
                 return span_frames(self.num_frames, self.fps, start, end)
             return span_frames(self.num_frames, None, start, end, edges=self.edges)
         except ValueError as error:
             reason = str(error)
-            if self.damage and "must lie within" in reason:
+            if self.damage and "must be within" in reason:
                 reason = f"{reason}; {self.too_few(self.num_frames).reason}"
             raise VideoError(self.path, reason) from None
 
-    def clock(self, span):
-        """The `edges` of some frames if their rate varies, else None: frame numbers then tell.
+    def clock(self, span: range) -> np.ndarray | None:
+        """Returns the `edges` of some frames if the rate of the video varies, else None.
 
         Args:
             span: `range` of frames.
@@ -108,29 +117,35 @@ class Reader:
             return None
         return self.edges[span.start : span.stop + 1]
 
-    def frames(self, indices=None, fit=None, interpolation="bilinear"):
-        """Yields `(index, picture)`, each wanted index once, rising; pictures uint8 (H, W, 3).
+    def frames(
+        self,
+        indices: Sequence[int] | None = None,
+        fit: Callable[[tuple[int, int]], tuple[int, int]] | None = None,
+        interpolation: str = "bilinear",
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Yields `(index, picture)` of frames, in order; pictures are uint8 (H, W, 3).
 
         Args:
-            indices: Rising frame numbers below `num_frames`; None for all that decode.
-            fit: None, or a function from `(height, width)` of the video, upright, to that of the
-                pictures.
-            interpolation: How they are resized if `fit` asks for another size.
+            indices: Frame numbers below `num_frames`, in ascending order, or None for all frames
+                that decode.
+            fit: None, or a function that takes the `(height, width)` of the upright video and
+                returns that of the pictures.
+            interpolation: How pictures are resized if `fit` asks for another size.
 
         Raises:
-            IndexChanged: The index was wrong; `num_frames` is right now.
+            IndexChanged: If the index was wrong. `num_frames` is right from then on.
         """
         for index, frame in self._frames(indices):
             if self._size is None:
                 self._set_layout(frame)
             yield index, self._picture(frame, fit, interpolation)
 
-    def count(self):
-        """Decodes all frames, up to the first damage if any; returns how many there are."""
+    def count(self) -> int:
+        """Decodes all frames, up to the first damage if any, and returns their number."""
         return sum(1 for _ in self._frames(None))
 
     def _first_frame(self):
-        """The first decoded frame; a `VideoError` if there is none."""
+        """Returns the first decoded frame; raises a `VideoError` if there is none."""
         raise NotImplementedError
 
     def _frames(self, indices):
@@ -158,8 +173,8 @@ class Reader:
             picture = np.ascontiguousarray(picture[:: self._flips[0], :: self._flips[1]])
         return picture
 
-    def too_few(self, count):
-        """The `VideoError` for a frame that is past the `count` that decode."""
+    def too_few(self, count: int) -> VideoError:
+        """Returns the `VideoError` for a frame beyond the `count` that decode."""
         of = f" of its {self.promised}" if self.promised else " of its"
         reason = f"{f'only the first {count}' if count else 'none'}{of} frames can be decoded"
         if self.damage:

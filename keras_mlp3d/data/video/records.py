@@ -1,63 +1,69 @@
-"""One record of a shard as a video: where it lies, whether it is whole, and its frames."""
+"""One record of a shard as a video: its place in the shard, its checksum, and its frames."""
 
 import os
 import re
 import zlib
+from collections.abc import Sequence
+from typing import Any
 
 from keras_mlp3d._utils.tf_example import parse_example
+from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.video import remote
 from keras_mlp3d.data.video.container import VideoError
 from keras_mlp3d.data.video.file_reader import FileReader
 from keras_mlp3d.data.video.frame_folder import JpegFrames
+from keras_mlp3d.data.video.reader import Reader
 
-#: The most bytes of a record; nothing larger is written or read.
+#: Largest size of a record in bytes, for writing and reading.
 MAX_RECORD_BYTES = 2**30
-#: Bytes before a record: its length, and the checksum of that.
+#: Bytes before a record: its length and the checksum of the length.
 HEADER_BYTES = 12
 _RECORD = re.compile(r"(.+\.tfrecord)#([0-9]{1,18}),([0-9]{1,10}),([0-9a-f]{8})", re.DOTALL)
 
 
 class ShardError(ValueError):
-    """A shard that is not what its index says. It is no `VideoError`: nothing stands in for it.
+    """A shard differs from its index.
+
+    It is no `VideoError`: training does not replace a video of a broken shard by another video.
 
     Attributes:
         path: The shard.
         reason: What is wrong with it.
     """
 
-    def __init__(self, path, reason):
+    def __init__(self, path: str, reason: str):
         super().__init__(path, reason)
         self.path, self.reason = path, reason
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"cannot read the shard {self.path!r}: {self.reason}"
 
 
-def record_path(shard, offset, length, crc32):
-    """A record as the path of a video.
+def record_path(shard: str, offset: int, length: int, crc32: str) -> str:
+    """Returns a record as the path of a video.
 
     Args:
         shard: The file.
-        offset: Byte of it at which the record begins.
-        length: Bytes of its content.
-        crc32: Their checksum, that of `zlib.crc32`, as eight hexadecimal digits.
+        offset: Byte at which the record begins.
+        length: Size of its content in bytes.
+        crc32: `zlib.crc32` of the content as eight hexadecimal digits.
     """
     return f"{shard}#{offset},{length},{crc32}"
 
 
-def is_record(path):
-    """Whether a path is one that `record_path` gave."""
+def is_record(path: StrPath) -> bool:
+    """Returns whether a path is a result of `record_path`."""
     return _RECORD.fullmatch(os.fsdecode(path)) is not None
 
 
-def shard_of(path):
-    """The shard that holds a record, or the path as it is."""
+def shard_of(path: str) -> str:
+    """Returns the shard that holds a record, or the path itself if it is no record."""
     match = _RECORD.fullmatch(path)
     return match[1] if match else path
 
 
-def open_record(path):
-    """The reader of a record, for `open_video`."""
+def open_record(path: StrPath) -> Reader:
+    """Returns the reader of a record, for `open_video`."""
     path = os.fsdecode(path)
     features = read_record(path)
     if features.get("video"):
@@ -65,14 +71,14 @@ def open_record(path):
     return RecordFrames(path, features.get("frames", []), features.get("fps", [None])[0])
 
 
-def read_record(path):
-    """The features of a record, its checksum compared.
+def read_record(path: str) -> dict[str, list[Any]]:
+    """Returns the features of a record after a comparison of its checksum.
 
     Args:
-        path: What `record_path` gave.
+        path: Result of `record_path`.
 
     Raises:
-        ShardError: The shard does not hold that record whole and unaltered.
+        ShardError: If the shard does not hold the record, whole and unchanged.
     """
     shard, offset, length, crc32 = _RECORD.fullmatch(path).groups()
     offset, length = int(offset), int(length)
@@ -86,7 +92,7 @@ def read_record(path):
     if len(data) < length:
         raise ShardError(shard, f"it is truncated: it ends within the record at byte {offset}")
     if zlib.crc32(data) != int(crc32, 16):
-        raise ShardError(shard, f"it was altered: the checksum of the record at byte {offset} "
+        raise ShardError(shard, f"it was changed: the checksum of the record at byte {offset} "
                                 "differs")  # fmt: skip
     try:
         return parse_example(data)
@@ -98,7 +104,7 @@ def _read(shard, offset, length):
     if remote.is_remote(shard):
         return remote.read_bytes(shard, offset, length)
     with open(shard, "rb", buffering=0) as file:
-        # Allocated by what is there, not by what a path says.
+        # The file's size limits the memory, whatever length the path says.
         there = os.fstat(file.fileno()).st_size - offset
         if there <= 0:
             return b""
@@ -107,24 +113,24 @@ def _read(shard, offset, length):
 
 
 class RecordFrames(JpegFrames):
-    """The JPEG pictures of a record, as a folder of them is read. All have one size.
+    """The JPEG pictures of a record, read like a folder of pictures. All have one size.
 
     Args:
         path: The record.
-        pictures: Bytes of each, in order.
+        pictures: Bytes of the pictures, in order.
         fps: Frames per second, or None.
     """
 
-    def __init__(self, path, pictures, fps):
+    def __init__(self, path: str, pictures: Sequence[bytes], fps: float | None):
         if not pictures:
             raise VideoError(path, "it holds no frames")
         self._pictures = pictures
         super().__init__(path, len(pictures), fps)
 
-    def picture_bytes(self, index):
-        """The bytes of a picture."""
+    def picture_bytes(self, index: int) -> bytes:
+        """Returns the bytes of a picture."""
         return self._pictures[index]
 
-    def picture_name(self, index):
-        """What errors call a picture."""
+    def picture_name(self, index: int) -> str:
+        """Returns the name of a picture in errors."""
         return f"picture {index + 1}"

@@ -1,8 +1,8 @@
-"""Files at addresses such as `s3://bucket/a.mp4`, through `tf.io.gfile`; imported by no one else.
+"""Reads files at addresses such as `s3://bucket/a.mp4` through `tf.io.gfile`.
 
 TensorFlow itself reads `gs://`, `file://` and `ram://`; tensorflow-io (`pip install
-keras-mlp3d[io]`) adds `s3://`, `az://`, `http://` and `https://`. Credentials are theirs: for S3
-the environment's `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION` and, for a server
+keras-mlp3d[io]`) adds `s3://`, `az://`, `http://` and `https://`. Credentials come from the
+environment: for S3, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION` and, for a server
 other than Amazon's, `S3_ENDPOINT` with its `http://` or `https://`.
 """
 
@@ -11,14 +11,15 @@ import functools
 import os
 
 from keras_mlp3d._utils.tensorflow import load_tensorflow
+from keras_mlp3d._utils.types import StrPath
 
-#: The most bytes of one remote file that are held in memory.
+#: Largest size in bytes of a remote file, which is held in memory.
 MAX_REMOTE_BYTES = 2**30
 _BUILT_IN = ("file", "ram")
 
 
-def is_remote(path):
-    """Whether a path is an address.
+def is_remote(path: StrPath) -> bool:
+    """Returns whether a path is an address.
 
     Args:
         path: A string or a PathLike.
@@ -31,21 +32,21 @@ def is_remote(path):
     return "://" in os.fspath(path)
 
 
-def read_bytes(path, offset=0, length=None, max_bytes=MAX_REMOTE_BYTES):
+def read_bytes(
+    path: str, offset: int = 0, length: int | None = None, max_bytes: int = MAX_REMOTE_BYTES
+) -> bytes:
     """Reads a remote file, or a part of it.
 
     Args:
         path: The address.
-        offset: First byte.
-        length: Bytes, of which fewer come at the end of the file; None: all that follow.
-        max_bytes: The most that may be read.
-
-    Returns:
-        Bytes.
+        offset: Number of the first byte.
+        length: Number of bytes, or None for all from `offset` on. At the end of the file, fewer
+            are returned.
+        max_bytes: Largest number of bytes that may be read.
 
     Raises:
-        ImportError: TensorFlow, or tensorflow-io where it is needed, is not installed.
-        OSError: The file cannot be read (`FileNotFoundError`: there is none), or holds more than
+        ImportError: If TensorFlow, or tensorflow-io if it is needed, is not installed.
+        OSError: If the file cannot be read (`FileNotFoundError`: there is none), or has more than
             `max_bytes`.
     """
     with _errors(path) as gfile:
@@ -58,8 +59,8 @@ def read_bytes(path, offset=0, length=None, max_bytes=MAX_REMOTE_BYTES):
             return file.read(max(length, 0))
 
 
-def size(path):
-    """Bytes of a remote file; errors as those of `read_bytes`.
+def size(path: str) -> int:
+    """Returns the size of a remote file in bytes. Errors are those of `read_bytes`.
 
     Args:
         path: The address.
@@ -68,8 +69,8 @@ def size(path):
         return gfile.stat(path).length
 
 
-def is_folder(path):
-    """Whether an address is a folder with something in it.
+def is_folder(path: str) -> bool:
+    """Returns whether an address is a folder that is not empty.
 
     Args:
         path: The address.
@@ -78,8 +79,8 @@ def is_folder(path):
         return gfile.isdir(_whole_address(path))
 
 
-def is_file(path):
-    """Whether an address is a file.
+def is_file(path: str) -> bool:
+    """Returns whether an address is a file.
 
     Args:
         path: The address.
@@ -89,8 +90,8 @@ def is_file(path):
         return gfile.exists(path) and not gfile.isdir(path)
 
 
-def names_in(path):
-    """Sorted names of what lies right in a remote folder, those of folders without a slash.
+def names_in(path: str) -> list[str]:
+    """Returns the sorted names of files and folders in a remote folder, without slashes.
 
     Args:
         path: The address.
@@ -100,13 +101,13 @@ def names_in(path):
 
 
 def _whole_address(path):
-    """With the slash that tensorflow-io wants after the name of a bucket."""
+    """Adds the slash that tensorflow-io needs after the name of a bucket."""
     return path if "/" in path.partition("://")[2] else f"{path}/"
 
 
 @contextlib.contextmanager
 def _errors(path):
-    """Gives `tf.io.gfile`, and turns TensorFlow's errors into Python's own, which name the file."""
+    """Yields `tf.io.gfile` and turns TensorFlow's errors into Python's, with the file's name."""
     scheme = os.fspath(path).split("://")[0]
     tf = _tensorflow(scheme)
     try:
@@ -124,11 +125,11 @@ def _errors(path):
 
 @functools.cache
 def _tensorflow(scheme):
-    """TensorFlow, with the file systems that tensorflow-io adds where they may be needed."""
+    """TensorFlow, with the file systems of tensorflow-io if they may be needed."""
     tf = load_tensorflow(
         f"{scheme}:// needs TensorFlow, which is not installed: pip install keras-mlp3d[io]"
     )
     if scheme not in _BUILT_IN:
         with contextlib.suppress(ImportError):
-            import tensorflow_io  # noqa: F401  (adds its file systems)
+            import tensorflow_io  # noqa: F401  (registers its file systems)
     return tf

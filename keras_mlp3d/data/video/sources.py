@@ -1,4 +1,4 @@
-"""What a video can come from: a file, a folder, a remote address, bytes, or frames in memory."""
+"""Sources of a video: a file, a folder, a remote address, bytes, or frames in memory."""
 
 import dataclasses
 import os
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_mlp3d._utils.checks import check_number
 from keras_mlp3d.data.video.container import VideoError, checked_path
 from keras_mlp3d.data.video.file_reader import FileReader
 from keras_mlp3d.data.video.frame_folder import FrameFolder
@@ -15,7 +16,7 @@ from keras_mlp3d.data.video.reader import Reader
 from keras_mlp3d.data.video.records import is_record, open_record
 from keras_mlp3d.data.video.remote import MAX_REMOTE_BYTES, is_remote, read_bytes
 
-#: Endings by which a file in a folder is known as a video.
+#: Endings of video files, for the search in a folder.
 VIDEO_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".divx", ".mpg", ".mpeg"),
     *(".ts", ".mts", ".m2ts", ".vob", ".flv", ".wmv", ".asf", ".ogv", ".gif"),
@@ -24,23 +25,23 @@ _KINDS = (
     "a path, bytes, a binary file object, or frames: a uint8 array (T, H, W, 3) or a list of uint8 "
     "arrays (H, W, 3)"
 )
-_MAX_DEPTH = 4  # sources that load sources
-# Several threads may read one file object: each reads all of it, one after the other.
+_MAX_DEPTH = 4  # of lazy sources that load lazy sources
+# If several threads read one file object, each reads it whole, one after the other.
 _file_lock = threading.Lock()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Frames:
-    """Frames in memory, with what an array cannot say: their rate and a name.
+    """Frames in memory, with their rate and a name.
 
     Args:
-        frames: uint8 `(T, H, W, 3)`, RGB, or a list of uint8 `(H, W, 3)` of one size. Nothing is
-            copied: they must not change while they are read.
-        fps: Frames per second, or None: then seconds mean nothing.
-        name: What results and errors call the video.
+        frames: uint8 `(T, H, W, 3)`, RGB, or a list of uint8 `(H, W, 3)` of one size. They are not
+            copied, so they must not change while they are read.
+        fps: Frames per second, or None: times in seconds are then unknown.
+        name: Name of the video in results and errors.
 
     Raises:
-        ValueError: The frames are not as above, there are none, or `fps` is not a positive number.
+        ValueError: If the frames are not as above, there are none, or `fps` is no positive number.
 
     Example:
 
@@ -57,7 +58,7 @@ class Frames:
         object.__setattr__(self, "frames", _checked_frames(self.frames))
         _check_fps(self.fps)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         height, width = self.frames[0].shape[:2]
         size = f"{len(self.frames)} x {height} x {width}"
         return f"Frames({size}, fps={self.fps}, name={self.name!r})"
@@ -65,10 +66,10 @@ class Frames:
 
 @dataclasses.dataclass(frozen=True)
 class LazySource:
-    """A video that is fetched when it is read, such as a row of a table.
+    """A video that is fetched when it is read, such as one in a row of a table.
 
     Args:
-        name: What results and errors call it.
+        name: Name of the video in results and errors.
         load: Function without arguments that returns any other source.
 
     Example:
@@ -83,29 +84,29 @@ class LazySource:
     load: Callable[[], Any] = dataclasses.field(repr=False)
 
 
-def is_path(source):
-    """Whether a source is a path, a string or a PathLike."""
+def is_path(source: Any) -> bool:
+    """Returns whether a source is a path: a string or a PathLike."""
     return isinstance(source, (str, os.PathLike))
 
 
-def is_frames(source):
-    """Whether a source is frames in memory: an array, a list of arrays, or `Frames`."""
+def is_frames(source: Any) -> bool:
+    """Returns whether a source is frames in memory: an array, a list of arrays, or `Frames`."""
     if isinstance(source, (list, tuple)):
         return bool(source) and all(_rank(item) == 3 for item in source)
     return isinstance(source, Frames) or _rank(source) is not None
 
 
-def is_source(source):
-    """Whether `open_video` takes it, as far as its type tells."""
+def is_source(source: Any) -> bool:
+    """Returns whether the type of an object is one that `open_video` takes."""
     content = isinstance(source, (bytes, bytearray, memoryview, LazySource))
     return is_path(source) or content or is_frames(source) or callable(getattr(source, "read", 0))
 
 
-def source_name(source):
-    """What results and errors call a source: its path, or what it is.
+def source_name(source: Any) -> str:
+    """Returns the name of a source in results and errors: its path, or its kind.
 
     Args:
-        source: Whatever `open_video` takes.
+        source: Any source that `open_video` takes.
 
     Example:
 
@@ -124,7 +125,7 @@ def source_name(source):
     return name if isinstance(name, str) and name else "file object"
 
 
-def open_video(source, fps=None):
+def open_video(source: Any, fps: float | None = None) -> Reader:
     """Opens a video with the reader that fits.
 
     Args:
@@ -132,15 +133,15 @@ def open_video(source, fps=None):
             remote address); bytes of a video file; a binary file object, which is read from its
             beginning if it can seek; frames in memory, an array or a list of arrays; `Frames`; or
             a `LazySource`.
-        fps: Frames per second of a source that cannot say: frames or a folder of pictures.
+        fps: Frames per second of a source that has none: frames or a folder of pictures.
 
     Returns:
-        A `Reader`, a context manager.
+        `Reader`, a context manager.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        VideoError: It cannot be read.
-        ValueError: It is no source, or `fps` is given for one that has a clock of its own.
+        FileNotFoundError: If there is no such file.
+        VideoError: If it cannot be read.
+        ValueError: If it is no source, or `fps` is given for a video file.
     """
     _check_fps(fps)
     for _ in range(_MAX_DEPTH):
@@ -155,8 +156,8 @@ def open_video(source, fps=None):
         return FrameFolder(source, fps)
     if fps is not None:
         raise ValueError(
-            f"`fps` must be None for {source_name(source)!r}, which has a clock of its own, "
-            f"received {fps!r}"
+            f"fps must be None for {source_name(source)!r}, which has a clock of its own, "
+            f"got {fps!r}."
         )
     if is_path(source):
         return _open_path(source)
@@ -191,7 +192,7 @@ def _content(source):
             raise VideoError(source_name(source), "it is empty")
         return source if isinstance(source, bytes) else bytes(source)
     if not callable(getattr(source, "read", None)):
-        raise ValueError(f"a video must be {_KINDS}, received {source!r:.80}")
+        raise ValueError(f"a video must be {_KINDS}, got {source!r:.80}.")
     name = source_name(source)
     try:
         with _file_lock:
@@ -206,7 +207,7 @@ def _content(source):
         raise VideoError(name, f"it cannot be read ({error})") from error
     if not isinstance(content, bytes):
         kind = type(content).__name__
-        raise ValueError(f"a file object must give bytes, received one that gives {kind}")
+        raise ValueError(f"a file object must give bytes, got one that gives {kind}.")
     if len(content) > MAX_REMOTE_BYTES:
         raise VideoError(name, f"it has more than {MAX_REMOTE_BYTES} bytes")
     if not content:
@@ -215,21 +216,21 @@ def _content(source):
 
 
 class FramesReader(Reader):
-    """Frames in memory, read as a video file is.
+    """Reads frames in memory like a video file.
 
     Args:
         source: `Frames`.
     """
 
-    def __init__(self, source):
+    def __init__(self, source: Frames):
         super().__init__(source.name)
         self._arrays, self.fps = source.frames, source.fps
         self.promised = len(self._arrays)
         self._size = self._arrays[0].shape[1::-1]
 
     @property
-    def num_frames(self):
-        """How many frames there are."""
+    def num_frames(self) -> int:
+        """Number of frames."""
         return len(self._arrays)
 
     def _frames(self, indices):
@@ -250,7 +251,7 @@ def _checked_frames(frames):
         arrays = [np.asarray(frame) for frame in frames]
         shapes = {array.shape for array in arrays}
         if len(shapes) > 1:
-            raise ValueError(f"frames must have one size, received {sorted(shapes)[:3]}")
+            raise ValueError(f"frames must have one size, got {sorted(shapes)[:3]}.")
         shape = (len(arrays), *(arrays[0].shape if arrays else ()))
         kinds = {array.dtype for array in arrays}
     else:
@@ -260,21 +261,20 @@ def _checked_frames(frames):
         kinds = " and ".join(sorted(map(str, kinds))) or "nothing"
         raise ValueError(
             "frames must be a uint8 array (frames, height, width, 3), RGB, or a list of uint8 "
-            f"(height, width, 3), received shape {shape} of {kinds}"
+            f"(height, width, 3), got shape {shape} of {kinds}."
         )
     if 0 in shape:
-        raise ValueError(f"frames must hold at least one frame and pixel, received shape {shape}")
+        raise ValueError(f"frames must hold at least one frame and pixel, got shape {shape}.")
     return arrays
 
 
 def _check_fps(fps):
-    is_number = isinstance(fps, (int, float, np.integer, np.floating)) and not isinstance(fps, bool)
-    if fps is not None and not (is_number and 0 < fps < float("inf")):
-        raise ValueError(f"`fps` must be a number above 0 or None, received {fps!r}")
+    if fps is not None:
+        check_number("fps", fps, above=0)
 
 
 def _rank(value):
-    """The number of an array's axes, or None if it is no array."""
+    """Number of axes of an array, or None for anything else."""
     if isinstance(value, (bytes, bytearray, memoryview, str)):
         return None
     shape = getattr(value, "shape", None)

@@ -172,16 +172,16 @@ def test_what_was_found_and_what_would_do(write, lines, options, parts):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"separator": "|"}, "`separator` must be one of"),
-        ({"separator": [","]}, "`separator` must be one of"),
-        ({"header": "yes"}, "`header` must be True, False or None"),
-        ({"columns": "path=file"}, "`columns` must be a dictionary"),
-        ({"columns": {}}, "`columns` must be a dictionary"),
-        ({"columns": {"file": "path"}}, "`columns` must have keys among"),
-        ({"columns": {"path": 0}}, "`columns` must give 'path' the name of a column"),
-        ({"columns": {"path": " "}}, "`columns` must give 'path' the name of a column"),
-        ({"columns": {"path": True}}, "`columns` must give 'path' the name of a column"),
-        ({"columns": {"path": "label"}}, "`columns` must name different columns"),
+        ({"separator": "|"}, "separator must be one of"),
+        ({"separator": [","]}, "separator must be one of"),
+        ({"header": "yes"}, "header must be True, False or None"),
+        ({"columns": "path=file"}, "columns must be a dictionary"),
+        ({"columns": {}}, "columns must be a dictionary"),
+        ({"columns": {"file": "path"}}, "columns must have keys among"),
+        ({"columns": {"path": 0}}, "columns must give 'path' the name of a column"),
+        ({"columns": {"path": " "}}, "columns must give 'path' the name of a column"),
+        ({"columns": {"path": True}}, "columns must give 'path' the name of a column"),
+        ({"columns": {"path": "label"}}, "columns must name different columns"),
     ],
 )
 def test_wrong_options(write, options, message):
@@ -321,7 +321,7 @@ def test_times(write, text, seconds):
 @pytest.mark.parametrize("text", ["1:75", "1:60", "1:61:00", "1:2:3:4", "-1:00", "1;5", "1_0", "x"])
 def test_times_that_are_none(write, text):
     message = message_of(write("path,label,start", f"a.mp4,run,{text}"))
-    assert "line 2 is wrong: `start` must be seconds as a number" in message
+    assert "line 2 is wrong: start must be seconds as a number" in message
     assert "hh:mm:ss" in message
     assert repr(text) in message
 
@@ -371,12 +371,12 @@ def test_a_file_name_that_is_no_text(write, tmp_path):
         (["path,label", "a,run", "b,fly"], "line 3 has the label 'fly', which is none of the 2"),
         (["path,label", "a,2"], "line 2 has the label '2'"),
         (["path,label", "a,"], "line 2 has no label"),
-        (["path,label", ",run"], "line 2 is wrong: `path` must name a file"),
-        (["path,label", "  ,run"], "line 2 is wrong: `path` must name a file"),
-        (["path,label,end,start", "a,run,1,2"], "line 2 is wrong: `end` must lie after `start`"),
-        (["path,label,start", "a,run,-1"], "line 2 is wrong: `start` must be at least 0 seconds"),
-        (["path,label,start", "a,run,nan"], "line 2 is wrong: `start` must be at least 0 seconds"),
-        (["path,label,start", "a,run,x"], "line 2 is wrong: `start` must be seconds as a number"),
+        (["path,label", ",run"], "line 2 is wrong: path must name a file"),
+        (["path,label", "  ,run"], "line 2 is wrong: path must name a file"),
+        (["path,label,end,start", "a,run,1,2"], "line 2 is wrong: end must be after start"),
+        (["path,label,start", "a,run,-1"], "line 2 is wrong: start must be at least 0 seconds"),
+        (["path,label,start", "a,run,nan"], "line 2 is wrong: start must be at least 0 seconds"),
+        (["path,label,start", "a,run,x"], "line 2 is wrong: start must be seconds as a number"),
         (["path,label", "a,run", "", "./a,jump"], "line 4 repeats line 2: "),
         (["path,label", "a,run", ",,", "./a,jump"], "line 4 repeats line 2: "),
         (["path,label,start,end", "a,run,1,2", "a,run,1.0,2"], "repeats line 2: .* from 1.0 s to"),
@@ -401,8 +401,8 @@ def test_wrong_files_name_the_line(write, lines, message):
 def test_no_such_file_and_wrong_classes(write, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no\.csv does not exist"):
         read_csv(tmp_path / "no.csv")
-    with pytest.raises(ValueError, match="must be a CSV file, received"):
+    with pytest.raises(ValueError, match="must be a CSV file, got"):
         read_csv(tmp_path)
     for names in (["run", "run"], [NFC, NFD], "run", []):
-        with pytest.raises(ValueError, match="`class_names` must be a list of distinct names"):
+        with pytest.raises(ValueError, match="class_names must be a list of distinct names"):
             read_csv(write("path,label", "a,run"), class_names=names)

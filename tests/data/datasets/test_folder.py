@@ -190,7 +190,7 @@ def test_no_folder(tmp_path):
     touch(tmp_path, "a.mp4")
     with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
         read_folder(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match="folder of class folders, received"):
+    with pytest.raises(ValueError, match="folder of class folders, got"):
         read_folder(tmp_path / "a.mp4")
-    with pytest.raises(ValueError, match="must be a path, received 7"):
+    with pytest.raises(ValueError, match="must be a path, got 7"):
         read_folder(7)

@@ -204,15 +204,15 @@ def test_root_and_names():
         (
             {},
             {"video": "file"},
-            r"`video` must be the name of a column, received 'file'; .*\['path'",
+            r"video must be the name of a column, got 'file'; .*\['path'",
         ),
-        ({}, {"label": "class"}, "`label` must be the name of a column"),
-        ({}, {"start": "from"}, "`start` must be the name of a column"),
+        ({}, {"label": "class"}, "label must be the name of a column"),
+        ({}, {"start": "from"}, "start must be the name of a column"),
         ({"path": ["a", None]}, {}, "the frame, row 1 has no video"),
         ({"path": ["a", " "]}, {}, "the frame, row 1 has no video"),
         ({"path": ["a", float("nan")]}, {}, "the frame, row 1 has no video"),
         ({"path": ["a", {"bytes": None, "path": None}]}, {}, "the frame, row 1 has no video"),
-        ({"path": ["a", 7]}, {}, "the frame, row 1 is wrong: `path` must"),
+        ({"path": ["a", 7]}, {}, "the frame, row 1 is wrong: path must"),
         ({"path": ["a", "./a"]}, {}, "the frame, row 1 repeats row 0: './a'"),
         ({"label": ["x", None]}, {}, "the frame, row 1 has no label"),
         ({"label": ["x", ""]}, {}, "the frame, row 1 has no label"),
@@ -220,9 +220,9 @@ def test_root_and_names():
         ({"label": [True, False]}, {}, "row 0 has the label True"),
         ({"label": [1, 2]}, {}, "row 0 has the label '1', the least .* must start at 0"),
         ({"label": ["x", "z"]}, {"class_names": ["x", "y"]}, "row 1 has the label 'z'"),
-        ({"start": [0, -1]}, {}, "row 1 is wrong: `start` must be at least 0"),
-        ({"start": [0, "x"]}, {}, "row 1 is wrong: `start` must be seconds"),
-        ({"start": [0, 3], "end": [1, 2]}, {}, "row 1 is wrong: `end` must lie after"),
+        ({"start": [0, -1]}, {}, "row 1 is wrong: start must be at least 0"),
+        ({"start": [0, "x"]}, {}, "row 1 is wrong: start must be seconds"),
+        ({"start": [0, 3], "end": [1, 2]}, {}, "row 1 is wrong: end must be after"),
     ],
 )
 def test_wrong_frames(columns, options, message):
@@ -232,7 +232,7 @@ def test_wrong_frames(columns, options, message):
 
 
 def test_what_is_no_frame():
-    with pytest.raises(ValueError, match="`frame` must be a data frame, received a list"):
+    with pytest.raises(ValueError, match="frame must be a data frame, got a list"):
         from_dataframe(["a.mp4"])
     twice = pd.DataFrame([["a", "x", "y"]], columns=["path", "label", "label"])
     with pytest.raises(ValueError, match="'label'; the frame has it more than once"):
@@ -251,9 +251,9 @@ def wrong_datasets():
         "decoded": (decoded, {}, r"dataset\.cast_column\('video', datasets\.Video\(decode=False\)"),
         "splits": (datasets.DatasetDict(val=table), {}, r"dictionary of splits; .*\['val'\]"),
         "stream": (table.to_iterable_dataset(), {}, "is a stream; load it without streaming=True"),
-        "frame": (table.to_pandas(), {}, "must be a Hugging Face .* received a DataFrame"),
-        "text": ("a.csv", {}, "must be a Hugging Face .* received a str"),
-        "column": (table, {"video": "clip"}, r"`video` must be .* 'clip'; .*\['video', 'label'\]"),
+        "frame": (table.to_pandas(), {}, "must be a Hugging Face .* got a DataFrame"),
+        "text": ("a.csv", {}, "must be a Hugging Face .* got a str"),
+        "column": (table, {"video": "clip"}, r"video must be .* 'clip'; .*\['video', 'label'\]"),
         "numbers": (numbers, {}, r"Video\(decode=False\), paths or bytes, and is Value\('int64'\)"),
         "no label": (unlabeled, {}, "the dataset, row 1 has no label"),
         "no video": (nothing, {}, "the dataset, row 1 has no video"),

@@ -118,5 +118,5 @@ def test_wrong_columns_and_places(read, tmp_path):
         read(["a,1,2,test"], header="youtube_id,time_start,time_end,split")
     with pytest.raises(FileNotFoundError, match="a CSV file of Kinetics"):
         read_kinetics(tmp_path / "no.csv", tmp_path)
-    with pytest.raises(FileNotFoundError, match="`videos` must be a folder of videos"):
+    with pytest.raises(FileNotFoundError, match="videos must be a folder of videos"):
         read_kinetics(tmp_path / "kinetics.csv", tmp_path / "no")

@@ -38,13 +38,13 @@ def test_row_values_become_plain():
         (("a", 1.0), "`label`"),
         (("a", True), "`label`"),
         (("a", "run"), "`label`"),
-        (("a", 0, -0.5), "`start` must be at least 0 seconds, received -0.5"),
+        (("a", 0, -0.5), "start must be at least 0 seconds, got -0.5"),
         (("a", 0, float("nan")), "`start`"),
         (("a", 0, "1"), "`start`"),
         (("a", 0, None, float("inf")), "`end`"),
-        (("a", 0, 2.0, 2.0), "`end` must lie after `start`, received start 2.0 and end 2.0"),
-        (("a", 0, None, 0), "`end` must lie after"),
-        (("a", 0, 3, 1), "`end` must lie after"),
+        (("a", 0, 2.0, 2.0), "end must be after start, got start 2.0 and end 2.0"),
+        (("a", 0, None, 0), "end must be after"),
+        (("a", 0, 3, 1), "end must be after"),
     ],
 )
 def test_wrong_rows(arguments, message):
@@ -69,11 +69,11 @@ def test_a_manifest_is_plain_data():
     [
         ({"rows": ()}, "the split 'train' is empty"),
         ({"rows": (), "not_found": ["x"]}, "is empty; none of the 1 videos that it lists"),
-        ({"rows": ("a.mp4",)}, "`rows` must hold VideoRow objects"),
+        ({"rows": ("a.mp4",)}, "rows must hold VideoRow objects"),
         ({"class_names": ()}, "`class_names`"),
         ({"class_names": "ab"}, "`class_names`"),
         ({"class_names": ("run", "")}, "`class_names`"),
-        ({"class_names": ("run", "run")}, "received 'run' twice"),
+        ({"class_names": ("run", "run")}, "got 'run' twice"),
         ({"class_names": ("run",)}, "the label of 'a.mp4' is 1, and `class_names` has 1 classes"),
         ({"split": ""}, "`split`"),
         ({"rows": (*ROWS, VideoRow("./a.mp4", 0))}, r"rows 0 and 3 are the same video: './a.mp4'"),
@@ -138,8 +138,8 @@ def test_select():
         ("x",),
     )
     for indices, message in (
-        ([3], "received 3"),
-        ([-1], "received -1"),
+        ([3], "got 3"),
+        ([-1], "got -1"),
         ([0, 0], "same video"),
         ([], "empty"),
         ([0.0], "float64"),
@@ -155,7 +155,7 @@ def test_what_was_left_out_counts_for_nothing():
     assert made.left_out == (("notes.txt", "no video"),)
     assert made.select([0]).left_out == made.left_out
     assert (made, made.digest) == (manifest(), manifest().digest)
-    with pytest.raises(ValueError, match="`left_out` must be a sequence"):
+    with pytest.raises(ValueError, match="left_out must be a sequence"):
         manifest(left_out="notes.txt")
 
 

@@ -22,9 +22,7 @@ def test_wrong_sources(tmp_path):
     (tmp_path / "a.mp4").touch()
     with pytest.raises(FileNotFoundError, match=r"`source` .*nowhere does not exist"):
         read_manifest(tmp_path / "nowhere")
-    with pytest.raises(
-        ValueError, match=r"\.csv, \.tsv, \.txt or \.shards\.json, received .*a\.mp4"
-    ):
+    with pytest.raises(ValueError, match=r"\.csv, \.tsv, \.txt or \.shards\.json, got .*a\.mp4"):
         read_manifest(tmp_path / "a.mp4")
 
 

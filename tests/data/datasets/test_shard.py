@@ -436,12 +436,12 @@ def test_a_csv_ofrecords(copied):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"num_shards": 7}, "`num_shards` must be a whole number from 1 to 6"),
-        ({"quality": 0}, "`quality` must be a whole number from 1 to 31"),
-        ({"short_side": 1.5}, "`short_side` must be a whole number"),
-        ({"store": "png"}, "`store` must be one of"),
-        ({"unreadable": "ignore"}, "`unreadable` must be one of"),
-        ({"name": "a/b"}, "`name` must be letters"),
+        ({"num_shards": 7}, "num_shards must be an integer from 1 to 6"),
+        ({"quality": 0}, "quality must be an integer from 1 to 31"),
+        ({"short_side": 1.5}, "short_side must be a whole number"),
+        ({"store": "png"}, "store must be one of"),
+        ({"unreadable": "ignore"}, "unreadable must be one of"),
+        ({"name": "a/b"}, "name must be letters"),
     ],
 )
 def test_bad_arguments(manifest, tmp_path, options, words):

@@ -141,7 +141,7 @@ def test_wrong_v1(tmp_path, content, message):
 def test_wrong_places(tmp_path, read):
     with pytest.raises(FileNotFoundError, match=r"must hold labels\.(csv|json) or something-"):
         read(tmp_path, tmp_path)
-    with pytest.raises(FileNotFoundError, match="`annotations` must be a folder"):
+    with pytest.raises(FileNotFoundError, match="annotations must be a folder"):
         read(tmp_path / "no", tmp_path)
-    with pytest.raises(ValueError, match=r"received 'test'; the test split .* has no labels"):
+    with pytest.raises(ValueError, match=r"got 'test'; the test split .* has no labels"):
         read(tmp_path, tmp_path, "test")

@@ -119,21 +119,21 @@ def test_a_file_object_is_read_from_its_start(tmp_path):
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (b"", "received empty bytes"),
-        (io.BytesIO(), "received an empty file object"),
+        (b"", "got empty bytes"),
+        (io.BytesIO(), "got an empty file object"),
         (io.StringIO("text"), "opened with 'rb'.*reads str"),
-        (FRAMES.astype("float32"), r"received shape \(3, 8, 8, 3\) of float32"),
-        (FRAMES[0], r"received shape \(8, 8, 3\) of uint8"),
-        (FRAMES[..., :1], r"received shape \(3, 8, 8, 1\) of uint8"),
-        (FRAMES[:0], r"received shape \(0, 8, 8, 3\)"),
+        (FRAMES.astype("float32"), r"got shape \(3, 8, 8, 3\) of float32"),
+        (FRAMES[0], r"got shape \(8, 8, 3\) of uint8"),
+        (FRAMES[..., :1], r"got shape \(3, 8, 8, 1\) of uint8"),
+        (FRAMES[:0], r"got shape \(0, 8, 8, 3\)"),
         ([], "of nothing"),
-        ([FRAMES], r"received shape \(1, 3, 8, 8, 3\) of uint8"),
+        ([FRAMES], r"got shape \(1, 3, 8, 8, 3\) of uint8"),
         ([FRAMES[0], 7], "one size"),
         ([FRAMES[0], FRAMES[1, :4]], "one size"),
-        (["a.mp4"], r"received shape \(1,\) of <U5"),
-        (7, "received a int"),
-        (None, "received a NoneType"),
-        ({"bytes": b"x"}, "received a dict"),
+        (["a.mp4"], r"got shape \(1,\) of <U5"),
+        (7, "got a int"),
+        (None, "got a NoneType"),
+        ({"bytes": b"x"}, "got a dict"),
         (b"a/b.mp4\0", None),  # bytes are content, never a path
     ],
 )
@@ -141,5 +141,5 @@ def test_what_is_no_video(source, message):
     if message is None:
         assert VideoRow(source, 0).name.startswith("bytes ")
         return
-    with pytest.raises(ValueError, match=f"`path` must.*{message}"):
+    with pytest.raises(ValueError, match=f"path must.*{message}"):
         VideoRow(source, 0)

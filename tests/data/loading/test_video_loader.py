@@ -149,7 +149,7 @@ def test_a_run_is_resumed_by_setting_the_epoch(manifest, in_a_loop):
     loader.epoch = 1  # back again
     batches = list(loader) if in_a_loop else epochs_of(loader)
     assert_same_batches(batches, expected[1])
-    with pytest.raises(ValueError, match="`epoch` must be a whole number of at least 0"):
+    with pytest.raises(ValueError, match="epoch must be an integer of at least 0"):
         loader.epoch = -1
 
 
@@ -177,8 +177,8 @@ def test_a_fork_has_threads_of_its_own(manifest):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"workers": 0}, "`workers` must be a whole number of at least 1, received 0"),
-        ({"max_queue_size": -1}, "`max_queue_size`.*at least 0, received -1"),
+        ({"workers": 0}, "workers must be a positive integer, got 0"),
+        ({"max_queue_size": -1}, "max_queue_size.*at least 0, got -1"),
     ],
 )
 def test_bad_arguments(options, words):
@@ -189,9 +189,9 @@ def test_bad_arguments(options, words):
 def test_workers_of_keras_are_refused():
     loader = VideoLoader(numbered_rows(2), numbered_clip, 1, workers=3)
     loader.workers, loader.use_multiprocessing = 1, False
-    with pytest.raises(ValueError, match=r"`workers` must stay 1.*VideoLoader\(\.\.\., workers"):
+    with pytest.raises(ValueError, match=r"workers must stay 1.*VideoLoader\(\.\.\., workers"):
         loader.workers = 2
-    with pytest.raises(ValueError, match="`use_multiprocessing` must stay False, received True"):
+    with pytest.raises(ValueError, match="use_multiprocessing must stay False, got True"):
         loader.use_multiprocessing = True
     assert (loader.workers, loader.use_multiprocessing) == (1, False)
 

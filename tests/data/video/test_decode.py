@@ -14,6 +14,7 @@ from data.make_videos import moving_frames, write_damaged, write_lossless, write
 from keras_mlp3d.data.video import container, file_reader, packets
 from keras_mlp3d.data.video.decode import VideoError, VideoInfo, probe_video, read_video
 from keras_mlp3d.data.video.file_reader import FileReader
+from keras_mlp3d.data.video.packets import Packets
 
 
 def one_by_one(path):
@@ -71,13 +72,13 @@ def test_skipping_changes_no_bit(tmp_path, monkeypatch, name, codec, options):
     np.testing.assert_array_equal(read_video(path, [59, 7])[0], expected[[59, 7]])
     monkeypatch.setattr(file_reader, "SMALL_PIXELS", 0)  # as for large files
     starts = []
-    decode = FileReader._decoded
+    decode = Packets.decoded
 
     def watched(self, start=0, wanted=None):
         starts.append(start)
         return decode(self, start, wanted)
 
-    monkeypatch.setattr(FileReader, "_decoded", watched)
+    monkeypatch.setattr(Packets, "decoded", watched)
     for indices in ([59], [31], [0, 59], [9, 10, 11], [19, 20, 40, 41, 58], [28, 29, 30, 31, 32]):
         np.testing.assert_array_equal(read_video(path, indices)[0], expected[indices])
     monkeypatch.setattr(packets, "_KEPT_BYTES", 0)
@@ -95,7 +96,7 @@ def test_pictures_to_which_none_refers_are_dropped_and_no_bit_changes(
     indices = [0, 1, 5, 18, 19, 33, 38]
     monkeypatch.setattr(file_reader, "SMALL_PIXELS", 0)
     np.testing.assert_array_equal(read_video(path, indices)[0], expected[indices])
-    decode, counts = FileReader._decoded, []
+    decode, counts = Packets.decoded, []
 
     def counted(self, start=0, wanted=None):
         counts.append(0)
@@ -103,7 +104,7 @@ def test_pictures_to_which_none_refers_are_dropped_and_no_bit_changes(
             counts[-1] += 1
             yield frame
 
-    monkeypatch.setattr(FileReader, "_decoded", counted)
+    monkeypatch.setattr(Packets, "decoded", counted)
     with FileReader(path) as reader:
         assert [index for index, _ in reader.frames(indices)] == indices
         assert 7 < counts[-1] < 35 if dropped else counts[-1] >= 39
@@ -223,7 +224,7 @@ def test_missing_file_and_directory(tmp_path):
         read_video(tmp_path / "absent.mp4")
     with pytest.raises(VideoError, match="directory"):
         probe_video(tmp_path)
-    with pytest.raises(ValueError, match=r"a video must be a path, .*received 3"):
+    with pytest.raises(ValueError, match=r"a video must be a path, .*got 3"):
         read_video(3)
 
 
@@ -274,9 +275,9 @@ def test_sound_alone_is_no_video(tmp_path):
     [
         ([5], "frame 5 was asked for, and its frames are 0 to 4"),
         ([0, -1], "frame -1 was asked for"),
-        ([0.0], "`indices` must be a flat sequence of whole numbers.*float64"),
-        ([[1]], r"`indices` must be a flat sequence.*\(1, 1\)"),
-        ([True], "`indices` must be a flat sequence.*bool"),
+        ([0.0], "indices must be a flat sequence of whole numbers.*float64"),
+        ([[1]], r"indices must be a flat sequence.*\(1, 1\)"),
+        ([True], "indices must be a flat sequence.*bool"),
     ],
 )
 def test_wrong_indices(tmp_path, indices, message):

@@ -42,7 +42,7 @@ def test_runs(times, keys, shown, indices, expected):
 
 
 def test_decoding_must_be_able_to_begin_with_the_first_packet():
-    with pytest.raises(Unclear, match="begins with a picture that leans on earlier ones"):
+    with pytest.raises(Unclear, match="begins with a picture that refers to earlier ones"):
         Index(np.arange(4), [2], 4)
 
 

@@ -136,14 +136,14 @@ def test_random_rows_of_short_videos_stay_inside():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("random", 8, 4), "`sampling` must be one of.*received 'random'"),
-        (("uniform", 0, 4), "`num_video_frames`.*received 0"),
-        (("uniform", 8, -1), "`num_frames`.*received -1"),
-        (("uniform", 8, 2.0), r"`num_frames`.*received 2\.0"),
-        (("uniform", True, 2), "`num_video_frames`.*received True"),
-        (("dense", 8, 4, 0), "`stride`.*received 0"),
-        (("dense", 8, 4, 1, 0), "`clips`.*received 0"),
-        (("dense", 8, 4, 1, 1, 7), r"`rng` must be a numpy\.random\.Generator or None, received 7"),
+        (("random", 8, 4), "sampling must be one of.*got 'random'"),
+        (("uniform", 0, 4), "num_video_frames.*got 0"),
+        (("uniform", 8, -1), "num_frames.*got -1"),
+        (("uniform", 8, 2.0), r"num_frames.*got 2\.0"),
+        (("uniform", True, 2), "num_video_frames.*got True"),
+        (("dense", 8, 4, 0), "stride.*got 0"),
+        (("dense", 8, 4, 1, 0), "clips.*got 0"),
+        (("dense", 8, 4, 1, 1, 7), r"rng must be a numpy\.random\.Generator or None, got 7"),
     ],
 )
 def test_wrong_arguments(arguments, message):
@@ -153,7 +153,7 @@ def test_wrong_arguments(arguments, message):
 
 @pytest.mark.parametrize("clip", [2, -1, 0.5])
 def test_a_clip_that_is_none_of_the_clips(clip):
-    with pytest.raises(ValueError, match=f"`clip` must be a whole number from 0 to 1.*{clip}"):
+    with pytest.raises(ValueError, match=f"clip must be an integer from 0 to 1.*{clip}"):
         uniform_indices(8, 4, clip, clips=2)
     with pytest.raises(ValueError, match="`clip`"):
         dense_indices(8, 4, 1, clip, clips=2)
@@ -204,12 +204,12 @@ def test_stretches_side_by_side_share_no_frame_and_lose_none():
     ("arguments", "message"),
     [
         ((10, None, 1.0, 2.0), "must be None if nothing says the frames per second"),
-        ((10, 25.0, 2.0, 1.0), "`end` must lie after `start`, received start 2.0 and end 1.0"),
-        ((10, 25.0, None, 0.0), "`end` must lie after"),
-        ((10, 25.0, -1.0, None), "`start` must be a number of at least 0"),
-        ((10, 25.0, 0.0, np.nan), "`end` must be a number"),
-        ((10, 25.0, "1", None), "`start` must be a number"),
-        ((10, 25.0, 0.4, 1.0), r"received 0.4 s: its 10 frames last 0.4 s"),
+        ((10, 25.0, 2.0, 1.0), "end must be after start, got start 2.0 and end 1.0"),
+        ((10, 25.0, None, 0.0), "end must be after"),
+        ((10, 25.0, -1.0, None), "start must be a number of at least 0"),
+        ((10, 25.0, 0.0, np.nan), "end must be a number"),
+        ((10, 25.0, "1", None), "start must be a number"),
+        ((10, 25.0, 0.4, 1.0), r"got 0.4 s: its 10 frames last 0.4 s"),
         ((0, 25.0, 0.4, 1.0), "`num_video_frames`"),
     ],
 )

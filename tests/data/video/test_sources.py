@@ -126,14 +126,14 @@ def test_a_folder_of_pictures_takes_a_rate(tmp_path):
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        (np.zeros((4, 8, 8), "uint8"), r"received shape \(4, 8, 8\) of uint8"),
+        (np.zeros((4, 8, 8), "uint8"), r"got shape \(4, 8, 8\) of uint8"),
         (np.zeros((4, 8, 8, 3)), "of float64"),
         ([np.zeros((8, 8, 3), "uint8"), np.zeros((8, 9, 3), "uint8")], "one size"),
         ([np.zeros((8, 8, 3))], "of float64"),
         (np.zeros((0, 8, 8, 3), "uint8"), "at least one frame"),
-        ([], r"a video must be a path.*received \[\]"),
-        (None, "a video must be a path.*received None"),
-        (io.StringIO("text"), "must give bytes, received one that gives str"),
+        ([], r"a video must be a path.*got \[\]"),
+        (None, "a video must be a path.*got None"),
+        (io.StringIO("text"), "must give bytes, got one that gives str"),
         (LazySource("row 3", lambda: 1 / 0), "'row 3': it cannot be fetched"),
         (LazySource("row 3", lambda: b"no video"), "cannot be opened as a video"),
         (b"", "it is empty"),
@@ -145,10 +145,10 @@ def test_what_is_no_video(source, words):
 
 
 def test_a_rate_for_a_file_and_wrong_rates(path):
-    with pytest.raises(ValueError, match=r"`fps` must be None for .*clock of its own, received 5"):
+    with pytest.raises(ValueError, match=r"fps must be None for .*clock of its own, got 5"):
         read_video(path, fps=5)
     for fps in (0, -1, float("nan"), True, "8"):
-        with pytest.raises(ValueError, match="`fps` must be a number above 0"):
+        with pytest.raises(ValueError, match="fps must be a number above 0"):
             read_video(FRAMES, fps=fps)
 
 

@@ -79,5 +79,5 @@ def test_stretches_of_a_varying_rate(start, end, expected):
 
 
 def test_a_stretch_behind_the_end():
-    with pytest.raises(ValueError, match="received 6 s: its 4 frames last 6 s"):
+    with pytest.raises(ValueError, match="got 6 s: its 4 frames last 6 s"):
         span_frames(4, None, 6.0, edges=np.array([0.0, 1.0, 2.0, 5.0, 6.0]))

@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from keras_mlp3d._utils.progress import Progress
 from keras_mlp3d.data.datasets.motion_shapes import (
     EXTRA_CLASS_NAMES,
     SPLITS,
@@ -28,12 +29,9 @@ def main(arguments=None):
     options = vars(parser.parse_args(arguments))
     if options.pop("extra"):
         options["classes"] = options["classes"] or EXTRA_CLASS_NAMES
-
-    def progress(done, total):
-        print(f"\r{done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
-
     try:
-        written = write_motion_shapes(**options, progress=progress)
+        with Progress("files") as progress:
+            written = write_motion_shapes(**options, progress=progress)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -49,9 +49,9 @@ def render_clip(first, second, scene_seed, split="train", num_frames=32, size=64
     check_options(split, num_frames, size)
     for name, event in (("first", first), ("second", second)):
         if event not in ALL_EVENTS:
-            raise ValueError(f"`{name}` must be one of {', '.join(ALL_EVENTS)}; got {event!r}.")
+            raise ValueError(f"{name} must be one of {', '.join(ALL_EVENTS)}; got {event!r}.")
     if first == second:
-        raise ValueError(f"`first` and `second` must be two different events; both are {first!r}.")
+        raise ValueError(f"first and second must be two different events; both are {first!r}.")
     check_integer("scene_seed", scene_seed, 0)
     key = [SPLITS.index(split), int(scene_seed)]
     scene = render.draw_scene(np.random.default_rng(key), split, size)

@@ -50,7 +50,7 @@ def claim_folder(folder, description):
     """Makes `folder` ours, or checks that it is; the file of its description stands beside."""
     path = folder / DESCRIPTION
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f"`directory` must be a folder; {folder} is a file.")
+        raise ValueError(f"directory must be a folder; {folder} is a file.")
     if path.is_file():
         try:
             found = json.loads(path.read_text(encoding="utf-8"))

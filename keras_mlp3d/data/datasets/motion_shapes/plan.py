@@ -43,22 +43,22 @@ def check_integer(name, value, low, high=None):
     right = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not right or value < low or (high is not None and value > high):
         span = f"from {low}" if high is None else f"from {low} to {high}"
-        raise ValueError(f"`{name}` must be an integer {span}; got {value!r}.")
+        raise ValueError(f"{name} must be an integer {span}; got {value!r}.")
 
 
 def check_options(split, num_frames, size):
     """Refuses a split, a number of frames or a size in pixels that no clip can have."""
     if split not in SPLITS:
-        raise ValueError(f"`split` must be one of {', '.join(SPLITS)}; got {split!r}.")
+        raise ValueError(f"split must be one of {', '.join(SPLITS)}; got {split!r}.")
     check_integer("num_frames", num_frames, 16)
     if num_frames % 8:
         raise ValueError(
-            f"`num_frames` must be a multiple of 8, for events of whole groups of four frames; "
+            f"num_frames must be a multiple of 8, for events of whole groups of four frames; "
             f"got {num_frames}."
         )
     check_integer("size", size, 16, 512)
     if size % 2:
-        raise ValueError(f"`size` must be even, as H.264 has it; got {size}.")
+        raise ValueError(f"size must be even, as H.264 has it; got {size}.")
 
 
 def check_classes(classes):
@@ -66,15 +66,15 @@ def check_classes(classes):
     if classes is None:
         return list(CLASS_NAMES)
     if isinstance(classes, str):
-        raise ValueError(f"`classes` must be a list of class names; got the string {classes!r}.")
+        raise ValueError(f"classes must be a list of class names; got the string {classes!r}.")
     known = _ordered_pairs(ALL_EVENTS)
     classes = list(classes)
     for name in classes:
         if name not in known:
             raise ValueError(
-                f"`classes` must hold names such as 'spin_then_blink', two different events of "
+                f"classes must hold names such as 'spin_then_blink', two different events of "
                 f"{', '.join(ALL_EVENTS)}; got {name!r}."
             )
     if not classes or len(set(classes)) != len(classes):
-        raise ValueError(f"`classes` must name each class once and at least one; got {classes!r}.")
+        raise ValueError(f"classes must name each class once and at least one; got {classes!r}.")
     return classes

@@ -1,11 +1,11 @@
 """Videos as the contents of records: read, encoded, several at a time."""
 
-import collections
 import dataclasses
-import itertools
+import functools
 import os
 import pathlib
 
+from keras_mlp3d._utils.ordered_map import OrderedMap
 from keras_mlp3d._utils.tf_example import encode_example
 from keras_mlp3d.data.datasets.shards.jpeg import jpegs
 from keras_mlp3d.data.video.container import VideoError
@@ -26,26 +26,13 @@ class Clip:
     reason: str = ""
 
 
-def make_clips(pool, ahead, manifest, numbers, options, unreadable):
-    """The clips of some rows in order, `ahead` of which are under way."""
-    waiting, running = iter(numbers), collections.deque()
-
-    def start(count):
-        for number in itertools.islice(waiting, count):
-            running.append(pool.submit(_clip, manifest, number, options, unreadable))
-
-    try:
-        start(ahead)
-        while running:
-            clip = running.popleft().result()
-            start(1)
-            yield clip
-    finally:
-        for future in running:
-            future.cancel()
+def make_clips(manifest, numbers, options, unreadable, workers):
+    """Returns an `OrderedMap` that yields the clips of some rows in order."""
+    make = functools.partial(_clip, manifest, options, unreadable)
+    return OrderedMap(make, numbers, workers, name="keras_mlp3d-shard")
 
 
-def _clip(manifest, number, options, unreadable):
+def _clip(manifest, options, unreadable, number):
     video = manifest.rows[number]
     name = os.fsencode(manifest.name_of(video)).decode("utf-8", "backslashreplace")
     row = number, name, video.label, (video.start, video.end)

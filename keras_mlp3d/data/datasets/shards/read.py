@@ -63,7 +63,7 @@ def read_shards(source, split="train", class_names=None, verify=False):
     names = tuple(map(composed, index["class_names"]))
     if class_names is not None and tuple(checked_classes(class_names)) != names:
         odd = sorted({*checked_classes(class_names)} ^ {*names})[:5] or "the order"
-        raise ValueError(f"`class_names` must be those of {path}; what differs is {odd}")
+        raise ValueError(f"class_names must be those of {path}; what differs is {odd}")
     folder = _parent(path)
     entries = []
     for name, shard in index["shards"].items():

@@ -1,6 +1,5 @@
 """Writes a data set as shards of TFRecords that training reads faster than the files."""
 
-import concurrent.futures
 import dataclasses
 import json
 import os
@@ -10,6 +9,7 @@ import struct
 import zlib
 
 from keras_mlp3d._utils.atomic_write import write_whole, written_beside
+from keras_mlp3d._utils.ordered_map import default_workers
 from keras_mlp3d.data.datasets.manifest import Manifest
 from keras_mlp3d.data.datasets.shards.clips import make_clips
 from keras_mlp3d.data.datasets.shards.read import (
@@ -99,7 +99,7 @@ def write_shards(
 
     Raises:
         ImportError: google-crc32c, TFRecord's checksum, is not installed (extra `shards`).
-        ValueError: An argument is not as above, or the folder holds shards of another manifest or
+        ValueError: If an argument is not as above, or the folder holds shards of another manifest or
             with other options under that name; the error says what differs.
         VideoError: A video cannot be read, outside training, or none can.
 
@@ -136,21 +136,20 @@ def write_shards(
     folder.mkdir(parents=True, exist_ok=True)
     path = pathlib.Path(index_path(folder, name))
     finished = _finished(path, index)
+    workers = default_workers() if workers is None else workers
     total, done, kept = len(manifest), 0, 0
-    workers = workers or os.cpu_count() or 1
-    with concurrent.futures.ThreadPoolExecutor(workers, "keras_mlp3d-shard") as pool:
-        for number in range(num_shards):
-            shard = f"{name}-{number:05d}-of-{num_shards:05d}.tfrecord"
-            numbers = range(number, total, num_shards)
-            if _is_finished(folder / shard, finished.get(shard)):
-                index["shards"][shard], kept = finished[shard], kept + 1
-                done += len(numbers)
-                continue
-            clips = make_clips(pool, 2 * workers, manifest, numbers, options, unreadable)
-            entry = _write_shard(folder / shard, _counted(clips, done, total, progress), checksum)
+    for number in range(num_shards):
+        shard = f"{name}-{number:05d}-of-{num_shards:05d}.tfrecord"
+        numbers = range(number, total, num_shards)
+        if _is_finished(folder / shard, finished.get(shard)):
+            index["shards"][shard], kept = finished[shard], kept + 1
             done += len(numbers)
-            index["shards"][shard] = entry
-            write_whole(path, json.dumps(index).encode("ascii"))
+            continue
+        with make_clips(manifest, numbers, options, unreadable, workers) as clips:
+            entry = _write_shard(folder / shard, _counted(clips, done, total, progress), checksum)
+        done += len(numbers)
+        index["shards"][shard] = entry
+        write_whole(path, json.dumps(index).encode("ascii"))
     return _report(path, index, kept)
 
 
@@ -266,9 +265,9 @@ def _counted(clips, done, total, progress):
 
 def _checked(manifest, name, num_shards, store, short_side, quality, unreadable):
     if not isinstance(manifest, Manifest):
-        raise ValueError(f"`manifest` must be a Manifest, received {manifest!r}")
+        raise ValueError(f"manifest must be a Manifest, got {manifest!r}.")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise ValueError(f"`name` must be letters, digits, '_' and '-', received {name!r}")
+        raise ValueError(f"name must be letters, digits, '_' and '-', got {name!r}.")
     if num_shards is None:
         num_shards = -(-len(manifest) // _CLIPS_A_SHARD)
     for what, value, most in (
@@ -277,13 +276,11 @@ def _checked(manifest, name, num_shards, store, short_side, quality, unreadable)
         ("quality", quality, 31),
     ):
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-            raise ValueError(
-                f"`{what}` must be a whole number from 1 to {most}, received {value!r}"
-            )
+            raise ValueError(f"{what} must be a whole number from 1 to {most}, got {value!r}.")
     for what, value, known in (
         ("store", store, STORES),
         ("unreadable", unreadable, (None, "skip", "error")),
     ):
         if value not in known:
-            raise ValueError(f"`{what}` must be one of {known}, received {value!r}")
+            raise ValueError(f"{what} must be one of {known}, got {value!r}.")
     return num_shards

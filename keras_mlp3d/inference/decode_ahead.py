@@ -1,25 +1,15 @@
 """Views of a data set's videos, decoded ahead by threads, in memory that has a bound."""
 
-import collections
-import concurrent.futures
-import dataclasses
 import math
-import os
 
 import numpy as np
 
+from keras_mlp3d._utils.ordered_map import OrderedMap
 from keras_mlp3d.data import ShardError, VideoConverter, VideoError
 from keras_mlp3d.data.datasets.check_file import reason_of
 
 _AHEAD_BYTES = 2**30  # views that wait to be scored, of all videos together
 _PART_BYTES = 2**28  # views of one video that are decoded at once
-
-
-def default_workers():
-    """As many threads as there are processors for this process, eight at most."""
-    if hasattr(os, "sched_getaffinity"):
-        return min(8, len(os.sched_getaffinity(0)))
-    return min(8, os.cpu_count() or 1)
 
 
 def decode_ahead(rows, converter, clips, crops, workers):
@@ -48,43 +38,22 @@ def decode_ahead(rows, converter, clips, crops, workers):
         for number, row in enumerate(rows)
         for first in range(0, clips, part)
     )
-    waiting = collections.deque()
-    pool = concurrent.futures.ThreadPoolExecutor(workers, "keras_mlp3d-decode")
-    try:
-        while True:
-            # The one handed out counts: it is in memory as long as its receiver works on it.
-            while len(waiting) < ahead and (job := next(jobs, None)):
-                number, row, chosen = job
-                waiting.append((number, pool.submit(_views, converter, row, clips, crops, chosen)))
-            if not waiting:
-                return
-            number, future = waiting.popleft()
-            yield (number, *future.result())
-            del future
-    finally:
-        pool.shutdown(cancel_futures=True)
 
+    def views(job):
+        number, row, chosen = job
+        return number, *_views(converter, row, clips, crops, chosen)
 
-@dataclasses.dataclass(frozen=True)
-class _SomeClips(VideoConverter):
-    """A converter whose `views` gives some of the clips, each as it is among all of them."""
-
-    chosen: range = range(0)
-
-    def _fill(self, pictures, indices, corners_of):
-        indices = indices[self.chosen.start : self.chosen.stop]
-        wanted = set(indices.flat)
-        # All pictures are decoded, so that damage is met, and got round, alike for every part.
-        pictures = (pair for pair in pictures if pair[0] in wanted)
-        return super()._fill(pictures, indices, corners_of)
+    with OrderedMap(views, jobs, workers, ahead, "keras_mlp3d-decode") as decoded:
+        yield from decoded
 
 
 def _views(converter, row, clips, crops, chosen):
     """The views of some clips of a video, and how many crops each view represents."""
-    if len(chosen) < clips:
-        converter = _SomeClips(**converter.get_config(), chosen=chosen)
+    # A converter of the user's own need not know `select`.
+    options = {} if len(chosen) == clips else {"select": chosen}
+    options |= {"start": row.start, "end": row.end}
     try:
-        views, _ = converter.views(row.path, clips=clips, crops=crops, start=row.start, end=row.end)
+        views, _ = converter.views(row.path, clips=clips, crops=crops, **options)
     except (VideoError, ShardError, OSError) as error:
         return reason_of(error), 0
     by_clip = views.reshape(len(chosen), crops, *views.shape[1:])

@@ -1,7 +1,7 @@
 """Every public function, method, property and constructor says the types of all that it takes.
 
 Public is what a package's `__all__` names, and what a public class inherits from our own classes.
-`typing/public_surface.py` is a user's program over the same names, which mypy checks.
+`public_surface.py` is a user's program over the same names; `make lint` has mypy check it.
 """
 
 import functools

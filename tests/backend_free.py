@@ -52,7 +52,7 @@ PATHS = {
 
 
 def is_listed(path, paths):
-    """Whether a file, relative to `tests` and with forward slashes, or a folder of it, is listed."""
+    """Whether a file (relative to `tests`, with forward slashes) or a folder of it is listed."""
     return any(path == listed or path.startswith(f"{listed}/") for listed in paths)
 
 

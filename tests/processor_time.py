@@ -1,8 +1,8 @@
 """Processor time of each test: `TEST_COSTS=folder pytest -p processor_time ...` writes it there.
 
 Processor time is user and system time of the process and of its children that have ended, so it
-does not depend on what else the machine does. One file per process, one row per test: seconds, name.
-`python tests/processor_time.py folder` adds the rows up per file and prints the most expensive tests.
+does not depend on what else the machine does. Every process writes a file with a row per test.
+`python tests/processor_time.py folder` adds them up per file and prints what is most expensive.
 """
 
 import collections
@@ -46,7 +46,7 @@ def pytest_collection_finish(session):
 def main(folder):
     """Prints seconds per file, most expensive first, and the most expensive tests."""
     files, tests = collections.Counter(), collections.Counter()
-    for path in sorted(pathlib.Path(folder).glob("*.tsv")):
+    for path in sorted(pathlib.Path(folder).rglob("*.tsv")):
         for line in path.read_text(encoding="utf-8").splitlines():
             seconds, name = line.split("\t", 1)
             files[name.split("::")[0]] += float(seconds)

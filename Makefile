@@ -1,6 +1,8 @@
 # From a fresh clone, each target does all of its own set-up.
 #   make demo   classify real video files, fine-tune on other classes, save, load, classify
 #   make test   lint and the whole test suite on TensorFlow, JAX and PyTorch
+#   make test-quick   two minutes of it on one backend (BACKEND=torch), for daily work
+#   make test-oldest  the oldest versions that pyproject.toml allows, in an environment of its own
 #   make test-s3  train a step from S3 paths, served on loopback, in an environment of its own
 #   make clean  remove what the other targets made
 
@@ -9,22 +11,46 @@ BACKENDS ?= jax torch tensorflow
 # PyTorch's version is pinned: other versions may bring gigabytes of CUDA libraries.
 TORCH ?= torch==2.13.0
 WORKERS ?= 2
+BACKEND ?= torch
+# Two workers take whole files, in the order of tests/conftest.py: the longest first.
+PYTEST = TF_CPP_MIN_LOG_LEVEL=3 .venv/bin/python -m pytest -q -n $(WORKERS) --dist loadfile \
+  --no-loadscope-reorder
 
-.PHONY: demo test test-s3 lint clean
+.PHONY: demo test test-quick test-oldest test-s3 lint clean
 
 demo: .venv-demo/installed
 	KERAS_BACKEND=jax .venv-demo/bin/python examples/demo.py --to demo
 
+# What needs no backend runs once, on NumPy; the rest on each backend.
 test: .venv/installed lint
+	echo "== tests that need no backend"
+	KERAS_BACKEND=numpy $(PYTEST) -m backend_free tests
 	for backend in $(BACKENDS); do \
 	  echo "== tests on $$backend"; \
-	  KERAS_BACKEND=$$backend TF_CPP_MIN_LOG_LEVEL=3 .venv/bin/python -m pytest -q -n $(WORKERS) \
-	    --dist loadfile tests || exit 1; \
+	  KERAS_BACKEND=$$backend $(PYTEST) -m "not backend_free" tests || exit 1; \
 	done
+
+test-quick: .venv/installed
+	KERAS_BACKEND=$(BACKEND) $(PYTEST) -m quick tests
 
 lint: .venv/installed
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+# tests/oldest checks that these are the lower bounds of pyproject.toml. PyTorch is the exception:
+# for Linux, older CPU builds are on PyTorch's own index alone, and those on PyPI bring gigabytes of
+# CUDA. Where that index can be reached: make test-oldest OLDEST_TORCH="torch==2.6.0
+# --extra-index-url https://download.pytorch.org/whl/cpu"
+OLDEST = keras==3.13.0 numpy==1.26.0 huggingface-hub==1.33.0 av==17.0.0 jax==0.4.35 \
+  jaxlib==0.4.35 tensorflow-cpu==2.18.0
+OLDEST_TORCH ?= $(TORCH)
+
+test-oldest: .venv-oldest/installed
+	for backend in $(BACKENDS); do \
+	  KERAS_BACKEND=$$backend TF_CPP_MIN_LOG_LEVEL=3 .venv-oldest/bin/python -W ignore \
+	    tests/oldest/use_the_package.py || exit 1; \
+	done
 
 test-s3: .venv-s3/installed
 	TF_CPP_MIN_LOG_LEVEL=2 .venv-s3/bin/python tests/s3/train_from_s3.py
@@ -34,6 +60,13 @@ test-s3: .venv-s3/installed
 	.venv-s3/bin/python -m pip install -q --upgrade pip
 	.venv-s3/bin/python -m pip install -q 'tensorflow-cpu==2.17.*' 'tensorflow-io==0.37.1' \
 	  'moto[server]>=5' boto3 -e '.[shards]'
+	touch $@
+
+.venv-oldest/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install -q --upgrade pip
+	.venv-oldest/bin/python -m pip install -q $(OLDEST) $(OLDEST_TORCH)
+	.venv-oldest/bin/python -m pip install -q --no-deps -e .
 	touch $@
 
 .venv/installed: pyproject.toml
@@ -50,4 +83,5 @@ test-s3: .venv-s3/installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-demo .venv-s3 demo build dist .pytest_cache .ruff_cache
+	rm -rf .venv .venv-demo .venv-oldest .venv-s3 demo build dist .mypy_cache .pytest_cache \
+	  .ruff_cache

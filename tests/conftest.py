@@ -1,8 +1,16 @@
-"""What every test relies on: a proven backend, and the shared folder where it stands beside."""
+"""What every test relies on: the backend that was asked for, and the tests that it is asked to run.
+
+- Tests that need no backend (tests/backend_free.py) run under `KERAS_BACKEND=numpy`, or on any.
+- Heavy tests of what surrounds a network run on PyTorch alone (tests/full_on_torch.py).
+- `make test-quick` runs the files of `QUICK`, with every package in them.
+- Files run longest first (`LONGEST`), so that no worker waits for another in the end.
+"""
 
 import os
 import pathlib
 
+import backend_free
+import full_on_torch
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -21,10 +29,16 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 
+TESTS = ROOT / "tests"
+BACKENDS = ("tensorflow", "jax", "torch")
+
+
 def pytest_configure(config):
     """Refuses to run on a backend nobody chose: an unset variable would test one backend thrice."""
     import keras
 
+    for line in MARKERS:
+        config.addinivalue_line("markers", line)
     wanted = os.environ.get("KERAS_BACKEND")
     if not wanted:
         raise pytest.UsageError("set KERAS_BACKEND to tensorflow, jax or torch to run the tests")
@@ -32,6 +46,104 @@ def pytest_configure(config):
         raise pytest.UsageError(
             f"KERAS_BACKEND is {wanted!r}, the live backend is {keras.backend.backend()!r}"
         )
+
+
+MARKERS = (
+    "backend_free: needs no backend; runs once, under KERAS_BACKEND=numpy",
+    "quick: a part of `make test-quick`",
+)
+
+#: Files of `make test-quick`: of every package what is quick to say that it works.
+QUICK = (
+    "_utils/test_checks.py",
+    "cli/test_commands.py",
+    "conversion/test_golden.py",
+    "cost/test_count.py",
+    "data/datasets/test_csv.py",
+    "data/loading/test_clip_source.py",
+    "data/video/test_converter.py",
+    "data/video/test_sampling.py",
+    "data/augment/test_augmenter.py",
+    "hub/test_preset.py",
+    "hub/test_weights.py",
+    "inference/test_evaluate.py",
+    "layers",
+    "models/test_mlp3d.py",
+    "models/test_mlp3d_backbone.py",
+    "plots/test_curves.py",
+    "search/test_greedy.py",
+    "search/test_space.py",
+    "test_annotations.py",
+    "test_backend.py",
+    "test_backend_free.py",
+    "test_imports.py",
+    "training/test_optimiser.py",
+    "training/test_recipe.py",
+)
+
+#: Files that take longest on the backend where they take longest, longest first.
+LONGEST = (
+    "training/test_run.py",
+    "training/test_distribution.py",
+    "cli/test_train.py",
+    "test_docstrings.py",
+    "search/test_run.py",
+    "search/test_trainer.py",
+    "cli/test_search.py",
+    "training/test_unreadable.py",
+    "training/test_data_change.py",
+    "training/test_optimiser.py",
+    "models/test_mlp3d_backbone.py",
+    "search/test_supernet.py",
+    "test_notebooks.py",
+    "test_readme.py",
+)
+
+
+def _relative(path):
+    path = pathlib.Path(path)
+    return path.relative_to(TESTS).as_posix() if path.is_relative_to(TESTS) else ""
+
+
+def _place(path):
+    return LONGEST.index(path) if path in LONGEST else len(LONGEST)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Marks and orders the tests, and leaves the heavy ones to the backend that runs them."""
+    import keras
+
+    elsewhere = keras.backend.backend() not in ("torch", "numpy")
+    kept, left_out = [], []
+    for item in items:
+        path = _relative(item.path)
+        if backend_free.is_listed(path, backend_free.PATHS):
+            item.add_marker("backend_free")
+        if backend_free.is_listed(path, QUICK):
+            item.add_marker("quick")
+        heavy = elsewhere and full_on_torch.is_heavy(path, item.name)
+        (left_out if heavy else kept).append(item)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = sorted(kept, key=lambda item: _place(_relative(item.path)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item, nextitem):
+    """Makes any use of the backend an error in the tests, and their fixtures, that need none."""
+    if item.get_closest_marker("backend_free"):
+        with backend_free.no_backend():
+            return (yield)
+    return (yield)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Fails a test that needs a backend where there is none."""
+    import keras
+
+    free = item.get_closest_marker("backend_free")
+    if not free and keras.src.backend.backend() not in BACKENDS:
+        pytest.fail("needs a backend: set KERAS_BACKEND to tensorflow, jax or torch", pytrace=False)
 
 
 @pytest.fixture(autouse=True)

@@ -70,11 +70,14 @@ def room_of(path):
 
 
 def imports_of(path):
-    """[(module in full, line, whether it stands inside a function)] of a file."""
+    """[(module in full, line, whether it is inside a function)] of the imports that run."""
     found = []
 
     def visit(node, inside):
         for child in ast.iter_child_nodes(node):
+            if _is_for_types_alone(child):
+                visit(ast.Module(child.orelse, []), inside)
+                continue
             if isinstance(child, ast.Import):
                 found.extend((alias.name, child.lineno, inside) for alias in child.names)
             elif isinstance(child, ast.ImportFrom):
@@ -97,6 +100,33 @@ def _from_imports(node, inside):
         module = PACKAGE.parent.joinpath(*full.split("."))
         is_module = module.with_suffix(".py").is_file() or module.is_dir()
         yield (full if is_module else node.module), node.lineno, inside
+
+
+def _is_for_types_alone(node):
+    """Whether a node is `if TYPE_CHECKING:`, which a type checker reads and Python skips."""
+    return isinstance(node, ast.If) and ast.unparse(node.test) in (
+        "TYPE_CHECKING",
+        "typing.TYPE_CHECKING",
+    )
+
+
+def private_imports_of(path):
+    """[(module.name, line)] of what a file takes from another package's private names."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            top, _, rest = name.partition(".")
+            package, *inner = rest.split(".") if rest else [""]
+            another = top == PACKAGE.name and package != room_of(path)
+            if another and any(part.startswith("_") and part != "__version__" for part in inner):
+                found.append((name, node.lineno))
+    return found
 
 
 def _is_dynamic_import(node):
@@ -125,6 +155,15 @@ def test_rooms_import_what_the_table_allows(room):
             allowed = ALLOWED[room] | {room}
             if not any(target == name or target.startswith(name + ".") for name in allowed):
                 wrong.append(f"{path.relative_to(PACKAGE)}:{line} imports {module}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_package_takes_anothers_private_names():
+    wrong = [
+        f"{path.relative_to(PACKAGE)}:{line} imports {name}"
+        for path in source_files()
+        for name, line in private_imports_of(path)
+    ]
     assert not wrong, "\n".join(wrong)
 
 
@@ -195,6 +234,7 @@ def test_reader_sees_imports_wherever_they_stand(tmp_path):
         "from keras_mlp3d.layers.cycle_fc import CycleFC\n"
         "def f():\n    class A:\n        from tensorflow import data\n"
         "g = lambda: __import__('torch')\n"
+        "if TYPE_CHECKING:\n    import jax\nelse:\n    import numpy\n"
     )
     assert imports_of(tmp_path / "file.py") == [
         ("os", 1, False),
@@ -204,6 +244,27 @@ def test_reader_sees_imports_wherever_they_stand(tmp_path):
         ("keras_mlp3d.layers.cycle_fc", 3, False),
         ("tensorflow", 6, True),
         ("torch", 7, True),
+        ("numpy", 11, False),
+    ]
+
+
+def test_reader_sees_private_names(tmp_path, monkeypatch):
+    """The test of the test: what belongs to another package, and what does not."""
+    monkeypatch.setattr(sys.modules[__name__], "PACKAGE", tmp_path / PACKAGE.name)
+    file = tmp_path / PACKAGE.name / "cli" / "file.py"
+    file.parent.mkdir(parents=True)
+    file.write_text(
+        "from keras_mlp3d._utils.checks import check_choice\n"
+        "from keras_mlp3d.cli._own import _own\n"
+        "from keras_mlp3d.hub.files import _limit, read\n"
+        "from keras_mlp3d.data import _hidden\n"
+        "def f():\n    import keras_mlp3d.search._clips\n"
+        "from os import _exit\n"
+    )
+    assert private_imports_of(file) == [
+        ("keras_mlp3d.hub.files._limit", 3),
+        ("keras_mlp3d.data._hidden", 4),
+        ("keras_mlp3d.search._clips", 6),
     ]
 
 

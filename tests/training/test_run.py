@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,10 +41,52 @@ def random_events(count):
     return [(draw.choice(kinds), draw.randint(1, 4)) for _ in range(count)]
 
 
-def test_killed_five_times_it_ends_with_the_same_weights(tmp_path):
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder, the model and the result of a run that nothing interrupts."""
+    folder = tmp_path_factory.mktemp("run")
+    return folder, *noise.run(folder)
+
+
+@pytest.fixture(scope="module")
+def whole(finished, tmp_path_factory):
+    """The folder of that run, and its weights and seeds."""
+    path = tmp_path_factory.mktemp("weights") / "whole.npz"
+    checkpoint.save_weights(path, finished[1])
+    return finished[0], weights_in(path)
+
+
+def check_same_end(folder, whole):
+    """Resumes a run, and compares weights, seeds and history with those of the whole run."""
+    model, _ = noise.run(folder, {"checkpoint_every": 2})
+    checkpoint.save_weights(folder / "weights.npz", model)
+    got = weights_in(folder / "weights.npz")
+    assert set(got) == set(whole[1])
+    for name, value in whole[1].items():
+        np.testing.assert_allclose(got[name], value, rtol=0, atol=1e-6, err_msg=name)
+    histories = [(run / "history.csv").read_text() for run in (whole[0], folder)]
+    first, second = (list(csv.reader(text.splitlines())) for text in histories)
+    assert len(second) == 1 + noise.EPOCHS
+    assert first[0] == second[0]
+    np.testing.assert_allclose(
+        np.array(second[1:], float), np.array(first[1:], float), rtol=0, atol=1e-5
+    )
+    assert not list(folder.glob("*.part"))
+
+
+def test_killed_in_an_epoch_it_ends_with_the_same_weights(tmp_path, whole):
+    """Slow: a process of its own imports the backend and compiles, to be killed."""
+    output = tmp_path / "killed.npz"
+    assert go(tmp_path / "killed", output, 2, "batch", 8) == -signal.SIGKILL
+    assert not output.exists()
+    [newest] = sorted(path.stem for path in (tmp_path / "killed").glob("checkpoint-*.npz"))[-1:]
+    assert newest.count("-") == 2, "a checkpoint in an epoch"
+    check_same_end(tmp_path / "killed", whole)
+
+
+def test_killed_five_times_it_ends_with_the_same_weights(tmp_path, whole):
     """In the middle of an epoch, while a file is written, just after: no kill leaves a trace."""
-    whole, killed, newest = tmp_path / "whole.npz", tmp_path / "killed.npz", set()
-    assert go(tmp_path / "whole", whole, 0) == 0
+    killed, newest = tmp_path / "killed.npz", set()
     # Beside two checkpoints within it, every epoch replaces up to three files: the best weights,
     # the history, the checkpoint.
     for event in random_events(5):
@@ -52,33 +95,15 @@ def test_killed_five_times_it_ends_with_the_same_weights(tmp_path):
         checkpoints = (tmp_path / "killed").glob("checkpoint-*.npz")
         newest.add(max((path.stem for path in checkpoints), default=""))
     assert {name.count("-") for name in newest} >= {1, 2}, "killed in epochs and between them"
-    assert go(tmp_path / "killed", killed, 2) == 0
-    expected, got = weights_in(whole), weights_in(killed)
-    assert set(expected) == set(got)
-    for name, value in expected.items():
-        np.testing.assert_allclose(got[name], value, rtol=0, atol=1e-6, err_msg=name)
-    histories = [(tmp_path / run / "history.csv").read_text() for run in ("whole", "killed")]
-    first, second = (list(csv.reader(text.splitlines())) for text in histories)
-    assert len(second) == 1 + noise.EPOCHS
-    assert first[0] == second[0]
-    np.testing.assert_allclose(
-        np.array(second[1:], float), np.array(first[1:], float), rtol=0, atol=1e-5
-    )
-    assert not list((tmp_path / "killed").glob("*.part"))
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run")
-    return folder, *noise.run(folder, epochs=2)
+    check_same_end(tmp_path / "killed", whole)
 
 
 def test_a_run_leaves_what_it_says(finished):
     folder, _, result = finished
     assert sorted(path.name for path in folder.iterdir()) == [
         "best.npz",
-        "checkpoint-000001.npz",
-        "checkpoint-000002.npz",
+        "checkpoint-000003.npz",
+        "checkpoint-000004.npz",
         "history.csv",
         *(["logs"] if EventFiles.available() else []),
         "run.json",
@@ -88,7 +113,7 @@ def test_a_run_leaves_what_it_says(finished):
     assert content["training"] == "noise"
     assert content["versions"]["backend"] == keras.backend.backend()
     assert {"loss", "val_loss", "accuracy", "val_accuracy"} <= set(result.history)
-    assert all(len(values) == 2 for values in result.history.values())
+    assert all(len(values) == noise.EPOCHS for values in result.history.values())
 
 
 def test_the_model_ends_with_the_averaged_weights_of_its_best_epoch(finished):
@@ -105,7 +130,7 @@ def test_the_model_ends_with_the_averaged_weights_of_its_best_epoch(finished):
 def test_a_finished_run_is_only_read(finished):
     folder, model, result = finished
     times = {path.name: path.stat().st_mtime_ns for path in folder.rglob("*")}
-    again, second = noise.run(folder, epochs=2)
+    again, second = noise.run(folder)
     assert {path.name: path.stat().st_mtime_ns for path in folder.rglob("*")} == times
     assert second == result
     for one, other in zip(model.weights, again.weights, strict=True):
@@ -114,15 +139,15 @@ def test_a_finished_run_is_only_read(finished):
 
 def test_a_folder_of_another_recipe_is_refused_with_the_difference(finished):
     with pytest.raises(ValueError, match=r"another run: recipe weight_decay was 0\.05, is 0\.1"):
-        noise.run(finished[0], epochs=2, weight_decay=0.1)
+        noise.run(finished[0], weight_decay=0.1)
     with pytest.raises(ValueError, match=r"--anew on the command line, anew=True in Python"):
-        noise.run(finished[0], epochs=2, weight_decay=0.1)
+        noise.run(finished[0], weight_decay=0.1)
 
 
 def test_other_words_about_a_recipe_are_no_other_run(finished):
     folder, _, result = finished
     receipt = {"command": "it", "result": "0.5", "hardware": "two cores"}
-    assert noise.run(folder, epochs=2, receipt=receipt, description="Noise.")[1] == result
+    assert noise.run(folder, receipt=receipt, description="Noise.")[1] == result
 
 
 def test_begun_anew_another_run_is_set_aside_whole(tmp_path, caplog):
@@ -181,12 +206,12 @@ def test_asked_to_stop_it_stops_behind_a_checkpoint_and_goes_on(tmp_path, finish
     with pytest.raises(
         KeyboardInterrupt, match=r"after step 3 of 5 in epoch 1; the checkpoint is in"
     ):
-        noise.run(tmp_path, {"stop": lambda: next(asked)}, epochs=2)
+        noise.run(tmp_path, {"stop": lambda: next(asked)})
     assert (tmp_path / "checkpoint-000000-000003.npz").exists()
     asked = iter([False, True, True])
     with pytest.raises(TrainingInterrupted, match="after epoch 1; the checkpoint is in"):
-        noise.run(tmp_path, {"stop": lambda: next(asked)}, epochs=2)
-    model, result = noise.run(tmp_path, epochs=2)
+        noise.run(tmp_path, {"stop": lambda: next(asked)})
+    model, result = noise.run(tmp_path)
     for name, values in finished[2].history.items():
         np.testing.assert_allclose(result.history[name], values, rtol=0, atol=1e-6, err_msg=name)
     for one, other in zip(model.weights, finished[1].weights, strict=True):
@@ -194,9 +219,16 @@ def test_asked_to_stop_it_stops_behind_a_checkpoint_and_goes_on(tmp_path, finish
         np.testing.assert_allclose(*arrays, rtol=0, atol=1e-6)
 
 
-def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
-    model, _ = noise.run(tmp_path, epochs=1)
-    before = (tmp_path / "checkpoint-000001.npz").read_bytes()
+@pytest.fixture
+def copied(finished, tmp_path):
+    """A copy of the finished run's folder, and the model."""
+    shutil.copytree(finished[0], tmp_path / "copy")
+    return tmp_path / "copy", finished[1]
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_whole(copied, monkeypatch):
+    folder, model = copied
+    before = (folder / "checkpoint-000004.npz").read_bytes()
 
     def full(file, **arrays):
         file.write(b"half")
@@ -204,10 +236,10 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
 
     monkeypatch.setattr(checkpoint.np, "savez", full)
     with pytest.raises(OSError, match="No space left"):
-        checkpoint.save_checkpoint(tmp_path, model, 2)
-    assert (tmp_path / "checkpoint-000001.npz").read_bytes() == before
-    assert not list(tmp_path.glob("*.part"))
-    assert not (tmp_path / "checkpoint-000002.npz").exists()
+        checkpoint.save_checkpoint(folder, model, 5)
+    assert (folder / "checkpoint-000004.npz").read_bytes() == before
+    assert not list(folder.glob("*.part"))
+    assert not (folder / "checkpoint-000005.npz").exists()
 
 
 def test_a_full_disk_in_a_run_says_what_the_run_resumes_from(tmp_path, monkeypatch):
@@ -235,23 +267,22 @@ def test_a_full_disk_in_a_run_says_what_the_run_resumes_from(tmp_path, monkeypat
         assert len(noise.run(folder, epochs=2)[1].history["loss"]) == 2
 
 
-def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path, caplog):
-    model, _ = noise.run(tmp_path, epochs=2)
-    newest = tmp_path / "checkpoint-000002.npz"
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(copied, caplog):
+    folder, model = copied
+    newest = folder / "checkpoint-000004.npz"
     newest.write_bytes(newest.read_bytes()[:1000])
-    epoch, step, state = checkpoint.load_checkpoint(tmp_path, model)
-    assert (epoch, step) == (1, 0)
-    assert len(state["history"]["loss"]) == 1
-    assert "checkpoint-000002.npz is damaged" in caplog.text
-    (tmp_path / "checkpoint-000001.npz").write_bytes(b"")
+    epoch, step, state = checkpoint.load_checkpoint(folder, model)
+    assert (epoch, step) == (3, 0)
+    assert len(state["history"]["loss"]) == 3
+    assert "checkpoint-000004.npz is damaged" in caplog.text
+    (folder / "checkpoint-000003.npz").write_bytes(b"")
     with pytest.raises(ValueError, match=r"All checkpoints in .* are damaged"):
-        checkpoint.load_checkpoint(tmp_path, model)
+        checkpoint.load_checkpoint(folder, model)
 
 
-def test_a_checkpoint_of_another_model_is_refused(tmp_path):
-    noise.run(tmp_path, epochs=1)
+def test_a_checkpoint_of_another_model_is_refused(finished):
     other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     other.compile("sgd", "mse")
     other.optimizer.build(other.trainable_variables)
     with pytest.raises(ValueError, match="of another model"):
-        checkpoint.load_checkpoint(tmp_path, other)
+        checkpoint.load_checkpoint(finished[0], other)

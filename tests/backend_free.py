@@ -1,0 +1,97 @@
+"""The tests that need no backend: `make test` runs them once, and not once per backend.
+
+A test is here if it computes nothing with Keras: no operation, no variable, no question which
+backend it is. `no_backend` makes each of these an error while such a test runs, on whatever backend
+it runs, so a path that is listed here wrongly fails. A file that is not listed runs on every
+backend. A single test of another file can be marked `@pytest.mark.backend_free`.
+"""
+
+import contextlib
+import importlib
+import inspect
+
+import keras
+
+#: {file or folder under `tests`: why no backend can change its results}.
+PATHS = {
+    "_utils/test_checks.py": "checks of arguments: plain Python",
+    "_utils/test_child_process.py": "child processes: plain Python",
+    "_utils/test_recent.py": "a dictionary",
+    "cli/test_check_videos.py": "decodes videos",
+    "cli/test_find_videos.py": "lists folders",
+    "cli/test_manifest_options.py": "parses arguments",
+    "cli/test_results.py": "result files",
+    "cli/test_shard.py": "writes shards of pictures",
+    "data/augment": "NumPy: a loader's threads augment, not a network",
+    "data/datasets": "folders, tables, shards and rendered videos: NumPy and PyAV",
+    "data/loading/test_clip_cache.py": "memory of NumPy arrays",
+    "data/loading/test_clip_source.py": "rows to NumPy arrays",
+    "data/video": "decoding: NumPy and PyAV",
+    "hub/test_model_card.py": "text",
+    "hub/test_remote.py": "downloads and uploads of files",
+    "inference/test_evaluation.py": "arithmetic on scores: NumPy",
+    "inference/test_wrong_answers.py": "pictures of videos: NumPy and PyAV",
+    "models/test_schedule.py": "text to a schedule",
+    "plots/test_confusion.py": "Matplotlib, from plain arrays",
+    "plots/test_plots.py": "Matplotlib, from plain arrays",
+    "plots/test_search_plots.py": "Matplotlib, from plain arrays",
+    "plots/test_wrong_answers.py": "Matplotlib, from plain arrays",
+    "search/test_compare.py": "arithmetic on accuracies",
+    "search/test_correlation.py": "ranks of numbers",
+    "search/test_greedy.py": "the search against a table of scores",
+    "search/test_scorer.py": "the scores of a function in place of a network",
+    "search/test_space.py": "lists of candidates",
+    "training/test_event_files.py": "TensorBoard's files",
+    "training/test_overrides.py": "text to numbers",
+    "training/test_recipe.py": "recipes as files",
+    "test_annotations.py": "signatures",
+    "test_backend_free.py": "this list",
+    "test_documents.py": "text",
+    "test_measures.py": "counts of files and lines",
+}
+
+
+def is_listed(path, paths):
+    """Whether a file (relative to `tests`, with forward slashes) or a folder of it is listed."""
+    return any(path == listed or path.startswith(f"{listed}/") for listed in paths)
+
+
+class BackendUsed(AssertionError):
+    """A test that is said to need no backend computed with it."""
+
+
+@contextlib.contextmanager
+def no_backend():
+    """Within it, every operation and variable of Keras raises `BackendUsed`."""
+    with contextlib.ExitStack() as stack:
+        for owner, name in _entrances():
+            original = inspect.getattr_static(owner, name)
+            setattr(owner, name, _refuse(f"{getattr(owner, '__name__', owner)}.{name}"))
+            stack.callback(setattr, owner, name, original)
+        yield
+
+
+def _entrances():
+    """(module or class, name) of whatever Keras's operations go through on their way."""
+    backend = importlib.import_module("keras.src.backend")
+    for module in ("core", "image", "linalg", "math", "nn", "numpy", "random", "rnn"):
+        inner = getattr(backend, module)
+        for name, value in vars(inner).items():
+            if inspect.isfunction(value) and not name.startswith("_"):
+                yield inner, name
+    for name in ("cast", "convert_to_numpy", "convert_to_tensor", "shape"):
+        yield backend, name
+    variable = importlib.import_module("keras.src.backend.common.variables")
+    yield variable.Variable, "__init__"
+    yield keras.backend, "backend"
+    yield keras.config, "backend"
+
+
+def _refuse(name):
+    def refuse(*args, **kwargs):
+        raise BackendUsed(
+            f"{name} was called by a test that tests/backend_free.py or its mark says needs no "
+            "backend: take it out of the list, and every backend runs it"
+        )
+
+    return refuse

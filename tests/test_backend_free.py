@@ -1,0 +1,78 @@
+"""The lists of what runs once: they name tests that exist, and a wrong entry is found."""
+
+import ast
+import pathlib
+
+import backend_free
+import conftest
+import full_on_torch
+import keras
+import pytest
+
+TESTS = pathlib.Path(__file__).parent
+
+
+def functions_in(path):
+    """Names of the test functions of a file."""
+    tree = ast.parse((TESTS / path).read_text(encoding="utf-8"))
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("path", [*backend_free.PATHS, *conftest.QUICK, *conftest.LONGEST])
+def test_what_is_listed_exists(path):
+    assert (TESTS / path).exists()
+
+
+@pytest.mark.parametrize("path", full_on_torch.FILES)
+def test_heavy_tests_exist_and_leave_one_to_every_backend(path):
+    heavy, found = full_on_torch.FILES[path], functions_in(path)
+    assert heavy.reason
+    assert heavy.kept
+    for name in (*heavy.kept, *heavy.tests):
+        assert name.split("[")[0] in found, name
+    for name in heavy.kept:
+        assert not full_on_torch.is_heavy(path, name), name
+    for name in heavy.tests:
+        assert full_on_torch.is_heavy(path, name)
+    assert not backend_free.is_listed(path, backend_free.PATHS)
+
+
+@pytest.mark.parametrize("path", full_on_torch.FILES)
+def test_no_file_is_heavy_as_a_whole(path):
+    """A file with a new test runs it on every backend unless somebody lists it."""
+    tests = {name for name in functions_in(path) if name.startswith("test_")}
+    whole = {name for name in full_on_torch.FILES[path].tests if "[" not in name}
+    assert tests - whole
+
+
+USES = {
+    "an operation": lambda: keras.ops.add(1, 2),
+    "a conversion": lambda: keras.ops.convert_to_tensor([1.0]),
+    "a variable": lambda: keras.Variable([1.0]),
+    "weights": lambda: keras.layers.Dense(2).build((None, 3)),
+    "a random number": lambda: keras.random.normal((2,)),
+    "a network": lambda: keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]),
+    "a question": lambda: keras.backend.backend(),
+    "a question to the configuration": lambda: keras.config.backend(),
+}
+
+
+@pytest.mark.parametrize("name", USES)
+def test_a_use_of_the_backend_is_an_error(name):
+    with backend_free.no_backend(), pytest.raises(backend_free.BackendUsed, match="backend_free"):
+        USES[name]()
+
+
+def test_the_guard_leaves_nothing_behind():
+    before = {(owner, name): getattr(owner, name) for owner, name in backend_free._entrances()}
+    with backend_free.no_backend():
+        pass
+    assert len(before) > 300
+    for (owner, name), value in before.items():
+        assert getattr(owner, name) is value, name
+
+
+def test_a_guard_is_around_this_test():
+    """The list is put to use: this file is in it."""
+    with pytest.raises(backend_free.BackendUsed):
+        keras.backend.backend()

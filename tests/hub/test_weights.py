@@ -197,7 +197,7 @@ def test_layers_that_load_in_another_way(model, path):
     check_weights_file(path).load(model, {layer: lambda arrays: found.update(arrays)})
     for key, value in zip("01", wanted[:2], strict=True):
         np.testing.assert_array_equal(found[key], value)
-    for offset, (old, new) in zip((1, 1, 0, 0), zip(wanted, model.get_weights(), strict=True)):
+    for offset, old, new in zip((1, 1, 0, 0), wanted, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old + offset, new)
     check_weights_file(path).load(model)
     np.testing.assert_array_equal(model.get_weights()[0], wanted[0])

@@ -6,7 +6,7 @@ escaped: a label cannot become a table cell, a heading, HTML or YAML.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from keras_mlp3d.hub.printable import printable
@@ -88,7 +88,7 @@ def model_card(
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def _front_matter(metadata, class_name):
+def _front_matter(metadata: Mapping[str, Any], class_name: str) -> str:
     from huggingface_hub import ModelCardData
 
     fields = {}
@@ -97,7 +97,7 @@ def _front_matter(metadata, class_name):
         if _LICENSE_ID.fullmatch(name.lower()):
             fields["license"] = name.lower()
         else:
-            # The Hub refuses names that it does not know, but for this way.
+            # The Hub refuses names that it does not know, except in this form.
             fields |= {"license": "other", "license_name": name}
     datasets = [name for name in _list(metadata.get("datasets")) if isinstance(name, str)]
     datasets = [name for name in datasets if _DATASET_ID.fullmatch(name)]
@@ -112,7 +112,7 @@ def _front_matter(metadata, class_name):
     return f"---\n{data.to_yaml()}\n---\n"
 
 
-def _usage(metadata, class_name, task, uri_hint):
+def _usage(metadata: Mapping[str, Any], class_name: str, task: Any, uri_hint: str | None) -> str:
     architecture = metadata.get("weights") == "none"
     arguments = json.dumps(_line(uri_hint or "path/to/preset"), ensure_ascii=False)
     if architecture:
@@ -132,7 +132,7 @@ def _usage(metadata, class_name, task, uri_hint):
     return section
 
 
-def _sizes(metadata):
+def _sizes(metadata: Mapping[str, Any]) -> str:
     what = "image" if metadata.get("class_name") == "CycleMLP" else "clip"
     rows = []
     if _is_number(metadata.get("parameter_count")):
@@ -141,10 +141,10 @@ def _sizes(metadata):
         rows.append(
             (f"multiply-accumulates of one {what}", f"{metadata['macs'] / 1e9:.2f} × 10⁹"),
         )
-    return rows and "## Size\n\n" + _table(("", ""), rows)
+    return "## Size\n\n" + _table(("", ""), rows) if rows else ""
 
 
-def _clip(metadata, converter):
+def _clip(metadata: Mapping[str, Any], converter: Any) -> str:
     clip = _dict(metadata.get("clip"))
     settings = _dict(converter)
     settings = _dict(settings.get("config")) or settings
@@ -156,10 +156,10 @@ def _clip(metadata, converter):
         ("crop", settings.get("crop")),
     ]
     rows = [(name, _text(value)) for name, value in rows if value is not None]
-    return rows and "## Clip\n\n" + _table(("", ""), rows)
+    return "## Clip\n\n" + _table(("", ""), rows) if rows else ""
 
 
-def _results(metadata):
+def _results(metadata: Mapping[str, Any]) -> str:
     metrics = [_dict(metric) for metric in _list(metadata.get("metrics"))]
     metrics = [metric for metric in metrics if _is_number(metric.get("value"))]
     if not metrics:
@@ -180,7 +180,7 @@ def _results(metadata):
     return section
 
 
-def _training(metadata):
+def _training(metadata: Mapping[str, Any]) -> str:
     training = metadata.get("training")
     if not training:
         return ""
@@ -197,8 +197,8 @@ def _training(metadata):
     return "\n".join([parts[0], "", *parts[1:]])
 
 
-def _schedules(config):
-    """Yields one section a backbone: its blocks with their kinds of grouped time mixing."""
+def _schedules(config: Any) -> Iterator[str]:
+    """Yields one section per backbone: its blocks with their kinds of grouped time mixing."""
     for path, backbone in _backbones(_dict(config)):
         pairs = [pair for pair in _list(backbone["schedule"]) if len(_list(pair)) == 2]
         depths = [depth for depth in _list(backbone.get("depths")) if type(depth) is int]
@@ -215,8 +215,10 @@ def _schedules(config):
             yield title + "\n\n" + _fold(_table(columns, rows), len(rows), "blocks")
 
 
-def _backbones(node, path="", depth=0):
-    """Yields (path of a two-path network or "", dict with a schedule), however deep it lies."""
+def _backbones(
+    node: dict[str, Any], path: str = "", depth: int = 0
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields (path of a two-path network or "", dict with a schedule), at up to 8 levels."""
     if "schedule" in node:
         yield path, node
     elif depth < 8:
@@ -225,7 +227,7 @@ def _backbones(node, path="", depth=0):
             yield from _backbones(_dict(value), inner, depth + 1)
 
 
-def _labels(task):
+def _labels(task: Any) -> str:
     settings = _dict(_dict(task).get("config"))
     names = _list(settings.get("class_names"))
     if not names:
@@ -235,7 +237,7 @@ def _labels(task):
     return "## Labels\n\n" + _fold(_table(("index", "label"), rows), len(rows), "labels")
 
 
-def _origin(metadata):
+def _origin(metadata: Mapping[str, Any]) -> str:
     parts = [
         "## Origin",
         "An implementation in Keras 3 of MLP-3D (Qiu et al., CVPR 2022), whose authors published "
@@ -256,15 +258,15 @@ def _origin(metadata):
     return "\n\n".join(parts)
 
 
-def _dict(value):
+def _dict(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _list(value):
+def _list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else []
 
 
-def _is_number(value):
+def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e18
 
 

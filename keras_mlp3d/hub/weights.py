@@ -7,16 +7,13 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 
 from keras_mlp3d._utils.atomic_write import reserve, written_beside
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.hub.printable import printable
-
-if TYPE_CHECKING:
-    import h5py
 
 #: Loads a layer's own variables instead of the layer: gets {"0": array, "1": array, ...}.
 LayerLoader = Callable[[Mapping[str, Any]], None]
@@ -136,7 +133,7 @@ class _Refused(Exception):
     """The reason why a weights file is not read."""
 
 
-def _datasets(file: "h5py.File") -> Iterator["h5py.Dataset"]:
+def _datasets(file: Any) -> Iterator[Any]:
     """Yields every array of a file, each once, without reading any."""
     import h5py
 
@@ -162,13 +159,13 @@ def _datasets(file: "h5py.File") -> Iterator["h5py.Dataset"]:
                 yield item
 
 
-def _address(item: "h5py.Group | h5py.Dataset | h5py.Datatype") -> int:
+def _address(item: Any) -> int:
     import h5py
 
     return h5py.h5o.get_info(item.id).addr
 
 
-def _is_bfloat16(dataset: "h5py.Dataset") -> bool:
+def _is_bfloat16(dataset: Any) -> bool:
     """Whether Keras wrote it from bfloat16, which HDF5 keeps as two bytes without a meaning."""
     plain = dataset.dtype.names is None and dataset.dtype.itemsize == 2
     return plain and dataset.attrs.get("dtype") == "bfloat16"

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
+from keras_mlp3d._utils.printable import printable
 from keras_mlp3d._utils.types import StrPath
 
 SUFFIXES = (".pth", ".safetensors")
@@ -136,7 +137,7 @@ def _check_archive(path: pathlib.Path, parameter_count: int, limit: int) -> None
 def _line(error: Exception) -> str:
     """Returns the first line of an error, without characters that could steer a terminal."""
     first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in first.rstrip("."))
+    return printable(first.rstrip("."))
 
 
 def find_state_dict(content: Any, name: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_mlp3d._utils.printable import printable
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.conversion.checkpoint import find_state_dict, read_checkpoint
 from keras_mlp3d.models import CycleMLP
@@ -30,7 +31,7 @@ BLOCK_MODULES = {
     "mlp.fc2": ("channel_mlp.reduce", None),
 }
 
-_LISTED = 3
+_LISTED, _LONGEST = 3, 200  # names of keys in an error, and characters of each
 
 
 def load_cyclemlp(cycle_mlp: CycleMLP, checkpoint: StrPath | Mapping[str, Any]) -> None:
@@ -171,7 +172,7 @@ def _count(keys: Collection[str], what: str) -> str:
 
 def _first(names: Sequence[str]) -> str:
     more = ", ..." if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more
+    return printable(", ".join(name[:_LONGEST] for name in names[:_LISTED])) + more
 
 
 def _as_numpy(name: str, key: str, value: Any) -> np.ndarray:

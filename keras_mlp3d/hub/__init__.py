@@ -27,7 +27,6 @@ from keras_mlp3d.hub.preset import (
     make_converter,
     read_preset,
 )
-from keras_mlp3d.hub.printable import MAX_CLASS_NAME, is_printable, printable
 from keras_mlp3d.hub.upload import upload_preset
 from keras_mlp3d.hub.weights import (
     WeightsFile,
@@ -41,7 +40,6 @@ __all__ = [
     "CARD",
     "CONFIG",
     "CONVERTER",
-    "MAX_CLASS_NAME",
     "MAX_JSON_BYTES",
     "METADATA",
     "TASK",
@@ -56,13 +54,11 @@ __all__ = [
     "download_preset",
     "fetch_weights",
     "file_sha256",
-    "is_printable",
     "layer_model",
     "list_presets",
     "make_class_names_printable",
     "make_converter",
     "model_card",
-    "printable",
     "read_json",
     "read_preset",
     "save_weights",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NoReturn
 
-from keras_mlp3d.hub.printable import printable
+from keras_mlp3d._utils.printable import printable
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from keras_mlp3d._utils.atomic_write import naming, write_whole
+from keras_mlp3d._utils.printable import json_text
 from keras_mlp3d._utils.types import StrPath
-from keras_mlp3d.hub.printable import json_text
 
 CONFIG, METADATA, TASK, CONVERTER, CARD = (
     "config.json",

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from keras_mlp3d.hub.printable import printable
+from keras_mlp3d._utils.printable import printable
 
 _TASKS = {
     "CycleMLP": "image-classification",

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from keras_mlp3d._utils.printable import printable, printable_class_names
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.hub.files import (
     CONFIG,
@@ -19,7 +20,6 @@ from keras_mlp3d.hub.files import (
     read_json,
     read_object,
 )
-from keras_mlp3d.hub.printable import printable, printable_class_names
 from keras_mlp3d.hub.weights import WeightsFile, check_weights_file
 
 if TYPE_CHECKING:

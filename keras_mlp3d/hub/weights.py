@@ -12,8 +12,8 @@ from typing import Any
 import keras
 
 from keras_mlp3d._utils.atomic_write import reserve, written_beside
+from keras_mlp3d._utils.printable import printable
 from keras_mlp3d._utils.types import StrPath
-from keras_mlp3d.hub.printable import printable
 
 #: Loads a layer's own variables instead of the layer: gets {"0": array, "1": array, ...}.
 LayerLoader = Callable[[Mapping[str, Any]], None]

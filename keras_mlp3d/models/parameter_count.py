@@ -13,6 +13,7 @@ from typing import Any
 
 from keras_mlp3d import hub
 from keras_mlp3d._utils.checks import check_boolean, check_integer, check_integers, check_number
+from keras_mlp3d._utils.printable import printable
 from keras_mlp3d.models.schedule import Mixing, parse_schedule
 
 _STAGES = 4
@@ -164,7 +165,7 @@ def check_preset_size(
         whole = sum(preset_parameters(preset).values())
     except (ValueError, TypeError, OverflowError) as error:
         raise ValueError(
-            f"The preset {preset.handle!r} cannot be built: {hub.printable(str(error))}"
+            f"The preset {preset.handle!r} cannot be built: {printable(str(error))}"
         ) from error
     files = {}
     for name in asked:

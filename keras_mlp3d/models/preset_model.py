@@ -14,6 +14,7 @@ import keras
 from keras_mlp3d import hub
 from keras_mlp3d._utils.atomic_write import write_whole
 from keras_mlp3d._utils.checks import check_integer
+from keras_mlp3d._utils.printable import MAX_CLASS_NAME, is_printable, printable
 from keras_mlp3d._utils.types import StrPath, Tensor
 from keras_mlp3d.models._whole_weights import WholeWeights
 from keras_mlp3d.models.parameter_count import check_preset_size
@@ -113,7 +114,7 @@ class PresetModel(WholeWeights):
             model = cls._from_files(files, num_classes, dict(overrides))
         except (TypeError, KeyError, AttributeError, OverflowError) as error:
             given = f" with {', '.join(overrides)} overridden" if overrides else ""
-            reason = hub.printable(f"{type(error).__name__}: {error}")
+            reason = printable(f"{type(error).__name__}: {error}")
             raise ValueError(
                 f"The preset {files.handle!r} cannot be built{given}: {reason}."
             ) from error
@@ -211,7 +212,7 @@ class PresetModel(WholeWeights):
         """Saves the network as a preset: whole, or not at all.
 
         Class names that cannot be printed never stop a save: they are stored as
-        `hub.printable_class_names` returns them.
+        `_utils.printable.printable_class_names` returns them.
 
         Args:
             directory: A new or empty directory, or an earlier preset, which is replaced.
@@ -336,12 +337,12 @@ def check_class_names(num_classes: Any, class_names: Any) -> list[str] | None:
     for name in names:
         if not isinstance(name, str):
             raise ValueError(f"class_names must be strings, got {name!r}.")
-        if len(name) > hub.MAX_CLASS_NAME:
+        if len(name) > MAX_CLASS_NAME:
             raise ValueError(
-                f"class_names must have at most {hub.MAX_CLASS_NAME:,} characters each, got "
+                f"class_names must have at most {MAX_CLASS_NAME:,} characters each, got "
                 f"{len(name):,}: {name[:40]!r}..."
             )
-        if not hub.is_printable(name):
+        if not is_printable(name):
             raise ValueError(
                 "class_names must hold no control characters, line breaks or lone surrogates, got "
                 f"{name!r}."

@@ -6,8 +6,6 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 #: Longest class name that a network takes, and the most that a preset keeps of one.
 MAX_CLASS_NAME = 1000
 
@@ -95,7 +93,7 @@ def json_text(content: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic | np.ndarray):
+    if hasattr(value, "tolist") and hasattr(value, "dtype"):  # a NumPy number or array
         return value.tolist()
     if isinstance(value, os.PathLike):
         return os.fspath(value)

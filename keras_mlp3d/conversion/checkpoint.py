@@ -1,4 +1,4 @@
-"""Reading PyTorch checkpoints as data: no code in them runs, no size they declare is trusted."""
+"""Reading PyTorch checkpoints as data: their code never runs, their stated sizes are checked."""
 
 import argparse
 import os
@@ -6,29 +6,34 @@ import pathlib
 import re
 import zipfile
 from collections.abc import Mapping
+from typing import Any
+
+from keras_mlp3d._utils.printable import printable
+from keras_mlp3d._utils.types import StrPath
 
 SUFFIXES = (".pth", ".safetensors")
 
-#: What a file may hold for each float32 weight of the network. A training checkpoint has weights,
-#: their average and two moments of the optimizer, perhaps in float64; `.safetensors` the weights.
+#: How many float32 values a file may hold per weight of the network. A training checkpoint holds
+#: the weights, their average and two moments of the optimizer, perhaps in float64. A `.safetensors`
+#: file holds the weights alone.
 MAX_COPIES = {".pth": 8, ".safetensors": 2}
 SLACK_BYTES = 16 * 2**20
 
-# How files begin that torch.save wrote before version 1.6: a pickle of its magic number.
+# Start of a file that torch.save wrote before version 1.6: a pickle of its magic number.
 _LEGACY_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 
-def read_checkpoint(path, parameter_count):
+def read_checkpoint(path: StrPath, parameter_count: int) -> Any:
     """Reads the tensors of a `.pth` or `.safetensors` file.
 
     Args:
         path: Path of the file.
-        parameter_count: Number of parameters of the network that the file is for; a file far
+        parameter_count: Number of parameters of the network that the file is for. A file far
             larger than such a network needs is refused before it is read.
 
     Returns:
-        What the file holds: a dict of arrays, or for `.pth` whatever structure was saved, its
-        tensors as PyTorch tensors on the CPU.
+        A dict of arrays. For `.pth`, any structure that was saved, with PyTorch tensors on the
+        CPU.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -48,15 +53,16 @@ def read_checkpoint(path, parameter_count):
     return _read_torch(path, parameter_count, limit)
 
 
-def _check_size(path, size, parameter_count, limit):
+def _check_size(path: pathlib.Path, size: int, parameter_count: int, limit: int) -> None:
     if size > limit:
         raise ValueError(
             f"Checkpoint {str(path)!r} is refused: it has {size:,} bytes, and a checkpoint of a "
-            f"network with {parameter_count:,} parameters at most {limit:,}. Is it of a larger one?"
+            f"network with {parameter_count:,} parameters has at most {limit:,}. Is it of a larger "
+            "network?"
         )
 
 
-def _read_safetensors(path):
+def _read_safetensors(path: pathlib.Path) -> dict[str, Any]:
     try:
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
@@ -74,12 +80,12 @@ def _read_safetensors(path):
         ) from error
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(
-            f"Checkpoint {str(path)!r} holds numbers that NumPy has not ({_line(error)}): save it "
+            f"Checkpoint {str(path)!r} holds a dtype that NumPy lacks ({_line(error)}): save it "
             "as float32."
         ) from error
 
 
-def _read_torch(path, parameter_count, limit):
+def _read_torch(path: pathlib.Path, parameter_count: int, limit: int) -> Any:
     try:
         import torch
     except ImportError as error:
@@ -98,11 +104,11 @@ def _read_torch(path, parameter_count, limit):
                     "are not read, because they can hold code."
                 )
     try:
-        # A training checkpoint keeps its command line, a plain bag of attributes. A mapped file
-        # costs no memory for what is not used of it.
+        # A training checkpoint keeps its command line as an argparse.Namespace, which only holds
+        # attributes. Of a mapped file, only the tensors that are used take memory.
         with torch.serialization.safe_globals([argparse.Namespace]):
             return torch.load(os.fspath(path), map_location="cpu", weights_only=True, mmap=zipped)
-    # As broad as it is because a hostile file can make PyTorch's reader raise nearly anything.
+    # This broad because a hostile file can make PyTorch's reader raise nearly any error.
     except Exception as error:
         code = re.search(r"GLOBAL ([\w.]+)", str(error))
         if code:
@@ -116,7 +122,7 @@ def _read_torch(path, parameter_count, limit):
         ) from error
 
 
-def _check_archive(path, parameter_count, limit):
+def _check_archive(path: pathlib.Path, parameter_count: int, limit: int) -> None:
     """Refuses an archive that grows when it is unpacked."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -128,17 +134,21 @@ def _check_archive(path, parameter_count, limit):
     _check_size(path, size, parameter_count, limit)
 
 
-def _line(error):
+def _line(error: Exception) -> str:
+    """Returns the first line of an error, without characters that could steer a terminal."""
     first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    return first.rstrip(".")
+    return printable(first.rstrip("."))
 
 
-def find_state_dict(content, name):
-    """Returns {key: array} of a checkpoint's content.
+def find_state_dict(content: Any, name: str) -> dict[str, Any]:
+    """Finds the state dict in a checkpoint's content.
 
     Args:
         content: The state dict, or a dict with the state dict under "model".
         name: What the checkpoint is called in messages.
+
+    Returns:
+        {key: array}; without the prefix "module." if all keys have it.
 
     Raises:
         ValueError: If it holds no state dict.
@@ -153,10 +163,10 @@ def find_state_dict(content, name):
     for key, value in content.items():
         if not isinstance(key, str) or not hasattr(value, "shape"):
             raise ValueError(
-                f"{name} must hold a state dict, itself or under the key 'model': names with an "
-                f"array each; got {type(value).__name__} under {key!r}."
+                f"{name} must hold a state dict, itself or under the key 'model': one array per "
+                f"name; got {type(value).__name__} under {key!r}."
             )
-    # Networks trained with torch.nn.DataParallel carry this in front of every name.
+    # Networks trained with torch.nn.DataParallel have this prefix in every name.
     if all(key.startswith("module.") for key in content):
         return {key.removeprefix("module."): value for key, value in content.items()}
     return dict(content)

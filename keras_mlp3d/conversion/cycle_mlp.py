@@ -4,15 +4,19 @@ Source: section 4.2; reference [6] of the paper.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
+import keras
 import numpy as np
 
+from keras_mlp3d._utils.printable import printable
+from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.conversion.checkpoint import find_state_dict, read_checkpoint
 from keras_mlp3d.models import CycleMLP
 
-#: Module of a block in the checkpoint -> layer of the block here, and the length of the window
-#: that a checkpoint's kernel (out, in, *window) has behind its channels; None for a linear layer.
+#: Module of a block in the checkpoint -> layer of the block here, and the window length of the
+#: checkpoint's kernel (out, in, *window), or None for a linear layer.
 BLOCK_MODULES = {
     "norm1": ("token_norm", None),
     # The checkpoint's h and w are the axes of its kernels, not those along which the layers step.
@@ -27,15 +31,15 @@ BLOCK_MODULES = {
     "mlp.fc2": ("channel_mlp.reduce", None),
 }
 
-_LISTED = 3
+_LISTED, _LONGEST = 3, 200  # names of keys in an error, and characters of each
 
 
-def load_cyclemlp(cycle_mlp, checkpoint):
+def load_cyclemlp(cycle_mlp: CycleMLP, checkpoint: StrPath | Mapping[str, Any]) -> None:
     """Loads the weights of a public CycleMLP checkpoint, all of them or none.
 
-    Every key must be known and of the right shape before any weight is set, and every weight of
-    the network must have its key. The constants `offset` are compared with the steps that Cycle FC
-    takes here. A prefix "module." in front of all keys is dropped.
+    Before any weight is set, every key must be known and have the right shape, and every weight of
+    the network must have its key. The constants `offset` must be the steps that Cycle FC takes
+    here. A prefix "module." of all keys is dropped.
 
     Args:
         cycle_mlp: `CycleMLP` of the checkpoint's channels, depths, ratios and number of classes,
@@ -48,7 +52,7 @@ def load_cyclemlp(cycle_mlp, checkpoint):
         FileNotFoundError: If there is no such file.
         ImportError: If the library that reads this kind of file is not installed.
         ValueError: If the file is damaged, too large or of another kind, or does not fit the
-            network; the message names keys, what was expected and what came.
+            network; the message names the keys, what was expected and what came.
 
     Source:
         Section 4.2.
@@ -88,7 +92,7 @@ def load_cyclemlp(cycle_mlp, checkpoint):
         variable.assign(_to_keras(values[key], tuple(variable.shape)))
 
 
-def _weight_table(model):
+def _weight_table(model: CycleMLP) -> dict[str, tuple[Any, tuple[int, ...]]]:
     """Returns {key: (variable of the model, shape in the checkpoint)} of every weight."""
     modules = {"patch_embed.proj": (model.get_layer("embedding"), 7)}
     for stage, depth in enumerate(model.depths, start=1):
@@ -113,13 +117,13 @@ def _weight_table(model):
     return table
 
 
-def _layer_at(block, path):
+def _layer_at(block: keras.layers.Layer, path: str) -> Any:
     for name in path.split("."):
         block = getattr(block, name)
     return block
 
 
-def _offset_table(model):
+def _offset_table(model: CycleMLP) -> dict[str, np.ndarray]:
     """Returns {key: constant} of the offsets, (1, 2 C, 1, 1): rows and columns in turn."""
     table = {}
     for stage, (channels, depth) in enumerate(zip(model.channels, model.depths, strict=True)):
@@ -134,8 +138,10 @@ def _offset_table(model):
     return table
 
 
-def _check_keys(name, model, expected, state):
-    """Raises one ValueError that lists missing, unknown and misshapen keys."""
+def _check_keys(
+    name: str, model: CycleMLP, expected: Mapping[str, Any], state: Mapping[str, Any]
+) -> None:
+    """Raises one ValueError that lists keys that are missing, unknown or of another shape."""
     shapes = {key: tuple(value.shape) for key, value in state.items()}
     problems = []
     for what, keys in (
@@ -160,16 +166,16 @@ def _check_keys(name, model, expected, state):
     raise ValueError(f"{name} does not fit this CycleMLP: {'; '.join(problems)}. {advice}")
 
 
-def _count(keys, what):
+def _count(keys: Collection[str], what: str) -> str:
     return f"{len(keys)} {'key is' if len(keys) == 1 else 'keys are'} {what}"
 
 
-def _first(names):
+def _first(names: Sequence[str]) -> str:
     more = ", ..." if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more
+    return printable(", ".join(name[:_LONGEST] for name in names[:_LISTED])) + more
 
 
-def _as_numpy(name, key, value):
+def _as_numpy(name: str, key: str, value: Any) -> np.ndarray:
     """Returns a checkpoint's array as float32."""
     try:
         if hasattr(value, "detach"):
@@ -177,7 +183,7 @@ def _as_numpy(name, key, value):
         array = np.asarray(value)
         if array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16":
             raise TypeError(f"it has dtype {array.dtype}")
-        # A copy: a backend may go on using the memory that it is given.
+        # A copy, because a backend may keep the memory that it is given.
         array = array.astype("float32")
     except (TypeError, ValueError, RuntimeError, NotImplementedError) as error:
         raise ValueError(f"{name}: {key} cannot be read as real numbers: {error}.") from error
@@ -186,7 +192,7 @@ def _as_numpy(name, key, value):
     return array
 
 
-def _to_keras(array, shape):
-    """Turns a checkpoint's (out, in, *window) into (*window, in, out), then into `shape`."""
+def _to_keras(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Transposes a checkpoint's (out, in, *window) to (*window, in, out), then reshapes it."""
     axes = (*range(2, array.ndim), 1, 0) if array.ndim > 1 else (0,)
     return array.transpose(axes).reshape(shape)

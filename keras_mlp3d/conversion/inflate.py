@@ -1,8 +1,9 @@
 """From the 2-D network to the 3-D one.
 
-Source: section 4.2, center initialisation.
+Source: section 4.2, center initialization.
 """
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -13,13 +14,14 @@ from keras_mlp3d.models.transfer import transfer_weights, walk_layers
 _STRUCTURE = ("channels", "depths", "mlp_ratios")
 
 
-def inflate(cycle_mlp, mlp3d):
-    """Gives an MLP-3D the weights of a CycleMLP, in place: center initialisation.
+def inflate(cycle_mlp: CycleMLP, mlp3d: MLP3D | MLP3DBackbone) -> list[str]:
+    """Gives an MLP-3D the weights of a CycleMLP, in place: center initialization.
 
-    The kernel of the 2-D embedding goes to the middle frame of the tubelet (index 2 of 4), the
-    other frames get zeros. In every time mixing w_0 becomes the 2-D channel mixing, all other w_Δ
-    and the bias zero. The rest is copied, the head where both have as many classes. So on a clip
-    whose frames are all one image, the logits are those of CycleMLP, whatever the schedule.
+    The kernel of the 2-D embedding becomes that of the tubelet's middle frame (index 2 of 4); the
+    other three frames get zeros. In every time mixing, w_0 becomes the 2-D channel mixing; all
+    other w_Δ and the bias become zero. All other weights are copied; the head is copied if both
+    networks have the same number of classes. So for a clip that repeats one image, the logits are
+    those of CycleMLP, whatever the schedule.
 
     Args:
         cycle_mlp: `CycleMLP` whose weights are read.
@@ -27,14 +29,14 @@ def inflate(cycle_mlp, mlp3d):
             schedule, its time-mixing weights shared or not.
 
     Returns:
-        List of the paths of weights of `mlp3d` that keep their own values: those of the head
-        where the number of classes differs, otherwise none.
+        Paths of the weights of `mlp3d` that keep their own values: those of the head if the
+        number of classes differs, otherwise none.
 
     Raises:
         ValueError: If the networks do not match.
 
     Source:
-        Section 4.2; the reading of "center initialisation" is ours.
+        Section 4.2; the paper does not define "center initialization", this is our reading.
 
     Example:
 
@@ -73,7 +75,7 @@ def inflate(cycle_mlp, mlp3d):
     return [path for path in kept if not path.startswith(tuple(settled))]
 
 
-def _center(flat, tubelet):
+def _center(flat: keras.layers.Layer, tubelet: keras.layers.Layer) -> None:
     frames = tubelet.kernel.shape[0]
     kernel = np.zeros(tubelet.kernel.shape, "float32")
     kernel[frames // 2] = ops.convert_to_numpy(ops.cast(flat.kernel, "float32"))[0]

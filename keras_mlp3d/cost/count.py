@@ -1,8 +1,8 @@
 """Analytic counting of multiply-accumulates and parameters.
 
-The paper's "FLOPs" are multiply-accumulates; so are these. What is counted: every product of
-a weight with an activation (linear layers, convolutions, time mixing). Not counted: norms,
-activations, sums, softmax and the resizing of frames.
+The paper's "FLOPs" are multiply-accumulates, and so are these. Every product of a weight with an
+activation is counted: linear layers, convolutions, time mixing. Norms, activations, sums, softmax
+and the resizing of frames are not.
 """
 
 import dataclasses
@@ -10,7 +10,9 @@ import math
 
 import keras
 
-from keras_mlp3d.cost.rules import is_parameter, layer_rows
+from keras_mlp3d._utils.checks import check_integers
+from keras_mlp3d._utils.types import Shape
+from keras_mlp3d.cost.rules import Row, is_parameter, layer_rows
 from keras_mlp3d.models import MLP3D, CycleMLP, FrameCycleMLP, MLP3DBackbone, TwoPathMLP3D
 
 
@@ -20,8 +22,8 @@ class LayerCost:
 
     Args:
         name: Path of the layer in the network.
-        output_shape: Shape of its output without batch.
-        macs: Multiply-accumulates for one clip.
+        output_shape: Shape of its output without the batch axis.
+        macs: Multiply-accumulates per clip.
         params: Number of parameters.
 
     Example:
@@ -31,7 +33,7 @@ class LayerCost:
     """
 
     name: str
-    output_shape: tuple
+    output_shape: tuple[int, ...]
     macs: int
     params: int
 
@@ -41,9 +43,9 @@ class Cost:
     """Multiply-accumulates and parameters of a network, and the rows that they are the sum of.
 
     Args:
-        macs: Multiply-accumulates for one clip.
+        macs: Multiply-accumulates per clip.
         params: Number of parameters.
-        layers: One `LayerCost` for each layer.
+        layers: One `LayerCost` per layer.
 
     Example:
 
@@ -59,8 +61,8 @@ class Cost:
     params: int
     layers: tuple[LayerCost, ...]
 
-    def table(self):
-        """Returns the rows as text, the sum below them."""
+    def table(self) -> str:
+        """Returns the rows as text, with their sum below them."""
         rows = [("layer", "output", "MACs", "parameters")]
         for row in self.layers:
             shape = " x ".join(map(str, row.output_shape))
@@ -76,19 +78,19 @@ class Cost:
         return "\n".join(lines)
 
 
-def count(model_or_backbone, input_shape=None):
+def count(model_or_backbone: keras.Model, input_shape: Shape | None = None) -> Cost:
     """Counts multiply-accumulates and parameters of a network, analytically.
 
-    A multiply-accumulate counts once. Token counts enter every product: a linear layer on
-    T' x H' x W' tokens costs T' H' W' C_in C_out.
+    A multiply-accumulate counts once. A layer's count grows with its number of tokens: a linear
+    layer on T' x H' x W' tokens costs T' H' W' C_in C_out.
 
     Args:
         model_or_backbone: `MLP3D`, `MLP3DBackbone`, `TwoPathMLP3D`, `FrameCycleMLP` or `CycleMLP`.
-        input_shape: Shape of one input without batch: (frames, height, width, 3), by default
-            (64, 224, 224, 3); (height, width, 3) for `CycleMLP`, by default (224, 224, 3).
+        input_shape: Shape of one input without the batch axis: (frames, height, width, 3), by
+            default (64, 224, 224, 3); (height, width, 3) for `CycleMLP`, by default (224, 224, 3).
 
     Returns:
-        `Cost` with `macs`, `params` and `layers`, for one clip.
+        `Cost` with `macs`, `params` and `layers`, per clip.
 
     Raises:
         ValueError: If the network has a layer without a counting rule, or the shape does not fit.
@@ -106,9 +108,9 @@ def count(model_or_backbone, input_shape=None):
     model = model_or_backbone
     if input_shape is None:
         input_shape = (224, 224, 3) if isinstance(model, CycleMLP) else (64, 224, 224, 3)
-    input_shape = tuple(input_shape)
-    if not all(isinstance(length, int) for length in input_shape):
-        raise ValueError(f"input_shape must be known in every axis, got {input_shape}.")
+    input_shape = check_integers(
+        "input_shape", input_shape, 3 if isinstance(model, CycleMLP) else 4
+    )
     rows = _model_rows(model, (1, *input_shape))
     layers = tuple(
         LayerCost(name, tuple(shape[1:]), macs, params) for name, shape, macs, params in rows
@@ -123,7 +125,7 @@ def count(model_or_backbone, input_shape=None):
     return Cost(sum(row.macs for row in layers), counted, layers)
 
 
-def _model_rows(model, shape):
+def _model_rows(model: keras.Model, shape: Shape) -> list[Row]:
     if isinstance(model, TwoPathMLP3D):
         batch, frames, *_, channels = shape
         motion_shape = (batch, frames, *model.motion_size, channels)
@@ -156,5 +158,5 @@ def _model_rows(model, shape):
     return rows
 
 
-def _prefixed(prefix, rows):
+def _prefixed(prefix: str, rows: list[Row]) -> list[Row]:
     return [(f"{prefix}/{name}", *rest) for name, *rest in rows]

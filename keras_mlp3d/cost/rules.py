@@ -1,9 +1,11 @@
-"""The counting rule of every layer: rows of (path, output shape, MACs, parameters)."""
+"""The counting rule of every layer: its multiply-accumulates and parameters."""
 
 import math
+from typing import Any, TypeAlias
 
 import keras
 
+from keras_mlp3d._utils.types import Shape
 from keras_mlp3d.layers import (
     ChannelMLP,
     CycleFC,
@@ -18,6 +20,8 @@ from keras_mlp3d.layers import (
     TubeletEmbedding,
 )
 
+#: Path, output shape, multiply-accumulates, parameters.
+Row: TypeAlias = tuple[str, Shape, int, int]
 #: Layers that multiply no weight with an activation.
 FREE = (
     PixelNormalization,
@@ -29,13 +33,20 @@ FREE = (
 )
 
 
-def is_parameter(weight):
-    """Whether a weight is learned: not the state of a random generator, and no choice."""
+def is_parameter(weight: Any) -> bool:
+    """Returns whether a weight is learned: no state of a random generator, and no choice."""
     return weight.dtype not in ("uint32", "int32", "int64")
 
 
-def layer_rows(layer, shape):
-    """Returns the rows of a layer for an input shape, batch axis first.
+def layer_rows(layer: keras.layers.Layer, shape: Shape) -> list[Row]:
+    """Returns the rows of a layer for an input shape.
+
+    Args:
+        layer: A built layer.
+        shape: Shape of its input, batch axis first.
+
+    Returns:
+        List of (path, output shape, multiply-accumulates, parameters).
 
     Raises:
         ValueError: If there is no rule for the layer's class.
@@ -65,7 +76,7 @@ def layer_rows(layer, shape):
     return [(layer.name, output, _macs(layer, shape, output), params)]
 
 
-def _rows_of(layer, parts):
+def _rows_of(layer: keras.layers.Layer, parts: list[tuple[keras.layers.Layer, Shape]]) -> list[Row]:
     return [
         (f"{layer.name}/{name}", *rest)
         for part, shape in parts
@@ -73,7 +84,7 @@ def _rows_of(layer, parts):
     ]
 
 
-def _macs(layer, shape, output):
+def _macs(layer: keras.layers.Layer, shape: Shape, output: Shape) -> int:
     positions = math.prod(output[:-1]) // output[0]
     if isinstance(layer, FREE):
         return 0

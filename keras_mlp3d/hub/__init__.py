@@ -1,48 +1,68 @@
 """Presets: folders with a network's configuration and weights, on disk or on the Hub."""
 
-from keras_mlp3d.hub.converter import make_converter
+from keras_mlp3d.hub.client import HubError
+from keras_mlp3d.hub.download import download_preset
 from keras_mlp3d.hub.files import (
     CARD,
     CONFIG,
     CONVERTER,
+    MAX_JSON_BYTES,
     METADATA,
-    PRESET_FILES,
     TASK,
     TASK_WEIGHTS,
     WEIGHTS,
     check_directory,
-    file_sha256,
-    serialised,
+    read_json,
+    serialized,
     write_json,
     write_preset,
 )
 from keras_mlp3d.hub.model_card import model_card
-from keras_mlp3d.hub.preset import Preset, list_presets, read_preset
-from keras_mlp3d.hub.remote import HubError, download_preset, upload_preset
-from keras_mlp3d.hub.weights import layer_model, load_weights, save_weights
+from keras_mlp3d.hub.preset import (
+    Preset,
+    builtin_folder,
+    fetch_weights,
+    list_presets,
+    make_class_names_printable,
+    make_converter,
+    read_preset,
+)
+from keras_mlp3d.hub.upload import upload_preset
+from keras_mlp3d.hub.weights import (
+    WeightsFile,
+    check_weights_file,
+    file_sha256,
+    layer_model,
+    save_weights,
+)
 
 __all__ = [
     "CARD",
     "CONFIG",
     "CONVERTER",
+    "MAX_JSON_BYTES",
     "METADATA",
-    "PRESET_FILES",
     "TASK",
     "TASK_WEIGHTS",
     "WEIGHTS",
     "HubError",
     "Preset",
+    "WeightsFile",
+    "builtin_folder",
     "check_directory",
+    "check_weights_file",
     "download_preset",
+    "fetch_weights",
     "file_sha256",
     "layer_model",
     "list_presets",
-    "load_weights",
+    "make_class_names_printable",
     "make_converter",
     "model_card",
+    "read_json",
     "read_preset",
     "save_weights",
-    "serialised",
+    "serialized",
     "upload_preset",
     "write_json",
     "write_preset",

@@ -1,13 +1,94 @@
-"""What downloads and uploads share: the client of the Hub, its list of files, its errors."""
+"""The Hugging Face Hub: addresses of presets, the client, and its errors in our words."""
 
 import contextlib
-import hashlib
+import dataclasses
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NoReturn
+
+from keras_mlp3d._utils.printable import printable
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
 
 LOGIN = "log in with `hf auth login` or set HF_TOKEN"
 
+_SCHEME = "hf://"
+_HUB_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?")
+_REVISION_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
+_OTHER_KINDS = frozenset({"models", "datasets", "spaces", "kernels", "buckets"})
+
+
+@dataclasses.dataclass(frozen=True)
+class HubAddress:
+    """A model repository on the Hub and one of its revisions.
+
+    Args:
+        repo_id: "user/repo".
+        revision: A branch, a tag, a pull request ("refs/pr/1") or a commit.
+
+    Example:
+
+    >>> str(HubAddress("someone/mlp3d", "v1.0"))
+    'hf://someone/mlp3d@v1.0'
+    """
+
+    repo_id: str
+    revision: str = "main"
+
+    def __str__(self) -> str:
+        suffix = "" if self.revision == "main" else f"@{self.revision}"
+        return f"{_SCHEME}{self.repo_id}{suffix}"
+
+
+def parse_hub_uri(uri: str) -> HubAddress:
+    """Reads an address of the form `hf://user/repo[@revision]`.
+
+    Args:
+        uri: The address.
+
+    Returns:
+        A `HubAddress`; its revision is "main" if the address names none.
+
+    Raises:
+        ValueError: If the address has another form, or a part of it could leave its folder.
+
+    Example:
+
+    >>> parse_hub_uri("hf://someone/mlp3d@refs/pr/1")
+    HubAddress(repo_id='someone/mlp3d', revision='refs/pr/1')
+    """
+
+    def refuse(why: str) -> NoReturn:
+        raise ValueError(
+            f"A preset on the Hugging Face Hub is named hf://user/repo or hf://user/repo@revision; "
+            f"got {uri!r}: {why}."
+        )
+
+    if not isinstance(uri, str) or not uri.startswith(_SCHEME):
+        refuse(f"it does not start with {_SCHEME}")
+    repo_id, at, revision = uri.removeprefix(_SCHEME).partition("@")
+    parts = repo_id.split("/")
+    if len(parts) != 2:
+        refuse("between hf:// and @ there must be exactly one user and one repository")
+    if parts[0] in _OTHER_KINDS:
+        refuse(f"{parts[0]!r} is no user, and only model repositories hold presets")
+    if not all(_HUB_NAME.fullmatch(part) for part in parts) or len(repo_id) > 96:
+        refuse(
+            "names have letters, digits, '-', '_' and '.', neither start nor end with '-' or '.', "
+            "and user/repo is at most 96 characters"
+        )
+    if ".." in repo_id or "--" in repo_id or repo_id.endswith(".git"):
+        refuse("a name has no '..', no '--' and no '.git' at its end")
+    if not at:
+        return HubAddress(repo_id)
+    if ".." in revision or not all(_REVISION_PART.fullmatch(p) for p in revision.split("/")):
+        refuse("a revision is made of letters, digits, '.', '_', '+', '-' and '/', without '..'")
+    return HubAddress(repo_id, revision)
+
 
 class HubError(OSError):
-    """The Hub, the way to it or what came from it failed; the message names the address and a fix.
+    """The Hub, the network or a downloaded file failed; the message names the address and a fix.
 
     A badly written address is a `ValueError` instead: nothing was asked of the Hub yet.
 
@@ -28,21 +109,34 @@ class HubUnreachableError(HubError):
     """
 
 
-def hub_api():
-    """Returns the client. Imported here: it takes longer than the rest of this package's hub."""
-    from huggingface_hub import HfApi
+def hub_api() -> "HfApi":
+    """Returns the client of the Hub."""
+    from huggingface_hub import HfApi  # late: its import takes longer than all of this package
 
     return HfApi(library_name="keras_mlp3d")
 
 
-def list_files(address):
-    """Returns the commit and {file name: (size, checksum)} as the Hub states them."""
+def list_files(
+    address: HubAddress, commit: str | None = None
+) -> tuple[str, dict[str, tuple[int | None, str | None]]]:
+    """Asks the Hub for the files of a repository.
+
+    Args:
+        address: The repository and its revision.
+        commit: None, or the commit of that revision to list.
+
+    Returns:
+        The commit, and {file name: (size, checksum)} as the Hub states them.
+
+    Raises:
+        HubError: If the Hub does not answer, or refuses.
+    """
     from huggingface_hub import constants
 
     with explained(address, "asking for its files"):
         info = hub_api().model_info(
             address.repo_id,
-            revision=address.revision,
+            revision=commit or address.revision,
             files_metadata=True,
             timeout=constants.HF_HUB_ETAG_TIMEOUT,
         )
@@ -56,17 +150,25 @@ def list_files(address):
 
 
 @contextlib.contextmanager
-def explained(address, doing):
-    """Turns whatever the transfer raises into one `HubError` that names the address and a fix."""
+def explained(address: HubAddress, doing: str) -> Iterator[None]:
+    """Turns any error of a transfer into one `HubError` that names the address and a fix.
+
+    Args:
+        address: What was asked for.
+        doing: What failed, such as "uploading".
+
+    Raises:
+        HubError: In place of any other error.
+    """
     try:
         yield
-    # As broad as it is because the exceptions of the HTTP library below (which one depends on the
-    # version of huggingface_hub) and of hf_xet come through, and share no base.
+    # This broad because the exceptions of the HTTP library below (which one depends on the version
+    # of huggingface_hub) and of hf_xet pass through, and share no base class.
     except Exception as error:
         raise _explain(error, address, doing) from error
 
 
-def _explain(error, address, doing):
+def _explain(error: Exception, address: HubAddress, doing: str) -> HubError:
     from huggingface_hub import errors
 
     if type(error) is RuntimeError and isinstance(error.__cause__, Exception):
@@ -93,7 +195,7 @@ def _explain(error, address, doing):
     if status == 429:
         return HubUnreachableError(f"The Hub takes no more requests for {address} now: wait.")
     first_line = next(iter(str(error).strip().splitlines()), "")
-    what = f"{type(error).__name__}: {first_line}"
+    what = f"{type(error).__name__}: {printable(first_line)}"
     if isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError):
         return HubError(f"{address} failed while {doing}, on this machine ({what}).")
     if status is not None and status < 500:
@@ -101,13 +203,3 @@ def _explain(error, address, doing):
     return HubUnreachableError(
         f"{address} failed while {doing} ({what}): check the network and try again."
     )
-
-
-def hash_file(path, git_blob):
-    """Returns a file's SHA-256, or its Git blob hash (of what the Hub does not keep as LFS)."""
-    if git_blob:
-        digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
-    else:
-        digest = hashlib.sha256()
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: digest).hexdigest()

@@ -5,13 +5,16 @@ A preset is a folder with KerasHub's file names: `config.json` (the network), `m
 (how videos become clips) and `README.md` (the model card).
 """
 
-import hashlib
 import json
 import os
 import pathlib
 import tempfile
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from keras_mlp3d._utils.atomic_write import naming, write_whole
+from keras_mlp3d._utils.printable import json_text
+from keras_mlp3d._utils.types import StrPath
 
 CONFIG, METADATA, TASK, CONVERTER, CARD = (
     "config.json",
@@ -27,12 +30,15 @@ MAX_JSON_BYTES = 4 * 2**20
 _SAFE = "The preset that was there before is untouched."
 
 
-def read_json(path, max_bytes=MAX_JSON_BYTES):
+def read_json(path: pathlib.Path, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
     """Reads a JSON object from a file.
 
     Args:
         path: `pathlib.Path` of the file.
         max_bytes: Size of the largest file that is read.
+
+    Returns:
+        The object as a dict.
 
     Raises:
         ValueError: If the file is larger, or holds anything else.
@@ -49,8 +55,14 @@ def read_json(path, max_bytes=MAX_JSON_BYTES):
     return content
 
 
-def read_object(path):
-    """Returns (class name, arguments) of a serialised object of this package, and of no other.
+def read_object(path: pathlib.Path) -> tuple[str, dict[str, Any]]:
+    """Reads a serialized object of this package.
+
+    Args:
+        path: `pathlib.Path` of the file.
+
+    Returns:
+        Its class name and its arguments.
 
     Raises:
         ValueError: If the file is damaged or holds anything else.
@@ -67,7 +79,7 @@ def read_object(path):
     return class_name, content["config"]
 
 
-def serialised(class_name, config):
+def serialized(class_name: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the JSON object that a preset's files hold for an object of this package.
 
     Args:
@@ -75,36 +87,44 @@ def serialised(class_name, config):
         config: Its arguments, plain values.
 
     Raises:
-        ValueError: If an argument is itself a serialised object, which no preset may hold.
+        ValueError: If an argument is itself a serialized object, which no preset may hold.
 
     Example:
 
-    >>> serialised("VideoConverter", {"num_frames": 8})
+    >>> serialized("VideoConverter", {"num_frames": 8})
     {'registered_name': 'keras_mlp3d>VideoConverter', 'config': {'num_frames': 8}}
     """
     _check_plain(class_name, config)
     return {"registered_name": f"keras_mlp3d>{class_name}", "config": config}
 
 
-def _check_plain(where, config):
+def _check_plain(where: StrPath, config: Mapping[str, Any]) -> None:
     """Refuses arguments that Keras would turn into objects of any class that they name."""
-    for key, value in config.items():
-        if not isinstance(value, dict):
-            continue
-        if "class_name" in value or "module" in value:
-            raise ValueError(
-                f"{where}: {key} must be a plain value, such as the name of an activation or of a "
-                f"dtype policy, got a serialised {value.get('class_name')!r}."
-            )
-        _check_plain(where, value)
+    dicts = [config]
+    while dicts:
+        for key, value in dicts.pop().items():
+            if not isinstance(value, dict):
+                continue
+            if "class_name" in value or "module" in value:
+                raise ValueError(
+                    f"{where}: {key!r} must be a plain value, such as the name of an activation or "
+                    f"of a dtype policy, got a serialized {value.get('class_name')!r}."
+                )
+            dicts.append(value)
 
 
-def write_json(path, content):
-    """Writes `content` as readable JSON, a newline at its end.
+def write_json(path: StrPath, content: Any) -> None:
+    """Writes `content` as readable JSON with a newline at its end.
 
     Args:
         path: Path of the file; an earlier one is replaced.
-        content: Dict, list or other value that JSON knows.
+        content: Dict, list or other value that JSON knows. NumPy numbers and arrays become plain
+            ones. Control characters and lone surrogates become their JSON escapes.
+
+    Raises:
+        TypeError: If the content holds anything else.
+        ValueError: If it holds a number that is not finite.
+        OSError: If the file cannot be written; it is named, and an earlier one stays.
 
     Example:
 
@@ -114,37 +134,21 @@ def write_json(path, content):
     ...     pathlib.Path(folder, "a.json").read_text().split()
     ['{', '"a":', '1', '}']
     """
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    write_whole(path, (text + "\n").encode())
+    write_whole(path, (json_text(content) + "\n").encode())
 
 
-def file_sha256(path):
-    """Returns the SHA-256 of a file's content in hexadecimal digits.
-
-    Args:
-        path: Path of the file.
-
-    Example:
-
-    >>> file_sha256(os.devnull)[:16]
-    'e3b0c44298fc1c14'
-    """
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def check_directory(directory):
-    """Refuses a directory whose content a preset would overwrite or mix with.
+def check_directory(directory: StrPath) -> pathlib.Path:
+    """Refuses a directory in which a preset would overwrite other files, or mix with them.
 
     Args:
-        directory: Where a preset is to be written: absent, empty, or a preset.
+        directory: Where a preset is to be written. It must be absent, empty, or a preset.
 
     Returns:
-        The `pathlib.Path` of it, absolute.
+        Its absolute `pathlib.Path`.
 
     Raises:
-        ValueError: If it holds anything that is no file of a preset, is a file, or is the current
-            directory.
+        ValueError: If it is a file or the current directory, or holds anything that is no file of
+            a preset.
 
     Example:
 
@@ -176,12 +180,12 @@ def check_directory(directory):
     return path
 
 
-def write_preset(directory, write_files):
+def write_preset(directory: StrPath, write_files: Callable[[pathlib.Path], object]) -> None:
     """Writes a preset whole or not at all.
 
     Args:
         directory: Where it goes: absent, empty, or an earlier preset, which it replaces.
-        write_files: Function that gets an empty folder beside `directory` and fills it.
+        write_files: Function that gets an empty folder next to `directory` and fills it.
 
     Raises:
         ValueError: If the directory holds anything else.
@@ -208,7 +212,7 @@ def write_preset(directory, write_files):
                 os.rename(path, previous)
             os.rename(fresh, path)
         except BaseException:
-            # Whatever came between, an interrupt too: `beside` and all in it is about to go.
+            # Also after an interrupt: `beside` is deleted with all that is in it.
             if previous.exists() and not path.exists():
                 os.rename(previous, path)
             raise

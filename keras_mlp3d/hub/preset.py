@@ -5,7 +5,11 @@ import difflib
 import os
 import pathlib
 import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
+from keras_mlp3d._utils.printable import printable, printable_class_names
+from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.hub.files import (
     CONFIG,
     CONVERTER,
@@ -16,13 +20,28 @@ from keras_mlp3d.hub.files import (
     read_json,
     read_object,
 )
+from keras_mlp3d.hub.weights import WeightsFile, check_weights_file
+
+if TYPE_CHECKING:
+    from keras_mlp3d.data.video.converter import VideoConverter
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """The clip that a preset is made for: frames, (height, width) in pixels, way of sampling."""
+    """The clip that a preset is made for.
+
+    Args:
+        frames: Number of frames.
+        size: (height, width) in pixels.
+        sampling: How the frames are sampled from a video.
+
+    Example:
+
+    >>> read_preset("mlp3d_nano").clip.size
+    (112, 112)
+    """
 
     frames: int
     size: tuple[int, int]
@@ -31,7 +50,18 @@ class Clip:
 
 @dataclasses.dataclass(frozen=True)
 class Size:
-    """The size of a network: channels, depths and channel MLP ratios of the four stages."""
+    """The size of a network.
+
+    Args:
+        channels: Channels of the four stages.
+        depths: Number of blocks of the four stages.
+        mlp_ratios: Ratios of the channel MLPs of the four stages.
+
+    Example:
+
+    >>> read_preset("mlp3d_nano").size.channels
+    (16, 32, 64, 96)
+    """
 
     channels: tuple[int, ...]
     depths: tuple[int, ...]
@@ -40,7 +70,7 @@ class Size:
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """What the files of a preset say, checked for form; weights stay on disk.
+    """The JSON files of a preset, each read once and checked for form; weights stay on disk.
 
     Args:
         handle: What the preset was asked for by, for messages.
@@ -49,7 +79,8 @@ class Preset:
         config: Arguments of the network.
         task: Arguments of the classifier, or None.
         converter: Arguments of the `VideoConverter`, or None.
-        metadata: `metadata.json` as it stands.
+        metadata: Content of `metadata.json`.
+        sha256: {file name: SHA-256} of the files that the download has hashed.
 
     Example:
 
@@ -61,69 +92,94 @@ class Preset:
     handle: str
     folder: pathlib.Path
     class_name: str
-    config: dict
-    task: dict | None
-    converter: dict | None
-    metadata: dict
+    config: dict[str, Any]
+    task: dict[str, Any] | None
+    converter: dict[str, Any] | None
+    metadata: dict[str, Any]
+    sha256: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
-    def size(self):
-        """The `Size` of the network; of the appearance path where there are two."""
-        config = self.config.get("appearance", {}).get("backbone", self.config)
+    def size(self) -> Size:
+        """The `Size` of the network; of the appearance path if there are two."""
+        config = self._first_backbone
         return Size(*(tuple(config[name]) for name in ("channels", "depths", "mlp_ratios")))
 
     @property
-    def schedule(self):
+    def schedule(self) -> tuple[tuple[str, int | None], ...] | None:
         """(kind, group size) of every block, or None for a network without time mixing."""
-        config = self.config.get("appearance", {}).get("backbone", self.config)
-        pairs = config.get("schedule")
+        pairs = self._first_backbone.get("schedule")
         return pairs and tuple(tuple(pair) for pair in pairs)
 
     @property
-    def drop_path_rate(self):
+    def drop_path_rate(self) -> float:
         """Rate of stochastic depth at the last block."""
-        return self.config.get("appearance", {}).get("backbone", self.config)["drop_path_rate"]
+        return self._first_backbone["drop_path_rate"]
 
     @property
-    def weights(self):
+    def _first_backbone(self) -> dict[str, Any]:
+        return self.config.get("appearance", {}).get("backbone", self.config)
+
+    @property
+    def weights(self) -> str:
         """Where the weights come from: "none", "bundled" or an `hf://` address."""
         return self.metadata.get("weights", "bundled")
 
     @property
-    def parameter_count(self):
-        """Exact number of parameters, classifier included where there is one."""
+    def parameter_count(self) -> int:
+        """Exact number of parameters, with those of a classifier."""
         return self.metadata["parameter_count"]
 
     @property
-    def macs(self):
-        """Multiply-accumulates of one clip of the preset's size, or None where not stated."""
+    def macs(self) -> int | None:
+        """Multiply-accumulates per clip of the preset's size, or None if not stated."""
         return self.metadata.get("macs")
 
     @property
-    def description(self):
-        """One sentence on the network, its schedule and its weights."""
-        return self.metadata.get("description", "")
+    def description(self) -> str:
+        """One sentence on the network, its schedule and its weights, safe to print."""
+        return printable(self.metadata.get("description", ""))
 
     @property
-    def clip(self):
-        """The `Clip` that the preset is made for, or None where not stated."""
+    def clip(self) -> Clip | None:
+        """The `Clip` that the preset is made for, or None if not stated."""
         clip = self.metadata.get("clip")
         return clip and Clip(clip["frames"], tuple(clip["size"]), clip["sampling"])
 
     @property
-    def class_names(self):
+    def class_names(self) -> list[str] | None:
         """Names of the classes in the order of the outputs, or None."""
         return (self.task or self.config).get("class_names")
 
+    def weights_file(self, name: str) -> WeightsFile:
+        """Checks a weights file of the preset; its SHA-256 is taken once, its arrays not read.
 
-def builtin_folder():
+        Args:
+            name: Name of the file, such as `hub.WEIGHTS`.
+
+        Returns:
+            A `WeightsFile`.
+
+        Raises:
+            FileNotFoundError: If the preset lacks the file.
+            ValueError: If the file is damaged or hostile.
+        """
+        if not (self.folder / name).is_file():
+            raise FileNotFoundError(
+                f"The preset {self.handle!r} lacks its weights, {name}: get the file, or pass "
+                "load_weights=False to start from random ones."
+            )
+        stated = self.metadata.get("sha256", {}).get(name)
+        return check_weights_file(self.folder / name, stated, self.sha256.get(name))
+
+
+def builtin_folder() -> pathlib.Path:
     """Returns the folder of the built-in presets, in a wheel or in a checkout."""
     package = pathlib.Path(__file__).resolve().parent.parent
     installed = package / "_presets"
     return installed if installed.is_dir() else package.parent / "presets"
 
 
-def list_presets():
+def list_presets() -> list[str]:
     """Returns the names of the built-in presets, sorted.
 
     Example:
@@ -134,68 +190,39 @@ def list_presets():
     return sorted(path.parent.name for path in builtin_folder().glob(f"*/{CONFIG}"))
 
 
-def find_preset(handle, weights=False):
-    """Finds a preset and returns the folder that holds its files.
+def read_preset(handle: "StrPath | Preset") -> Preset:
+    """Reads the JSON files of a preset, without its weights.
 
     Args:
-        handle: Built-in name, path of a directory, or "hf://user/repo[@revision]".
-        weights: Whether a preset on the Hub must come with its weights; without, only its few
-            kilobytes of JSON are downloaded.
+        handle: Built-in name, path of a directory, or "hf://user/repo[@revision]". Of a preset on
+            the Hub, only the JSON files are downloaded. A `Preset` is returned as it is.
 
     Returns:
-        `pathlib.Path` of the folder; a preset on the Hub is downloaded, or taken from the cache.
+        A `Preset`. Its class names are as `printable_class_names` returns them.
 
     Raises:
-        ValueError: If there is no such preset, or the directory holds none.
-        keras_mlp3d.hub.HubError: If the Hub cannot give it.
-    """
-    if not isinstance(handle, str | os.PathLike):
-        raise ValueError(f"A preset is named by a string or a path, got {type(handle).__name__}.")
-    name = os.fspath(handle)
-    if name.startswith("hf://"):
-        from keras_mlp3d.hub.remote import download_preset
-
-        # Which files the preset must have; the others are taken where they exist.
-        files = {CONFIG: True, METADATA: True, TASK: False, CONVERTER: False}
-        return download_preset(
-            name, files | ({WEIGHTS: True, TASK_WEIGHTS: False} if weights else {})
-        )
-    if name in list_presets():
-        return builtin_folder() / name
-    folder = pathlib.Path(name)
-    if folder.is_dir():
-        if not (folder / CONFIG).is_file():
-            raise ValueError(f"The directory {name!r} holds no preset: {CONFIG} is missing.")
-        return folder
-    close = difflib.get_close_matches(name, list_presets(), n=1, cutoff=0.5)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise ValueError(
-        f"Unknown preset {name!r}: neither a built-in name ({', '.join(list_presets())}), nor a "
-        f"directory that exists, nor an address hf://user/repo.{hint}"
-    )
-
-
-def read_preset(handle, weights=False):
-    """Reads the preset of that name, directory or address.
-
-    Args:
-        handle: Built-in name, path of a directory, or "hf://user/repo[@revision]".
-        weights: Whether a preset on the Hub must come with its weights, to be loaded from
-            `Preset.folder`.
-
-    Returns:
-        A `Preset`.
-
-    Raises:
-        ValueError: If there is no such preset or one of its files is damaged.
-        keras_mlp3d.hub.HubError: If the Hub cannot give it.
+        ValueError: If there is no such preset, or one of its files is damaged.
+        HubError: If the Hub cannot provide it.
 
     Example:
 
     >>> read_preset("mlp3d_xs").config["channels"]
     [64, 128, 320, 512]
     """
-    folder = find_preset(handle, weights)
+    if isinstance(handle, Preset):
+        return handle
+    if not isinstance(handle, str | os.PathLike):
+        raise ValueError(f"A preset is named by a string or a path, got {type(handle).__name__}.")
+    name = os.fspath(handle)
+    if name.startswith("hf://"):
+        from keras_mlp3d.hub.download import download_preset
+
+        # True for the files that the preset must have.
+        wanted = {CONFIG: True, METADATA: True, TASK: False, CONVERTER: False}
+        download = download_preset(name, wanted)
+        folder, sums = download.folder, download.sha256
+    else:
+        folder, sums = _local_folder(name), {}
     class_name, config = read_object(folder / CONFIG)
     task_class, task = (
         read_object(folder / TASK) if (folder / TASK).is_file() else (class_name, None)
@@ -203,13 +230,102 @@ def read_preset(handle, weights=False):
     converter = read_object(folder / CONVERTER)[1] if (folder / CONVERTER).is_file() else None
     metadata = read_json(folder / METADATA) if (folder / METADATA).is_file() else {}
     _check_metadata(folder / METADATA, metadata)
-    return Preset(os.fspath(handle), folder, task_class, config, task, converter, metadata)
+    for content in (config, task or {}):
+        make_class_names_printable(content)
+    return Preset(name, folder, task_class, config, task, converter, metadata, sums)
 
 
-def _check_metadata(path, metadata):
+def _local_folder(name: str) -> pathlib.Path:
+    """Returns the folder of a preset that is not on the Hub."""
+    builtin = list_presets()
+    if name in builtin:
+        return builtin_folder() / name
+    folder = pathlib.Path(name)
+    if folder.is_dir():
+        if not (folder / CONFIG).is_file():
+            raise ValueError(f"The directory {name!r} holds no preset: {CONFIG} is missing.")
+        return folder
+    close = difflib.get_close_matches(name, builtin, n=1, cutoff=0.5)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise ValueError(
+        f"Unknown preset {name!r}: neither a built-in name ({', '.join(builtin)}), nor a "
+        f"directory that exists, nor an address hf://user/repo.{hint}"
+    )
+
+
+def fetch_weights(preset: Preset) -> Preset:
+    """Downloads the weights of a preset on the Hub; any other preset has them in its folder.
+
+    Args:
+        preset: A `Preset`.
+
+    Returns:
+        The preset with its weights on disk, of the same commit as its other files.
+
+    Raises:
+        HubError: If the Hub cannot provide them.
+
+    Example:
+
+    >>> preset = read_preset("mlp3d_nano")
+    >>> fetch_weights(preset) is preset
+    True
+    """
+    if not preset.handle.startswith("hf://"):
+        return preset
+    from keras_mlp3d.hub.download import download_preset
+
+    wanted = {WEIGHTS: True, TASK_WEIGHTS: False}
+    download = download_preset(preset.handle, wanted, commit=preset.folder.name)
+    return dataclasses.replace(preset, folder=download.folder, sha256=download.sha256)
+
+
+def make_converter(config: dict[str, Any]) -> "VideoConverter":
+    """Returns the `VideoConverter` of a preset.
+
+    Args:
+        config: Arguments of the converter, from `video_converter.json`.
+
+    Raises:
+        ValueError: If an argument is unknown or wrong.
+
+    Example:
+
+    >>> make_converter({"num_frames": 16, "image_size": [64, 64]}).num_frames
+    16
+    """
+    # Late: a network needs no video decoder.
+    from keras_mlp3d.data.video.converter import VideoConverter
+
+    return VideoConverter.from_config(config)
+
+
+def make_class_names_printable(config: dict[str, Any]) -> None:
+    """Makes the class names in a configuration safe to print and to save, in place, at any depth.
+
+    Args:
+        config: Arguments of a network or a classifier.
+
+    Example:
+
+    >>> config = {"task": {"class_names": ["up", 2]}}
+    >>> make_class_names_printable(config)
+    >>> config
+    {'task': {'class_names': ['up', '2']}}
+    """
+    dicts = [config]
+    while dicts:
+        current = dicts.pop()
+        names = current.get("class_names")
+        if isinstance(names, list | tuple):
+            current["class_names"] = printable_class_names(names)
+        dicts.extend(value for value in current.values() if isinstance(value, dict))
+
+
+def _check_metadata(path: pathlib.Path, metadata: Mapping[str, Any]) -> None:
     """Refuses metadata whose entries that the package itself reads have another form."""
 
-    def is_count(value):
+    def is_count(value: Any) -> bool:
         return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
     sums, clip = metadata.get("sha256", {}), metadata.get("clip")

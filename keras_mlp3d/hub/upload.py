@@ -1,34 +1,35 @@
 """Uploads of saved presets to the Hugging Face Hub."""
 
-import json
 import pathlib
 
-from keras_mlp3d.hub.address import parse_hub_uri
-from keras_mlp3d.hub.client import LOGIN, HubError, explained, hub_api, list_files
-from keras_mlp3d.hub.files import CONFIG, METADATA, PRESET_FILES, file_sha256
+from keras_mlp3d._utils.types import StrPath
+from keras_mlp3d.hub.client import LOGIN, HubError, explained, hub_api, list_files, parse_hub_uri
+from keras_mlp3d.hub.files import CONFIG, METADATA, PRESET_FILES, read_json
+from keras_mlp3d.hub.weights import file_sha256
 
 
-def upload_preset(uri, directory, private=False, commit_message=None):
-    """Puts a saved preset on the Hugging Face Hub: `km.upload_preset("hf://user/repo", directory)`.
+def upload_preset(
+    uri: str, directory: StrPath, private: bool = False, commit_message: str | None = None
+) -> str:
+    """Uploads a saved preset to the Hugging Face Hub.
 
-    Creates the repository where it does not exist. All files go up in one commit, which also
-    removes files of an earlier preset that this one does not have; other files of the repository,
-    and other files of the directory, are left alone.
+    Creates the repository if it does not exist. All files are uploaded in one commit. The commit
+    also removes the files of an earlier preset that this preset does not have. Other files of the
+    repository and of the directory are left alone.
 
     Args:
-        uri: str, `hf://user/repo`, or with `@branch` an existing branch.
-        directory: path of a folder that `save_to_preset` wrote.
-        private: bool, whether a repository that is created is private; False leaves it to the
-            default of its owner.
-        commit_message: str, or None for a message that names the model's class.
+        uri: `hf://user/repo`, or `hf://user/repo@branch` for an existing branch.
+        directory: Path of a folder that `save_to_preset` wrote.
+        private: Whether a new repository is private. False leaves it to the owner's default.
+        commit_message: None for a message that names the model's class.
 
     Returns:
-        str, the address of the repository's page.
+        The address of the repository's page.
 
     Raises:
-        FileNotFoundError: the directory or a file that every preset has does not exist.
-        ValueError: the address is not of the safe form, or the directory holds something else.
-        HubError: no token, no permission, no network.
+        FileNotFoundError: If the directory, or a file that every preset has, does not exist.
+        ValueError: If the address is not of the safe form, or the directory holds something else.
+        HubError: If there is no token, no permission or no network.
 
     Example:
 
@@ -68,7 +69,7 @@ def upload_preset(uri, directory, private=False, commit_message=None):
     return str(page)
 
 
-def _check_preset(directory):
+def _check_preset(directory: pathlib.Path) -> str:
     """Returns the class name of the preset in a directory, or says why it holds none."""
     found = {}
     for name in (CONFIG, METADATA):
@@ -78,12 +79,9 @@ def _check_preset(directory):
                 f"{directory} has no {name}: `directory` must be a folder that save_to_preset "
                 f"wrote."
             )
-        try:
-            found[name] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{path} is not JSON ({error}): save the preset again.") from error
+        found[name] = read_json(path)
     for name, key in ((CONFIG, "registered_name"), (METADATA, "class_name")):
-        if not isinstance(found[name], dict) or not isinstance(found[name].get(key), str):
+        if not isinstance(found[name].get(key), str):
             raise ValueError(
                 f"{directory / name} has no {key!r}: `directory` must be a folder that "
                 f"save_to_preset wrote."

@@ -1,128 +1,192 @@
-"""Reading weights from a file that may be damaged, foreign or hostile."""
+"""Reading weights from a file that may be damaged, foreign or hostile, and writing them."""
 
+import contextlib
+import dataclasses
+import hashlib
+import math
 import os
 import warnings
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import keras
 
 from keras_mlp3d._utils.atomic_write import reserve, written_beside
-from keras_mlp3d.hub.files import file_sha256
+from keras_mlp3d._utils.printable import printable
+from keras_mlp3d._utils.types import StrPath
 
-MAX_HDF5_OBJECTS = 200_000
+#: Loads a layer's own variables instead of the layer: gets {"0": array, "1": array, ...}.
+LayerLoader = Callable[[Mapping[str, Any]], None]
 
 
-def check_weights_file(path, max_bytes, sha256=None):
-    """Refuses an HDF5 file that is damaged, points outside itself, or declares too much data.
+@dataclasses.dataclass(frozen=True)
+class WeightsFile:
+    """A weights file that `check_weights_file` has checked.
 
     Args:
         path: Path of the file.
-        max_bytes: Most bytes that its arrays may hold together.
+        parameter_count: Number of parameters that it holds.
+
+    Example:
+
+    >>> WeightsFile("model.weights.h5", 12).parameter_count
+    12
+    """
+
+    path: str
+    parameter_count: int
+
+    def load(
+        self, model: keras.Model, instead: Mapping[keras.layers.Layer, LayerLoader] | None = None
+    ) -> None:
+        """Loads every weight of a model, or raises one clear error.
+
+        Args:
+            model: A built Keras model.
+            instead: None, or layers that do not load their own variables as they are stored, each
+                with the function that gets what the file holds for the layer.
+
+        Raises:
+            ValueError: If the file is of another network.
+        """
+        try:
+            with warnings.catch_warnings(), _loaded_instead(instead or {}):
+                # Keras warns before it raises an error for the same reason.
+                warnings.filterwarnings("ignore", "Skipping nested container", UserWarning)
+                model.load_weights(self.path)
+        except (ValueError, OSError, KeyError, TypeError, AttributeError) as error:
+            reason = printable(" ".join(str(error).split()))
+            raise ValueError(
+                f"The weights in {self.path!r} are not of this network ({model.name}): {reason}"
+            ) from error
+
+
+@contextlib.contextmanager
+def _loaded_instead(instead: Mapping[keras.layers.Layer, LayerLoader]) -> Iterator[None]:
+    """Replaces `load_own_variables`, the method by which Keras loads each layer, of some layers."""
+    for layer, loader in instead.items():
+        vars(layer)["load_own_variables"] = loader
+    try:
+        yield
+    finally:
+        for layer in instead:
+            del vars(layer)["load_own_variables"]
+
+
+def check_weights_file(
+    path: StrPath, sha256: str | None = None, actual_sha256: str | None = None
+) -> WeightsFile:
+    """Refuses an HDF5 file that is damaged, points outside itself, or declares more than it holds.
+
+    Only the hash reads the whole file; the arrays are counted from the headers.
+
+    Args:
+        path: Path of the file.
         sha256: None, or the SHA-256 that the file must have, in hexadecimal digits.
+        actual_sha256: Its SHA-256 if it is known already, which saves reading the file.
+
+    Returns:
+        A `WeightsFile`.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If the file must not be read; the message names it and says why.
+
+    Example:
+
+    >>> check_weights_file("absent.weights.h5")
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: Weights file 'absent.weights.h5' does not exist.
     """
     import h5py
 
     path = os.fspath(path)
     if not os.path.isfile(path):
         raise FileNotFoundError(f"Weights file {path!r} does not exist.")
-    if sha256 is not None and file_sha256(path) != sha256:
+    if sha256 is not None and (actual_sha256 or file_sha256(path)) != sha256:
         raise ValueError(
             f"Weights file {path!r} is damaged: its SHA-256 is not the one in the preset's "
             f"metadata, {sha256}. Get the file again."
         )
-    total = count = 0
-
-    def inspect(group):
-        nonlocal total, count
-        for name in group:
-            count += 1
-            if count > MAX_HDF5_OBJECTS:
-                raise ValueError(f"Weights file {path!r} holds more than {MAX_HDF5_OBJECTS} parts.")
-            link = group.get(name, getlink=True)
-            if not isinstance(link, h5py.HardLink):
-                raise ValueError(
-                    f"Weights file {path!r} is refused: {group.name}/{name} is a link to another "
-                    "place."
-                )
-            item = group[name]
-            if isinstance(item, h5py.Group):
-                inspect(item)
-                continue
-            if not isinstance(item, h5py.Dataset):
-                continue
-            if item.external or item.is_virtual:
-                raise ValueError(
-                    f"Weights file {path!r} is refused: {item.name} keeps its data in another file."
-                )
-            if item.dtype.kind in "OV":
-                raise ValueError(
-                    f"Weights file {path!r} is refused: {item.name} holds {item.dtype} values, "
-                    "not numbers."
-                )
-            total += (item.size or 0) * item.dtype.itemsize
-            if total > max_bytes:
-                raise ValueError(
-                    f"Weights file {path!r} is refused: it declares over {total:,} bytes of "
-                    f"weights, the network has room for {max_bytes:,}."
-                )
-
+    count = declared = 0
     try:
         with h5py.File(path, "r") as file:
-            inspect(file)
-    except (OSError, RuntimeError, KeyError, RecursionError) as error:
-        raise ValueError(f"Weights file {path!r} is damaged or no HDF5 file: {error}.") from error
+            for dataset in _datasets(file):
+                size = 0 if dataset.shape is None else math.prod(dataset.shape)
+                count += size
+                declared += size * dataset.dtype.itemsize
+        if declared > os.path.getsize(path):
+            raise _Refused(
+                f"it declares {declared:,} bytes of weights and has {os.path.getsize(path):,}; "
+                "compressed weights are not read"
+            )
+    except _Refused as error:
+        raise ValueError(f"Weights file {path!r} is refused: {printable(str(error))}.") from error
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        reason = printable(str(error))
+        raise ValueError(f"Weights file {path!r} is damaged or no HDF5 file: {reason}.") from error
+    return WeightsFile(path, count)
 
 
-def load_weights(model, path, sha256=None):
-    """Loads weights into a model, every one of them, or raises one clear error.
+class _Refused(Exception):
+    """The reason why a weights file is not read."""
+
+
+def _datasets(file: Any) -> Iterator[Any]:
+    """Yields every array of a file, each once, without reading any."""
+    import h5py
+
+    groups, seen = [file], {_address(file)}
+    while groups:
+        group = groups.pop()
+        for name in group:
+            link = group.get(name, getlink=True)
+            if not isinstance(link, h5py.HardLink):
+                raise _Refused(f"{group.name}/{name} is a link to another place")
+            item = group[name]
+            # An object with two names can make a small file look endless.
+            if _address(item) in seen:
+                raise _Refused(f"{group.name}/{name} is a second name of another part")
+            seen.add(_address(item))
+            if isinstance(item, h5py.Group):
+                groups.append(item)
+            elif isinstance(item, h5py.Dataset):
+                if item.external or item.is_virtual:
+                    raise _Refused(f"{item.name} keeps its data in another file")
+                if item.dtype.kind in "OV" and not _is_bfloat16(item):
+                    raise _Refused(f"{item.name} holds {item.dtype} values, not numbers")
+                yield item
+
+
+def _address(item: Any) -> int:
+    import h5py
+
+    return h5py.h5o.get_info(item.id).addr
+
+
+def _is_bfloat16(dataset: Any) -> bool:
+    """Whether Keras wrote it from bfloat16, which HDF5 keeps as two bytes without a meaning."""
+    plain = dataset.dtype.names is None and dataset.dtype.itemsize == 2
+    return plain and dataset.attrs.get("dtype") == "bfloat16"
+
+
+def file_sha256(path: StrPath) -> str:
+    """Returns the SHA-256 of a file's content in hexadecimal digits.
 
     Args:
-        model: A built Keras model.
-        path: Path of a `.weights.h5` file.
-        sha256: None, or the SHA-256 that the file must have.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is damaged, hostile, or of another network.
+        path: Path of the file.
 
     Example:
 
-    >>> inputs = keras.Input((2,))
-    >>> model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
-    >>> load_weights(model, "absent.weights.h5")
-    Traceback (most recent call last):
-    ...
-    FileNotFoundError: Weights file 'absent.weights.h5' does not exist.
+    >>> file_sha256(os.devnull)[:16]
+    'e3b0c44298fc1c14'
     """
-    size = sum(8 * _size(variable.shape) for variable in model.variables)
-    check_weights_file(path, size + 2**20, sha256)
-    try:
-        with warnings.catch_warnings():
-            # Keras warns of what it then raises an error for.
-            warnings.filterwarnings("ignore", "Skipping nested container", UserWarning)
-            model.load_weights(path)
-    except (ValueError, OSError, KeyError, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(
-            f"The weights in {os.fspath(path)!r} are not of this network ({model.name}): {reason}"
-        ) from error
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _size(shape):
-    size = 1
-    for length in shape:
-        size *= length
-    return size
-
-
-def _bits(dtype):
-    return int("".join(filter(str.isdecimal, keras.backend.standardize_dtype(dtype))) or 8)
-
-
-def save_weights(model, path):
+def save_weights(model: keras.Model, path: StrPath) -> None:
     """Saves a model's weights in Keras's HDF5 form.
 
     Args:
@@ -140,10 +204,10 @@ def save_weights(model, path):
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder, "model.weights.h5")
     ...     save_weights(model, path)
-    ...     load_weights(model, path)
+    ...     check_weights_file(path).load(model)
     """
-    # HDF5 does not end well on a full disk: it holds the file open, and complains once more later.
-    reserve(path, sum(_size(v.shape) * _bits(v.dtype) // 8 for v in model.weights))
+    # On a full disk, HDF5 keeps the file open and fails a second time when it closes it.
+    reserve(path, sum(math.prod(v.shape) * _bits(v.dtype) // 8 for v in model.weights))
     with written_beside(path, ending=".weights.h5") as beside:
         try:
             model.save_weights(os.fspath(beside), overwrite=True)
@@ -153,7 +217,11 @@ def save_weights(model, path):
             raise OSError(str(error)) from error
 
 
-def layer_model(layer):
+def _bits(dtype: Any) -> int:
+    return int("".join(filter(str.isdecimal, keras.backend.standardize_dtype(dtype))) or 8)
+
+
+def layer_model(layer: keras.layers.Layer) -> keras.Model:
     """Returns a model of one layer alone, to keep its weights in a file of their own.
 
     Args:

@@ -4,29 +4,33 @@ import datetime
 import inspect
 import logging
 import math
+import pathlib
 import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Self
 
 import keras
 
 from keras_mlp3d import hub
 from keras_mlp3d._utils.atomic_write import write_whole
+from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d._utils.keras_patches import WholeWeights
-from keras_mlp3d.models.transfer import transfer_weights
+from keras_mlp3d._utils.printable import MAX_CLASS_NAME, is_printable, printable
+from keras_mlp3d._utils.types import StrPath, Tensor
+from keras_mlp3d.models.parameter_count import check_preset_size
+from keras_mlp3d.models.stored_time_mixing import TIME_MIXING_ARGUMENTS, time_mixing_loaders
 from keras_mlp3d.version import __version__
 
 logger = logging.getLogger("keras_mlp3d")
 
-#: What makes a network the one that it is: other values would leave a preset's weights no place.
+#: Arguments that fix the weight shapes. They cannot be overridden when weights are loaded.
 STRUCTURE = ("channels", "depths", "mlp_ratios")
-
-#: A bound on what a preset's file may ask for.
-MAX_CLASSES = 1_000_000
 
 
 class _Presets:
     """The class attribute `presets`: name of each built-in preset of the class -> metadata."""
 
-    def __get__(self, instance, owner):
+    def __get__(self, instance: Any, owner: "type[PresetModel]") -> dict[str, dict[str, Any]]:
         presets = (hub.read_preset(name) for name in hub.list_presets())
         names = owner.preset_class_names()
         return {p.handle: p.metadata for p in presets if p.class_name in names}
@@ -37,43 +41,60 @@ class PresetModel(WholeWeights):
 
     presets = _Presets()
 
-    # Keras enters a model here, and JAX's trainer by `call` alone.
-    def __call__(self, inputs, *args, **kwargs):
+    # Every backend calls a model here, except JAX's trainer, which only uses `call`.
+    def __call__(self, inputs: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         self.check_input(inputs)
         return super().__call__(inputs, *args, **kwargs)
 
-    def call(self, inputs, training=None, mask=None, **kwargs):
+    def call(
+        self,
+        inputs: Tensor,
+        training: bool | None = None,
+        mask: Tensor | None = None,
+        **kwargs: Any,
+    ) -> Tensor:
         self.check_input(inputs)
         return super().call(inputs, training=training, mask=mask, **kwargs)
 
-    def check_input(self, inputs):
+    def check_input(self, inputs: Tensor) -> None:
         """Raises ValueError if inputs of this shape do not fit the network."""
         raise NotImplementedError(f"{type(self).__name__} must say which inputs it takes.")
 
     @classmethod
-    def preset_class_names(cls):
+    def preset_class_names(cls) -> tuple[str, ...]:
         """Returns the names of the classes whose presets this class loads."""
         return (cls.__name__,)
 
     @classmethod
-    def from_preset(cls, preset, load_weights=True, num_classes=None, **overrides):
+    def from_preset(
+        cls,
+        preset: StrPath | hub.Preset,
+        load_weights: bool = True,
+        num_classes: int | None = None,
+        **overrides: Any,
+    ) -> Self:
         """Builds a network from a preset.
 
+        Before anything is built, the parameters that the configuration asks for are counted. They
+        must be as many as the weights files hold; a preset without weights must state the same
+        number, if it states one, and must fit into memory.
+
         Args:
-            preset: Built-in name, directory, or "hf://user/repo[@revision]".
-            load_weights: Whether to load the preset's weights; False leaves them random.
-            num_classes: None for the preset's classes, or the number of classes of a new head; the
-                rest is loaded.
+            preset: Built-in name, directory, "hf://user/repo[@revision]", or a `hub.Preset`.
+            load_weights: Whether to load the preset's weights. False leaves them random.
+            num_classes: None for the preset's classes, or the number of classes of a new head. All
+                other weights are loaded.
             **overrides: Other constructor arguments, such as `schedule`, `drop_path_rate`,
-                `input_shape`, `dtype`, `class_names`. Time-mixing weights go over to another
-                schedule by time interval; intervals that the preset lacks start at zero.
+                `input_shape`, `dtype`, `class_names`. Time-mixing weights are carried over to
+                another schedule by time interval; intervals that the preset lacks start at zero.
 
         Returns:
             A model of this class. A log message names the weights that were not loaded.
 
         Raises:
-            ValueError: If the preset or an override is unknown, the preset is of another class,
-                has no weights, or a file of it is damaged.
+            ValueError: If the preset or an override is unknown, or the preset is of another class,
+                has no weights, asks for another number of parameters than its weights are, or has
+                a damaged file.
 
         Example:
 
@@ -84,51 +105,21 @@ class PresetModel(WholeWeights):
         files = hub.read_preset(preset)
         cls._check_class(files)
         if load_weights:
-            if files.weights == "none":
-                raise ValueError(
-                    f"The preset {files.handle!r} is an architecture without weights. Pass "
-                    "load_weights=False to start from random ones, or make a preset with weights "
-                    "from a CycleMLP checkpoint: keras-mlp3d convert CHECKPOINT --to DIRECTORY "
-                    f"--inflate {files.handle}."
-                )
-            fixed = [name for name in STRUCTURE if name in overrides]
-            if fixed:
-                raise ValueError(
-                    f"{', '.join(fixed)} cannot be overridden with load_weights=True: the weights "
-                    "of the preset would not fit. Pass load_weights=False."
-                )
-            source = files.weights if files.weights.startswith("hf://") else files.handle
-            if source.startswith("hf://"):
-                files = hub.read_preset(source, weights=True)
-                cls._check_class(files)
-        return cls._load(files, load_weights, num_classes, overrides)
-
-    @classmethod
-    def _check_class(cls, files):
-        if files.class_name not in cls.preset_class_names():
-            raise ValueError(
-                f"The preset {files.handle!r} holds a {files.class_name}; load it with "
-                f"{files.class_name}.from_preset."
-            )
-
-    @classmethod
-    def _load(cls, files, load_weights, num_classes, overrides):
+            files = cls._with_weights(files, overrides)
+        has_classes = "num_classes" in inspect.signature(cls.__init__).parameters
+        weights = check_preset_size(
+            files, load_weights, with_task=has_classes and num_classes is None
+        )
         try:
             model = cls._from_files(files, num_classes, dict(overrides))
-        except (TypeError, KeyError, AttributeError) as error:
+        except (TypeError, KeyError, AttributeError, OverflowError) as error:
             given = f" with {', '.join(overrides)} overridden" if overrides else ""
+            reason = printable(f"{type(error).__name__}: {error}")
             raise ValueError(
-                f"The preset {files.handle!r} cannot be built{given}: {type(error).__name__}: "
-                f"{error}."
+                f"The preset {files.handle!r} cannot be built{given}: {reason}."
             ) from error
-        if not load_weights:
-            return model
-        changed = num_classes is not None or overrides
-        saved = cls._saved_form(files, num_classes) if changed else model
-        saved._load_preset_weights(files)
-        if saved is not model:
-            fresh = {id(layer) for layer in model.head_layers()} if num_classes else set()
-            missing = model._take_weights(saved, fresh)
+        if load_weights:
+            missing = model._load_preset_weights(files, weights, num_classes, overrides)
             if missing:
                 logger.warning(
                     "%s: weights not loaded from the preset, newly initialised: %s.",
@@ -138,7 +129,69 @@ class PresetModel(WholeWeights):
         return model
 
     @classmethod
-    def check_overrides(cls, overrides, *signatures):
+    def _with_weights(cls, files: hub.Preset, overrides: Mapping[str, Any]) -> hub.Preset:
+        """Returns the preset that holds the weights, with them on disk."""
+        if files.weights == "none":
+            raise ValueError(
+                f"The preset {files.handle!r} is an architecture without weights. Pass "
+                "load_weights=False to start from random ones, or make a preset with weights "
+                "from a CycleMLP checkpoint: keras-mlp3d convert CHECKPOINT --to DIRECTORY "
+                f"--inflate {files.handle}."
+            )
+        fixed = [name for name in STRUCTURE if name in overrides]
+        if fixed:
+            raise ValueError(
+                f"{', '.join(fixed)} cannot be overridden with load_weights=True: the weights "
+                "of the preset would not fit. Pass load_weights=False."
+            )
+        if files.weights.startswith("hf://"):
+            files = hub.read_preset(files.weights)
+            cls._check_class(files)
+        return hub.fetch_weights(files)
+
+    @classmethod
+    def _check_class(cls, files: hub.Preset) -> None:
+        if files.class_name not in cls.preset_class_names():
+            raise ValueError(
+                f"The preset {files.handle!r} holds a {files.class_name}; load it with "
+                f"{files.class_name}.from_preset."
+            )
+
+    def _load_preset_weights(
+        self,
+        files: hub.Preset,
+        weights: Mapping[str, hub.WeightsFile],
+        num_classes: int | None,
+        overrides: Mapping[str, Any],
+    ) -> list[str]:
+        """Loads the weights from the preset; returns the paths of those that keep other values."""
+        missing: list[str] = []
+        instead = {}
+        for prefix, network, backbone in self._networks(files):
+            if num_classes is not None:
+                for layer in network.head_layers():
+                    instead[layer] = lambda arrays: None
+                    missing.extend(f"{prefix}{weight.path}" for weight in layer.weights)
+            if backbone is not None and not TIME_MIXING_ARGUMENTS.isdisjoint(overrides):
+                report = _reporter(missing, prefix)
+                instead.update(time_mixing_loaders(network, backbone, report))
+        for name, part in self._weight_parts().items():
+            if name in weights:
+                weights[name].load(part, instead)
+        return missing
+
+    def _networks(
+        self, files: hub.Preset
+    ) -> Iterator[tuple[str, "PresetModel", dict[str, Any] | None]]:
+        """Yields (prefix of its weights' paths, network, its stored backbone's arguments)."""
+        if files.class_name == "TwoPathMLP3D":
+            for path in ("appearance", "motion"):
+                yield f"{path}/", getattr(self, path), files.config[path]["backbone"]
+        else:
+            yield "", self, files.config if "schedule" in files.config else None
+
+    @classmethod
+    def check_overrides(cls, overrides: Mapping[str, Any], *signatures: type) -> None:
         """Raises ValueError for an override that no constructor among `signatures` takes."""
         known = [
             name
@@ -153,17 +206,24 @@ class PresetModel(WholeWeights):
                     f"{', '.join(dict.fromkeys(known))}."
                 )
 
-    def save_to_preset(self, directory, description=None, **metadata):
+    def save_to_preset(
+        self, directory: StrPath, description: str | None = None, **metadata: Any
+    ) -> None:
         """Saves the network as a preset: whole, or not at all.
 
+        Class names that cannot be printed never stop a save: they are stored as
+        `_utils.printable.printable_class_names` returns them.
+
         Args:
-            directory: A new or empty directory, or that of an earlier preset, which is replaced.
+            directory: A new or empty directory, or an earlier preset, which is replaced.
             description: None, or a sentence for the metadata and the model card.
             **metadata: Further entries of `metadata.json`, such as `metrics` (a list of dicts
                 with name, value, dataset, split, command), `training`, `license`, `source`.
 
         Raises:
-            ValueError: If the directory holds anything that is no file of a preset.
+            ValueError: If the directory holds anything that is no file of a preset, or an argument
+                of the network has no form that a preset can hold.
+            TypeError: If the metadata holds anything that JSON does not know.
             OSError: If a file cannot be written; it is named, and an earlier preset stays.
 
         Example:
@@ -178,10 +238,13 @@ class PresetModel(WholeWeights):
         """
         hub.write_preset(directory, lambda folder: self._write_files(folder, description, metadata))
 
-    def _write_files(self, folder, description, metadata):
+    def _write_files(
+        self, folder: pathlib.Path, description: str | None, metadata: Mapping[str, Any]
+    ) -> None:
         objects = self._preset_objects()
         for name, (class_name, config) in objects.items():
-            hub.write_json(folder / name, hub.serialised(class_name, config))
+            hub.make_class_names_printable(config)
+            hub.write_json(folder / name, hub.serialized(class_name, config))
         sums = {}
         for name, part in self._weight_parts().items():
             hub.save_weights(part, folder / name)
@@ -210,43 +273,24 @@ class PresetModel(WholeWeights):
             objects[name][1] if name in objects else None
             for name in (hub.CONFIG, hub.TASK, hub.CONVERTER)
         )
-        card = hub.model_card(content, hub.serialised(type(self).__name__, config), task, clip)
+        card = hub.model_card(content, hub.serialized(type(self).__name__, config), task, clip)
         write_whole(folder / hub.CARD, card.encode())
 
-    def _preset_objects(self):
+    def _preset_objects(self) -> dict[str, tuple[str, dict[str, Any]]]:
         """Returns {file name: (class name, arguments)} of the JSON files of a preset."""
         return {hub.CONFIG: (type(self).__name__, portable_config(self))}
 
-    def _weight_parts(self):
+    def _weight_parts(self) -> dict[str, keras.Model]:
         """Returns {file name: model whose weights it holds}."""
         return {hub.WEIGHTS: self}
 
-    def _load_preset_weights(self, files):
-        sums = files.metadata.get("sha256", {})
-        for name, part in self._weight_parts().items():
-            if name == hub.TASK_WEIGHTS and files.task is None:
-                continue  # The preset is a backbone, the head is new.
-            if not (files.folder / name).is_file():
-                raise FileNotFoundError(
-                    f"The preset {files.handle!r} lacks its weights, {name}: get the file, or pass "
-                    "load_weights=False to start from random ones."
-                )
-            hub.load_weights(part, files.folder / name, sums.get(name))
-
-    @classmethod
-    def _saved_form(cls, files, num_classes):
-        """Builds the network exactly as the preset holds it."""
-        return cls._from_files(files, None, {})
-
-    def _take_weights(self, saved, skip):
-        return transfer_weights(saved, self, skip)
-
-    def head_layers(self):
+    def head_layers(self) -> list[keras.layers.Layer]:
         """Returns the layers that a new number of classes replaces."""
         return []
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Self:
+        """Builds a network from what `get_config` returned."""
         config = dict(config)
         trainable = config.pop("trainable", True)
         model = cls(**config)
@@ -254,28 +298,65 @@ class PresetModel(WholeWeights):
         return model
 
 
-def portable_config(model):
-    """Returns the arguments of a model without what belongs to a session and not to a network."""
+def _reporter(missing: list[str], prefix: str) -> Callable[[str], None]:
+    return lambda path: missing.append(f"{prefix}{path}")
+
+
+def portable_config(model: keras.Model) -> dict[str, Any]:
+    """Returns the arguments of a model without those of its session, `name` and `trainable`."""
     config = model.get_config()
     return {key: value for key, value in config.items() if key not in ("name", "trainable")}
 
 
-def check_class_names(num_classes, class_names):
-    """Returns the class names as a list, or None, checked against their number."""
-    if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 1:
-        raise ValueError(f"num_classes must be a positive integer, got {num_classes!r}.")
-    if num_classes > MAX_CLASSES:
-        raise ValueError(f"num_classes must be at most {MAX_CLASSES:,}, got {num_classes:,}.")
+def check_class_names(num_classes: Any, class_names: Any) -> list[str] | None:
+    r"""Checks class names when a network is made, so that it can be saved after its training.
+
+    Args:
+        num_classes: Number of classes.
+        class_names: None, or one name per class.
+
+    Returns:
+        None, or the names in Unicode's composed form (NFC), as manifests have them.
+
+    Raises:
+        ValueError: If `num_classes` is no positive integer, or `class_names` are not as many
+            different strings, or one of them is too long or cannot be printed.
+
+    Example:
+
+    >>> check_class_names(2, ["left", "ri\tght"])
+    Traceback (most recent call last):
+    ...
+    ValueError: class_names must hold no control characters, line breaks or lone surrogates, got \
+'ri\tght'.
+    """
+    num_classes = check_integer("num_classes", num_classes)
     if class_names is None:
         return None
     names = [class_names] if isinstance(class_names, str) else list(class_names)
-    if not all(isinstance(name, str) for name in names):
-        raise ValueError(f"class_names must be strings, got {names!r}.")
-    # As manifests do: the same letters are the same class, whichever Unicode form they come in.
+    for name in names:
+        if not isinstance(name, str):
+            raise ValueError(f"class_names must be strings, got {name!r}.")
+        if len(name) > MAX_CLASS_NAME:
+            raise ValueError(
+                f"class_names must have at most {MAX_CLASS_NAME:,} characters each, got "
+                f"{len(name):,}: {name[:40]!r}..."
+            )
+        if not is_printable(name):
+            raise ValueError(
+                "class_names must hold no control characters, line breaks or lone surrogates, got "
+                f"{name!r}."
+            )
+    # As in manifests: the same letters are the same class in every Unicode form.
     names = [unicodedata.normalize("NFC", name) for name in names]
     if len(names) != num_classes or len(set(names)) != num_classes:
         raise ValueError(
             f"class_names must be {num_classes} different names, got {len(names)}"
             f"{'' if len(set(names)) == len(names) else ', some of them twice'}."
+        )
+    size = sum(len(name.encode()) + 20 for name in names)
+    if size > hub.MAX_JSON_BYTES // 4:  # a two-path network stores them three times
+        raise ValueError(
+            f"class_names take {size:,} bytes in a preset, which holds {hub.MAX_JSON_BYTES // 4:,}."
         )
     return names

@@ -154,7 +154,7 @@ def test_mixed_precision_costs_the_same():
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((16, None, 32, 3), r"known in every axis, got \(16, None, 32, 3\)"),
+        ((16, None, 32, 3), r"input_shape must be 4 positive integers, got \(16, None, 32, 3\)"),
         ((20, 32, 32, 3), "a clip of 20 frames does not fit"),
         ((16, 31, 32, 3), "height of at least 32 pixels, got 31"),
         ((32, 32, 3), r"pixels of shape \(batch, frames, height, width, 3\)"),

@@ -1,0 +1,100 @@
+"""Text from anywhere, made safe to print, to save and to load again."""
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from typing import Any
+
+#: Longest class name that a network takes, and the most that a preset keeps of one.
+MAX_CLASS_NAME = 1000
+
+# Control characters, line and paragraph separators, controls of the writing direction, and lone
+# surrogates. Joiners and marks that ordinary words and emoji need are not among them.
+_WITHOUT_ASCII = "\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
+_UNSAFE = re.compile(f"[\x00-\x1f{_WITHOUT_ASCII}]")
+_UNSAFE_IN_JSON = re.compile(f"[{_WITHOUT_ASCII}]")
+
+
+def is_printable(text: str) -> bool:
+    """Returns whether `text` can be printed and encoded as it is.
+
+    Example:
+
+    >>> is_printable("Zoë"), is_printable("a\\nb")
+    (True, False)
+    """
+    return _UNSAFE.search(text) is None
+
+
+def printable(text: str) -> str:
+    r"""Returns `text` with each control character and lone surrogate written as its escape.
+
+    Args:
+        text: Any text.
+
+    Example:
+
+    >>> print(printable("red \x1b[31m, surrogate \ud800"))
+    red \x1b[31m, surrogate \ud800
+    """
+    return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def printable_class_names(names: Sequence[Any] | None) -> list[str] | None:
+    r"""Returns class names that any network takes, as a preset saves and loads them.
+
+    Most names stay as they are. A name that is no string becomes one; control characters and lone
+    surrogates become their escapes, as in `printable`; a name of more than `MAX_CLASS_NAME`
+    characters is truncated; a repeated name gets its index.
+
+    Args:
+        names: None, or one name per class.
+
+    Example:
+
+    >>> printable_class_names(["cat", "big\tdog", 3, "cat"])
+    ['cat', 'big\\tdog', '3', 'cat (3)']
+    """
+    if names is None:
+        return None
+    printed: list[str] = []
+    used = set()
+    for index, name in enumerate(names):
+        text = printable(name if isinstance(name, str) else str(name))
+        if len(text) > MAX_CLASS_NAME:
+            text = f"{text[: MAX_CLASS_NAME - 1]}…"
+        if text in used:
+            text = f"{text[: MAX_CLASS_NAME - 20]} ({index})"
+        used.add(text)
+        printed.append(text)
+    return printed
+
+
+def json_text(content: Any) -> str:
+    r"""Returns `content` as readable JSON that any terminal shows and any file takes.
+
+    Args:
+        content: Dict, list or other value that JSON knows. NumPy numbers and arrays become plain
+            ones, paths become strings.
+
+    Raises:
+        TypeError: If it holds anything else.
+        ValueError: If it holds a number that is not finite.
+
+    Example:
+
+    >>> json_text(["Zoë", "\ud800", np.float32(0.5)]).split()
+    ['[', '"Zoë",', '"\\ud800",', '0.5', ']']
+    """
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
+    # These characters stand inside strings only; JSON reads the escapes as the same characters.
+    return _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist") and hasattr(value, "dtype"):  # a NumPy number or array
+        return value.tolist()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")

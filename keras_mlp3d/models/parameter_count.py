@@ -14,10 +14,11 @@ from typing import Any
 from keras_mlp3d import hub
 from keras_mlp3d._utils.checks import check_boolean, check_integer, check_integers, check_number
 from keras_mlp3d._utils.printable import printable
+from keras_mlp3d.models.network_checks import TUBELET_FRAMES
 from keras_mlp3d.models.schedule import Mixing, parse_schedule
 
 _STAGES = 4
-_TUBELET_FRAMES = 4
+
 _PATHS = ("appearance", "motion")
 #: What the objects of a block take besides its weights: 0.27 MB with PyTorch, Keras 3.15.
 _BLOCK_BYTES = 270_000
@@ -46,7 +47,7 @@ def backbone_parameters(config: Mapping[str, Any]) -> int:
     candidates = config.get("candidates")
     if candidates is not None:
         candidates = parse_schedule(list(candidates), len(candidates))
-    total = _count_outside_blocks(channels, _TUBELET_FRAMES)
+    total = _count_outside_blocks(channels, TUBELET_FRAMES)
     for (stage, mixing), number in blocks.items():
         width = channels[stage]
         time_mixing = _time_mixing_parameters(mixing, width, config, candidates)
@@ -320,7 +321,7 @@ def _tokens(config: Mapping[str, Any]) -> int:
     frames = shape[0] if isinstance(shape, list | tuple) and shape else None
     if frames is None:
         raise ValueError("time mixing of kind 'full' needs an input_shape with a fixed length.")
-    return check_integer("input_shape[0]", frames) // _TUBELET_FRAMES
+    return check_integer("input_shape[0]", frames) // TUBELET_FRAMES
 
 
 def _count_blocks(schedule: Any, depths: Sequence[int]) -> Counter[tuple[int, Mixing]]:

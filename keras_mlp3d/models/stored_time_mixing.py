@@ -10,10 +10,9 @@ import keras
 import numpy as np
 
 from keras_mlp3d.layers import GroupedTimeMixing
+from keras_mlp3d.models.network_checks import TUBELET_FRAMES
 from keras_mlp3d.models.schedule import parse_schedule
-from keras_mlp3d.models.transfer import walk_layers
-
-TUBELET_FRAMES = 4
+from keras_mlp3d.models.transfer import take_intervals, walk_layers
 
 #: Arguments of `MLP3DBackbone` that decide the shapes of the time-mixing weights.
 TIME_MIXING_ARGUMENTS = frozenset(
@@ -76,7 +75,7 @@ def _loader(
         )
         origin.build(block["shape"])
         origin.kernel.assign(np.asarray(arrays["0"]))
-        if not layer.take_intervals(origin):
+        if not take_intervals(layer, origin):
             report(f"{layer.kernel.path} (time intervals new to it are zero)")
         if layer.bias is None:
             return

@@ -8,7 +8,7 @@ import contextlib
 import itertools
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_mlp3d import hub
@@ -334,23 +334,15 @@ def _count_blocks(schedule: Any, depths: Sequence[int]) -> Counter[tuple[int, Mi
         turns = parse_schedule(schedule, min(total, schedule.count("+") + 1))
     else:
         turns = parse_schedule(schedule, total)
+    each, doubled = Counter(turns), (*turns, *turns)
     blocks: Counter[tuple[int, Mixing]] = Counter()
-    for stage, first, end in _stage_ranges(depths):
-        for turn, mixing in enumerate(turns):
-            # Blocks first <= b < end whose turn it is: b = turn, turn + n, turn + 2 n, ...
-            number = _multiples(end - turn, len(turns)) - _multiples(first - turn, len(turns))
-            if number:
-                blocks[stage, mixing] += number
-    return blocks
-
-
-def _stage_ranges(depths: Sequence[int]) -> Iterator[tuple[int, int, int]]:
-    first = 0
+    first = 0  # turn of the stage's first block
     for stage, depth in enumerate(depths):
-        yield stage, first, first + depth
-        first += depth
-
-
-def _multiples(end: int, step: int) -> int:
-    """How many of 0, step, 2 step, ... are below `end`."""
-    return max(0, -(-end // step))
+        rounds, rest = divmod(depth, len(turns))
+        if rounds:
+            for mixing, number in each.items():
+                blocks[stage, mixing] += rounds * number
+        for mixing, number in Counter(doubled[first : first + rest]).items():
+            blocks[stage, mixing] += number
+        first = (first + depth) % len(turns)
+    return blocks

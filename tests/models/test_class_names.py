@@ -134,5 +134,5 @@ def test_no_name_is_logged_raw(tmp_path, caplog):
     network.save_to_preset(tmp_path / "preset")
     with caplog.at_level(logging.DEBUG, "keras_mlp3d"):
         MLP3D.from_preset(tmp_path / "preset", num_classes=3)
-    assert "newly initialised: head/kernel, head/bias" in caplog.text
+    assert "newly initialized: head/kernel, head/bias" in caplog.text
     assert not RAW & set(caplog.text)

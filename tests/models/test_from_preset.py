@@ -94,7 +94,7 @@ def test_num_classes_makes_a_new_head_and_keeps_the_rest(folder, model, caplog):
     assert new.output_shape == (None, 3)
     assert new.class_names is None
     assert new.converter == CONVERTER
-    assert "newly initialised: head/kernel, head/bias" in caplog.text
+    assert "newly initialized: head/kernel, head/bias" in caplog.text
     given, got = weights_of(model.backbone), weights_of(new.backbone)
     for name, value in given.items():
         np.testing.assert_array_equal(got[name], value)

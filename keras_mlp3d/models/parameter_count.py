@@ -161,13 +161,7 @@ def check_preset_size(
     >>> check_preset_size(hub.read_preset("mlp3d_xs"), load_weights=False, with_task=True)
     {}
     """
-    try:
-        asked = preset_parameters(preset, with_task)
-        whole = sum(preset_parameters(preset).values())
-    except (ValueError, TypeError, OverflowError) as error:
-        raise ValueError(
-            f"The preset {preset.handle!r} cannot be built: {printable(str(error))}"
-        ) from error
+    asked = _counted(preset, with_task)
     files = {}
     for name in asked:
         if load_weights:
@@ -183,8 +177,19 @@ def check_preset_size(
                 f"{file.parameter_count:,}. They are not of this network."
             )
     if len(files) < len(asked):
-        _check_without_weights(preset, whole)
+        whole = asked if with_task else _counted(preset, with_task=True)
+        _check_without_weights(preset, sum(whole.values()))
     return files
+
+
+def _counted(preset: hub.Preset, with_task: bool) -> dict[str, int]:
+    """`preset_parameters`, with errors that name the preset."""
+    try:
+        return preset_parameters(preset, with_task)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(
+            f"The preset {preset.handle!r} cannot be built: {printable(str(error))}"
+        ) from error
 
 
 def _check_without_weights(preset: hub.Preset, asked: int) -> None:

@@ -108,9 +108,7 @@ def count(model_or_backbone: keras.Model, input_shape: Shape | None = None) -> C
     model = model_or_backbone
     if input_shape is None:
         input_shape = (224, 224, 3) if isinstance(model, CycleMLP) else (64, 224, 224, 3)
-    input_shape = check_integers(
-        "input_shape", input_shape, 3 if isinstance(model, CycleMLP) else 4
-    )
+    input_shape = check_integers("input_shape", input_shape, len(input_shape))
     rows = _model_rows(model, (1, *input_shape))
     layers = tuple(
         LayerCost(name, tuple(shape[1:]), macs, params) for name, shape, macs, params in rows

@@ -12,6 +12,7 @@ from keras_mlp3d.hub.files import (
     TASK_WEIGHTS,
     WEIGHTS,
     check_directory,
+    make_class_names_printable,
     read_json,
     serialized,
     write_json,
@@ -23,7 +24,6 @@ from keras_mlp3d.hub.preset import (
     builtin_folder,
     fetch_weights,
     list_presets,
-    make_class_names_printable,
     make_converter,
     read_preset,
 )

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from keras_mlp3d._utils.atomic_write import naming, write_whole
-from keras_mlp3d._utils.printable import json_text
+from keras_mlp3d._utils.printable import json_text, printable_class_names
 from keras_mlp3d._utils.types import StrPath
 
 CONFIG, METADATA, TASK, CONVERTER, CARD = (
@@ -42,6 +42,15 @@ def read_json(path: pathlib.Path, max_bytes: int = MAX_JSON_BYTES) -> dict[str, 
 
     Raises:
         ValueError: If the file is larger, or holds anything else.
+
+    Example:
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "a.json")
+    ...     write_json(path, {"a": 1})
+    ...     read_json(path)
+    {'a': 1}
     """
     size = path.stat().st_size
     if size > max_bytes:
@@ -111,6 +120,28 @@ def _check_plain(where: StrPath, config: Mapping[str, Any]) -> None:
                     f"of a dtype policy, got a serialized {value.get('class_name')!r}."
                 )
             dicts.append(value)
+
+
+def make_class_names_printable(config: dict[str, Any]) -> None:
+    """Makes the class names in a configuration safe to print and to save, in place, at any depth.
+
+    Args:
+        config: Arguments of a network or a classifier.
+
+    Example:
+
+    >>> config = {"task": {"class_names": ["up", 2]}}
+    >>> make_class_names_printable(config)
+    >>> config
+    {'task': {'class_names': ['up', '2']}}
+    """
+    dicts = [config]
+    while dicts:
+        current = dicts.pop()
+        names = current.get("class_names")
+        if isinstance(names, list | tuple):
+            current["class_names"] = printable_class_names(names)
+        dicts.extend(value for value in current.values() if isinstance(value, dict))
 
 
 def write_json(path: StrPath, content: Any) -> None:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from keras_mlp3d._utils.printable import printable, printable_class_names
+from keras_mlp3d._utils.printable import printable
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.hub.files import (
     CONFIG,
@@ -17,6 +17,7 @@ from keras_mlp3d.hub.files import (
     TASK,
     TASK_WEIGHTS,
     WEIGHTS,
+    make_class_names_printable,
     read_json,
     read_object,
 )
@@ -40,7 +41,7 @@ class Clip:
     Example:
 
     >>> read_preset("mlp3d_nano").clip.size
-    (112, 112)
+    (32, 32)
     """
 
     frames: int
@@ -173,7 +174,13 @@ class Preset:
 
 
 def builtin_folder() -> pathlib.Path:
-    """Returns the folder of the built-in presets, in a wheel or in a checkout."""
+    """Returns the folder of the built-in presets, in a wheel or in a checkout.
+
+    Example:
+
+    >>> (builtin_folder() / "mlp3d_xs" / "config.json").is_file()
+    True
+    """
     package = pathlib.Path(__file__).resolve().parent.parent
     installed = package / "_presets"
     return installed if installed.is_dir() else package.parent / "presets"
@@ -298,28 +305,6 @@ def make_converter(config: dict[str, Any]) -> "VideoConverter":
     from keras_mlp3d.data.video.converter import VideoConverter
 
     return VideoConverter.from_config(config)
-
-
-def make_class_names_printable(config: dict[str, Any]) -> None:
-    """Makes the class names in a configuration safe to print and to save, in place, at any depth.
-
-    Args:
-        config: Arguments of a network or a classifier.
-
-    Example:
-
-    >>> config = {"task": {"class_names": ["up", 2]}}
-    >>> make_class_names_printable(config)
-    >>> config
-    {'task': {'class_names': ['up', '2']}}
-    """
-    dicts = [config]
-    while dicts:
-        current = dicts.pop()
-        names = current.get("class_names")
-        if isinstance(names, list | tuple):
-            current["class_names"] = printable_class_names(names)
-        dicts.extend(value for value in current.values() if isinstance(value, dict))
 
 
 def _check_metadata(path: pathlib.Path, metadata: Mapping[str, Any]) -> None:

@@ -309,7 +309,7 @@ def portable_config(model: keras.Model) -> dict[str, Any]:
 
 
 def check_class_names(num_classes: Any, class_names: Any) -> list[str] | None:
-    r"""Checks class names when a network is made, so that it can be saved after its training.
+    """Checks class names when a network is made, so that it can be saved after its training.
 
     Args:
         num_classes: Number of classes.
@@ -324,11 +324,10 @@ def check_class_names(num_classes: Any, class_names: Any) -> list[str] | None:
 
     Example:
 
-    >>> check_class_names(2, ["left", "ri\tght"])
+    >>> check_class_names(2, ["left", "left"])
     Traceback (most recent call last):
     ...
-    ValueError: class_names must hold no control characters, line breaks or lone surrogates, got \
-'ri\tght'.
+    ValueError: class_names must be 2 different names, got 2, some of them twice.
     """
     num_classes = check_integer("num_classes", num_classes)
     if class_names is None:

@@ -29,7 +29,7 @@ def preset(tmp_path):
     folder = tmp_path / "preset"
     write(folder, "config.json", "MLP3DBackbone", BACKBONE)
     write(folder, "task.json", "MLP3D", TASK)
-    (folder / "metadata.json").write_text('{"class_name": "MLP3D", "parameter_count": 3779}')
+    (folder / "metadata.json").write_text('{"class_name": "MLP3D", "parameter_count": 3611}')
     return folder
 
 
@@ -45,7 +45,7 @@ def test_directory(preset):
     files = read_preset(preset)
     assert (files.config, files.task, files.converter) == (BACKBONE, TASK, None)
     assert (files.class_name, files.weights, files.clip) == ("MLP3D", "bundled", None)
-    assert (files.parameter_count, files.macs, files.description) == (3779, None, "")
+    assert (files.parameter_count, files.macs, files.description) == (3611, None, "")
     (preset / "task.json").unlink()
     assert read_preset(str(preset)).class_name == "MLP3DBackbone"
 
@@ -130,8 +130,8 @@ def test_objects_in_a_configuration_are_never_made(preset):
         ("config.json", {"drop_path_rate": "high"}, r"must be a number in \[0, 1\), got 'high'"),
         ("task.json", {"backbone": None}, "cannot be built: TypeError.*backbone"),
         ("task.json", {"class_names": ["a"]}, "class_names must be 3 different names"),
-        ("config.json", {"channels": [10**6] * 4}, r"metadata\.json states 3,779"),
-        ("task.json", {"num_classes": 10**9}, r"metadata\.json states 3,779"),
+        ("config.json", {"channels": [10**6] * 4}, r"metadata\.json states 3,611"),
+        ("task.json", {"num_classes": 10**9}, r"metadata\.json states 3,611"),
     ],
 )
 def test_configurations_that_cannot_or_must_not_be_built(preset, name, change, message):

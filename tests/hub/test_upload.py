@@ -120,6 +120,9 @@ def test_upload_of_something_else(preset):
     (preset / "metadata.json").write_text('["list"]')
     with pytest.raises(ValueError, match="must hold a JSON object, got list"):
         upload_preset(URI, preset)
+    (preset / "metadata.json").write_text("{}")
+    with pytest.raises(ValueError, match="no 'class_name'"):
+        upload_preset(URI, preset)
     (preset / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(ValueError, match="no 'registered_name'"):
         upload_preset(URI, preset)

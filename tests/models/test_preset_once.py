@@ -2,6 +2,7 @@
 
 import builtins
 import collections
+import functools
 import hashlib
 import io
 import json
@@ -44,6 +45,7 @@ def built(monkeypatch):
     counts = collections.Counter()
 
     def counted(cls, original):
+        @functools.wraps(original)  # `from_preset` reads the signature
         def construct(self, *args, **kwargs):
             counts[cls] += 1
             original(self, *args, **kwargs)

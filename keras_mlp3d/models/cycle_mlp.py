@@ -4,11 +4,13 @@ Source: section 3.4 and reference [6].
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import keras
 from keras import ops
 
+from keras_mlp3d import hub
+from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d._utils.types import DType, Tensor
 from keras_mlp3d.layers import GroupedTimeMixing, PixelNormalization
 from keras_mlp3d.models.mlp3d import classify_tokens
@@ -79,6 +81,7 @@ class CycleMLP(PresetModel):
         name: str | None = None,
     ) -> None:
         channels, depths, mlp_ratios = check_stages(channels, depths, mlp_ratios)
+        num_classes = check_integer("num_classes", num_classes)
         class_names = check_class_names(num_classes, class_names)
         if not isinstance(input_shape, list | tuple) or len(input_shape) != 3:
             raise ValueError(f"input_shape must be (height, width, 3), got {input_shape!r}.")
@@ -126,7 +129,9 @@ class CycleMLP(PresetModel):
         check_frames(self.name, static_shape(inputs), IMAGE_FORM)
 
     @classmethod
-    def _from_files(cls, files, num_classes, overrides):
+    def _from_files(
+        cls, files: hub.Preset, num_classes: int | None, overrides: dict[str, Any]
+    ) -> Self:
         cls.check_overrides(overrides, cls)
         config = dict(files.config)
         if num_classes is not None:

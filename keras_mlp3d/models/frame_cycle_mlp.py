@@ -3,7 +3,7 @@
 Source: reference [6]; docs/reading.md (baselines).
 """
 
-from typing import Any
+from typing import Any, Self
 
 import keras
 from keras import ops
@@ -13,7 +13,6 @@ from keras_mlp3d._utils.types import Tensor
 from keras_mlp3d.models.cycle_mlp import CycleMLP
 from keras_mlp3d.models.network_checks import CLIP_FORM, check_frames, static_shape
 from keras_mlp3d.models.preset_model import PresetModel, portable_config
-from keras_mlp3d.models.transfer import transfer_weights
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
@@ -174,7 +173,9 @@ class FrameCycleMLP(PresetModel):
         return ("FrameCycleMLP", "CycleMLP")
 
     @classmethod
-    def _from_files(cls, files, num_classes, overrides):
+    def _from_files(
+        cls, files: hub.Preset, num_classes: int | None, overrides: dict[str, Any]
+    ) -> Self:
         cls.check_overrides(overrides, cls, CycleMLP)
         own = {"activation": (files.task or {}).get("activation")}
         if files.converter is not None:
@@ -186,7 +187,7 @@ class FrameCycleMLP(PresetModel):
             config.update(num_classes=num_classes, class_names=None)
         return cls(CycleMLP(**{**config, **overrides}), **own)
 
-    def _preset_objects(self):
+    def _preset_objects(self) -> dict[str, tuple[str, dict[str, Any]]]:
         activation = None if self.activation is None else "softmax"
         task = {"activation": activation, "class_names": self.class_names}
         objects = {
@@ -197,11 +198,8 @@ class FrameCycleMLP(PresetModel):
             objects[hub.CONVERTER] = ("VideoConverter", self.converter.get_config())
         return objects
 
-    def _weight_parts(self):
+    def _weight_parts(self) -> dict[str, keras.Model]:
         return {hub.WEIGHTS: self.cycle_mlp}
 
     def head_layers(self) -> list[keras.layers.Layer]:
         return self.cycle_mlp.head_layers()
-
-    def _take_weights(self, saved, skip):
-        return transfer_weights(saved.cycle_mlp, self.cycle_mlp, skip)

@@ -6,11 +6,12 @@ Source: sections 3.1 and 3.4, Figure 2.
 import inspect
 import random
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import keras
 
 from keras_mlp3d import hub
+from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d._utils.types import Tensor
 from keras_mlp3d.layers import GlorotUniform
 from keras_mlp3d.models.mlp3d_backbone import MLP3DBackbone
@@ -86,6 +87,7 @@ class MLP3D(PresetModel):
     ) -> None:
         if not isinstance(backbone, MLP3DBackbone):
             raise ValueError(f"backbone must be an MLP3DBackbone, got {type(backbone).__name__}.")
+        num_classes = check_integer("num_classes", num_classes)
         class_names = check_class_names(num_classes, class_names)
         clip = keras.Input(backbone.input_shape[1:], dtype="float32", name="clip")
         outputs = classify_tokens(backbone(clip), num_classes, dropout, activation)
@@ -126,7 +128,9 @@ class MLP3D(PresetModel):
         return ("MLP3D", "MLP3DBackbone")
 
     @classmethod
-    def _from_files(cls, files, num_classes, overrides):
+    def _from_files(
+        cls, files: hub.Preset, num_classes: int | None, overrides: dict[str, Any]
+    ) -> Self:
         cls.check_overrides(overrides, cls, MLP3DBackbone)
         task = dict(files.task or {})
         if num_classes is not None:
@@ -142,14 +146,10 @@ class MLP3D(PresetModel):
         backbone = MLP3DBackbone(**{**files.config, **overrides})
         return cls(backbone, **task)
 
-    @classmethod
-    def _saved_form(cls, files, num_classes):
-        return cls._from_files(files, num_classes if files.task is None else None, {})
-
     def head_layers(self) -> list[keras.layers.Layer]:
         return [self.get_layer("head")]
 
-    def _preset_objects(self):
+    def _preset_objects(self) -> dict[str, tuple[str, dict[str, Any]]]:
         objects = {
             hub.CONFIG: ("MLP3DBackbone", portable_config(self.backbone)),
             hub.TASK: ("MLP3D", self.task_config()),
@@ -158,7 +158,7 @@ class MLP3D(PresetModel):
             objects[hub.CONVERTER] = ("VideoConverter", self.converter.get_config())
         return objects
 
-    def _weight_parts(self):
+    def _weight_parts(self) -> dict[str, keras.Model]:
         head = hub.layer_model(self.get_layer("head"))
         return {hub.WEIGHTS: self.backbone, hub.TASK_WEIGHTS: head}
 

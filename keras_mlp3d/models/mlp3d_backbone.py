@@ -4,10 +4,11 @@ Source: sections 3.1 and 3.4, Figure 2, Table 1.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import keras
 
+from keras_mlp3d import hub
 from keras_mlp3d._utils.types import DType, Tensor
 from keras_mlp3d.layers import (
     MLP3DBlock,
@@ -277,7 +278,9 @@ class MLP3DBackbone(PresetModel):
         return ("MLP3DBackbone", "MLP3D")
 
     @classmethod
-    def _from_files(cls, files, num_classes, overrides):
+    def _from_files(
+        cls, files: hub.Preset, num_classes: int | None, overrides: dict[str, Any]
+    ) -> Self:
         if num_classes is not None:
             raise ValueError(
                 "MLP3DBackbone has no classes: num_classes must be None, got "

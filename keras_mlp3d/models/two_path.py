@@ -6,7 +6,7 @@ Source: section 4.3.
 import inspect
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import keras
 from keras import ops
@@ -19,7 +19,6 @@ from keras_mlp3d.models.mlp3d import MLP3D
 from keras_mlp3d.models.mlp3d_backbone import MLP3DBackbone
 from keras_mlp3d.models.network_checks import static_shape
 from keras_mlp3d.models.preset_model import PresetModel, check_class_names, portable_config
-from keras_mlp3d.models.transfer import transfer_weights
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
@@ -185,7 +184,9 @@ class TwoPathMLP3D(PresetModel):
         return super().from_config(config)
 
     @classmethod
-    def _from_files(cls, files, num_classes, overrides):
+    def _from_files(
+        cls, files: hub.Preset, num_classes: int | None, overrides: dict[str, Any]
+    ) -> Self:
         cls.check_overrides(overrides, cls, MLP3D, MLP3DBackbone)
         own = {key: files.config[key] for key in ("motion_size", "activation", "class_names")}
         if num_classes is not None:
@@ -205,7 +206,7 @@ class TwoPathMLP3D(PresetModel):
             paths.append(MLP3D(MLP3DBackbone(**{**path["backbone"], **rest}), **task))
         return cls(*paths, **own)
 
-    def _preset_objects(self):
+    def _preset_objects(self) -> dict[str, tuple[str, dict[str, Any]]]:
         config = {
             key: {"backbone": portable_config(path.backbone), "task": path.task_config()}
             for key, path in (("appearance", self.appearance), ("motion", self.motion))
@@ -219,13 +220,6 @@ class TwoPathMLP3D(PresetModel):
 
     def head_layers(self) -> list[keras.layers.Layer]:
         return [*self.appearance.head_layers(), *self.motion.head_layers()]
-
-    def _take_weights(self, saved, skip):
-        return [
-            f"{key}/{path}"
-            for key in ("appearance", "motion")
-            for path in transfer_weights(getattr(saved, key), getattr(self, key), skip)
-        ]
 
 
 def _gives_logits(path):

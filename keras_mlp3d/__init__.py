@@ -20,7 +20,10 @@ from keras_mlp3d.models import (
 from keras_mlp3d.version import __version__
 
 #: Rooms that a network itself does not need: imported when first asked for.
-_LAZY = ("conversion", "cost", "data", "hub", "inference", "plots", "search", "training")
+_LAZY = (
+    *("conversion", "cost", "data", "distribution", "hub", "inference", "plots", "search"),
+    "training",
+)
 
 __all__ = [
     "MLP3D",
@@ -33,6 +36,7 @@ __all__ = [
     "conversion",
     "cost",
     "data",
+    "distribution",
     "hub",
     "inference",
     "layers",

@@ -242,11 +242,11 @@ def _of_all_processes(get_metrics_result):
     return result_of_all
 
 
-def _of_this_process(draw, rank):
+def _of_this_process(next_seed_of, rank):
     """Seeds that differ per process, while the generator's state, which is saved, is the same."""
 
     def next_seed(self, ordered=True):
-        seed = draw(self, ordered)
+        seed = next_seed_of(self, ordered)
         return seed + seed.new_tensor([rank * _SEED_STEP % 2**31, 0])
 
     return next_seed
@@ -296,11 +296,11 @@ def _summing(tf, apply, depth):
     return summed_apply
 
 
-def _of_this_replica(tf, draw):
+def _of_this_replica(tf, next_seed_of):
     """Seeds that differ per replica, while the generator's state, which is saved, is the same."""
 
     def next_seed(self, ordered=True):
-        seed = draw(self, ordered)
+        seed = next_seed_of(self, ordered)
         replica = tf.distribute.get_replica_context()
         if replica is None:
             return seed

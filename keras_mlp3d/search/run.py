@@ -186,20 +186,20 @@ def find_schedule(
 ) -> tuple[SearchResult, Scorer]:
     """Step 2 of a search: scores candidates with a supernet's weights and chooses greedily.
 
-    Every score goes into `folder/trace.jsonl` as it is made, and the result into
-    `folder/result.json`. A search that was interrupted is resumed; the trace of other weights,
-    videos, space or seed is refused. If a few of the videos are gone or new, as few as
-    `training.train` allows, the log says which, the trace goes under another name, and all scores
-    are made again: scores on different videos cannot be compared.
+    Every score is written to `folder/trace.jsonl` at once, and the result to
+    `folder/result.json`. An interrupted search is resumed; the trace of other weights, videos,
+    space or seed is refused. If as few videos are gone or new as `training.train` allows, the log
+    names them, the trace is renamed, and all scores are computed again, because scores on different
+    videos cannot be compared.
 
     Args:
         model: A trained supernet.
         space: Its `SearchSpace`.
         validation: `data.Manifest` that candidates are scored on.
-        folder: Folder of the search, which exists.
-        repeats: How often the search is done.
+        folder: Existing folder of the search.
+        repeats: Number of repeats.
         alpha: Weight α of the cost in GMACs; see `greedy`.
-        seed: Seed of the draws.
+        seed: Seed of the search; see `greedy`.
         batch_size: Largest number of clips per batch.
         max_bytes: Largest number of bytes of clips kept in memory; see `Scorer`.
         workers: Number of decoding threads; None for one per processor, at most eight.

@@ -107,12 +107,12 @@ class Scorer:
                 or the outputs are not finite.
         """
         backbone = self._model.backbone
-        rng, drawn = np.random.default_rng(seed), tuple(backbone.candidates)
+        rng, candidates = np.random.default_rng(seed), tuple(backbone.candidates)
         correct = 0
         for clips, labels in self._clips.batches(self._size):
             backbone.set_choices(
                 [
-                    drawn[rng.integers(len(drawn))] if mixing is None else mixing
+                    candidates[rng.integers(len(candidates))] if mixing is None else mixing
                     for mixing in choices
                 ]
             )

@@ -67,14 +67,14 @@ def go(setting, folder, *works):
     if BACKEND == "torch":  # --standalone takes a free port
         command += ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command += [str(SCRIPT), str(folder), *works]
-    outputs = []
     for _ in range(3):
         codes, outputs = run_processes(command, folder, environments(setting, folder))
         if codes == [0] * len(codes):
             return json.loads((folder / "result.json").read_text())
         if not any(PORT_IN_USE.search(output) for output in outputs):
             break
-    pytest.fail("\n".join(f"--- process {k} ---\n{text}" for k, text in enumerate(outputs)))
+    rows = enumerate(zip(codes, outputs, strict=True))
+    pytest.fail("\n".join(f"--- process {k}, exit code {c} ---\n{text}" for k, (c, text) in rows))
 
 
 def run_processes(command, folder, variables):
@@ -92,16 +92,26 @@ def run_processes(command, folder, variables):
             stack.callback(process.kill)
         end = time.monotonic() + TIMEOUT
         if "TRAINING" in variables[-1]:
-            while not training.exists() and processes[-1].poll() is None:
-                assert time.monotonic() < end
+            while not training.exists() and time.monotonic() < end:
+                if any(process.poll() is not None for process in processes):
+                    break
                 time.sleep(0.05)
             processes[-1].send_signal(signal.SIGSTOP)
             time.sleep(BUSY)
             processes[-1].send_signal(signal.SIGCONT)
-        codes = [process.wait(max(1, end - time.monotonic())) for process in processes]
+        codes = [code_of(process, end) for process in processes]
         for file in files:
             file.seek(0)
         return codes, [file.read() for file in files]
+
+
+def code_of(process, end):
+    """The exit code of a process; that of a killed one if it has not ended by then."""
+    try:
+        return process.wait(max(1, end - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
 
 
 def write_videos(folder):

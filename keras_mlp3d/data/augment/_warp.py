@@ -25,7 +25,7 @@ def shear_y(factor):
 
 
 def translated(clip, right=0, down=0):
-    """Moves the picture: a pixel is read from `down` rows below it, `right` columns to its right."""
+    """Moves the picture: a pixel is read from `down` rows below and `right` columns right of it."""
     result = np.empty_like(clip)
     for channel, value in enumerate(FILL):
         result[..., channel] = value

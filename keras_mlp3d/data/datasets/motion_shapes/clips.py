@@ -145,15 +145,16 @@ def write_motion_shapes(
         num_frames: Number of frames per clip, a multiple of 8, at least 16.
         size: Height and width in pixels, an even number from 16 to 512.
         fps: Frames per second, an integer from 1 to 240.
-        classes: Names such as "circle_then_tilt", by default `CLASS_NAMES`;
-            `EXTRA_CLASS_NAMES` are classes of four other events.
-        progress: Called with (clips done, clips in all) after each clip.
+        classes: Names such as "circle_then_tilt". Defaults to `CLASS_NAMES`; `EXTRA_CLASS_NAMES`
+            are classes of four other events.
+        progress: None, or a function that is called after each clip with the number of clips done
+            and the number of all clips.
 
     Returns:
-        The number of files written; those that stood there already do not count.
+        Number of files written, without those that existed.
 
     Raises:
-        ValueError: If an argument is none of the above, or `directory` holds something else.
+        ValueError: If an argument is not as above, or `directory` holds something else.
 
     Example:
 

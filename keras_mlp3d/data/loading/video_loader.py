@@ -195,8 +195,8 @@ class VideoLoader(keras.utils.PyDataset):
         self._refuse_workers_of_keras("use_multiprocessing", use, False)
 
     def _refuse_workers_of_keras(self, name, value, only):
-        # Workers of Keras 3.15 begin an epoch with batches of the last epoch, or with those that were
-        # read to build the model. With processes on TensorFlow, all epochs are the first.
+        # Workers of Keras 3.15 begin an epoch with batches of the last epoch, or with those
+        # that built the model. With processes on TensorFlow, all epochs are the first.
         if value != only:
             raise ValueError(
                 f"{name} must stay {only}, got {value!r}: workers of Keras return batches "

@@ -167,7 +167,7 @@ def test_left_and_right_are_found_in_names():
     assert flip.bind(["jump", "run"]).label_map == ()
     with pytest.raises(ValueError, match=r"no partner .*\['push_left'\]. Give the pairs"):
         flip.bind(SOMETHING[:7])
-    with pytest.raises(ValueError, match=r"`bind\(class_names\)` gives a flip to call"):
+    with pytest.raises(ValueError, match=r"call the flip that bind\(class_names\) returns"):
         flip(noise(1, 2, 2), 0, rng_of(0))
 
 

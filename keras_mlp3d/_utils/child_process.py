@@ -185,7 +185,7 @@ def serve(function: Callable[..., Any]) -> None:
     """
     calls, answers = os.fdopen(os.dup(0), "rb"), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1):  # libraries may print, but that is no answer
+    for stream in (0, 1):  # the output of libraries is no answer
         os.dup2(nothing, stream)
     state = types.SimpleNamespace(busy=False)
 

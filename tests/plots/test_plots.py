@@ -28,7 +28,7 @@ class Block:
 
 
 def clip(frames=16, height=48, width=64):
-    """Frame t is of the one grey 10 t."""
+    """Frame t is of the one gray 10 t."""
     return np.full((frames, height, width, 3), 10 * np.arange(frames)[:, None, None, None], "uint8")
 
 

@@ -38,7 +38,7 @@ class TestBoth:
         np.testing.assert_array_equal(clips, before)
 
     def test_labels_tell_what_is_in_the_clip(self, step):
-        """Clip k is k-coloured in a channel of its own: its share is its part of that colour."""
+        """Clip k is k-colored in a channel of its own: its share is its part of that color."""
         clips = np.zeros((3, 2, 32, 32, 3), "uint8")
         for k in range(3):
             clips[k, ..., k] = 250

@@ -1,4 +1,4 @@
-"""Shards of TFRecords: written whole, gone on with, read as the files are, and never trusted."""
+"""Shards of TFRecords: complete or absent, resumed, read like files, and never trusted."""
 
 import json
 import pathlib

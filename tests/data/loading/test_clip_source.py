@@ -1,4 +1,4 @@
-"""Which clips make an epoch: the seed decides, whoever decodes them."""
+"""The clips of an epoch: the seed decides, not the reader."""
 
 import errno
 import functools
@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
-from data.loading.grey_clips import (
+from data.loading.gray_clips import (
     AUGMENTERS,
     CLASSES,
     CONVERTER,

@@ -6,7 +6,7 @@ import time
 import keras
 import numpy as np
 import pytest
-from data.loading.grey_clips import (
+from data.loading.gray_clips import (
     AUGMENTERS,
     CONVERTER,
     RANDOM,

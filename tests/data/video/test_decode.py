@@ -124,7 +124,7 @@ def test_only_the_frames_asked_for_become_rgb(tmp_path, monkeypatch):
     assert len(converted) == 2
 
 
-# Colour, depth, orientation ---------------------------------------------------------------------
+# Color, depth, orientation ---------------------------------------------------------------------
 
 PATCHES = np.zeros((2, 32, 32, 3), "uint8")
 PATCHES[:, :16, :16] = 255

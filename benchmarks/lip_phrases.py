@@ -3,7 +3,7 @@
     python benchmarks/lip_phrases.py --data lip_phrases --run runs/lips
 
 The data folder has sub-folders `train` and `val` with a folder per class. Each network is trained
-by the recipe `lip_phrases` for each seed. Interrupted trainings are resumed, and results of finished
+by the recipe `lip_phrases` for each seed. Interrupted trainings are resumed, results of finished
 ones are read. The table has the accuracy on all videos of `val` after the last epoch, on which no
 choice depends, and after the best one.
 """

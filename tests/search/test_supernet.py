@@ -116,7 +116,9 @@ def test_starts_from_a_presets_weights(clips):
 
 def test_unknown_choice_switches_no_block(model):
     model.backbone.set_choices("short_range:2")
-    with pytest.raises(ValueError, match="long_range:16 is no candidate of block 2; the candidates are"):
+    with pytest.raises(
+        ValueError, match="long_range:16 is no candidate of block 2; the candidates are"
+    ):
         model.backbone.set_choices(["long_range:2", "long_range:2", "long_range:16", "full"])
     assert model.backbone.choices == (Mixing("short_range", 2),) * 4
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_mlp3d._utils.checks import check_choice, check_integer
+from keras_mlp3d._utils.checks import check_choice, check_integer, check_integers
 from keras_mlp3d.data.augment import Augmenter, batch_generator, clip_generator
 from keras_mlp3d.data.datasets.manifest import Manifest
 from keras_mlp3d.data.loading.clip_cache import MAX_CACHE_BYTES, ClipCache
@@ -99,7 +99,9 @@ class ClipSource:
                 "augment must be None if training is False: it would change what is measured."
             )
         self.random_clips = _checked_random(random_clips, training, converter)
-        check_choice("unreadable", unreadable, ("error",) if training else ("error", "count"))
+        check_choice("unreadable", unreadable, ("error", "count"))
+        if unreadable == "count" and training:
+            raise ValueError("unreadable must be 'error' if training is True, got 'count'.")
         if unreadable == "count" and not hasattr(converter, "image_size"):
             raise ValueError(
                 "unreadable must be 'error' with a converter that does not say the size of its "
@@ -330,9 +332,8 @@ def _ordinal(number):
 
 
 def _checked_shard(shard, batch_size):
-    pair = tuple(shard) if isinstance(shard, (tuple, list)) else ()
-    whole = len(pair) == 2 and all(isinstance(v, int) and not isinstance(v, bool) for v in pair)
-    if not whole or not 0 <= pair[0] < pair[1]:
+    pair = check_integers("shard", shard, 2, minimum=0)
+    if pair[0] >= pair[1]:
         raise ValueError(f"shard must be (index, count) with index < count, got {shard!r}.")
     if batch_size % pair[1]:
         raise ValueError(

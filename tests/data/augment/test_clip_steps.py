@@ -266,7 +266,7 @@ def test_everything_and_nothing():
             r"ratio.*of at least 0\.01 and of at most 100, got 0\.0",
         ),
         (lambda: RandomResizedCrop(interpolation="cubic"), "interpolation.*got 'cubic'"),
-        (lambda: RandomErasing(-0.1), "probability"),
+        (lambda: RandomErasing(-0.1), "probability must"),
         (lambda: RandomErasing(scale=(0.1, 2)), "scale.*got 2"),
         (lambda: RandomErasing(ratio=(2, 1)), r"ratio must be \(smallest, largest\)"),
         (lambda: RandomErasing(fill="black"), "fill must be one of .*got 'black'"),

@@ -358,7 +358,7 @@ def test_damage_after_the_index_was_read_stops_training(copied):
     converter = VideoConverter(2, (16, 16))
     for spoilt, words in (
         (whole[:-100], "it is truncated: it ends within the record"),
-        (whole[: len(whole) // 8] + b"\0\1\2" + whole[len(whole) // 8 + 3 :], "it was altered"),
+        (whole[: len(whole) // 8] + b"\0\1\2" + whole[len(whole) // 8 + 3 :], "it was changed"),
         (None, "No such file"),
     ):
         path.unlink() if spoilt is None else path.write_bytes(spoilt)
@@ -404,7 +404,7 @@ def test_a_record_of_something_else(tmp_path):
         (lambda index: index["shards"].update({"../a.tfrecord": {}}), "is damaged"),
         (lambda index: next(iter(index["shards"].values())).update(bytes="1"), "is damaged"),
         (lambda index: index["shards"].update({"a.tfrecord": {"records": [[1]]}}), "is damaged"),
-        (lambda index: index["class_names"].pop(), "`class_names` has 1 classes"),
+        (lambda index: index["class_names"].pop(), "class_names has 1 classes"),
     ],
 )
 def test_damaged_indices(copied, change, words):

@@ -128,7 +128,7 @@ def test_iteration_in_workers_is_refused(manifest):
 def test_batches_of_batches_are_refused(manifest, how):
     loader = loader_of(manifest)
     for options in ({}, {"batch_size": 4}, {"sampler": loader.sampler}):
-        with pytest.raises(TypeError, match="hands out whole batches: use DataLoader"):
+        with pytest.raises(TypeError, match="returns whole batches: use DataLoader"):
             next(iter(DataLoader(loader, **options, **WORKERS[how])))
 
 

@@ -419,14 +419,14 @@ def test_damaged_indices(copied, change, words):
 def test_what_cannot_be_read(copied, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"val\.shards\.json"):
         read_shards(copied[0], "val")
-    with pytest.raises(ValueError, match="what differs is the order"):
+    with pytest.raises(ValueError, match="the difference is the order"):
         read_shards(copied[0], class_names=("jump", "walk"))
     (tmp_path / "a.shards.json").write_text("{")
     with pytest.raises(ValueError, match="no JSON file"):
         read_shards(tmp_path / "a.shards.json")
 
 
-def test_a_csv_ofrecords(copied):
+def test_a_csv_of_records(copied):
     folder, manifest = copied
     manifest.write_csv(folder / "list.csv")
     again = read_csv(folder / "list.csv", class_names=CLASSES)

@@ -294,7 +294,7 @@ def test_a_failed_file_leaves_nothing_half_written(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"split": "dev"}, "split must be one of train, val, test; got 'dev'"),
+        ({"split": "dev"}, "split must be one of 'train', 'val', 'test', got 'dev'"),
         ({"num_clips": 0}, "num_clips must be a positive integer, got 0"),
         ({"num_clips": 2.5}, "num_clips must be a positive integer, got 2.5"),
         ({"seed": -1}, "seed must be an integer of at least 0, got -1"),

@@ -1,11 +1,11 @@
-"""What augmentation costs beside decoding: milliseconds a clip, and their ratio, in one run.
+"""Measures augmentation against decoding: milliseconds per clip, and their ratio, in one run.
 
-A clip's frames are written to two H.264 files, one of 426 x 240 pixels, as in Something-Something
-V2, and one of the clip's own size; decoding is PyAV alone, to RGB, by one thread. Each operation of
-RandAugment runs at magnitude 7; the chain is crop, flip, RandAugment (4 operations, each applied
-half of the time), erasing, then MixUp or CutMix, with a new draw each time. All are timed in turn,
-in processor time; medians are printed, and means of what costs more or less by what is drawn
-(RandAugment, the chain).
+The frames of a clip are written to two H.264 files, one of 426 x 240 pixels, as in
+Something-Something V2, and one of the clip's size. One thread decodes them to RGB with PyAV. Each
+operation of RandAugment runs at magnitude 7. The chain is crop, flip, RandAugment (4 operations,
+each applied half of the time), erasing, then MixUp or CutMix, with other random numbers each time.
+All are timed in turn, in processor time. Printed are medians, or means if the time depends on the
+random numbers (RandAugment, the chain).
 
     python benchmarks/augment.py [--clips 16x112x112 64x128x128] [--rounds 15]
 """
@@ -33,7 +33,7 @@ from keras_mlp3d.data.augment.rand_augment import OPERATIONS
 
 VIDEO_SIZE = (240, 426)
 BATCH = 4
-#: What costs more or less by what is drawn, so that its mean counts.
+#: Steps whose time depends on the random numbers: their mean is printed.
 DRAWN = ("RandAugment", "the whole chain")
 
 
@@ -55,14 +55,14 @@ def write_video(path, num_frames, height, width):
 
 
 def decode(path):
-    """Every frame of a video as uint8 (T, H, W, 3), by PyAV alone."""
+    """Returns all frames of a video, decoded by PyAV, as uint8 (T, H, W, 3)."""
     with av.open(str(path)) as file:
         file.streams.video[0].thread_count = 1
         return np.stack([frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)])
 
 
 def operations(clip):
-    """{name: function of the number of the round} of every step alone and of the whole chain."""
+    """Returns {name: function of the number of the round} of each step and of the chain."""
     size = clip.shape[1:3]
     batch = np.stack([np.roll(clip, 7 * k, axis=2) for k in range(BATCH)])
     labels = np.eye(BATCH)
@@ -99,14 +99,14 @@ def operations(clip):
 
 
 def milliseconds(function, *arguments):
-    """Runs a function once and returns the processor time it took."""
+    """Runs a function once and returns its processor time."""
     start = time.process_time()
     function(*arguments)
     return 1000 * (time.process_time() - start)
 
 
 def measure(shape, rounds):
-    """Prints a row for each operation on clips of `shape`."""
+    """Prints a row per operation on clips of `shape`."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [pathlib.Path(folder, name) for name in ("large.mp4", "own.mp4")]
         for path, size in zip(paths, (VIDEO_SIZE, shape[1:]), strict=True):
@@ -117,7 +117,7 @@ def measure(shape, rounds):
             for path, taken in zip(paths, decoding, strict=True):
                 taken.append(milliseconds(decode, path))
             for name, (run, clips) in runs.items():
-                # The same draws for all: round after round other ones.
+                # The same random numbers for all steps, others in each round.
                 times[name].append(milliseconds(run, clip_generator(0, 0, number)) / clips)
     large, own = map(statistics.median, decoding)
     print(
@@ -130,7 +130,7 @@ def measure(shape, rounds):
 
 
 def main():
-    """Measures every shape asked for."""
+    """Measures all shapes."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--clips", nargs="+", default=["16x112x112", "64x128x128"])
     parser.add_argument("--rounds", type=int, default=15)

@@ -1,7 +1,7 @@
-"""How far the backends' logits lie apart, for the same weights and the same clip.
+"""Compares the logits of the backends, for the same weights and the same clip.
 
-Each backend builds the network in a process of its own; one seed gives the same weights on all of
-them, which is checked. Prints the largest difference between any two, over the logits' spread.
+Each backend builds the network in its own process. One seed gives the same weights on all backends,
+which is checked. Printed is the largest difference of any two, divided by the spread of the logits.
 
     python benchmarks/backends.py [--preset mlp3d_xs] [--frames 16] [--size 112]
 """
@@ -27,7 +27,7 @@ def compute(arguments):
 
     km.training.set_random_seed(0)
     model = km.MLP3D.from_preset(arguments.preset, load_weights=False)
-    # Time mixing, biases and norms away from their symmetric start.
+    # Move time mixing, biases and norms away from their symmetric start.
     generator = np.random.default_rng(1)
     for weight in model.weights:
         if len(weight.shape) == 1:

@@ -1,9 +1,9 @@
-"""How near the network comes to the machine's arithmetic rate, and to a plain PyTorch network.
+"""Compares the speed of the network with a matrix product, and with a plain PyTorch network.
 
-For each backend that is installed, in a process of its own: seconds for one forward pass of
-`mlp3d_xs` on 1 x 64 x 128 x 128, float32, S = 4, and its multiply-accumulates a second over those
-of a 2048 x 2048 x 2048 matrix product, measured in turn with the same library. PyTorch also runs
-`plain_torch.py`, a network written straight from the paper's listing (Cycle FC by gathering).
+For each installed backend, in its own process: seconds of one forward pass of `mlp3d_xs` on
+1 x 64 x 128 x 128, float32, S = 4, and its multiply-accumulates per second divided by those of a
+2048 x 2048 x 2048 matrix product, measured in turn with the same library. PyTorch also runs
+`plain_torch.py`, a network written directly from the paper's listing (Cycle FC by gathering).
 
     python benchmarks/forward.py [--backends jax torch tensorflow] [--schedule shift_token:4]
 """
@@ -24,7 +24,7 @@ def measure(runs, multiply, rounds):
     """Times every form in turn, each between two matrix products, round after round.
 
     Returns:
-        {form: [(seconds, seconds of the product beside it), ...]}, an entry for each round.
+        {form: [(seconds, seconds of the product next to it), ...]}, an entry for each round.
     """
     for function in (multiply, *runs.values()) * 2:
         function()

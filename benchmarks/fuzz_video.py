@@ -1,17 +1,17 @@
-"""What damaged video files do to `read_video`: each of many mutations is read by a child process.
+"""Tests `read_video` with damaged video files, each in a child process.
 
-Small videos are written in pairs of codec and container, and changed: bits flipped, bytes
-overwritten, cut out, repeated, exchanged, the end cut off, other files' bytes put in. Each file is
-read by a child process of its own, with limits on time and memory: all frames, then each frame by
-its index. The last line counts how many were read; how many were refused by a `VideoError` with the
-path; and what must not happen: other exceptions, hangs (out of time), crashes (a signal, or out of
+Small videos are written in pairs of codec and container, and mutated: bits are flipped, bytes
+overwritten, removed, repeated or swapped, the file truncated, bytes of other files inserted. A
+child process per file reads it, with limits on time and memory: all frames, then each frame by its
+index. The last line counts the files that were read; those that were refused by a `VideoError` with
+the path; and the failures: other exceptions, hangs (out of time), crashes (a signal, or out of
 memory), random access that differs from reading in order, and fewer frames than the file's packets
-promise without a logged warning (codecs that hide pictures excepted).
+promise without a logged warning (except for codecs that hide pictures).
 
     python benchmarks/fuzz_video.py [--mutations 1000] [--seed 0] [--keep FOLDER] [--as-large]
 
-`--as-large` reads the files as large ones are read, by the headers of their pictures, and without
-decoding what no wanted frame needs. There, damage in a stretch that is passed over goes unnoticed.
+`--as-large` reads the files like large files, by the headers of their pictures, and skips what no
+wanted frame needs. Damage in a skipped part is then not noticed.
 """
 
 import argparse
@@ -28,7 +28,7 @@ import sys
 import tempfile
 import time
 
-# Nothing here computes on a backend, and this one starts no threads, which a fork would lose.
+# Nothing here computes on a backend. This one starts no threads, which a fork would lose.
 os.environ.setdefault("KERAS_BACKEND", "numpy")
 os.environ.setdefault("SVT_LOG", "1")
 
@@ -80,7 +80,7 @@ def write_video(path, codec, pix_fmt, options, num_frames=40, size=(64, 64)):
 
 
 def mutate(data, others, rng):
-    """One file's bytes, changed in one of `KINDS` ways, up to eight times."""
+    """Returns the bytes of a file after one to eight mutations of `KINDS`."""
     data = bytearray(data)
     kind = KINDS[int(rng.integers(len(KINDS)))]
     for _ in range(1 if kind == "cut" else int(rng.integers(1, 9))):
@@ -114,7 +114,7 @@ def mutate(data, others, rng):
 
 
 def read_both_ways(path):
-    """What reading a file gives, in words that `count` knows, with details."""
+    """Reads a file and returns the outcome as a word that `count` knows, with details."""
     warned = []
     handler = logging.Handler()
     handler.emit = lambda record: warned.append(record.getMessage())
@@ -142,7 +142,7 @@ def read_both_ways(path):
 
 
 def in_child(path):
-    """`read_both_ways` in a child process; how it ended, if it did not end well."""
+    """Runs `read_both_ways` in a child process; returns how that ended if it failed."""
     out, into = os.pipe()
     child = os.fork()
     if not child:
@@ -177,7 +177,7 @@ def in_child(path):
 
 
 def main():
-    """Writes, mutates, reads, counts."""
+    """Writes, mutates and reads files, and counts the outcomes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mutations", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)

@@ -1,17 +1,17 @@
-"""What reading costs: clips a second of each way in against bare decoding, and memory over time.
+"""Measures loading: clips per second of each loader against bare decoding, and memory over time.
 
 Videos of 320 x 240 pixels with moving waves, edges and noise are written as H.264, and as shards
-at their own size and at a short side of 128. Bare decoding is PyAV alone: open, decode up to the
-last frame that the converter asks for, and turn the frames asked for into RGB, by as many threads
-as the ways in have workers, each video by one thread; "resized" is the same with PyAV resizing
-the frames asked for. Every way in gives training clips, frames drawn at random, resized and
-cropped. All are measured in turn, round after round, in one process; medians and extremes over the
-rounds are printed, and the ratio to bare decoding, round by round. An epoch is short here, so the
-start of each one weighs more than in training. Memory is measured on videos of 160 x 120.
+at their own size and at a short side of 128. Bare decoding uses PyAV only: it opens a video,
+decodes it up to the last wanted frame, and converts the wanted frames to RGB, in as many threads as
+the loaders have workers; "resized" also resizes the wanted frames with PyAV. All loaders make
+training clips: frames sampled at random, resized and cropped. All are measured in turn, round after
+round, in one process. Printed are medians and extremes over the rounds, and the ratios to bare
+decoding of the same round. As epochs are short, their start takes a larger part of the time than in
+training. Memory is measured on videos of 160 x 120.
 
-A long file is ten minutes of 1280 x 720 at 25 a second, with a key frame at least every 250. One
-clip of 64 frames is taken from it, uniform and dense, and compared with a bare seek and decode of
-the same frames: PyAV seeks to the key frame before each, decodes up to it and resizes it.
+A long file has ten minutes of 1280 x 720 pixels at 25 fps, with a key frame at least every 250
+frames. One clip of 64 frames is read from it, uniform and dense, and compared with a bare seek and
+decode of the same frames: PyAV seeks to the key frame before each, decodes up to it and resizes it.
 
     python benchmarks/input.py [--clips 60] [--frames 60 100] [--rounds 5] [--workers 2]
         [--memory-clips 5000] [--minutes 10]
@@ -44,17 +44,17 @@ from keras_mlp3d.data.video.sampling import clip_indices
 
 SIZE, SHORT_SIDE, BATCH = (240, 320), 128, 4
 #: (name, frames, size): the paper's clip for the search, and a short one.
-#: Height and width of the long file, and the seconds that are written over and over.
+#: Height and width of the long file, and the length in seconds of the repeated part.
 LONG_SIZE, LONG_SECONDS = (720, 1280), 60
 CLIPS = (("64 x 128 x 128", 64, 128), ("16 x 112 x 112", 16, 112))
 
 
 def write_video(path, num_frames, size, rng):
-    """Writes a video of waves, a moving edge and noise, as H.264 where there is an encoder."""
+    """Writes a video of waves, a moving edge and noise, as H.264 if there is an encoder."""
     height, width = size
     columns, rows = np.arange(width)[None, :, None], np.arange(height)[:, None, None]
     speeds, phases = rng.uniform(-3, 3, 3), rng.uniform(4, 12, 3)
-    # A few pictures of noise in turn: drawing it anew would take longer than coding it.
+    # A few pictures of noise in turn: new noise would take longer than its coding.
     noise = rng.normal(0, 6, (8, height, width, 3)).astype("float32")
     codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
     with av.open(str(path), "w") as file:
@@ -85,7 +85,7 @@ def write_data(folder, count, frames, size=SIZE):
 
 
 def decode(path, indices, **size):
-    """The frames asked for as RGB, of another size if that is given, by PyAV alone."""
+    """Returns some frames as RGB, resized if a size is given, with PyAV only."""
     wanted, last, reformatter = set(indices), max(indices), VideoReformatter()
     with av.open(path) as file:
         stream = file.streams.video[0]
@@ -101,7 +101,7 @@ def decode(path, indices, **size):
 
 
 def bare(pool, manifest, lengths, num_frames, epoch, **size):
-    """Decodes what an epoch's clips are made of, nothing more; returns how many clips."""
+    """Decodes the frames of an epoch's clips and returns the number of clips."""
     jobs = []
     for row, video in enumerate(manifest.rows):
         rng = clip_generator(0, epoch, row)
@@ -111,19 +111,19 @@ def bare(pool, manifest, lengths, num_frames, epoch, **size):
 
 
 def drain_loader(loader):
-    """Takes an epoch's batches from a `VideoLoader`; returns how many clips."""
+    """Reads the batches of an epoch from a `VideoLoader` and returns the number of clips."""
     count = sum(len(loader[batch][0]) for batch in range(len(loader)))
     loader.on_epoch_end()
     return count
 
 
 def drain_dataset(dataset):
-    """Takes an epoch's batches from a tf.data pipeline; returns how many clips."""
+    """Reads the batches of an epoch from a tf.data pipeline and returns the number of clips."""
     return sum(clips.shape[0] for clips, _ in dataset)
 
 
 def ways(pool, sets, lengths, num_frames, size, workers):
-    """{name: function of the epoch} of bare decoding and every way in."""
+    """Returns {name: function of the epoch} of bare decoding and of all loaders."""
     source = pool, sets["files"], lengths, num_frames
     small = {"height": SHORT_SIDE, "width": round(SIZE[1] * SHORT_SIDE / SIZE[0])}
     runs = {
@@ -141,7 +141,7 @@ def ways(pool, sets, lengths, num_frames, size, workers):
 
 
 def measure(runs, rounds):
-    """{name: clips a second of each round}, all ways in turn, after one round that warms up."""
+    """Returns {name: clips per second of each round}, in turn, after a round to warm up."""
     speeds = {name: [] for name in runs}
     for number in range(rounds + 1):
         for name, run in runs.items():
@@ -166,13 +166,13 @@ def report(title, speeds):
 
 
 def resident():
-    """Bytes of this process that are in memory."""
+    """Returns the resident memory of this process in bytes."""
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def memory(name, batches, total):
-    """Prints how the resident set grows from a fifth of the clips to the last of them."""
+    """Prints the growth of the resident memory from a fifth of the clips to the last one."""
     seen, first = 0, None
     for clips in batches:
         seen += clips
@@ -191,14 +191,14 @@ def memory(name, batches, total):
 
 
 def batches_of_dataset(dataset):
-    """Clips of each batch, epoch after epoch."""
+    """Yields the number of clips per batch, epoch after epoch."""
     while True:
         for clips, _ in dataset:
             yield clips.shape[0]
 
 
 def batches_of_loader(loader):
-    """Clips of each batch, epoch after epoch."""
+    """Yields the number of clips per batch, epoch after epoch."""
     while True:
         for batch in range(len(loader)):
             yield len(loader[batch][0])
@@ -206,7 +206,7 @@ def batches_of_loader(loader):
 
 
 def measure_speed(folder, options):
-    """Prints clips a second of every way in."""
+    """Prints the clips per second of all loaders."""
     manifest, lengths = write_data(f"{folder}/files", options.clips, options.frames)
     sets = {"files": manifest}
     for short_side in (None, SHORT_SIDE):
@@ -224,7 +224,7 @@ def measure_speed(folder, options):
 
 
 def measure_memory(folder, options):
-    """Prints how memory grows with the clips read, by every way in."""
+    """Prints the growth of the memory with the number of clips, for all loaders."""
     manifest, _ = write_data(f"{folder}/small", 40, (16, 24), (120, 160))
     write_shards(manifest, f"{folder}/small-shards")
     converter = VideoConverter(16, (112, 112), crop="random")
@@ -238,7 +238,7 @@ def measure_memory(folder, options):
 
 
 def write_long_video(path, minutes):
-    """Writes a minute of a moving texture as H.264, as many times as there are minutes."""
+    """Writes a minute of a moving texture as H.264, once per minute of the file."""
     rng = np.random.default_rng(0)
     height, width = LONG_SIZE
     texture = rng.normal(128, 20, (2 * height, 2 * width, 3)).astype("float32")
@@ -269,7 +269,7 @@ def write_long_video(path, minutes):
 
 
 def seek_and_decode(path, indices, height, width):
-    """Frames by a seek to the key frame before each, unless decoding has come nearer, resized."""
+    """Returns resized frames: seeks to the key frame before each, unless decoding is nearer."""
     frames, reformatter = [], VideoReformatter()
     with av.open(path) as file:
         stream = file.streams.video[0]
@@ -310,7 +310,7 @@ def measure_long_file(folder, options):
             times["bare seek and decode"].append(time.perf_counter() - start)
             crop = np.stack(frames)[:, :, 50:178].astype("int16")
             difference = np.abs(crop - clip[0]).mean()
-            if difference > 4:  # of 255: the resizing differs a little, another frame a lot
+            if difference > 4:  # of 255: the resizing differs a little, a wrong frame a lot
                 raise RuntimeError(f"the frames are not the same: they differ by {difference:.1f}")
         bare = statistics.median(times["bare seek and decode"])
         for name, seconds in times.items():

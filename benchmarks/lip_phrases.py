@@ -1,11 +1,11 @@
-"""Phrases read from lips: what time mixing adds, from scratch, on speakers never seen.
+"""Measures what time mixing adds in lip reading: from scratch, on unseen speakers.
 
     python benchmarks/lip_phrases.py --data lip_phrases --run runs/lips
 
-The data folder has sub-folders `train` and `val` with a folder a class. Each network is trained by
-the recipe `lip_phrases` for each seed; what was cut short is gone on with, what is finished is
-only read. The table gives the accuracy on all videos of `val` after the last epoch, which nothing
-was chosen by, and after the best one.
+The data folder has sub-folders `train` and `val` with a folder per class. Each network is trained
+by the recipe `lip_phrases` for each seed. Interrupted trainings are resumed, results of finished
+ones are read. The table has the accuracy on all videos of `val` after the last epoch, on which no
+choice depends, and after the best one.
 """
 
 import argparse
@@ -19,13 +19,13 @@ from keras_mlp3d.data import VideoConverter, read_manifest
 from keras_mlp3d.search import Trainer
 from keras_mlp3d.training import Recipe
 
-#: Name -> schedule, and options of the network. All but the 2-D one see each frame minus the mean
-#: over time, so that the speaker's looks are erased. The 2-D one gets as many frames as the others
-#: have tokens in time.
+#: Name -> schedule, and options of the network. All except the 2-D one see frames minus the mean
+#: over time, which removes the appearance of the speaker. The 2-D one gets as many frames as the
+#: 3-D networks have tokens in time.
 NETWORKS = {
     "2-D": (None, {}),
     "S = 1": ("short_range:1", {}),
-    # What `keras-mlp3d search` on these data found, as in the preset mlp3d_nano_lip_phrases.
+    # Result of `keras-mlp3d search` on these data, as in the preset mlp3d_nano_lip_phrases.
     "searched": (["shift_token:4", "short_range:8", "short_range:8", "short_range:8"], {}),
     "ST": ("shift_token:4", {}),
     "SR-SW": ("short_range:4+shift_window:4", {}),
@@ -40,7 +40,7 @@ NETWORKS = {
 
 
 def base_preset(folder, recipe, options):
-    """Writes the preset that a network is made from, and returns its folder."""
+    """Writes the preset of a network and returns its folder."""
     name = "-".join(["nano", *(f"{key}_{value}" for key, value in options.items())])
     path = pathlib.Path(folder, name)
     if not path.exists():

@@ -2,7 +2,7 @@
 
 For each schedule, `mlp3d_nano` is trained from scratch on generated video files and evaluated on
 files of the test split (other seeds, other textures). A network that mixes no time (S = 1, or
-CycleMLP on every frame) cannot pass 50 %: clips of (a, b) and (b, a) hold the same tubelets.
+CycleMLP on every frame) cannot exceed 50 %: clips of (a, b) and (b, a) have the same tubelets.
 
     python benchmarks/motion_shapes.py                        # all of the table
     python benchmarks/motion_shapes.py --networks SR-SW --save presets/mlp3d_nano_motion_shapes
@@ -39,7 +39,7 @@ LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
 def read_clips(folder, split, num_clips, converter):
-    """Writes the video files where they are missing, and decodes them into memory."""
+    """Writes missing video files, and decodes all into memory."""
     directory = pathlib.Path(folder, split)
     motion_shapes.write_motion_shapes(directory, split=split, num_clips=num_clips)
     manifest = read_folder(directory, split)
@@ -49,9 +49,9 @@ def read_clips(folder, split, num_clips, converter):
 
 
 def make_network(name, converter, class_names):
-    """Returns an untrained network of the size of `mlp3d_nano`, and which frames it trains on.
+    """Returns an untrained network of the size of `mlp3d_nano`, and its training frames.
 
-    CycleMLP is trained on every fourth frame, which costs what the 3-D networks cost, and evaluated
+    CycleMLP is trained on every fourth frame, at the cost of the 3-D networks, and evaluated
     on all frames.
     """
     options = {"num_classes": len(class_names), "class_names": class_names, "dropout": 0.0}
@@ -83,7 +83,7 @@ def train(model, clips, labels, epochs, batch_size, learning_rate):
 
 
 def main():
-    """Trains the networks asked for and prints one row for each."""
+    """Trains networks and prints a row per network."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--train-clips", type=int, default=3000)
@@ -134,7 +134,7 @@ def main():
 
 
 def save(model, name, accuracy, arguments):
-    """Saves the network as a preset that says how it was made."""
+    """Saves the network as a preset, with a description of its training."""
     shape = (model.converter.num_frames, *model.converter.image_size, 3)
     command = (
         f"python benchmarks/motion_shapes.py --networks {name} --train-clips "

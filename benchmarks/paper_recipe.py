@@ -1,9 +1,8 @@
-"""Takes optimisation steps with a recipe of the paper, on files in Something-Something's formats.
+"""Takes optimization steps with a recipe of the paper, on files in Something-Something's formats.
 
-A handful of webm files with `labels.json` and `train.json` is generated, read with
-`read_something_v2`, decoded, augmented as the recipe says, and `mlp3d_xs` takes three steps on
-clips of 64 x 128 x 128. It shows that the recipe runs, what a step costs and how much memory it
-takes; of accuracy it says nothing.
+A few webm files with `labels.json` and `train.json` are generated, read with `read_something_v2`,
+decoded and augmented as in the recipe, and `mlp3d_xs` takes three steps on clips of 64 x 128 x 128.
+This shows that the recipe runs, and the time and memory of a step. It says nothing about accuracy.
 
     KERAS_BACKEND=torch python benchmarks/paper_recipe.py
 """
@@ -34,11 +33,11 @@ TEMPLATES = (
     "Moving [something] down",
 )
 DIRECTIONS = ((0, 1), (0, -1), (-1, 0), (1, 0))
-HEIGHT, WIDTH, FRAMES = 240, 320, 40  # as its videos are: 240 pixels high, some 12 frames a second
+HEIGHT, WIDTH, FRAMES = 240, 320, 40  # as in the data set: 240 pixels high, about 12 fps
 
 
 def write_files(folder, num_videos):
-    """Writes annotations and videos in which a bright square moves as the class says."""
+    """Writes annotations and videos in which a bright square moves according to the class."""
     names = [template.replace("[", "").replace("]", "") for template in TEMPLATES]
     labels = {name: str(number) for number, name in enumerate(names)}
     (folder / "labels.json").write_text(json.dumps(labels))
@@ -78,7 +77,7 @@ def write_webm(path, seed, direction):
 
 
 class Steps(keras.callbacks.Callback):
-    """Prints loss and seconds of every step."""
+    """Prints the loss and the seconds of each step."""
 
     def __init__(self):
         super().__init__()
@@ -88,14 +87,14 @@ class Steps(keras.callbacks.Callback):
         self.start = time.perf_counter()
 
     def on_train_batch_end(self, batch, logs=None):
-        total = (batch + 1) * float(logs["loss"])  # Keras gives the mean until now
+        total = (batch + 1) * float(logs["loss"])  # Keras passes the mean so far
         seconds = time.perf_counter() - self.start
         print(f"step {batch + 1}  loss {total - self.total:.4f}  {seconds:.1f} s", flush=True)
         self.total = total
 
 
 def main():
-    """Generates, reads, builds, takes the steps, and says what they took."""
+    """Generates files, builds the network, takes the steps, and prints their time and memory."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--recipe", default="something_v2_search")
     parser.add_argument("--preset", default="mlp3d_xs")

@@ -1,7 +1,7 @@
-"""A PyTorch network written straight from the paper's listing, to measure ours against.
+"""A PyTorch network written directly from the paper's listing, for comparison with ours.
 
-As one would write it on a first reading: a 3-D convolution for the tubelets, Cycle FC by gathering
-each channel's position, Algorithm 1 for time mixing with unshared weights.
+It is a first implementation without tricks: a 3-D convolution for the tubelets, Cycle FC by
+gathering each channel from its position, Algorithm 1 for time mixing with unshared weights.
 """
 
 import itertools

@@ -1,9 +1,10 @@
-"""What scoring a candidate costs: a supernet's score against evaluating an ordinary network.
+"""Measures the scoring of a candidate by a supernet against the evaluation of a network.
 
-Videos of motion_shapes are written and decoded once for the supernet. In turn, round after round,
-in one process: a candidate's score with all blocks fixed, one with all blocks drawn anew at each
-forward, an ordinary network's predictions for the same clips in memory, and its `evaluate`, which
-decodes. Medians and extremes over the rounds, and ratios to the predictions, are printed.
+Videos of motion_shapes are written, and decoded once for the supernet. Measured in turn, round
+after round, in one process: the score of a candidate with all blocks fixed, a score with all blocks
+sampled at each forward pass, the predictions of an ordinary network for the same clips in memory,
+and its `evaluate`, which decodes. Printed are medians and extremes over the rounds, and ratios to
+the predictions.
 
     python benchmarks/search.py [--clips 200] [--rounds 7] [--preset mlp3d_nano]
 """
@@ -22,7 +23,7 @@ from keras_mlp3d.search import Scorer, SearchSpace, extract, supernet
 
 
 def measure(runs, rounds):
-    """{name: seconds of each round}, all in turn, after one round that compiles and warms up."""
+    """Returns {name: seconds of each round}, in turn, after a round to compile and warm up."""
     seconds = {name: [] for name in runs}
     for number in range(rounds + 1):
         for name, run in runs.items():

@@ -1,10 +1,10 @@
-"""A webcam-like loop: the last frames in memory, classified again and again.
+"""Runs a loop as with a webcam: classifies the last frames in memory again and again.
 
-A list of the last frames moves on by some new frames before each call of `classify`, as a camera's
-would. Nothing is written to a disk. Printed are the time per call of `classify` (the making of the
-frames is not counted), median and extremes since the last line, and the memory of this process
-after some calls, with its growth since the first of them. The exit code is 1 if memory grew by more
-than `--tolerance`.
+Before each call of `classify`, some new frames replace the oldest in a list, as with a camera.
+Nothing is written to a disk. Printed are the time per call of `classify` without the making of
+frames, as median and extremes since the last line, and the memory of this process after some calls,
+with its growth since the first of them. The exit code is 1 if the memory grew by more than
+`--tolerance`.
 
     python benchmarks/webcam.py [--calls 300] [--preset mlp3d_nano_motion_shapes] [--crops 3]
 """
@@ -29,7 +29,7 @@ FPS = 25
 
 
 def camera(height, width):
-    """Yields frames, uint8 (height, width, 3), without end: waves that move, and noise."""
+    """Yields frames, uint8 (height, width, 3), endlessly: moving waves and noise."""
     rng = np.random.default_rng(0)
     columns, rows = np.arange(width)[None, :, None], np.arange(height)[:, None, None]
     speeds, noise = rng.uniform(1, 4, 3), rng.normal(0, 6, (8, height, width, 3))
@@ -41,7 +41,7 @@ def camera(height, width):
 
 
 def resident_bytes():
-    """Bytes of this process that are in memory."""
+    """Returns the resident memory of this process in bytes."""
     gc.collect()
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

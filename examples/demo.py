@@ -1,9 +1,9 @@
-"""The main job, end to end: classify videos, fine-tune on other classes, save, load, classify.
+"""The main use, end to end: classify videos, fine-tune on other classes, save, load, classify.
 
     KERAS_BACKEND=jax python examples/demo.py --to demo
 
-Every video here is a real file that the data set `motion_shapes` draws and encodes on the spot:
-a textured shape performs two events one after the other.
+All videos are real files of the generated data set `motion_shapes`: a textured shape performs two
+events one after the other.
 """
 
 import argparse
@@ -26,7 +26,7 @@ NEW_CLASSES = ("circle_then_tilt", "squash_then_tint", "tilt_then_circle", "tint
 
 
 def show(model, paths, picture):
-    """Classifies videos, prints one line for each, and draws a picture."""
+    """Classifies videos, prints a line per video, and draws a picture."""
     predictions = classify(model, paths, clips=1, crops=1, top_k=3)
     right = 0
     for prediction in predictions:
@@ -43,13 +43,13 @@ def show(model, paths, picture):
 
 
 def some_videos(directory, each=1):
-    """Returns the first videos of every class folder."""
+    """Returns the first videos of each class folder."""
     folders = sorted(path for path in pathlib.Path(directory).iterdir() if path.is_dir())
     return [video for folder in folders for video in sorted(folder.glob("*.mp4"))[:each]]
 
 
 def main():
-    """Runs the whole way and says how long each step took."""
+    """Runs all steps and prints the time of each."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--to", default="demo", help="folder for videos, pictures and the preset")
     parser.add_argument("--epochs", type=int, default=8)

@@ -2,7 +2,7 @@
 
     python examples/fine_tune.py --train clips/train --val clips/val --to my_preset
 
-The validation folder gives the accuracy that goes into the preset's model card.
+The accuracy on the validation folder is written to the preset's model card.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from keras_mlp3d.data import VideoConverter, VideoLoader, read_folder
 
 
 def main():
-    """Trains, evaluates, saves, and loads what it saved."""
+    """Trains, evaluates and saves a network, and loads it again."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--train", required=True, help="folder with one sub-folder per class")
     parser.add_argument("--val", required=True, help="folder with the same sub-folders")

@@ -87,8 +87,10 @@ def imports_of(path):
                 name = child.args[0]
                 literal = name.value if isinstance(name, ast.Constant) else ast.unparse(name)
                 found.append((literal, child.lineno, inside))
-            function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-            visit(child, inside or function)
+            late = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+                late = True  # it is never imported
+            visit(child, inside or late)
 
     visit(ast.parse(path.read_text(encoding="utf-8")), False)
     return found

@@ -1,1 +1,1 @@
-"""What every package shares; imports nothing of the others."""
+"""Helpers that all packages share. Imports no other package of ours."""

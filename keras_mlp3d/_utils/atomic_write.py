@@ -1,7 +1,7 @@
-"""Files that are whole or not there, and errors of writing that name the file.
+"""Writes files that are complete or absent, with errors that name the file.
 
-Every file that the package writes goes through here: a full disk is reported by the name of the
-file, whichever library was writing it, and what was in its place before stays.
+The package writes every file through these functions: if the disk is full, the error names the
+file, whatever library writes it, and an earlier file is not changed.
 """
 
 import contextlib
@@ -9,25 +9,30 @@ import errno
 import os
 import pathlib
 import re
+from collections.abc import Iterator, Sequence
 
-#: Errors of the disk and not of the name: full, over a quota or a limit, failing, read-only.
+from keras_mlp3d._utils.types import StrPath
+
+#: Errors of the disk, not of the name: full, over a quota or a limit, failing, read-only.
 DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 
 
 @contextlib.contextmanager
-def naming(path, safe=None, stands_for=()):
-    """Names a file in the errors of writing it.
+def naming(
+    path: StrPath, safe: str | None = None, stands_for: Sequence[StrPath] = ()
+) -> Iterator[None]:
+    """Adds the name of a file to errors when it is written.
 
     Libraries raise `OSError` without a name, with that of a temporary file, or with the number of
-    the error in its text alone. An error that names another file passes as it is.
+    the error in its text only. An error that names another file is not changed.
 
     Args:
         path: The file, as the user knows it.
-        safe: None, or a sentence on what is still there, added as a note to an error of the disk.
-        stands_for: Temporary files and folders that take the place of `path` for now.
+        safe: None, or a sentence about what is not lost, added as a note to an error of the disk.
+        stands_for: Temporary files and folders that are written instead of `path` at first.
 
     Raises:
-        OSError: In place of an `OSError` inside, with the same number.
+        OSError: Instead of an `OSError` in the block, with the same number.
     """
     path = pathlib.Path(path)
     try:
@@ -64,20 +69,22 @@ def _named(error, path):
 
 
 @contextlib.contextmanager
-def written_beside(path, alone=False, ending="", safe=None):
-    """Yields the path of a file next to `path`, which takes its place when all is written.
+def written_beside(
+    path: StrPath, alone: bool = False, ending: str = "", safe: str | None = None
+) -> Iterator[pathlib.Path]:
+    """Yields the path of a temporary file next to `path`, which replaces it at the end.
 
-    If anything fails, an earlier file stays as it was and no part of the new one is left.
+    If anything fails, an earlier file is not changed, and the temporary file is removed.
 
     Args:
-        path: The file, a `pathlib.Path` or a text.
-        alone: Whether no other process writes this file. What a kill left behind is then
-            overwritten by the next try, and not left on the disk.
-        ending: Ending that the name must have while it is written, such as ".weights.h5".
+        path: The file.
+        alone: Whether no other process writes this file. The next call then overwrites a temporary
+            file that a killed process left.
+        ending: Ending of the temporary file's name, such as ".weights.h5".
         safe: As for `naming`.
 
     Raises:
-        OSError: If it cannot be written; it names `path`.
+        OSError: If the file cannot be written. It names `path`.
     """
     path = pathlib.Path(path)
     owner = "" if alone else f".{os.getpid()}"
@@ -90,39 +97,41 @@ def written_beside(path, alone=False, ending="", safe=None):
             beside.unlink(missing_ok=True)
 
 
-def write_whole(path, content, alone=False, safe=None):
-    """Writes a file that is whole or not there.
+def write_whole(
+    path: StrPath, content: bytes, alone: bool = False, safe: str | None = None
+) -> None:
+    """Writes a file that is complete or absent.
 
     Args:
-        path: The file, a `pathlib.Path` or a text.
-        content: Bytes.
+        path: The file.
+        content: Its content.
         alone: As for `written_beside`.
         safe: As for `naming`.
 
     Raises:
-        OSError: If it cannot be written; it names `path`.
+        OSError: If the file cannot be written. It names `path`.
     """
     with written_beside(path, alone, safe=safe) as beside:
         beside.write_bytes(content)
 
 
-def append(path, content, sync=False, safe=None):
-    """Appends to a file all of the content or nothing.
+def append(path: StrPath, content: bytes, sync: bool = False, safe: str | None = None) -> None:
+    """Appends all of the content to a file, or nothing.
 
     Args:
-        path: The file; made if it is missing.
-        content: Bytes.
-        sync: Whether the content is on the disk when this returns.
+        path: The file, created if it does not exist.
+        content: Content to append.
+        sync: Whether to wait until the content is on the disk.
         safe: As for `naming`.
 
     Raises:
-        OSError: If it cannot be written; it names `path`, and the file is as it was.
+        OSError: If it cannot be written. It names `path`, and the file is not changed.
     """
     path = pathlib.Path(path)
     with naming(path, safe):
         before = path.stat().st_size if path.exists() else None
         try:
-            # Without a buffer, nothing is left that closing the file would write.
+            # Without a buffer, `close` has nothing left to write.
             with open(path, "ab", buffering=0) as file:
                 rest = memoryview(content)
                 while rest:
@@ -138,17 +147,17 @@ def append(path, content, sync=False, safe=None):
             raise
 
 
-def reserve(path, size):
-    """Raises the error of a full disk before a library begins to write that does not end it well.
+def reserve(path: StrPath, size: int) -> None:
+    """Raises the error of a full disk in advance, for libraries that handle it badly.
 
-    Does nothing on systems, and on disks, that cannot tell.
+    It does nothing on systems and disks that cannot reserve space.
 
     Args:
         path: The file that will be written.
-        size: Its bytes, about.
+        size: Its approximate size in bytes.
 
     Raises:
-        OSError: If there is no place for them; it names `path`.
+        OSError: If there is not enough space. It names `path`.
     """
     if not hasattr(os, "posix_fallocate"):
         return

@@ -159,8 +159,3 @@ def _integer_range(minimum: int, maximum: int | None) -> str:
     if maximum is not None:
         return f"an integer from {minimum} to {maximum}"
     return "a positive integer" if minimum == 1 else f"an integer of at least {minimum}"
-
-
-def checked_whole(name, value, least=1, most=None):
-    """`check_integer`, as the data packages called it."""
-    return check_integer(name, value, least, most)

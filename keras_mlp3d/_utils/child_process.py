@@ -1,8 +1,8 @@
-"""A child process that answers calls, and whose hangs and crashes its parent survives.
+"""A child process that answers calls. Its parent survives when it hangs or crashes.
 
-`multiprocessing` does not fit: a spawned child first runs the caller's main script, a forked one
-inherits the locks of threads that it does not have. Here the child runs a program of our own, and
-the two exchange lines of JSON.
+`multiprocessing` is not used: a spawned child first runs the caller's main script, and a forked
+child inherits the locks of threads that it does not have. Here the child runs a program of ours,
+and the processes exchange lines of JSON.
 """
 
 import _thread
@@ -16,8 +16,10 @@ import sys
 import threading
 import time
 import types
+from collections.abc import Callable, Sequence
+from typing import Any
 
-_START_SECONDS = 300  # until the child has imported what it needs, on the busiest machine
+_START_SECONDS = 300  # for the imports of the child, on a very busy machine
 _BEAT_SECONDS = 0.25
 _BEAT = b"\n"
 _READY, _CLOSED = "ready", "it was closed"
@@ -37,53 +39,53 @@ except Exception as error:
 
 
 class ChildError(Exception):
-    """The child did not answer a call; the next call starts another child."""
+    """The child did not answer a call. The next call starts another child."""
 
 
 class ChildStuck(ChildError):
-    """It made no progress for as long as it may, and was killed."""
+    """The child made no progress within the limit and was killed."""
 
 
 class ChildCrashed(ChildError):
-    """It ended during the call; the text says how."""
+    """The child ended during the call. The text says how."""
 
 
 class ChildProcess:
     """Calls a function in a child process, which is started by the first call.
 
-    The child makes progress as long as its main thread gets back to Python: a call into a library
-    that does not return is a hang, however busy the processor.
+    The child makes progress while its main thread returns to Python from time to time. A call into
+    a library that does not return is a hang, even if it uses the processor.
 
     Args:
-        program: Python source that the child runs: imports, then `serve(function)`.
+        program: Python source of the child: imports, then `serve(function)`.
         patience: Seconds without progress after which the child is killed.
-        bare: Packages of which the child gets the folder alone, without what their `__init__`
-            imports, so that it starts quickly. They must be imported here.
+        bare: Packages whose `__init__` the child does not run, so that it starts quickly. They must
+            be imported in this process.
     """
 
-    def __init__(self, program, patience, bare=()):
+    def __init__(self, program: str, patience: float, bare: Sequence[str] = ()):
         self._program, self._patience, self._bare = program, patience, bare
         self._lock, self._process, self._lines, self._closed = threading.Lock(), None, None, False
 
-    def call(self, arguments, data=None):
-        """Returns what the function returns for keyword arguments.
+    def call(self, arguments: dict[str, Any], data: bytes | None = None) -> Any:
+        """Returns the result of the function for keyword arguments.
 
         Args:
             arguments: Dict of values that JSON knows.
-            data: None, or bytes, which the function gets as its argument `data`.
+            data: None, or bytes that are passed as the argument `data`.
 
         Raises:
-            ChildStuck: The call hangs.
-            ChildCrashed: The call ends the process, or `close` was called meanwhile.
-            RuntimeError: No child can be started.
+            ChildStuck: If the call hangs.
+            ChildCrashed: If the child ends during the call, also by `close`.
+            RuntimeError: If no child can be started.
         """
         process = self._process or self._start()
         size = None if data is None else len(data)
         _send(process, {"arguments": arguments, "size": size}, data)
         return self._answer(self._patience)
 
-    def close(self):
-        """Kills the child, also from another thread; no other is started."""
+    def close(self) -> None:
+        """Kills the child. No other is started. May be called from another thread."""
         with self._lock:
             self._closed = True
         self._end()
@@ -137,7 +139,7 @@ class ChildProcess:
                 return json.loads(line)
 
     def _end(self, grace=0):
-        """Kills the child, if it still runs after `grace` seconds, and tells how it ended."""
+        """Kills the child if it still runs after `grace` seconds, and returns how it ended."""
         with self._lock:
             process, self._process = self._process, None
         if process is None:
@@ -149,7 +151,7 @@ class ChildProcess:
             process.stdin.close()
         try:
             code = process.wait(5)
-        except subprocess.TimeoutExpired:  # it waits for a device, and nothing kills it before
+        except subprocess.TimeoutExpired:  # it waits for a device and cannot be killed
             return "it cannot be killed"
         if code >= 0:
             return f"exit code {code}"
@@ -159,7 +161,7 @@ class ChildProcess:
 
 
 def _send(process, content, data=None):
-    with contextlib.suppress(OSError, ValueError):  # it has ended: the lack of an answer says so
+    with contextlib.suppress(OSError, ValueError):  # it has ended, so there will be no answer
         process.stdin.write(json.dumps(content).encode("ascii") + b"\n")
         if data is not None:
             process.stdin.write(data)
@@ -167,22 +169,23 @@ def _send(process, content, data=None):
 
 
 def _read_lines(pipe, lines):
-    # A thread of its own, as a pipe cannot be waited on for a limited time on every system.
+    # In a thread, as not every system can wait for a pipe with a time limit.
     with pipe:
         for line in pipe:
             lines.put(line)
     lines.put(None)
 
 
-def serve(function):
-    """Answers the parent's calls with what a function returns, until the parent is gone.
+def serve(function: Callable[..., Any]) -> None:
+    """Answers the parent's calls with the results of a function, until the parent ends.
 
     Args:
-        function: Takes the arguments of each call, returns what JSON knows. It must not raise.
+        function: Takes the arguments of a call and returns a value that JSON knows. It must not
+            raise an error.
     """
     calls, answers = os.fdopen(os.dup(0), "rb"), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1):  # what a library prints is no answer
+    for stream in (0, 1):  # the output of libraries is no answer
         os.dup2(nothing, stream)
     state = types.SimpleNamespace(busy=False)
 
@@ -190,8 +193,8 @@ def serve(function):
         if state.busy:
             os.write(answers, _BEAT)
 
-    # Python runs a signal's handler in the main thread, between two of its steps: a main thread
-    # that is stuck in a library does not get there, and the parent hears nothing.
+    # Python runs a signal's handler in the main thread, between two bytecodes: if that thread is
+    # stuck in a library, the parent gets no beat.
     signal.signal(signal.SIGINT, beat)
     threading.Thread(target=_beat_and_watch, daemon=True).start()
     _write(answers, _READY)

@@ -99,7 +99,7 @@ class CallThreads:
     ) -> concurrent.futures.Future[Result]:
         """Returns a `concurrent.futures.Future` of a call.
 
-        At the end of the program, calls that have not started are cancelled.
+        At the end of the program, calls that have not started are canceled.
         """
         return self._pool.submit(_call, function, arguments)
 

@@ -1,14 +1,16 @@
-"""A bounded memory of what a process has learned or said."""
+"""A bounded mapping that forgets old entries."""
 
 import collections
 import threading
+from collections.abc import Hashable
+from typing import Any
 
 
 class Recent:
     """A mapping that forgets the least recently used entry when it is full. For many threads.
 
     Args:
-        most: Entries it holds.
+        most: Largest number of entries.
 
     Example:
 
@@ -17,18 +19,19 @@ class Recent:
     (True, False, 2, None)
     """
 
-    def __init__(self, most):
-        self._most, self._lock, self._entries = most, threading.Lock(), collections.OrderedDict()
+    def __init__(self, most: int):
+        self._most, self._lock = most, threading.Lock()
+        self._entries: collections.OrderedDict[Hashable, Any] = collections.OrderedDict()
 
-    def get(self, key):
-        """The value of a key, or None."""
+    def get(self, key: Hashable) -> Any:
+        """Returns the value of a key, or None."""
         with self._lock:
             if key in self._entries:
                 self._entries.move_to_end(key)
             return self._entries.get(key)
 
-    def set(self, key, value):
-        """Sets a value. Returns whether the key is new."""
+    def set(self, key: Hashable, value: Any) -> bool:
+        """Sets a value and returns whether the key is new."""
         with self._lock:
             is_new = key not in self._entries
             self._entries[key] = value

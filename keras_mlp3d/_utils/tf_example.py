@@ -1,16 +1,18 @@
-"""`tf.train.Example` to bytes and back, without TensorFlow or protobuf."""
+"""Encodes and parses `tf.train.Example`, without TensorFlow or protobuf."""
 
 import struct
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 1, 2, 3
 
 
-def encode_example(features):
-    """The bytes of a `tf.train.Example`.
+def encode_example(features: Mapping[str, Sequence[Any]]) -> bytes:
+    """Returns the bytes of a `tf.train.Example`.
 
     Args:
-        features: {name: list of bytes, of floats or of whole numbers from 0}.
+        features: {name: list of bytes, of floats or of integers of at least 0}.
 
     Example:
 
@@ -24,16 +26,16 @@ def encode_example(features):
     return _field(1, b"".join(entries))
 
 
-def parse_example(data):
-    """The features of a `tf.train.Example`: {name: list of bytes, floats or whole numbers}.
+def parse_example(data: bytes) -> dict[str, list[Any]]:
+    """Returns the features of a `tf.train.Example`: {name: list of bytes, floats or integers}.
 
-    Nothing is allocated but what the bytes at hand hold.
+    The size of `data` bounds the memory that is allocated, whatever it contains.
 
     Args:
         data: Bytes.
 
     Raises:
-        ValueError: They are no `tf.train.Example`.
+        ValueError: If they are no `tf.train.Example`.
 
     Example:
 

@@ -1,9 +1,10 @@
-"""Video in: decoding, sampling, conversion to clips, loading a folder of classes.
+"""Videos: decoding, sampling, conversion to clips, data sets, loading, augmentation.
 
 Nothing here imports TensorFlow.
 """
 
 import importlib
+from typing import TYPE_CHECKING, Any
 
 from keras_mlp3d.data import augment
 from keras_mlp3d.data.augment import Augmenter
@@ -29,6 +30,9 @@ from keras_mlp3d.data.video.decode import (
     read_video,
 )
 from keras_mlp3d.data.video.sources import Frames
+
+if TYPE_CHECKING:
+    from keras_mlp3d.data.datasets import motion_shapes
 
 __all__ = [
     "Augmenter",
@@ -65,8 +69,8 @@ __all__ = [
 ]
 
 
-def __getattr__(name):
-    # Few need it, and the import of the package is to be quick.
+def __getattr__(name: str) -> Any:
+    # Imported late, as few users need it.
     if name == "motion_shapes":
         return importlib.import_module("keras_mlp3d.data.datasets.motion_shapes")
     raise AttributeError(f"module 'keras_mlp3d.data' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Inference: scores of videos, averaged over their views; what they are worth on a data set."""
+"""Inference: scores of videos, averaged over their views, and accuracies on a data set."""
 
 from keras_mlp3d.inference.classify import Prediction, classify
 from keras_mlp3d.inference.evaluate import evaluate

@@ -1,15 +1,19 @@
-"""Classifies videos: views of each, their scores averaged, the best classes.
+"""Classifies videos: averages the scores of several views and names the best classes.
 
-Source: section 3.4; three crops: section 4.2.
+Source: section 3.4; section 4.2 (three crops).
 """
 
 import dataclasses
 import errno
 import os
+from typing import Any
 
+import keras
 import numpy as np
 
+from keras_mlp3d._utils.checks import check_choice, check_integer, check_number
 from keras_mlp3d.data.datasets.check_file import reason_of
+from keras_mlp3d.data.video.converter import VideoConverter
 from keras_mlp3d.data.video.records import is_record
 from keras_mlp3d.data.video.remote import is_remote
 from keras_mlp3d.data.video.sources import is_path, is_source, source_name
@@ -18,18 +22,18 @@ from keras_mlp3d.inference.score_views import check_model, score_views
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """What a network says of one video.
+    """Prediction of a network for one video.
 
     Args:
-        path: The video file, as it was given. A source that is no file has a name here: "bytes",
-            "frames", or its own.
-        labels: Names of the classes with the highest scores, the best first; "class 7" if the
-            model has no names.
-        scores: Their scores, between 0 and 1; all classes together would add up to 1.
-        frame_indices: Which frames of the video were seen, int64 (clips, T).
-        frame_times: When these frames are shown, in seconds from the first frame of the video,
-            float64 (clips, T). None if nothing tells, as for frames without a rate.
-        error: "", or why the video could not be read: then there are no labels, scores and frames.
+        path: The video file, as passed. For a source that is no file, its name: "bytes", "frames",
+            or that of the source.
+        labels: Names of the classes with the highest scores, the best first, such as "class 7" if
+            the model has no names.
+        scores: Scores of these classes, from 0 to 1. The scores of all classes add up to 1.
+        frame_indices: Numbers of the frames that the network saw, int64 (clips, T).
+        frame_times: Seconds at which these frames are shown, from the first frame of the video on,
+            float64 (clips, T). None if unknown, as for frames without a rate.
+        error: "", or why the video is unreadable. It then has no labels, scores and frames.
 
     Example:
 
@@ -44,56 +48,56 @@ class Prediction:
     frame_times: np.ndarray | None = dataclasses.field(default=None, repr=False, compare=False)
     error: str = ""
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         said = f"labels={self.labels}, scores={self.scores}"
         return f"Prediction(path={self.path!r}, {f'error={self.error!r}' if self.error else said})"
 
 
 def classify(
-    model,
-    sources,
-    clips=1,
-    crops=3,
-    top_k=5,
-    batch_size=8,
-    converter=None,
-    fps=None,
-    on_error="raise",
-):
-    """Classifies videos, one after the other; memory does not grow with their number or length.
+    model: keras.Model,
+    sources: Any,
+    clips: int = 1,
+    crops: int = 3,
+    top_k: int = 5,
+    batch_size: int = 8,
+    converter: VideoConverter | None = None,
+    fps: float | None = None,
+    on_error: str = "raise",
+) -> list[Prediction]:
+    """Classifies videos one by one. Memory does not grow with their number or length.
 
-    Crops that are all the same picture, as those of square videos are, are computed once.
+    If all crops are the same picture, as in square videos, they are computed once.
 
     Args:
-        model: `MLP3D`, `TwoPathMLP3D`, `FrameCycleMLP`, or `CycleMLP`, which sees each frame of a
-            clip by itself.
+        model: `MLP3D`, `TwoPathMLP3D`, `FrameCycleMLP`, or `CycleMLP`, which classifies each frame
+            of a clip.
         sources: A video, or a list of videos. Each is a file, a folder of numbered JPEG pictures,
             the bytes of a video file, a binary file object, or frames in memory: a uint8 array
             (T, H, W, 3), RGB, or `data.Frames`. A list of uint8 arrays (H, W, 3) is one video.
-        clips: Clips evenly sampled from each video.
-        crops: Square crops along the longer side of each clip.
-        top_k: How many classes to name, at most.
-        batch_size: Largest number of views, for `CycleMLP` of frames, that the model sees at once.
-        converter: None for `model.converter`, or the `data.VideoConverter` that makes the clips.
-        fps: Frames per second of sources that do not say, frames in memory and folders of
-            pictures; None if `frame_times` are not needed.
-        on_error: What an unreadable video does. "raise": its error is raised at once, and the
-            results of the videos before it are lost. "report": it gets a `Prediction` without
-            labels whose `error` says why, and the next video follows; for many videos.
+        clips: Number of clips per video, evenly sampled.
+        crops: Number of square crops per clip, along its longer side.
+        top_k: Largest number of classes to name.
+        batch_size: Largest number of inputs per batch: views, or frames for `CycleMLP`.
+        converter: `data.VideoConverter` that makes the clips. Defaults to `model.converter`.
+        fps: Frames per second of sources that have none: frames in memory and folders of pictures.
+            Needed for `frame_times` only.
+        on_error: What happens at an unreadable video. "raise": its error is raised at once, and the
+            results of the videos before it are lost. "report": its `Prediction` has no labels and
+            an `error` that says why, and the next video follows.
 
     Returns:
-        List of `Prediction`, one for each source and in their order.
+        List of `Prediction`, one per source, in their order.
 
     Raises:
         ValueError: If an argument is wrong, there is no converter, or its clips do not fit the
-            model. With `on_error="raise"`, also `data.VideoError`, a `ValueError` that names the
-            video that cannot be read.
-        FileNotFoundError: With `on_error="raise"`, if a video does not exist; noticed before any is
-            read.
+            model. With `on_error="raise"`, also `data.VideoError`, a `ValueError` that names an
+            unreadable video.
+        FileNotFoundError: With `on_error="raise"`, if a video does not exist. This is checked
+            before any video is read.
 
     Source:
-        Section 3.4 and section 4.2: three crops along the longer side, scores averaged over all
-        views; one clip for Something-Something, four for Kinetics.
+        Section 3.4: scores averaged over all views. Section 4.2: three crops along the longer side;
+        one clip for Something-Something, four for Kinetics.
 
     Example:
 
@@ -114,13 +118,10 @@ def classify(
         ("top_k", top_k),
         ("batch_size", batch_size),
     ):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            raise ValueError(f"{name} must be a positive integer, got {value!r}.")
-    is_number = isinstance(fps, int | float | np.number) and not isinstance(fps, bool)
-    if fps is not None and not (is_number and 0 < fps < float("inf")):
-        raise ValueError(f"fps must be a positive number or None, got {fps!r}.")
-    if on_error not in ("raise", "report"):
-        raise ValueError(f'on_error must be "raise" or "report", got {on_error!r}.')
+        check_integer(name, value)
+    if fps is not None:
+        check_number("fps", fps, above=0)
+    check_choice("on_error", on_error, ("raise", "report"))
     converter = converter or getattr(model, "converter", None)
     if converter is None:
         raise ValueError(
@@ -133,13 +134,13 @@ def classify(
     for place, source in enumerate(sources):
         try:
             views = converter.read(source, clips=clips, crops=crops, fps=fps)
-        # Whatever it is: it is said of this video.
+        # Any error is one of this video.
         except Exception as error:
             if on_error == "raise":
                 if len(sources) > 1:
                     error.add_note(
                         f"It is number {place + 1} of {len(sources)} videos; with "
-                        'on_error="report" the others are classified all the same.'
+                        'on_error="report" the other videos are classified nevertheless.'
                     )
                 raise
             nothing = np.zeros((0, 0), "int64")
@@ -171,8 +172,8 @@ def _prediction(model, source, scores, views, top_k):
 
 
 def _listed(sources):
-    """Returns a list of sources, whose only item a single one is."""
-    # An array of one axis is no video: a column of a table, whose items are sources.
+    """Returns a list of sources; a single source becomes a list of one."""
+    # An array of one axis is no video but a column of a table, whose items are sources.
     is_column = getattr(sources, "ndim", None) == 1 and not isinstance(sources, memoryview)
     if is_source(sources) and not is_column:
         return [sources]
@@ -193,7 +194,7 @@ def _listed(sources):
 
 
 def _check_exist(sources):
-    """Notices missing files before hours of work."""
+    """Raises an error for a missing file, before hours of work."""
     for source in sources:
         if is_path(source) and not is_remote(source) and not is_record(source):
             path = os.fsdecode(source)

@@ -1,35 +1,38 @@
-"""Views of a data set's videos, decoded ahead by threads, in memory that has a bound."""
+"""Decodes the views of a data set's videos ahead of their use, in threads and bounded memory."""
 
 import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from keras_mlp3d._utils.ordered_map import OrderedMap
-from keras_mlp3d.data import ShardError, VideoConverter, VideoError
+from keras_mlp3d.data import ShardError, VideoConverter, VideoError, VideoRow
 from keras_mlp3d.data.datasets.check_file import reason_of
 
-_AHEAD_BYTES = 2**30  # views that wait to be scored, of all videos together
-_PART_BYTES = 2**28  # views of one video that are decoded at once
+_AHEAD_BYTES = 2**30  # of all views in memory
+_PART_BYTES = 2**28  # of the views of one video that are decoded together
 
 
-def decode_ahead(rows, converter, clips, crops, workers):
-    """Yields the views of every row, in the rows' order.
+def decode_ahead(
+    rows: Sequence[VideoRow], converter: VideoConverter, clips: int, crops: int, workers: int
+) -> Iterator[tuple[int, np.ndarray | str, int]]:
+    """Yields the views of all rows, in their order.
 
-    A video with very many views comes in several parts. An unreadable video has the reason, a
-    string, in place of the views.
+    A video with very many views comes in several parts. For an unreadable video, the reason, a
+    string, takes the place of the views.
 
     Args:
-        rows: `data.VideoRow`s.
+        rows: Rows of a manifest.
         converter: `data.VideoConverter`.
-        clips: Clips of each video.
-        crops: Crops per clip. If all are the same picture, one represents them.
-        workers: Threads.
+        clips: Number of clips per video.
+        crops: Number of crops per clip. If all are the same picture, one represents them.
+        workers: Number of threads.
 
     Returns:
-        Iterator of (number of the row, views (V, T, H, W, 3), how many crops each represents).
+        Iterator of (number of the row, views (V, T, H, W, 3), crops that each view represents).
     """
     clip_bytes = crops * converter.num_frames * math.prod(converter.image_size) * 3
-    # A converter of the user's own may mean something else by its clips.
+    # Another class of converter need not know `select`.
     known = type(converter) is VideoConverter
     part = max(1, min(clips, _PART_BYTES // clip_bytes)) if known else clips
     ahead = max(1, min(2 * workers, _AHEAD_BYTES // (part * clip_bytes)))
@@ -48,8 +51,7 @@ def decode_ahead(rows, converter, clips, crops, workers):
 
 
 def _views(converter, row, clips, crops, chosen):
-    """The views of some clips of a video, and how many crops each view represents."""
-    # A converter of the user's own need not know `select`.
+    """The views of some clips of a video, and the number of crops that each view represents."""
     options = {} if len(chosen) == clips else {"select": chosen}
     options |= {"start": row.start, "end": row.end}
     try:

@@ -1,14 +1,17 @@
-"""Measures a network on a data set: accuracies over all views of every video.
+"""Evaluates a network on a data set: accuracies of the averaged scores of all views.
 
-Source: section 3.4.
+Source: section 3.4; section 4.2 (three crops).
 """
 
 import contextlib
+from collections.abc import Callable
 
+import keras
 import numpy as np
 
+from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d._utils.ordered_map import default_workers
-from keras_mlp3d.data import Manifest
+from keras_mlp3d.data import Manifest, VideoConverter
 from keras_mlp3d.inference.decode_ahead import decode_ahead
 from keras_mlp3d.inference.evaluation import Evaluation, VideoResult
 from keras_mlp3d.inference.score_views import check_model, score_batch
@@ -16,33 +19,41 @@ from keras_mlp3d.models import CycleMLP
 
 
 def evaluate(
-    model, manifest, clips=1, crops=1, batch_size=8, converter=None, workers=None, progress=None
-):
-    """Measures how well a model classifies the videos of a manifest.
+    model: keras.Model,
+    manifest: Manifest,
+    clips: int = 1,
+    crops: int = 1,
+    batch_size: int = 8,
+    converter: VideoConverter | None = None,
+    workers: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> Evaluation:
+    """Evaluates the accuracy of a model on the videos of a manifest.
 
     The softmax scores of a video are averaged over its views, clips times crops, and the class
-    with the highest average counts. No video is replaced or left out: an unreadable one, be it a
-    file, a record of a shard or a video in memory, is listed by its name with the reason and counts
-    as wrong. Accuracies of the decoded videos alone are given as well, and named so. Of a damaged
-    video the frames before the damage are seen, as in `classify`.
+    with the highest average is the answer. No video is replaced or left out: an unreadable video,
+    whether a file, a record of a shard or a video in memory, counts as wrong and is listed with its
+    name and the reason. There are also accuracies of the decoded videos only. Of a damaged video,
+    the frames before the damage are used, as in `classify`.
 
-    Threads decode while the model works. Memory has a bound however many videos and views there
-    are: about 1 GiB of pixels, or a single clip with its crops where that is more. Views of several
-    videos share batches, which all have one shape, so that a backend that compiles does so once.
-    The result depends on neither `batch_size` nor `workers`, but for rounding.
+    Threads decode while the model computes. Memory is bounded for any number of videos and views:
+    to about 1 GiB of pixels, or a single clip with its crops if that is more. Views of several
+    videos share batches of one shape, so that a backend compiles once. Except for rounding, the
+    result does not depend on `batch_size` or `workers`.
 
     Args:
-        model: `MLP3D`, `TwoPathMLP3D`, `FrameCycleMLP`, or `CycleMLP`, which sees each frame of a
-            clip by itself.
-        manifest: `data.Manifest`. Its classes must be the model's, in any order: they are matched
-            by name. Where the model has no names, they must be as many and in its order.
-        clips: Clips evenly sampled from each video.
-        crops: Square crops along the longer side of each clip.
-        batch_size: Largest number of views, for `CycleMLP` of frames, that the model sees at once.
-        converter: None for `model.converter`, or the `data.VideoConverter` that makes the clips.
-        workers: Threads that decode; None for one for each processor, eight at most.
-        progress: None, or a function that is called with the number of videos done and the number
-            of all after each video.
+        model: `MLP3D`, `TwoPathMLP3D`, `FrameCycleMLP`, or `CycleMLP`, which classifies each frame
+            of a clip.
+        manifest: `data.Manifest`. Its classes must be those of the model, in any order: they are
+            matched by name. If the model has no class names, the number and the order of the
+            classes must be the model's.
+        clips: Number of clips per video, evenly sampled.
+        crops: Number of square crops per clip, along its longer side.
+        batch_size: Largest number of inputs per batch: views, or frames for `CycleMLP`.
+        converter: `data.VideoConverter` that makes the clips. Defaults to `model.converter`.
+        workers: Number of threads that decode. Defaults to the number of processors, at most eight.
+        progress: None, or a function that is called after each video with the number of videos done
+            and the number of all videos.
 
     Returns:
         `Evaluation`
@@ -52,8 +63,8 @@ def evaluate(
             the model's outputs are not finite, or its classes are not those of the manifest.
 
     Source:
-        Section 3.4: three crops along the longer side, scores averaged over all views; one clip
-        for Something-Something, four for Kinetics.
+        Section 3.4: scores averaged over all views. Section 4.2: three crops along the longer side;
+        one clip for Something-Something, four for Kinetics.
 
     Example:
 
@@ -72,9 +83,9 @@ def evaluate(
     """
     check_model(model)
     for name, value in (("clips", clips), ("crops", crops), ("batch_size", batch_size)):
-        _check_positive(name, value)
+        check_integer(name, value)
     if workers is not None:
-        _check_positive("workers", workers)
+        check_integer("workers", workers)
     if not isinstance(manifest, Manifest):
         raise ValueError(
             f"manifest must be a data.Manifest, got {type(manifest).__name__}; "
@@ -91,7 +102,7 @@ def evaluate(
     views = clips * crops * frames
     batches = _Batches(model, converter, batch_size, len(manifest) * views)
     decoded = decode_ahead(manifest.rows, converter, clips, crops, workers or default_workers(8))
-    with contextlib.closing(decoded):  # an error must not leave threads behind that decode on
+    with contextlib.closing(decoded):  # an error ends the threads too
         results = _score_videos(
             decoded,
             batches,
@@ -118,19 +129,19 @@ def evaluate(
 
 
 def _score_videos(decoded, batches, views, progress):
-    """Returns for every video its mean scores (classes,), or the reason that it could not be read.
+    """Returns for each video its mean scores (classes,), or the reason why it is unreadable.
 
     Args:
-        decoded: What `decode_ahead` yields.
+        decoded: Iterator from `decode_ahead`.
         batches: `_Batches` of the model.
-        views: How many inputs of the model a video has.
+        views: Number of inputs of the model per video.
         progress: Function that is called with the number of videos done.
     """
     results, open_sums = {}, {}
 
     def take(scored):
         for number, weight, scores in scored:
-            if number in results:  # a later part of it could not be read
+            if number in results:  # a later part of it is unreadable
                 continue
             total, seen = open_sums.get(number, (0.0, 0))
             total, seen = total + weight * scores, seen + weight
@@ -153,20 +164,20 @@ def _score_videos(decoded, batches, views, progress):
 
 
 class _Batches:
-    """Gathers what the model sees into batches of one shape, and scores each when it is full."""
+    """Collects inputs of the model in batches of one shape, and scores each full batch."""
 
     def __init__(self, model, converter, batch_size, most):
         self._by_frame = isinstance(model, CycleMLP)
         shape = (*converter.image_size, 3)
         shape = shape if self._by_frame else (converter.num_frames, *shape)
-        # As many batches as needed, and none larger than that takes: little to fill up.
+        # The smallest batch size that needs no further batch: the last one has little padding.
         size = -(-most // -(-most // batch_size))
         self._model, self._owners = model, []
         self._batch = np.zeros((size, *shape), "uint8")
         model.check_input(self._batch)
 
     def add(self, views, number, weight):
-        """Yields (video, weight, scores) of what got scored while the views (V, ...) came in."""
+        """Adds views (V, ...) of a video; yields (video, weight, scores) of all that are scored."""
         if self._by_frame:
             views = views.reshape(-1, *views.shape[2:])
         while len(views):
@@ -179,7 +190,7 @@ class _Batches:
                 yield from self.rest()
 
     def rest(self):
-        """Yields (video, weight, scores) of all that has come in, the batch being filled up."""
+        """Scores a batch, padded if needed; yields (video, weight, scores) of its inputs."""
         if self._owners:
             self._batch[len(self._owners) :] = self._batch[0]
             scores = score_batch(self._model, self._batch)
@@ -202,8 +213,8 @@ def _classes(model, manifest):
     if known is None:
         if len(names) != model.num_classes:
             raise ValueError(
-                f"The manifest has {len(names)} classes and {model.name}, which has no names for "
-                f"them, {model.num_classes}."
+                f"The manifest must have the {model.num_classes} classes of {model.name}, which "
+                f"has no class names, got {len(names)} classes."
             )
         known = names
     if set(known) != set(names):
@@ -218,11 +229,6 @@ def _classes(model, manifest):
 
 
 def _some(names):
-    """A few of the names in words."""
+    """A few of the names, as text."""
     shown = ", ".join(repr(name) for name in sorted(names)[:5]) or "none"
     return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown
-
-
-def _check_positive(name, value):
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be a positive integer, got {value!r}.")

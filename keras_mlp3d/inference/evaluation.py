@@ -1,7 +1,7 @@
-"""What an evaluation on a data set found: accuracies with their intervals, and what they rest on.
+"""The result of an evaluation: accuracies with their intervals, and a result per video.
 
-A video that could not be read stays in every count. Accuracies are over all expected videos, where
-it counts as wrong; those whose name ends in `_of_decoded` leave it out.
+Accuracies are over all expected videos: an unreadable video counts as wrong. Accuracies whose name
+ends in `_of_decoded` leave unreadable videos out.
 """
 
 import dataclasses
@@ -9,26 +9,29 @@ import functools
 import json
 import math
 import pathlib
+from typing import Any
 
 import numpy as np
 
 from keras_mlp3d._utils.atomic_write import write_whole
+from keras_mlp3d._utils.checks import check_integer
+from keras_mlp3d._utils.types import StrPath
 
 _Z = 1.959963984540054  # 0.975 quantile of the normal distribution
 
 
-def wilson_interval(correct, total):
+def wilson_interval(correct: int, total: int) -> tuple[float, float] | None:
     """Returns the 95 % interval of a fraction, by Wilson's score method.
 
-    Unlike the plain normal interval it stays between 0 and 1 and holds for small counts and for
+    Unlike the normal interval, it stays between 0 and 1 and is valid for small counts and for
     fractions near 0 and 1.
 
     Args:
-        correct: How many succeeded.
-        total: Out of how many.
+        correct: Number of successes.
+        total: Number of trials.
 
     Returns:
-        (lower, upper), or None where `total` is 0.
+        (lower, upper), or None if `total` is 0.
 
     Raises:
         ValueError: If the counts are no counts, or `correct` exceeds `total`.
@@ -42,8 +45,7 @@ def wilson_interval(correct, total):
     [0.6277, 0.8422]
     """
     for name, count in (("correct", correct), ("total", total)):
-        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 0:
-            raise ValueError(f"{name} must be a whole number from 0, got {count!r}.")
+        check_integer(name, count, 0)
     if correct > total:
         raise ValueError(f"correct must not exceed total, got {correct} of {total}.")
     if not total:
@@ -51,7 +53,7 @@ def wilson_interval(correct, total):
     fraction, z2 = correct / total, _Z * _Z / total
     middle = (fraction + z2 / 2) / (1 + z2)
     spread = _Z * math.sqrt(fraction * (1 - fraction) / total + z2 / (4 * total)) / (1 + z2)
-    # At either end the bound is exact, and rounding must not push it out.
+    # At both ends the bound is exact: no rounding may move it.
     return (
         0.0 if correct == 0 else max(0.0, middle - spread),
         1.0 if correct == total else min(1.0, middle + spread),
@@ -60,17 +62,17 @@ def wilson_interval(correct, total):
 
 @dataclasses.dataclass(frozen=True)
 class VideoResult:
-    """What a network made of one video of a data set.
+    """Result of a network for one video of a data set.
 
     Args:
-        path: The video file, as the manifest gives it; of a video in memory, its row's `name`.
-        start: Where the clip starts in the file, in seconds; None for its start.
-        end: Where it ends, in seconds; None for the file's end.
-        label: The right class, as its place in the evaluation's `class_names`.
-        best: The class with the highest score; of equal scores the first.
-        score: Its score, between 0 and 1.
-        rank: Place of the right class among all, from 1.
-        source: The video itself where it is no file; else None.
+        path: The video file, as in the manifest, or the `name` of the row of a video in memory.
+        start: Second at which the row begins in the file, or None for the file's beginning.
+        end: Second at which it ends, or None for the file's end.
+        label: True class, as an index into the evaluation's `class_names`.
+        best: Class with the highest score; ties go to the first.
+        score: Score of that class, from 0 to 1.
+        rank: Rank of the true class, from 1.
+        source: The video itself if it is no file, else None.
 
     Example:
 
@@ -90,18 +92,18 @@ class VideoResult:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Result of `evaluate`. Fractions are between 0 and 1, classes in the order of the model.
+    """Result of `evaluate`. Accuracies are from 0 to 1; classes are in the order of the model.
 
     Args:
-        class_names: Name of each class.
-        class_counts: For each class, how many rows the manifest has, int64 (classes,).
-        predictions: `VideoResult` of each video that was decoded, in the manifest's order.
-        failed: (path, reason) of each video that could not be read, those included that the data
-            set lists and its folder has not: of these the class is not known.
+        class_names: Names of the classes.
+        class_counts: Number of the manifest's rows per class, int64 (classes,).
+        predictions: `VideoResult` of each decoded video, in the order of the manifest.
+        failed: (path, reason) of each unreadable video, including videos that the data set lists
+            and its folder lacks. The class of the latter is not known.
         digest: SHA-256 of the manifest, in hexadecimal digits.
         split: Name of the manifest's split, such as "val".
-        clips: Clips that were taken of each video.
-        crops: Crops of each clip.
+        clips: Number of clips per video.
+        crops: Number of crops per clip.
 
     Raises:
         ValueError: If a row of the manifest is neither among the predictions nor among the
@@ -140,18 +142,18 @@ class Evaluation:
             )
 
     @property
-    def expected(self):
-        """How many videos there should be: those decoded and those that failed."""
+    def expected(self) -> int:
+        """Number of all videos, decoded and failed."""
         return self.decoded + len(self.failed)
 
     @property
-    def decoded(self):
-        """How many videos could be read."""
+    def decoded(self) -> int:
+        """Number of decoded videos."""
         return len(self.predictions)
 
     @functools.cached_property
-    def confusion(self):
-        """Decoded videos by right class (row) and best class (column), int64."""
+    def confusion(self) -> np.ndarray:
+        """Numbers of decoded videos by true class (row) and best class (column), int64."""
         matrix = np.zeros((len(self.class_names),) * 2, "int64")
         np.add.at(
             matrix, ([v.label for v in self.predictions], [v.best for v in self.predictions]), 1
@@ -159,52 +161,52 @@ class Evaluation:
         return matrix
 
     @property
-    def top1(self):
-        """Fraction of the expected videos whose best class is the right one; None without any."""
+    def top1(self) -> float | None:
+        """Fraction of the expected videos whose best class is the true one; None without any."""
         return _fraction(self._correct(1), self.expected)
 
     @property
-    def top1_interval(self):
+    def top1_interval(self) -> tuple[float, float] | None:
         """95 % Wilson interval of `top1`."""
         return wilson_interval(self._correct(1), self.expected)
 
     @property
-    def top5(self):
-        """Fraction of the expected videos whose right class is among the best five."""
+    def top5(self) -> float | None:
+        """Fraction of the expected videos whose true class is among the best five."""
         return _fraction(self._correct(5), self.expected)
 
     @property
-    def top5_interval(self):
+    def top5_interval(self) -> tuple[float, float] | None:
         """95 % Wilson interval of `top5`."""
         return wilson_interval(self._correct(5), self.expected)
 
     @property
-    def top1_of_decoded(self):
-        """`top1` among the decoded videos alone; None where none was decoded."""
+    def top1_of_decoded(self) -> float | None:
+        """`top1` among the decoded videos; None without any."""
         return _fraction(self._correct(1), self.decoded)
 
     @property
-    def top1_of_decoded_interval(self):
+    def top1_of_decoded_interval(self) -> tuple[float, float] | None:
         """95 % Wilson interval of `top1_of_decoded`."""
         return wilson_interval(self._correct(1), self.decoded)
 
     @property
-    def top5_of_decoded(self):
-        """`top5` among the decoded videos alone; None where none was decoded."""
+    def top5_of_decoded(self) -> float | None:
+        """`top5` among the decoded videos; None without any."""
         return _fraction(self._correct(5), self.decoded)
 
     @property
-    def top5_of_decoded_interval(self):
+    def top5_of_decoded_interval(self) -> tuple[float, float] | None:
         """95 % Wilson interval of `top5_of_decoded`."""
         return wilson_interval(self._correct(5), self.decoded)
 
     @property
-    def class_accuracies(self):
-        """For each class its `top1`; None for a class of which the manifest has no video."""
+    def class_accuracies(self) -> tuple[float | None, ...]:
+        """`top1` of each class; None for a class without videos in the manifest."""
         return tuple(map(_fraction, np.diag(self.confusion).tolist(), self.class_counts.tolist()))
 
-    def to_dict(self):
-        """Returns all of it as values that JSON knows; what has no value is None, never NaN."""
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the result as values that JSON knows. Missing values are None, never NaN."""
         content = {
             name: getattr(self, name)
             for name in ("digest", "split", "clips", "crops", "expected", "decoded")
@@ -236,16 +238,16 @@ class Evaluation:
         ]
         return content
 
-    def write_json(self, path):
-        """Writes `to_dict()` beside `path` and then moves it there, so that no half file is left.
+    def write_json(self, path: StrPath) -> None:
+        """Writes `to_dict()` to a file, which is complete or unchanged.
 
         Args:
-            path: The file; an earlier one is replaced.
+            path: The file. An earlier one is replaced.
 
         Raises:
             FileNotFoundError: If its directory does not exist.
             IsADirectoryError: If the path is a directory.
-            OSError: If the file cannot be written; an earlier one stays.
+            OSError: If the file cannot be written.
         """
         path = pathlib.Path(path)
         if path.is_dir():
@@ -254,7 +256,7 @@ class Evaluation:
             raise FileNotFoundError(
                 f"Cannot write {str(path)!r}: the directory {str(path.parent)!r} does not exist."
             )
-        # One line a key: readable, and a matrix of 400 classes does not take 160,000 lines.
+        # One line per key is readable, and a matrix of 400 classes does not take 160,000 lines.
         lines = [
             f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}"
             for key, value in self.to_dict().items()
@@ -266,7 +268,7 @@ class Evaluation:
 
 
 def _values(video):
-    """The fields of a `VideoResult` that JSON knows: all except the video itself."""
+    """All fields of a `VideoResult` except the video itself."""
     fields = (field.name for field in dataclasses.fields(video))
     return {name: getattr(video, name) for name in fields if name != "source"}
 

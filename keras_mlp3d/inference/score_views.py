@@ -1,32 +1,34 @@
-"""Softmax scores of clips, in batches of one shape.
+"""Computes the softmax scores of clips in batches of one shape.
 
-Source: section 3.4 and the decisions on inference: softmax scores are what is averaged.
+Source: section 3.4. That softmax scores are averaged, not logits, is our reading.
 """
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
+from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d.models import MLP3D, CycleMLP, FrameCycleMLP, TwoPathMLP3D
 
 
-def score_views(model, views, batch_size=8):
-    """Returns the softmax scores of each clip.
+def score_views(model: keras.Model, views: ArrayLike, batch_size: int = 8) -> np.ndarray:
+    """Returns the softmax scores of clips.
 
-    Every batch of a call has the same shape, the last one being filled up, so that a backend
-    that compiles does so once for all videos with as many views.
+    All batches of a call have the same shape; the last one is padded. A backend therefore compiles
+    once for all videos with the same number of views.
 
     Args:
-        model: `MLP3D`, `TwoPathMLP3D`, `FrameCycleMLP`, or `CycleMLP`, which sees each frame by
-            itself: its scores are averaged over the frames of a clip.
-        views: Clips (V, T, H, W, 3), pixel values as the model takes them.
-        batch_size: Largest number of clips, for `CycleMLP` of frames, that the model sees at once.
+        model: `MLP3D`, `TwoPathMLP3D`, `FrameCycleMLP`, or `CycleMLP`, which classifies each frame:
+            its scores are averaged over the frames of a clip.
+        views: Clips (V, T, H, W, 3), with pixel values that the model takes.
+        batch_size: Largest number of inputs per batch: clips, or frames for `CycleMLP`.
 
     Output shape:
         (V, num_classes), float64, each row adding up to 1
 
     Raises:
-        ValueError: If the model is of another class, gives neither logits nor softmax scores, or
-            outputs that are not finite, or the clips do not fit it.
+        ValueError: If the model is of another class or returns neither logits nor softmax scores,
+            if its outputs are not finite, or if the clips do not fit it.
 
     Source:
         Section 3.4.
@@ -39,8 +41,7 @@ def score_views(model, views, batch_size=8):
     ((3, 20), [1.0, 1.0, 1.0])
     """
     check_model(model)
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size must be a positive integer, got {batch_size!r}.")
+    check_integer("batch_size", batch_size)
     views = np.asarray(views)
     if views.ndim != 5 or not len(views):
         raise ValueError(
@@ -53,8 +54,8 @@ def score_views(model, views, batch_size=8):
     return _score(model, views, batch_size)
 
 
-def check_model(model):
-    """Refuses a model that gives no scores of classes; the error says what would do."""
+def check_model(model: keras.Model) -> None:
+    """Raises a `ValueError` for a model that returns no scores of classes."""
     if not isinstance(model, MLP3D | TwoPathMLP3D | FrameCycleMLP | CycleMLP):
         raise ValueError(
             "model must be an MLP3D, TwoPathMLP3D, FrameCycleMLP or CycleMLP, which have classes, "
@@ -63,15 +64,15 @@ def check_model(model):
     known = (None, keras.activations.linear, keras.activations.softmax)
     if model.activation not in known:
         raise ValueError(
-            "model must give logits (activation=None) or softmax scores, whose average means "
-            f"something; {model.name} has activation "
+            "model must return logits (activation=None) or softmax scores, as only their average "
+            f"is meaningful; {model.name} has activation "
             f"{keras.activations.serialize(model.activation)!r}."
         )
 
 
 def _score(model, inputs, batch_size):
     model.check_input(inputs)
-    # As many batches as needed, and none larger than that takes: little or nothing to fill up.
+    # The smallest batch size that needs no further batch: the last one has little padding.
     batches = -(-len(inputs) // batch_size)
     size = -(-len(inputs) // batches)
     outputs = []
@@ -84,12 +85,12 @@ def _score(model, inputs, batch_size):
     return np.concatenate(outputs)
 
 
-def score_batch(model, batch):
-    """Returns the softmax scores, float64, of what the model sees at once."""
+def score_batch(model: keras.Model, batch: np.ndarray) -> np.ndarray:
+    """Returns the softmax scores of one batch, float64."""
     scores = np.asarray(model.predict_on_batch(batch)).astype("float64")
     if not np.isfinite(scores).all():
         raise ValueError(
-            f"{model.name} gives outputs that are not finite numbers: its weights are not usable."
+            f"{model.name} returns outputs that are not finite numbers: its weights are unusable."
         )
     return scores if model.activation is keras.activations.softmax else _softmax(scores)
 

@@ -1,26 +1,28 @@
-"""The videos that a network is most confidently wrong about, with frames to look at."""
+"""Finds the most confident wrong answers of a network, with frames of the videos."""
 
 import dataclasses
 import logging
 
 import numpy as np
 
+from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d.data import ShardError, VideoConverter, VideoError, probe_video
+from keras_mlp3d.inference.evaluation import Evaluation
 
 _logger = logging.getLogger("keras_mlp3d")
 
-_HEIGHT = 160  # pixels of a frame that is looked at
+_HEIGHT = 160  # of the frames, in pixels
 
 
 @dataclasses.dataclass(frozen=True)
 class WrongAnswer:
-    """A video, what it shows, and what a network says of it.
+    """A video that a network classifies wrongly.
 
     Args:
-        path: The video file, as the manifest gives it.
-        right: Name of its class.
+        path: The video file, as in the manifest.
+        right: Name of its true class.
         answer: Name of the class with the highest score.
-        score: That score, between 0 and 1.
+        score: That score, from 0 to 1.
         frames: Some frames of the video, uint8 (T, H, W, 3).
 
     Example:
@@ -37,18 +39,20 @@ class WrongAnswer:
     frames: np.ndarray = dataclasses.field(repr=False, compare=False)
 
 
-def wrong_answers(evaluation, count=12, num_frames=6):
-    """Returns the wrong answers with the highest scores, and in words out of how many.
+def wrong_answers(
+    evaluation: Evaluation, count: int = 12, num_frames: int = 6
+) -> tuple[list[WrongAnswer], str]:
+    """Returns the wrong answers with the highest scores, and a sentence about their number.
 
     Args:
-        evaluation: An `Evaluation`.
-        count: How many at most.
-        num_frames: Frames of each, evenly spaced over the video or its stretch, whole and small.
+        evaluation: `Evaluation`.
+        count: Largest number of answers.
+        num_frames: Number of frames per video, evenly spaced, small and not cropped.
 
     Returns:
-        List of `WrongAnswer`, the most confident first, and a sentence: what
-        `plots.plot_wrong_answers` takes. A video that can no longer be read is left out, which the
-        sentence says.
+        List of `WrongAnswer`, the most confident first, and the sentence: the first arguments of
+        `plots.plot_wrong_answers`. Videos that have become unreadable are left out, and the
+        sentence says so.
 
     Example:
 
@@ -57,6 +61,8 @@ def wrong_answers(evaluation, count=12, num_frames=6):
     >>> wrong_answers(Evaluation(("run", "jump"), np.array([1, 0]), results, ()))
     ([], 'no wrong answer on 1 video')
     """
+    check_integer("count", count)
+    check_integer("num_frames", num_frames)
     wrong = [video for video in evaluation.predictions if video.rank > 1]
     names, answers, gone = evaluation.class_names, [], 0
     for video in sorted(wrong, key=lambda video: -video.score):

@@ -1,4 +1,4 @@
-"""Pictures of what networks say and are made of; needs matplotlib (`keras-mlp3d[plots]`)."""
+"""Pictures of networks and of their predictions. Needs matplotlib (`keras-mlp3d[plots]`)."""
 
 from keras_mlp3d.plots.comparison import plot_comparison
 from keras_mlp3d.plots.confusion import plot_confusion

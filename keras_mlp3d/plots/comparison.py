@@ -1,12 +1,18 @@
-"""Accuracy against cost of networks in families.
+"""Plots the accuracy of networks against their cost.
 
 Source: Figure 4.
 """
 
 import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-from keras_mlp3d.plots._marks import in_percent, quiet_axes
-from keras_mlp3d.plots.figure import FAINT_INK, INK, new_figure, plain_text, save_figure
+from keras_mlp3d._utils.text import one_line
+from keras_mlp3d._utils.types import StrPath
+from keras_mlp3d.plots.figure import FAINT_INK, INK, in_percent, new_figure, quiet_axes, save_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _WIDTH, _HEIGHT, _LEGEND = 7.4, 4.6, 1.35  # inches
 _ALONE = {
@@ -17,28 +23,28 @@ _ALONE = {
         "markeredgewidth": 0.8,
     },
 }  # fmt: skip
-#: Told apart also by readers who see few colours, and by the marker alone in print.
-_COLOURS = ("#2f74ad", "#1b9e77", "#c8553d", "#8661a6", "#5bb0d6", "#7a6a2e")
+#: Distinguishable for color-blind readers too, and in print by the markers.
+_COLORS = ("#2f74ad", "#1b9e77", "#c8553d", "#8661a6", "#5bb0d6", "#7a6a2e")
 _MARKERS = ("o", "s", "D", "^", "v", "P")
 
 
-def plot_comparison(networks, path=None):
-    """Draws the accuracy of networks against their cost, a line for each family.
+def plot_comparison(networks: Iterable[dict[str, Any]], path: StrPath | None = None) -> "Figure":
+    """Draws the accuracy of networks against their cost, with a line per family.
 
-    A family's line runs over its group sizes, which stand above, and begins at the network "S = 1",
-    where there is one. Several trainings of a network are drawn as their mean with a bar
-    from the least to the highest.
+    The line of a family goes through its group sizes, which are labeled at the top. It begins at
+    the network "S = 1" if there is one. Several trainings of a network are drawn as their mean with
+    a bar from the lowest to the highest.
 
     Args:
-        networks: Rows as the JSON of `search.compare` has them: dicts with `family`, `group_size`,
-            `gmacs` and `accuracies`.
+        networks: Rows of the JSON of `search.compare`: dicts with `family`, `group_size`, `gmacs`
+            and `accuracies`.
         path: None, or the .png, .pdf or .svg file to write.
 
     Returns:
         `matplotlib.figure.Figure`
 
     Raises:
-        ValueError: If there is no network, or a row cannot be read.
+        ValueError: If there is no network, or a row is unreadable.
         ImportError: If matplotlib is not installed.
 
     Source:
@@ -67,7 +73,7 @@ def plot_comparison(networks, path=None):
     others = [family for family in families if family not in _ALONE]
     for place, family in enumerate(others):
         look = {
-            "color": _COLOURS[place % len(_COLOURS)], "marker": _MARKERS[place % len(_MARKERS)],
+            "color": _COLORS[place % len(_COLORS)], "marker": _MARKERS[place % len(_MARKERS)],
             "markersize": 5.5,
         }  # fmt: skip
         rows = sorted(families[family])
@@ -93,7 +99,7 @@ def plot_comparison(networks, path=None):
 
 
 def _families(networks):
-    """{family: [(GMACs, mean accuracy, least, highest, group size)]}, in the order they come."""
+    """{family: [(GMACs, mean accuracy, lowest, highest, group size)]}, in the order of the rows."""
     families = {}
     for row in networks:
         try:
@@ -101,10 +107,10 @@ def _families(networks):
             gmacs, size = float(row["gmacs"]), row["group_size"]
             mean = math.fsum(accuracies) / len(accuracies)
             found = (gmacs, mean, min(accuracies), max(accuracies), size)
-            family = plain_text(row["family"])
+            family = one_line(row["family"])
         except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
             raise ValueError(
-                f"networks hold a row that cannot be read, {row!r}: {type(error).__name__} {error}."
+                f"networks hold an unreadable row, {row!r}: {type(error).__name__} {error}."
             ) from None
         if not all(map(math.isfinite, found[:4])):
             raise ValueError(f"networks must hold finite numbers, got {row!r}.")
@@ -115,7 +121,7 @@ def _families(networks):
 
 
 def _name_sizes(axes, rows):
-    """Writes the group sizes above the costs that they have, which all families share."""
+    """Labels the group sizes at their costs, which are the same in all families."""
     costs = {}
     for gmacs, *_, size in rows:
         if size is not None:

@@ -1,36 +1,47 @@
-"""Confusion matrix as a picture, readable for two classes and for four hundred."""
+"""Plots a confusion matrix, readably for two classes and for four hundred."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from keras_mlp3d.plots.figure import FAINT_INK, INK, fit_text, new_figure, plain_text, save_figure
+from keras_mlp3d._utils.text import one_line
+from keras_mlp3d._utils.types import StrPath
+from keras_mlp3d.plots.figure import FAINT_INK, INK, fit_text, new_figure, save_figure
 
-#: More classes than that make cells of less than a pixel.
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: With more classes, a cell would be smaller than a pixel.
 MAX_CLASSES = 1200
 
-_SIDES = (3.2, 9.0)  # inches, the least and the most for the whole matrix
-_CELL, _NUMBERED_CELL = 0.42, 0.3  # the size that a cell likes, and the least that holds a number
-_MAX_NAME, _NAME_STEP = 2.2, 0.15  # the longest name, and the least from one to the next
+_SIDES = (3.2, 9.0)  # inches, smallest and largest side of the whole matrix
+_CELL, _NUMBERED_CELL = 0.42, 0.3  # preferred cell, and the smallest one with a number
+_MAX_NAME, _NAME_STEP = 2.2, 0.15  # longest name, and smallest distance of two names
 _AXIS_TITLE, _TITLE, _SCALE, _GAP = 0.3, 0.5, 1.0, 0.08
 _LIGHT, _DARK = "#f4f6f9", "#17507f"
 
 
-def plot_confusion(matrix, class_names, path=None):
-    """Draws a confusion matrix: a row for each right class, coloured by where its videos went.
+def plot_confusion(
+    matrix: ArrayLike, class_names: Iterable[str], path: StrPath | None = None
+) -> "Figure":
+    """Draws a confusion matrix: a row per true class, a column per predicted class.
 
-    The colour of a cell is its fraction of the row. Numbers of videos stand in the cells where
-    they have room. Where classes are many, only evenly spaced ones are named.
+    The color of a cell is its fraction of the row. Cells that are large enough show their number of
+    videos. Of many classes, only evenly spaced ones are named.
 
     Args:
-        matrix: Whole numbers (classes, classes), right classes in rows, predicted ones in columns.
-        class_names: Name of each class.
+        matrix: Integers (classes, classes), true classes in rows, predicted classes in columns.
+        class_names: Names of the classes.
         path: None, or the .png, .pdf or .svg file to write.
 
     Returns:
         `matplotlib.figure.Figure`
 
     Raises:
-        ValueError: If the matrix is not square, holds anything but counts, has too many classes,
-            or does not go with the names.
+        ValueError: If the matrix is not square, holds anything else than counts, has too many
+            classes, or has another size than the list of names.
         ImportError: If matplotlib is not installed.
 
     Example:
@@ -53,14 +64,14 @@ def plot_confusion(matrix, class_names, path=None):
         cmap=LinearSegmentedColormap.from_list("counts", [_LIGHT, _DARK]),
         vmin=0,
         vmax=1,
-        # Averaging would wash out single cells of a large matrix.
+        # Interpolation would blur single cells of a large matrix.
         interpolation="nearest",
     )
     if side / classes >= _NUMBERED_CELL:
         _write_counts(axes, matrix, fractions, side / classes)
-    room, step = _name_classes(axes, names, side)
-    # The room that names take is known only now.
-    low = room + _AXIS_TITLE + _GAP
+    longest, step = _name_classes(axes, names, side)
+    # The longest name is known only now.
+    low = longest + _AXIS_TITLE + _GAP
     width, height = low + side + _SCALE, low + side + _TITLE
     figure.set_size_inches(width, height)
     axes.set_position((low / width, low / height, side / width, side / height))
@@ -73,10 +84,10 @@ def plot_confusion(matrix, class_names, path=None):
 
 
 def _checked(matrix, class_names):
-    matrix, names = np.asarray(matrix), [plain_text(name) for name in class_names]
+    matrix, names = np.asarray(matrix), [one_line(name) for name in class_names]
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.dtype.kind not in "iu":
         raise ValueError(
-            "matrix must hold whole numbers (classes, classes), got shape "
+            "matrix must hold integers (classes, classes), got shape "
             f"{matrix.shape} of {matrix.dtype}."
         )
     if not 1 <= len(matrix) <= MAX_CLASSES:
@@ -104,7 +115,7 @@ def _write_counts(axes, matrix, fractions, cell):
 def _name_classes(axes, names, side):
     """Names every class, or every second, fifth, tenth ..., so that names do not touch.
 
-    Returns the inches that the longest name takes, and the step.
+    Returns the length of the longest name in inches, and the step.
     """
     steps = (1, 2, 5, 10, 20, 25, 50)
     step = next(step for step in steps if step * side / len(names) >= _NAME_STEP)

@@ -1,30 +1,48 @@
-"""Real accuracies against those estimated with shared weights.
+"""Plots real accuracies against accuracies that were estimated with shared weights.
 
 Source: Figure 6.
 """
 
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_mlp3d.plots._marks import in_percent, name_points, quiet_axes
-from keras_mlp3d.plots.figure import INK, new_figure, save_figure
+from keras_mlp3d._utils.types import StrPath
+from keras_mlp3d.plots.figure import (
+    INK,
+    in_percent,
+    name_points,
+    new_figure,
+    quiet_axes,
+    save_figure,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _WIDTH, _HEIGHT = 5.4, 4.4  # inches
 _POINT, _LINE = "#2f74ad", "#17507f"
 _RESAMPLINGS = 2000
 
 
-def plot_correlation(estimated, real, names=None, rho=None, path=None):
+def plot_correlation(
+    estimated: Sequence[float],
+    real: Sequence[float],
+    names: Sequence[str] | None = None,
+    rho: float | None = None,
+    path: StrPath | None = None,
+) -> "Figure":
     """Draws the real accuracy of networks against the estimated one, with the line of best fit.
 
-    The band holds, at each place, 95 % of the lines through as many networks drawn from these with
-    replacement. It is left out for less than four networks.
+    The band is a 95 % bootstrap interval of the line: it is fitted again to networks sampled from
+    these with replacement. It is left out for fewer than four networks.
 
     Args:
-        estimated: Accuracies between 0 and 1.
-        real: As many.
-        names: None, or the name of each network.
+        estimated: Estimated accuracies, from 0 to 1.
+        real: Real accuracies, likewise.
+        names: None, or the names of the networks.
         rho: None, or the rank correlation, for the title.
         path: None, or the .png, .pdf or .svg file to write.
 
@@ -84,9 +102,9 @@ def _draw_fit(axes, x, y, places):
     if len(x) < 4:
         return
     rng = np.random.default_rng(0)
-    draws = rng.integers(len(x), size=(_RESAMPLINGS, len(x)))
-    # A draw of one place alone has no line.
-    lines = [_fit(x[draw], y[draw], places) for draw in draws if np.ptp(x[draw])]
+    samples = rng.integers(len(x), size=(_RESAMPLINGS, len(x)))
+    # A sample of a single place has no line.
+    lines = [_fit(x[sample], y[sample], places) for sample in samples if np.ptp(x[sample])]
     lower, upper = np.percentile(lines, [2.5, 97.5], axis=0)
     axes.fill_between(places, lower, upper, color=_POINT, alpha=0.15, linewidth=0, zorder=1)
 

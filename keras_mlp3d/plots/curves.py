@@ -1,11 +1,18 @@
-"""Loss and accuracy of a training run, epoch by epoch."""
+"""Plots the loss and the accuracy of a training run by epoch."""
 
 import csv
 import math
 import os
 import pathlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from keras_mlp3d.plots.figure import FAINT_INK, INK, new_figure, plain_text, save_figure
+from keras_mlp3d._utils.text import one_line
+from keras_mlp3d._utils.types import StrPath
+from keras_mlp3d.plots.figure import FAINT_INK, INK, new_figure, save_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MAX_CSV_BYTES = 64 * 2**20
 
@@ -14,19 +21,20 @@ _TRAINING, _VALIDATION = "#8a94a6", "#2f74ad"
 _STYLES = ("-", "--", ":", "-.")
 
 
-def plot_curves(history, path=None):
+def plot_curves(
+    history: dict[str, Sequence[float]] | StrPath, path: StrPath | None = None
+) -> "Figure":
     """Draws loss and accuracy by epoch, on the training and on the validation data.
 
     Args:
-        history: Dict of lists, such as `keras.callbacks.History.history`, with a number for each
-            epoch; or the CSV file that `keras.callbacks.CSVLogger` writes. Keys with "loss" or
-            "acc" in them are drawn, those that start with "val_" as validation; of an epoch that
-            a CSV holds twice, as after a resumed run, the later row counts.
+        history: Dict of lists with a number per epoch, such as `keras.callbacks.History.history`,
+            or the CSV file that `keras.callbacks.CSVLogger` writes. Keys that contain "loss" or
+            "acc" are drawn; keys that start with "val_" are of the validation data. If a CSV holds
+            an epoch twice, as after a resumed run, the later row counts.
         path: None, or the .png, .pdf or .svg file to write.
 
     Returns:
-        `matplotlib.figure.Figure`, with a panel for the loss and, where there is any, one for
-        accuracies.
+        `matplotlib.figure.Figure`, with a panel for losses and a panel for accuracies, if any.
 
     Raises:
         ValueError: If there is nothing to draw, or lists differ in length or hold no numbers.
@@ -54,7 +62,7 @@ def plot_curves(history, path=None):
         )
     figure = new_figure(_WIDTH * len(panels), _HEIGHT)
     for place, (title, chosen) in enumerate(panels):
-        # Inches left for the tick labels, the title and the words below the axis.
+        # In inches, with margins for the tick labels, the title and the label of the axis.
         left, width = _WIDTH * place + 0.6, _WIDTH - 0.8
         axes = figure.add_axes(
             (left / (_WIDTH * len(panels)), 0.55 / _HEIGHT, width / (_WIDTH * len(panels)),
@@ -76,7 +84,7 @@ def _draw(axes, title, epochs, columns):
         words = "validation" if validation else "training"
         metric = name.removeprefix("val_")
         if len(metrics) > 1:
-            words = f"{plain_text(metric)}, {words}"
+            words = f"{one_line(metric)}, {words}"
         axes.plot(
             epochs, values, label=words.replace("$", r"\$"), linewidth=1.6,
             color=_VALIDATION if validation else _TRAINING,

@@ -1,15 +1,28 @@
-"""Figures without a window: matplotlib's objects alone, no global state, written whole."""
+"""Figures without a window or global state, and what the plots share: text, strips and axes."""
 
 import pathlib
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from keras_mlp3d._utils.atomic_write import written_beside
+from keras_mlp3d._utils.text import one_line
+from keras_mlp3d._utils.types import StrPath
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
 FORMATS = (".png", ".pdf", ".svg")
-#: Text that carries no data stands back behind the data.
+#: Colors of text: that of the data, and that around it.
 INK, FAINT_INK = "#1f2430", "#6b7280"
 
 
-def new_figure(width, height):
+def new_figure(width: float, height: float) -> "Figure":
     """Returns an empty matplotlib figure that belongs to no window.
 
     Args:
@@ -31,17 +44,17 @@ def new_figure(width, height):
     return figure
 
 
-def check_picture_path(path):
-    """Refuses a path to which no picture can be written, before anything is computed for it.
+def check_picture_path(path: StrPath) -> pathlib.Path:
+    """Checks that a picture can be written to a path, before anything is computed for it.
 
     Args:
-        path: Where a picture is to go: .png, .pdf or .svg, in a directory that exists.
+        path: The .png, .pdf or .svg file, in a directory that exists.
 
     Returns:
         `pathlib.Path`
 
     Raises:
-        ValueError: If the ending is another one, or the path is a directory.
+        ValueError: If the ending is unknown, or the path is a directory.
         FileNotFoundError: If the directory does not exist.
         ImportError: If matplotlib is not installed.
 
@@ -63,19 +76,14 @@ def check_picture_path(path):
     return path
 
 
-def save_figure(figure, path):
-    """Writes a figure beside `path` and then moves it there, so that no half picture is left."""
+def save_figure(figure: "Figure", path: StrPath) -> None:
+    """Writes a figure to a file that is complete or absent."""
     path = check_picture_path(path)
     with written_beside(path) as beside:
         figure.savefig(beside, format=path.suffix[1:].lower())
 
 
-def plain_text(text):
-    """Returns `text` as one line of what can be printed."""
-    return "".join(c if c.isprintable() else " " for c in str(text)).strip()
-
-
-def fit_text(artist, width):
+def fit_text(artist: "Text", width: float) -> None:
     """Shortens a text artist from its end until it is at most `width` pixels wide."""
     renderer = artist.figure.canvas.get_renderer()
     text = artist.get_text()
@@ -83,3 +91,130 @@ def fit_text(artist, width):
     while kept and artist.get_window_extent(renderer).width > width:
         kept -= max(1, kept // 20)
         artist.set_text(text[:kept].rstrip() + "…")
+
+
+def fit_path(artist: "Text", width: float) -> None:
+    """Shortens a path until it is at most `width` pixels wide: by folders, then by letters."""
+    text, renderer = artist.get_text(), artist.figure.canvas.get_renderer()
+
+    def fits(start):
+        artist.set_text(text if start == 0 else "…" + text[start:])
+        return artist.get_window_extent(renderer).width <= width
+
+    # A folder is removed up to its slash: the rest reads "…/run/00000.mp4".
+    slashes = [match.start() for match in re.finditer(r"[/\\]", text) if match.start() > 0]
+    if any(fits(start) for start in (0, *slashes)):
+        return
+    # The name alone is too long: keep its end, which tells numbered files apart.
+    low, high = (slashes or [0])[-1], len(text)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fits(middle) else (middle + 1, high)
+    fits(low)
+
+
+# Strips of frames ---------------------------------------------------------------------------------
+
+
+def axes_at(figure: "Figure", left: float, bottom: float, width: float, height: float) -> "Axes":
+    """Returns axes without a frame at a position in inches."""
+    total_width, total_height = figure.get_size_inches()
+    axes = figure.add_axes(
+        (left / total_width, bottom / total_height, width / total_width, height / total_height)
+    )
+    axes.set_axis_off()
+    return axes
+
+
+def strip_of(clip: np.ndarray, max_frames: int) -> np.ndarray:
+    """Joins evenly spaced frames of a clip (T, H, W, 3) side by side, with thin gaps."""
+    if clip.ndim != 4 or clip.shape[-1] != 3 or clip.dtype != np.uint8 or 0 in clip.shape:
+        raise ValueError(
+            f"frames must hold uint8 clips (T, H, W, 3), got {clip.dtype} {clip.shape}."
+        )
+    count = min(max_frames, len(clip))
+    chosen = (np.arange(count) + 0.5) * len(clip) / count
+    gap = max(1, clip.shape[2] // 40)
+    pieces = []
+    for frame in clip[chosen.astype(int)]:
+        pieces += [frame, np.full((clip.shape[1], gap, 3), 255, "uint8")]
+    # Few frames do not grow but leave the rest of the strip empty, so that rows are alike.
+    empty = (clip.shape[2] + gap) * (max_frames - count)
+    pieces[-1] = np.full((clip.shape[1], empty, 3), 255, "uint8")
+    return np.concatenate(pieces, axis=1)
+
+
+# Axes and names of points -------------------------------------------------------------------------
+
+
+def quiet_axes(axes: "Axes", x_label: str, y_label: str) -> None:
+    """Labels axes and removes lines that carry no data."""
+    axes.set_xlabel(x_label, fontsize=9, color=FAINT_INK)
+    axes.set_ylabel(y_label, fontsize=9, color=FAINT_INK)
+    axes.tick_params(labelsize=8, color=FAINT_INK, labelcolor=FAINT_INK)
+    axes.grid(color="#e5e7eb", linewidth=0.8)
+    axes.set_axisbelow(True)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set_color(FAINT_INK)
+
+
+def in_percent(axis: "Axis") -> None:
+    """Labels an axis of fractions in percent, at round numbers."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(lambda value, _: f"{round(100 * value, 6):g} %")
+
+
+def name_points(
+    axes: "Axes", points: np.ndarray, names: Iterable[object], size: float = 7.5
+) -> None:
+    """Writes a name next to each point, unless it would cover a point or another name.
+
+    The limits of the axes must be set before.
+    """
+    from matplotlib.patheffects import withStroke
+
+    figure = axes.figure
+    halo = [withStroke(linewidth=2, foreground="white")]
+    renderer = figure.canvas.get_renderer()
+    pixels = axes.transData.transform(points)
+    step = 5 * figure.dpi / 72
+    taken = [_box_around(x, y, step * 0.7) for x, y in pixels]
+    frame = axes.get_window_extent(renderer)
+    for (x, y), name in zip(points, names, strict=True):
+        for (dx, dy), (across, up) in _PLACES:
+            text = axes.annotate(
+                one_line(name), (x, y), (5 * dx, 5 * dy), textcoords="offset points",
+                fontsize=size, color=INK, horizontalalignment=across, verticalalignment=up,
+                parse_math=False, path_effects=halo,
+            )  # fmt: skip
+            box = text.get_window_extent(renderer)
+            inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0
+            if inside and box.y1 <= frame.y1 and not any(box.overlaps(other) for other in taken):
+                taken.append(box)
+                break
+            text.remove()
+
+
+def _box_around(x, y, reach):
+    from matplotlib.transforms import Bbox
+
+    return Bbox([[x - reach, y - reach], [x + reach, y + reach]])
+
+
+_PLACES = [
+    ((1, 0), ("left", "center")),
+    ((-1, 0), ("right", "center")),
+    ((0, 1), ("center", "bottom")),
+    ((0, -1), ("center", "top")),
+    ((0.8, 0.8), ("left", "bottom")),
+    ((0.8, -0.8), ("left", "top")),
+    ((-0.8, 0.8), ("right", "bottom")),
+    ((-0.8, -0.8), ("right", "top")),
+    ((2, 2), ("left", "bottom")),
+    ((2, -2), ("left", "top")),
+    ((-2, 2), ("right", "bottom")),
+    ((-2, -2), ("right", "top")),
+]

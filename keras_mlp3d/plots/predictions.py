@@ -1,13 +1,28 @@
-"""What a network says of videos: for each a strip of its frames beside the best classes."""
+"""Plots predictions: a strip of frames per video, next to its best classes."""
 
-import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_mlp3d.plots._strips import axes_at, strip_of
-from keras_mlp3d.plots.figure import FAINT_INK, INK, fit_text, new_figure, plain_text, save_figure
+from keras_mlp3d._utils.checks import check_integer
+from keras_mlp3d._utils.text import one_line
+from keras_mlp3d._utils.types import StrPath
+from keras_mlp3d.plots.figure import (
+    FAINT_INK,
+    INK,
+    axes_at,
+    fit_path,
+    fit_text,
+    new_figure,
+    save_figure,
+    strip_of,
+)
 
-#: More rows than that make a picture that few programs open.
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Few programs open a picture with more rows.
 MAX_ROWS = 100
 
 _STRIP_WIDTH, _BARS_WIDTH, _MARGIN = 8.0, 4.2, 0.2  # inches
@@ -15,22 +30,27 @@ _TITLE_HEIGHT, _TITLE_GAP, _BAR_HEIGHT, _MAX_STRIP_HEIGHT = 0.26, 0.03, 0.26, 3.
 _BEST, _OTHER = "#9db8e8", "#dfe5ee"
 
 
-def plot_predictions(predictions, frames, path=None, max_frames=8):
-    """Draws a row for each video: frames that the network saw, and bars of the best scores.
+def plot_predictions(
+    predictions: Iterable[Any],
+    frames: Iterable[np.ndarray],
+    path: StrPath | None = None,
+    max_frames: int = 8,
+) -> "Figure":
+    """Draws a row per video: frames that the network saw, and bars of the best scores.
 
-    The title of a row is the video's path. If it is too long, it loses folders from its left.
+    The title of a row is the video's path. If it is too long, folders are removed from its left.
 
     Args:
         predictions: Objects with `path`, `labels` and `scores`, such as `inference.Prediction`.
-        frames: For each of them the frames to show, uint8 (T, H, W, 3).
+        frames: Frames of each video, uint8 (T, H, W, 3).
         path: None, or the .png, .pdf or .svg file to write.
-        max_frames: How many frames to show at most, evenly spaced.
+        max_frames: Largest number of frames per video, evenly spaced.
 
     Returns:
         `matplotlib.figure.Figure`
 
     Raises:
-        ValueError: If there is nothing or too much to draw, or frames have another form.
+        ValueError: If there is nothing or too much to draw, or frames have another shape or type.
         ImportError: If matplotlib is not installed.
 
     Example:
@@ -49,8 +69,7 @@ def plot_predictions(predictions, frames, path=None, max_frames=8):
             f"frames must hold one clip for each prediction, got {len(frames)} clips and "
             f"{len(predictions)} predictions."
         )
-    if isinstance(max_frames, bool) or not isinstance(max_frames, int) or max_frames < 1:
-        raise ValueError(f"max_frames must be a positive integer, got {max_frames!r}.")
+    check_integer("max_frames", max_frames)
     strips = [strip_of(clip, max_frames) for clip in frames]
     heights = [
         _TITLE_HEIGHT
@@ -86,47 +105,27 @@ def _draw_strip(axes, strip, path):
     above = axes.transAxes + ScaledTranslation(0, _TITLE_GAP, axes.figure.dpi_scale_trans)
     # `parse_math=False`: a dollar sign in a file name or a class is no formula.
     name = axes.text(
-        0, 1, plain_text(path), transform=above, fontsize=10, color=INK,
+        0, 1, one_line(path), transform=above, fontsize=10, color=INK,
         verticalalignment="bottom", parse_math=False, fontweight="bold",
     )  # fmt: skip
-    _fit_path(name, axes.get_window_extent().width)
-
-
-def _fit_path(artist, width):
-    """Shortens a path until it is at most `width` pixels wide: by folders, then by letters."""
-    text, renderer = artist.get_text(), artist.figure.canvas.get_renderer()
-
-    def fits(start):
-        artist.set_text(text if start == 0 else "…" + text[start:])
-        return artist.get_window_extent(renderer).width <= width
-
-    # Where a folder begins, its slash kept: what is left reads as "…/run/00000.mp4".
-    slashes = [match.start() for match in re.finditer(r"[/\\]", text) if match.start() > 0]
-    if any(fits(start) for start in (0, *slashes)):
-        return
-    # A name that is too long by itself: its end, which tells numbered files apart.
-    low, high = (slashes or [0])[-1], len(text)
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if fits(middle) else (middle + 1, high)
-    fits(low)
+    fit_path(name, axes.get_window_extent().width)
 
 
 def _draw_bars(axes, prediction):
-    """Draws one bar for each class, its name inside and its score in a column behind it."""
+    """Draws a bar per class, with its name inside and its score in a column to the right."""
     places = range(len(prediction.labels))
-    colours = [_BEST if place == 0 else _OTHER for place in places]
+    colors = [_BEST if place == 0 else _OTHER for place in places]
     axes.set_xlim(0, 1.18)
     axes.set_ylim(len(prediction.labels) - 0.5, -0.5)
-    axes.barh(places, prediction.scores, height=0.82, color=colours)
-    room = axes.get_window_extent().width
+    axes.barh(places, prediction.scores, height=0.82, color=colors)
+    width = axes.get_window_extent().width
     for place, label, score in zip(places, prediction.labels, prediction.scores, strict=True):
         axes.text(
             1.18, place, f"{100 * score:.1f} %", fontsize=9, color=FAINT_INK, parse_math=False,
             verticalalignment="center", horizontalalignment="right",
         )  # fmt: skip
         name = axes.text(
-            0.02, place, plain_text(label), fontsize=9, color=INK, parse_math=False,
+            0.02, place, one_line(label), fontsize=9, color=INK, parse_math=False,
             verticalalignment="center",
         )  # fmt: skip
-        fit_text(name, 0.81 * room)
+        fit_text(name, 0.81 * width)

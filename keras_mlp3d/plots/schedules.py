@@ -1,9 +1,17 @@
-"""A schedule as a row of blocks, coloured by group size.
+"""Plots a schedule as a row of blocks, colored by group size.
 
 Source: Figure 7.
 """
 
-from keras_mlp3d.plots.figure import FAINT_INK, INK, fit_text, new_figure, plain_text, save_figure
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from keras_mlp3d._utils.text import one_line
+from keras_mlp3d._utils.types import StrPath
+from keras_mlp3d.plots.figure import FAINT_INK, INK, fit_text, new_figure, save_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 #: The paper's short names of the kinds of grouped time mixing, section 3.3.
 SHORT_NAMES = {
@@ -13,33 +21,38 @@ SHORT_NAMES = {
     "shift_token": "ST",
     "full": "full",
 }
-#: More blocks than that make a picture that few programs open.
+#: Few programs open a picture with more blocks.
 MAX_BLOCKS = 100
 
-#: From light to dark as the group size doubles; "full" stands apart.
-_COLOURS = ("#eef2f7", "#c9dcf0", "#93bfe0", "#5a9bcb", "#2f74ad", "#17507f")
-_FULL_COLOUR = "#e3b05a"
+#: From light to dark as the group size doubles; "full" has a color of its own.
+_COLORS = ("#eef2f7", "#c9dcf0", "#93bfe0", "#5a9bcb", "#2f74ad", "#17507f")
+_FULL_COLOR = "#e3b05a"
 
 _BLOCK, _GAP, _STAGE_GAP, _HEIGHT = 0.5, 0.06, 0.28, 0.8  # inches
 
 
-def plot_schedule(schedule, path=None, depths=None, title=None):
-    """Draws every block as a box: the kind of time mixing, its group size, coloured by the latter.
+def plot_schedule(
+    schedule: Iterable[Any],
+    path: StrPath | None = None,
+    depths: Sequence[int] | None = None,
+    title: str | None = None,
+) -> "Figure":
+    """Draws each block as a box with the kind and the group size of its time mixing.
 
     Args:
-        schedule: `Mixing` objects, such as `backbone.schedule`, or (kind, group_size) pairs, one
-            for each block from the input on.
+        schedule: `Mixing` objects, such as `backbone.schedule`, or (kind, group_size) pairs: one
+            per block, from the input on.
         path: None, or the .png, .pdf or .svg file to write.
-        depths: None, or the number of blocks of each stage, such as `backbone.depths`: stages
-            then stand apart with a name below.
-        title: None, or a line above the row.
+        depths: None, or the number of blocks per stage, such as `backbone.depths`. Stages are then
+            drawn apart, with names below.
+        title: None, or a line above the blocks.
 
     Returns:
         `matplotlib.figure.Figure`
 
     Raises:
-        ValueError: If the schedule is empty or too long, cannot be read, or `depths` does not add
-            up to it.
+        ValueError: If the schedule is empty, too long or unreadable, or the sum of `depths` is not
+            its length.
         ImportError: If matplotlib is not installed.
 
     Source:
@@ -78,7 +91,7 @@ def plot_schedule(schedule, path=None, depths=None, title=None):
         left += _STAGE_GAP
     if title:
         line = axes.text(
-            0, _HEIGHT + 0.1, plain_text(title), fontsize=11, color=INK, parse_math=False,
+            0, _HEIGHT + 0.1, one_line(title), fontsize=11, color=INK, parse_math=False,
             verticalalignment="bottom", fontweight="bold",
         )  # fmt: skip
         fit_text(line, (width - 0.4) * figure.dpi)
@@ -87,9 +100,9 @@ def plot_schedule(schedule, path=None, depths=None, title=None):
     return figure
 
 
-def shade_of(size):
-    """Returns the colour of a group size: 1, 2, 4, 8, 16 take the first five shades."""
-    return _COLOURS[min(size.bit_length() - 1, len(_COLOURS) - 1)]
+def shade_of(size: int) -> str:
+    """Returns the color of a group size: 1, 2, 4, 8 and 16 have the first five shades."""
+    return _COLORS[min(size.bit_length() - 1, len(_COLORS) - 1)]
 
 
 def _block(item):
@@ -110,25 +123,27 @@ def _draw_block(axes, left, kind, size):
     from matplotlib.colors import to_rgb
     from matplotlib.patches import FancyBboxPatch
 
-    colour = _FULL_COLOUR if size is None else shade_of(size)
-    red, green, blue = to_rgb(colour)
+    color = _FULL_COLOR if size is None else shade_of(size)
+    red, green, blue = to_rgb(color)
     ink = INK if 0.3 * red + 0.59 * green + 0.11 * blue > 0.55 else "white"
     inset = 0.04
     axes.add_patch(
         FancyBboxPatch(
             (left + inset, inset), _BLOCK - 2 * inset, _HEIGHT - 2 * inset,
-            boxstyle=f"round,pad={inset}", facecolor=colour, edgecolor=FAINT_INK, linewidth=0.6,
+            boxstyle=f"round,pad={inset}", facecolor=color, edgecolor=FAINT_INK, linewidth=0.6,
         )
     )  # fmt: skip
     middle = left + _BLOCK / 2
-    centred = {"horizontalalignment": "center", "verticalalignment": "center", "color": ink}
-    # S = 1 mixes no time, so its kind says nothing and steps back.
-    axes.text(middle, 0.54, SHORT_NAMES[kind], fontsize=8, alpha=0.5 if size == 1 else 1, **centred)
+    centered = {"horizontalalignment": "center", "verticalalignment": "center", "color": ink}
+    # With S = 1 no time is mixed, so the kind has no meaning and is drawn faintly.
+    axes.text(
+        middle, 0.54, SHORT_NAMES[kind], fontsize=8, alpha=0.5 if size == 1 else 1, **centered
+    )
     if size is not None:
-        axes.text(middle, 0.27, str(size), fontsize=12, fontweight="bold", **centred)
+        axes.text(middle, 0.27, str(size), fontsize=12, fontweight="bold", **centered)
 
 
 def _draw_stage(axes, start, end, stage):
     axes.plot([start, end], [-0.08, -0.08], color=FAINT_INK, linewidth=0.8)
-    centred = {"horizontalalignment": "center", "verticalalignment": "top"}
-    axes.text((start + end) / 2, -0.12, f"stage {stage}", fontsize=8, color=FAINT_INK, **centred)
+    centered = {"horizontalalignment": "center", "verticalalignment": "top"}
+    axes.text((start + end) / 2, -0.12, f"stage {stage}", fontsize=8, color=FAINT_INK, **centered)

@@ -1,13 +1,19 @@
-"""The process of a greedy search: every candidate of every block, and what was kept.
+"""Plots a greedy search: all candidates of all blocks, and the choices.
 
 Source: Figure 5.
 """
 
-from keras_mlp3d.plots._marks import in_percent, quiet_axes
-from keras_mlp3d.plots.figure import FAINT_INK, INK, new_figure, save_figure
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from keras_mlp3d._utils.types import StrPath
+from keras_mlp3d.plots.figure import FAINT_INK, INK, in_percent, new_figure, quiet_axes, save_figure
 from keras_mlp3d.plots.schedules import SHORT_NAMES, shade_of
 
-#: More panels or blocks than that make a picture that few programs open.
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Few programs open a picture with more panels or blocks.
 MAX_REPEATS, MAX_STEPS = 20, 100
 
 _MARKERS = {"short_range": "o", "long_range": "s", "shift_window": "^", "shift_token": "D"}
@@ -16,22 +22,22 @@ _CANDIDATE, _LEAST_BLOCK, _MOST = 0.09, 0.5, 16.0  # inches of width
 _BAND, _KEPT = "#f4f6f9", "#d1495b"
 
 
-def plot_search(scores, path=None):
+def plot_search(scores: Sequence[dict[str, Any]], path: StrPath | None = None) -> "Figure":
     """Draws a greedy search: the estimated accuracy of all candidates, block by block.
 
-    A panel for each repeat; the marker tells the kind, the colour the group size. What was kept
-    has a ring, is joined to what was kept in the block before, and stands below.
+    Each repeat has a panel. Markers show the kind, colors the group size. The chosen candidates
+    have rings, are joined by a line, and are named below.
 
     Args:
-        scores: Rows in the order of the search, as `SearchResult.to_dict()["scores"]` has them:
-            dicts with `repeat`, `block`, `mixing` ("kind:size"), `value` and `kept`.
+        scores: Rows in the order of the search, as in `SearchResult.to_dict()["scores"]`: dicts
+            with `repeat`, `block`, `mixing` ("kind:size"), `value` and `kept`.
         path: None, or the .png, .pdf or .svg file to write.
 
     Returns:
         `matplotlib.figure.Figure`
 
     Raises:
-        ValueError: If there is no score, a row cannot be read, or there are too many to draw.
+        ValueError: If there is no score, a row is unreadable, or there are too many to draw.
         ImportError: If matplotlib is not installed.
 
     Source:
@@ -86,9 +92,9 @@ def _panels(scores):
             size, value, kept = int(size), float(row["value"]), bool(row["kept"])
             rows = panels.setdefault(row["repeat"], {}).setdefault(row["block"], [])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ValueError(f"scores hold a row that cannot be read, {row!r}: {error}.") from None
+            raise ValueError(f"scores hold an unreadable row, {row!r}: {error}.") from None
         if kind not in _MARKERS:
-            raise ValueError(f"scores hold a kind that is none of {list(_MARKERS)}: {kind!r}.")
+            raise ValueError(f"scores must hold kinds of {list(_MARKERS)}, got {kind!r}.")
         rows.append((kind, size, value, kept))
     if not panels:
         raise ValueError("scores must hold at least one row.")

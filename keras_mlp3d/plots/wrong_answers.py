@@ -1,31 +1,53 @@
-"""Wrong answers as a picture: frames of each video, what it shows and what was said of it."""
+"""Plots wrong answers: frames of each video, its true class and the predicted one."""
 
-import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-from keras_mlp3d.plots._strips import axes_at, strip_of
-from keras_mlp3d.plots.figure import FAINT_INK, INK, fit_text, new_figure, plain_text, save_figure
+from keras_mlp3d._utils.checks import check_integer
+from keras_mlp3d._utils.text import one_line
+from keras_mlp3d._utils.types import StrPath
+from keras_mlp3d.plots.figure import (
+    FAINT_INK,
+    INK,
+    axes_at,
+    fit_path,
+    fit_text,
+    new_figure,
+    save_figure,
+    strip_of,
+)
 from keras_mlp3d.plots.predictions import MAX_ROWS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _STRIP_WIDTH, _MAX_STRIP_HEIGHT, _MARGIN = 6.4, 2.4, 0.25  # inches
 _LINE, _TITLE, _LABEL_WIDTH = 0.2, 0.35, 0.62
 _WRONG = "#b3402a"
 
 
-def plot_wrong_answers(answers, title="", path=None, max_frames=6):
-    """Draws a cell for each wrong answer, two side by side: the answer, the truth, and frames.
+def plot_wrong_answers(
+    answers: Iterable[Any],
+    title: str = "",
+    path: StrPath | None = None,
+    max_frames: int = 6,
+) -> "Figure":
+    """Draws a cell per wrong answer, in two columns: the answer, the true class, and frames.
+
+    A cell names the path of its video. If the path is too long, folders are removed from its left.
 
     Args:
         answers: Objects with `path`, `right`, `answer`, `score` and `frames` (uint8, (T, H, W, 3)),
-            such as `inference.WrongAnswer`, in the order in which to draw them.
-        title: Words above all.
+            such as `inference.WrongAnswer`, in the order in which they are drawn.
+        title: Line above all cells.
         path: None, or the .png, .pdf or .svg file to write.
-        max_frames: How many frames to show of each at most, evenly spaced.
+        max_frames: Largest number of frames per video, evenly spaced.
 
     Returns:
-        `matplotlib.figure.Figure`; without any answer it holds the title alone.
+        `matplotlib.figure.Figure`. Without answers, it holds the title only.
 
     Raises:
-        ValueError: If there is too much to draw, or frames have another form.
+        ValueError: If there is too much to draw, or frames have another shape or type.
         ImportError: If matplotlib is not installed.
 
     Example:
@@ -39,8 +61,7 @@ def plot_wrong_answers(answers, title="", path=None, max_frames=6):
     answers = list(answers)
     if len(answers) > MAX_ROWS:
         raise ValueError(f"At most {MAX_ROWS} wrong answers can be drawn, got {len(answers)}.")
-    if isinstance(max_frames, bool) or not isinstance(max_frames, int) or max_frames < 1:
-        raise ValueError(f"max_frames must be a positive integer, got {max_frames!r}.")
+    check_integer("max_frames", max_frames)
     cells = [(answer, strip_of(answer.frames, max_frames)) for answer in answers]
     rows = [cells[start : start + 2] for start in range(0, len(cells), 2)]
     heights = [max(_height(strip) for _, strip in row) for row in rows]
@@ -49,7 +70,7 @@ def plot_wrong_answers(answers, title="", path=None, max_frames=6):
     height = _TITLE + _MARGIN + sum(heights) + _MARGIN * len(heights)
     figure = new_figure(width, height)
     figure.text(
-        _MARGIN / width, 1 - _MARGIN / height, plain_text(title), fontsize=12, color=INK,
+        _MARGIN / width, 1 - _MARGIN / height, one_line(title), fontsize=12, color=INK,
         verticalalignment="top", parse_math=False,
     )  # fmt: skip
     top = height - _TITLE - _MARGIN
@@ -75,14 +96,14 @@ def _draw(axes, strip, answer):
     axes.set_anchor("NW")
     lines = (
         ("said", answer.answer, f"{100 * answer.score:.1f} %", _WRONG),
-        ("right", answer.right, os.path.basename(answer.path), INK),
+        ("right", answer.right, answer.path, INK),
     )
-    for place, (word, name, beside, colour) in enumerate(lines):
-        _write(axes, _LINE * (1 - place) + 0.05, word, name, beside, colour)
+    for place, (word, name, end, color) in enumerate(lines):
+        _write(axes, _LINE * (1 - place) + 0.05, word, name, end, color)
 
 
-def _write(axes, above, word, name, beside, colour):
-    """Writes a line above the frames: a word, a class, and what stands at the right end."""
+def _write(axes, above, word, name, end, color):
+    """Writes a line above the frames: a word, a class, and a text at the right end."""
     from matplotlib.transforms import ScaledTranslation
 
     figure = axes.figure
@@ -93,12 +114,12 @@ def _write(axes, above, word, name, beside, colour):
     }
     axes.text(0, 1, word, transform=shift[0], color=FAINT_INK, **style)
     shown = axes.text(
-        0, 1, plain_text(name), transform=shift[_LABEL_WIDTH], color=colour, fontweight="bold",
+        0, 1, one_line(name), transform=shift[_LABEL_WIDTH], color=color, fontweight="bold",
         **style,
     )  # fmt: skip
-    fit_text(shown, 0.65 * _STRIP_WIDTH * figure.dpi)
+    fit_text(shown, 0.5 * _STRIP_WIDTH * figure.dpi)
     end = axes.text(
-        1, 1, plain_text(beside), transform=shift[0], color=FAINT_INK, horizontalalignment="right",
+        1, 1, one_line(end), transform=shift[0], color=FAINT_INK, horizontalalignment="right",
         **style,
     )  # fmt: skip
-    fit_text(end, 0.22 * _STRIP_WIDTH * figure.dpi)
+    fit_path(end, 0.37 * _STRIP_WIDTH * figure.dpi)

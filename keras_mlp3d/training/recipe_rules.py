@@ -76,7 +76,7 @@ class Augmentation:
             try:
                 Augmenter.from_config({name: option})
             except (ValueError, TypeError, OverflowError) as error:
-                reason = str(error).removeprefix(f"`{name}`: ")
+                reason = str(error).removeprefix(f"{name}: ").rstrip(".")
                 return f"augmentation.{name} is {shown(option)}: {shortened(reason, 300)}."
         return None
 
@@ -144,7 +144,7 @@ def _clip_bytes(recipe):
     try:
         VideoConverter(recipe.num_frames or 1, recipe.image_size or (32, 32))
     except ValueError as error:
-        return f"{error}."
+        return str(error)
     return None
 
 
@@ -152,7 +152,8 @@ def _copies(recipe):
     try:
         Augmenter.from_config(augmenter_config(recipe))
     except ValueError as error:
-        return f"batch_augmentation={recipe.batch_augmentation}: {error} in augmentation."
+        reason = str(error).rstrip(".")
+        return f"batch_augmentation={recipe.batch_augmentation}: {reason} in augmentation."
     return None
 
 

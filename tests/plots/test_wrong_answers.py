@@ -26,8 +26,15 @@ def test_cells_stand_two_by_two_in_the_given_order(tmp_path):
     answers = [answer(number) for number in range(5)]
     figure = plots.plot_wrong_answers(answers, "5 wrong answers", tmp_path / "wrong.png")
     assert [text.get_text() for text in figure.texts] == ["5 wrong answers"]
-    assert [lines_of(axes)[-1] for axes in figure.axes] == [f"{n}.mp4" for n in range(5)]
-    assert lines_of(figure.axes[1]) == ["said", "jump not", "89.0 %", "right", "jump", "1.mp4"]
+    assert [lines_of(axes)[-1] for axes in figure.axes] == [f"folder/{n}.mp4" for n in range(5)]
+    assert lines_of(figure.axes[1]) == [
+        "said",
+        "jump not",
+        "89.0 %",
+        "right",
+        "jump",
+        "folder/1.mp4",
+    ]
     corners = [axes.get_position() for axes in figure.axes]
     assert corners[0].y0 == corners[1].y0 > corners[2].y0 > corners[4].y0
     assert corners[0].x0 == corners[2].x0 < corners[1].x0
@@ -50,6 +57,18 @@ def test_long_names_stay_inside_and_apart(height, width):
     shown = figure.axes[0].texts[1].get_text()
     assert shown.endswith("…")
     assert LONG.startswith(shown[:-1])
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders():
+    clip = np.zeros((6, 90, 160, 3), "uint8")
+    paths = ["data/" + "deep/" * 40 + f"{name}/00001.mp4" for name in ("run", "jump")]
+    answers = [WrongAnswer(path, "a", "b", 0.5, clip) for path in paths]
+    figure = plots.plot_wrong_answers(answers)
+    shown = [lines_of(axes)[-1] for axes in figure.axes]
+    assert shown[0].endswith("/run/00001.mp4")
+    assert shown[1].endswith("/jump/00001.mp4")
+    assert len(set(shown)) == 2
+    assert all(text.startswith("…/deep/") for text in shown)
 
 
 def test_frames_are_those_of_the_video():

@@ -151,7 +151,7 @@ def test_the_ends_of_a_range_are_allowed(field):
 CONTRADICTIONS = [
     ({"epochs": 3, "warmup_epochs": 3}, "warmup_epochs=3 leaves none of the epochs=3"),
     ({"sampling": "uniform", "frame_stride": 2}, "frame_stride=2 has no meaning"),
-    ({"num_frames": 4096, "image_size": [4096, 4096]}, "`num_frames` 4096 and `image_size`"),
+    ({"num_frames": 4096, "image_size": [4096, 4096]}, "num_frames 4096 and image_size"),
     ({"batch_augmentation": 2}, "batch_augmentation=2: .* 2 equal copies"),
     (
         {"batch_augmentation": 2, "augmentation": {"mix_up": 0.8}},

@@ -1,13 +1,14 @@
 """Checks of clips, batches and generators, and random rectangles."""
 
 import math
+from typing import Any
 
 import numpy as np
 
 _ATTEMPTS = 10  # at a random rectangle that fits
 
 
-def checked_clip(clip):
+def checked_clip(clip: Any) -> np.ndarray:
     """Returns `clip` if it is a uint8 array `(T, H, W, 3)` with at least one pixel."""
     if not isinstance(clip, np.ndarray) or clip.dtype != np.uint8 or not _is_shape(clip, 4):
         raise ValueError(
@@ -16,7 +17,7 @@ def checked_clip(clip):
     return clip
 
 
-def checked_batch(clips, labels):
+def checked_batch(clips: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
     """Returns clips, checked to be uint8, and `labels` as float32 `(B, num_classes)`."""
     if not isinstance(clips, np.ndarray) or clips.dtype != np.uint8 or not _is_shape(clips, 5):
         raise ValueError(
@@ -31,7 +32,7 @@ def checked_batch(clips, labels):
     return clips, labels.astype("float32")
 
 
-def checked_rng(rng):
+def checked_rng(rng: Any) -> np.random.Generator:
     """Returns `rng` if it is a `numpy.random.Generator`."""
     if not isinstance(rng, np.random.Generator):
         raise ValueError(f"rng must be a numpy.random.Generator, got {rng!r}.")
@@ -48,7 +49,12 @@ def _described(value):
     return repr(value)[:80]
 
 
-def random_box(size, scale, ratio, rng):
+def random_box(
+    size: tuple[int, int],
+    scale: tuple[float, float],
+    ratio: tuple[float, float],
+    rng: np.random.Generator,
+) -> tuple[int, int, int, int] | None:
     """Returns a rectangle of random area, shape and place, or None if ten in a row do not fit.
 
     Args:

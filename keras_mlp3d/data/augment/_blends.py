@@ -10,7 +10,7 @@ import numpy as np
 from keras_mlp3d.data.augment._tables import GRAY
 
 
-def colored(clip, factor):
+def colored(clip: np.ndarray, factor: int) -> np.ndarray:
     """Blends the clip with gray (`factor` below 64) or away from it."""
     result = np.empty_like(clip)
     for frame, target in zip(clip, result, strict=True):
@@ -25,7 +25,7 @@ def colored(clip, factor):
     return result
 
 
-def sharpened(clip, factor):
+def sharpened(clip: np.ndarray, factor: int) -> np.ndarray:
     """Blends the clip with a smoothed one (`factor` below 64) or away from it, except at its edges.
 
     The smoothed value is the mean of the 3 x 3 neighborhood, in which the middle counts five times.

@@ -44,12 +44,12 @@ def _plain(value):
     return value
 
 
-def checked_ratio(name, value):
+def checked_ratio(name: str, value: Any) -> tuple[float, float]:
     """Returns `value` as the smallest and the largest ratio of a picture's width to its height."""
     return checked_range(name, value, minimum=0.01, maximum=100)
 
 
-def checked_range(name, value, **bounds):
+def checked_range(name: str, value: Any, **bounds: float) -> tuple[float, float]:
     """Returns `value` as a tuple of two floats, (smallest, largest), within bounds.
 
     Args:

@@ -11,7 +11,7 @@ _LEVELS = np.arange(256)
 GRAY = (77, 150, 29)
 
 
-def apply_tables(clip, tables):
+def apply_tables(clip: np.ndarray, tables: np.ndarray) -> np.ndarray:
     """Maps every value of a clip by a table `(256,)`, or by its channel's in a table `(3, 256)`.
 
     Pairs of values are looked up together, frame by frame: the table of 65,536 pairs and a frame
@@ -34,12 +34,12 @@ def apply_tables(clip, tables):
     return result
 
 
-def brightness_table(factor):
+def brightness_table(factor: int) -> np.ndarray:
     """Table of a blend with black (`factor` below 64) or away from it."""
     return _blended(0, factor)
 
 
-def contrast_table(clip, factor):
+def contrast_table(clip: np.ndarray, factor: int) -> np.ndarray:
     """Table of a blend with the mean gray of the clip (`factor` below 64) or away from it."""
     num_pixels = clip.size // 3
     rows = clip.reshape(-1, clip.shape[2] * 3)
@@ -48,7 +48,7 @@ def contrast_table(clip, factor):
     return _blended(mean, factor)
 
 
-def auto_contrast_table(clip):
+def auto_contrast_table(clip: np.ndarray) -> np.ndarray:
     """Table that stretches each channel so that its values in the clip reach from 0 to 255."""
     rows = clip.reshape(-1, clip.shape[2] * 3)
     lows = rows.min(axis=0).reshape(-1, 3).min(axis=0).astype("int64")
@@ -57,27 +57,27 @@ def auto_contrast_table(clip):
     return np.stack(tables)
 
 
-def equalize_table(clip):
+def equalize_table(clip: np.ndarray) -> np.ndarray:
     """Table that evens out the histogram of each channel over the whole clip."""
     return np.stack([_equalized(clip[..., channel]) for channel in range(3)])
 
 
-def invert_table():
+def invert_table() -> np.ndarray:
     """Table of 255 minus the value."""
     return (255 - _LEVELS).astype("uint8")
 
 
-def posterize_table(bits):
+def posterize_table(bits: int) -> np.ndarray:
     """Table that keeps the `bits` highest bits of a value."""
     return (_LEVELS & (256 - (1 << (8 - bits)))).astype("uint8")
 
 
-def solarize_table(threshold):
+def solarize_table(threshold: int) -> np.ndarray:
     """Table that inverts values of at least `threshold`."""
     return np.where(threshold > _LEVELS, _LEVELS, 255 - _LEVELS).astype("uint8")
 
 
-def solarize_add_table(added):
+def solarize_add_table(added: int) -> np.ndarray:
     """Table that adds `added` to values below 128."""
     return np.where(_LEVELS < 128, np.minimum(_LEVELS + added, 255), _LEVELS).astype("uint8")
 

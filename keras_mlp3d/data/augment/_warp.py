@@ -4,28 +4,30 @@ import math
 
 import numpy as np
 
+Matrix = tuple[tuple[float, float], tuple[float, float]]
+
 #: Color of pixels from outside the picture: the mean of ImageNet, which the network sees as 0.
 FILL = (124, 116, 104)
 
 
-def rotation(degrees):
+def rotation(degrees: float) -> Matrix:
     """Returns the matrix of a counter-clockwise rotation."""
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     return ((cos, -sin), (sin, cos))
 
 
-def shear_x(factor):
+def shear_x(factor: float) -> Matrix:
     """Returns the matrix that moves each row by `factor` times its distance from the middle."""
     return ((1.0, factor), (0.0, 1.0))
 
 
-def shear_y(factor):
+def shear_y(factor: float) -> Matrix:
     """Returns the matrix that moves each column by `factor` times its distance from the middle."""
     return ((1.0, 0.0), (factor, 1.0))
 
 
-def translated(clip, right=0, down=0):
-    """Moves the picture: a pixel is read from `down` rows below it, `right` columns to its right."""
+def translated(clip: np.ndarray, right: int = 0, down: int = 0) -> np.ndarray:
+    """Moves the picture: a pixel is read from `down` rows below and `right` columns right of it."""
     result = np.empty_like(clip)
     for channel, value in enumerate(FILL):
         result[..., channel] = value
@@ -35,7 +37,7 @@ def translated(clip, right=0, down=0):
     return result
 
 
-def warped(clip, matrix):
+def warped(clip: np.ndarray, matrix: Matrix) -> np.ndarray:
     """Maps the picture: the pixel at `(x, y)` from the middle is read at `matrix @ (x, y)`.
 
     Pixels are interpolated bilinearly, at positions that are rounded to 1/16 of a pixel: the four

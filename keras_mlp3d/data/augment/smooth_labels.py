@@ -1,5 +1,7 @@
 """Class labels as distributions over the classes."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -50,7 +52,7 @@ def smooth_labels(
     return labels * np.float32(1 - smoothing) + np.float32(smoothing / labels.shape[1])
 
 
-def checked_smoothing(name, value):
+def checked_smoothing(name: str, value: Any) -> float:
     """Returns `value` as a float from 0 to below 1."""
     return float(check_number(name, value, minimum=0, below=1))
 

@@ -1,29 +1,32 @@
-"""Decodes every video of a manifest, and says which cannot be read, and why."""
+"""Decodes every video of a manifest and finds the unreadable ones, with the reasons."""
 
 import csv
 import dataclasses
 import io
-import math
 import os
 import pathlib
 import queue
+from collections.abc import Iterable
+from typing import Any
 
 from keras_mlp3d._utils.atomic_write import write_whole
-from keras_mlp3d._utils.checks import checked_whole
+from keras_mlp3d._utils.checks import check_integer, check_number
 from keras_mlp3d._utils.child_process import ChildCrashed, ChildProcess, ChildStuck
 from keras_mlp3d._utils.ordered_map import OrderedMap, default_workers
+from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.datasets.check_file import check_file, reason_of
 from keras_mlp3d.data.datasets.manifest import Manifest
-from keras_mlp3d.data.datasets.video_row import source_key
+from keras_mlp3d.data.datasets.video_row import VideoRow, source_key
 from keras_mlp3d.data.video.records import is_record
 from keras_mlp3d.data.video.remote import is_remote, read_bytes
 from keras_mlp3d.data.video.sources import LazySource, is_path
 
-#: Columns of a report; the first four are those of every earlier version.
+#: Columns of a report. The first four have been there in all versions.
 REPORT_COLUMNS = ("file", "codec", "frames", "error", "promised", "note")
-# What runs in a child. It gets no `__init__` of ours, which import Keras: it starts in 0.3 s.
+# The program of a child. It runs no `__init__` of ours, as these import Keras: it starts in 0.3 s.
 _PROGRAM = """
 from keras_mlp3d._utils.child_process import serve
+from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.datasets.check_file import check_file
 serve(check_file)
 """
@@ -32,16 +35,16 @@ _BARE = ("keras_mlp3d", "keras_mlp3d.data")
 
 @dataclasses.dataclass(frozen=True)
 class VideoCheck:
-    """What decoding a video from its first frame to its last gave.
+    """Result of decoding a video from its first frame to its last.
 
     Args:
         path: The file, or the name of a source that is no file.
-        codec: FFmpeg's name of its codec, or "" if the file holds no frame of a video.
-        frames: Frames that decode; of a damaged file, those before the damage.
+        codec: FFmpeg's name of the codec, or "" if the file has no video frames.
+        frames: Number of frames that decode; of a damaged file, those before the damage.
         error: What is wrong, in a sentence without the path, or "".
-        promised: Frames that the file's packets promise, or None if that is not known.
-        note: What is worth knowing of a file that can be read, or "": above all, that its index
-            cannot be trusted, so that it is always decoded in order.
+        promised: Number of frames that the file's packets promise, or None if unknown.
+        note: Remark on a readable file, or "". Usually that its index cannot be trusted, so that it
+            is always decoded in order.
 
     Example:
 
@@ -57,34 +60,39 @@ class VideoCheck:
     note: str = ""
 
 
-def check_videos(manifest, workers=None, time_limit=60.0, isolate=True):
-    """Decodes every file of a manifest, several at a time, each once.
+def check_videos(
+    manifest: Manifest,
+    workers: int | None = None,
+    time_limit: float = 60.0,
+    isolate: bool = True,
+) -> OrderedMap[VideoCheck]:
+    """Decodes every file of a manifest once, several at a time.
 
-    A file has an error if it cannot be read, if a part of it cannot (clips are then taken from the
-    frames before), if frames that its packets promise are not decoded, if it ends before its
-    container says (a download broke off), or if a row's stretch begins after its end. An index that
-    cannot be trusted is a note: such a file is read in order.
+    A file has an error if it is unreadable, wholly or from some frame on (clips are then taken from
+    the frames before), if frames that its packets promise do not decode, if it is truncated, or if
+    a row begins after its end. An index that cannot be trusted is only a note: such a file is read
+    in order.
 
-    Every file gets its check, whatever it does: processes decode, and one that crashes or hangs on
-    a file is replaced by another. Memory does not grow with the number or the length of the files.
-    Remote files are held in memory while they are read, and nothing is known of the length that
-    their containers promise. Frames in memory, and records of remote shards, are looked at in
-    this process.
+    Every file is checked, whatever happens: child processes decode, and a process that crashes or
+    hangs on a file is replaced. Memory does not grow with the number or the length of the files.
+    Remote files are held in memory while they are read, and are not checked for truncation. Frames
+    in memory, and records of remote shards, are checked in this process.
 
     Args:
-        manifest: A `Manifest`.
-        workers: Processes that decode; by default one for each processor.
-        time_limit: Seconds, at least 1, that may pass without a packet being read or a picture
-            being decoded. After that the file is given up. Long files take as long as they need.
-        isolate: Whether processes decode. False: threads of this process do, which starts at once;
-            a file on which FFmpeg crashes then ends the process, and `time_limit` has no effect.
+        manifest: `Manifest`.
+        workers: Number of processes that decode. Defaults to the number of processors.
+        time_limit: Seconds, at least 1, without a packet being read or a picture being decoded,
+            after which a file is given up. It does not limit the time for a long file.
+        isolate: Whether to decode in child processes. If False, threads of this process decode,
+            which start at once. A file on which FFmpeg crashes then ends the process, and
+            `time_limit` has no effect.
 
     Returns:
-        An iterator of `VideoCheck`s, in the order of the manifest.
+        Iterator of `VideoCheck`s, in the order of the manifest. `close()` ends it early.
 
     Raises:
         ValueError: If an argument is not as above.
-        RuntimeError: No process can be started.
+        RuntimeError: If no process can be started.
 
     Example:
 
@@ -97,20 +105,17 @@ def check_videos(manifest, workers=None, time_limit=60.0, isolate=True):
         raise ValueError(f"manifest must be a Manifest, got {manifest!r}.")
     if workers is None:
         workers = default_workers()
-    workers = checked_whole("workers", workers)
-    if isinstance(time_limit, bool) or not isinstance(time_limit, int | float):
-        raise ValueError(f"time_limit must be seconds as a number, got {time_limit!r}.")
-    if not 1 <= time_limit < math.inf:
-        raise ValueError(f"time_limit must be at least 1 second, got {time_limit}.")
+    workers = check_integer("workers", workers)
+    check_number("time_limit", time_limit, minimum=1)
     files = rows_of_files(manifest)
     decoder = _Processes(min(workers, len(files)), time_limit) if isolate else _Threads()
     return _checks(files, workers, decoder)
 
 
-def rows_of_files(manifest):
-    """Returns `[(source, rows)]` of a manifest: a file may have several stretches.
+def rows_of_files(manifest: Manifest) -> list[tuple[Any, list[VideoRow]]]:
+    """Returns `[(source, rows)]` of a manifest: a file may have several rows.
 
-    Paths become absolute: this process may change its folder before they are read.
+    Paths become absolute, as this process may change its folder before they are read.
     """
     files, here = {}, os.getcwd()
     for row in manifest.rows:
@@ -121,17 +126,17 @@ def rows_of_files(manifest):
     return list(files.values())
 
 
-def write_check_report(checks, path):
+def write_check_report(checks: Iterable[VideoCheck], path: StrPath) -> None:
     """Writes checks as a CSV of `file,codec,frames,error,promised,note`.
 
-    The file is whole or not there. Names that are not UTF-8 are written as the bytes that they are.
+    The file is complete or absent. Names that are not UTF-8 are written as their bytes.
 
     Args:
         checks: `VideoCheck`s.
         path: The file to write.
 
     Raises:
-        OSError: The file cannot be written.
+        OSError: If the file cannot be written.
 
     Example:
 
@@ -149,12 +154,12 @@ def write_check_report(checks, path):
     path = pathlib.Path(path)
     try:
         write_whole(path, text.getvalue().encode("utf-8", "surrogateescape"))
-    except OSError as error:  # the name of the file that was asked for, not of the one beside
+    except OSError as error:  # name the file, not the temporary one
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _checks(files, workers, decoder):
-    """The checks in order; a few more than `workers` are under way, never all."""
+    """Returns an `OrderedMap` of the checks; a few more than `workers` run or wait at a time."""
 
     def check(file):
         source, rows = file
@@ -165,7 +170,7 @@ def _checks(files, workers, decoder):
 
 
 class _Threads:
-    """Decodes in the thread that asks."""
+    """Decodes in the calling thread."""
 
     def check(self, source, spans):
         return check_file(source, spans)
@@ -175,16 +180,16 @@ class _Threads:
 
 
 class _Processes:
-    """Decodes in child processes, one for each thread that asks at the same time."""
+    """Decodes in child processes, one per call at the same time."""
 
     def __init__(self, count, time_limit):
         self._children = [ChildProcess(_PROGRAM, time_limit, _BARE) for _ in range(count)]
-        self._free = queue.LifoQueue()  # the last one that was used: few files start few of them
+        self._free = queue.LifoQueue()  # the last used one first: few files start few processes
         for child in self._children:
             self._free.put(child)
 
     def check(self, source, spans):
-        # Fetched here: a slow network is no hang, and the child does without TensorFlow.
+        # Fetched here, as a slow network is no hang, and the child imports no TensorFlow.
         try:
             if isinstance(source, LazySource):
                 source = source.load()
@@ -207,7 +212,7 @@ class _Processes:
             return _failure(f"it hangs: {error} while it was read and decoded")
         except ChildCrashed:
             pass
-        # Memory that an earlier file has spoilt may be why: a new process tells.
+        # An earlier file may have corrupted the memory: a new process shows whether it is this one.
         try:
             return child.call(arguments, data)
         except ChildStuck as error:
@@ -221,7 +226,7 @@ class _Processes:
 
 
 def _content(source):
-    """The bytes of a file that is remote or in memory; None for anything else."""
+    """The bytes of a file that is remote or in memory, else None."""
     if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source)
     if is_path(source) and is_remote(source) and not is_record(source):

@@ -1,9 +1,11 @@
-"""Decodes one video from its first frame to its last, and says what is wrong with it.
+"""Decodes one video from its first frame to its last and finds what is wrong with it.
 
-What this file imports starts quickly: `check_videos` runs it in processes of its own.
+It imports little, as `check_videos` runs it in new processes.
 """
 
 import os
+from collections.abc import Sequence
+from typing import Any
 
 from keras_mlp3d.data.datasets.truncation import missing_bytes
 from keras_mlp3d.data.video.container import VideoError
@@ -11,13 +13,17 @@ from keras_mlp3d.data.video.records import ShardError
 from keras_mlp3d.data.video.sources import is_path, open_video
 
 
-def check_file(source, spans=(), data=None):
-    """Decodes a video, whatever it does.
+def check_file(
+    source: Any,
+    spans: Sequence[tuple[float | None, float | None]] = (),
+    data: bytes | None = None,
+) -> dict[str, Any]:
+    """Decodes a video and returns what was found. It raises no error.
 
     Args:
-        source: Whatever `open_video` takes.
-        spans: `(start, end)` of the stretches that must begin within the video, in seconds or None.
-        data: None, or the video's content as bytes: `source` is then its name alone.
+        source: Any source that `open_video` takes.
+        spans: `(start, end)` of the parts that must begin within the video, in seconds or None.
+        data: None, or the content of the video as bytes; `source` is then its name.
 
     Returns:
         `{"codec": ..., "frames": ..., "error": ..., "promised": ..., "note": ...}` as in
@@ -29,23 +35,23 @@ def check_file(source, spans=(), data=None):
             found["codec"] = video.codec
             found["promised"] = video.promised
             found["frames"] = video.count()
-            # Decoding shows what an index could not know.
+            # They may have changed while the video was decoded.
             found["promised"], found["note"] = video.promised, video.doubt or ""
             found["error"] = _damage(video, found["frames"]) or _truncation(source, data)
             if not found["error"]:
                 for start, end in spans:
                     video.span(start, end)
-    # Whatever it is, it is said of this file, and the next one is looked at.
+    # Any error is one of this file; the next file is checked nevertheless.
     except Exception as error:
         found["error"] = reason_of(error)
     return found
 
 
-def reason_of(error):
-    """Returns in words why a video cannot be read, without its path.
+def reason_of(error: BaseException) -> str:
+    """Returns why a video is unreadable, without its path.
 
     Args:
-        error: What opening or decoding it raised.
+        error: The error when it was opened or decoded.
 
     Example:
 
@@ -60,7 +66,7 @@ def reason_of(error):
 
 
 def _damage(video, frames):
-    """Which frames are lost, in words, or ""."""
+    """Which frames are lost, as text, or ""."""
     lost = (video.promised or 0) - frames
     if video.damage or not frames:
         return video.too_few(frames).reason

@@ -1,22 +1,23 @@
-"""Finds the separator, the header and the columns of a CSV of videos."""
+"""Detects the separator, the header and the columns of a CSV of videos."""
 
 import dataclasses
 import itertools
 import logging
 import re
 import shlex
+from collections.abc import Callable, Iterator
 
 from keras_mlp3d.data.datasets.tables import check_text, line_error, table
 
 _logger = logging.getLogger("keras_mlp3d")
 
-#: What may separate the fields of a line, by name, in the order in which they are tried.
+#: Separators of the fields of a line, by name, in the order in which they are tried.
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "space": " "}
-#: What a row is made of. The last two are optional.
+#: Columns of a row. The last two are optional.
 COLUMNS = ("path", "label", "start", "end")
 _REQUIRED = COLUMNS[:2]
 _EXPECTED = "path,label[,start,end]"
-# Names that are read only when asked for: they may mean something else.
+# Names that may mean a column: an error suggests them.
 _OTHER_NAMES = {
     "path": "file filename file_name filepath file_path video video_path video_file clip uri url",
     "label": "class classname class_name category action target y label_id class_id label_name",
@@ -28,13 +29,13 @@ _SAMPLE_LINES = 50
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """How a table is read.
+    """Layout of a table.
 
     Args:
         separator: The character between fields.
         header: Whether the first line names the columns.
         places: {column: its place in a line, from 0}.
-        width: Fields of a line.
+        width: Number of fields per line.
     """
 
     separator: str
@@ -43,24 +44,30 @@ class Layout:
     width: int
 
 
-def read_columns(path, is_video, columns=None, separator=None, header=None):
-    """Reads the lines of a table of videos, as `(line, {column: text})`.
+def read_columns(
+    path: str,
+    is_video: Callable[[str], bool],
+    columns: dict[str, str | int] | None = None,
+    separator: str | None = None,
+    header: bool | None = None,
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yields the lines of a table of videos, as `(line, {column: text})`.
 
     Args:
-        path: The file; also remote.
-        is_video: Function from a field to whether it can only be a video: this tells a first line
-            that is data from one that names the columns.
+        path: The file, local or remote.
+        is_video: Function that returns whether a field can only be a video: a first line with a
+            video is no header.
         columns: None, or {column: its name in the first line, or its number from 1}.
-        separator: None to find it, a key of `SEPARATORS` or its character.
-        header: Whether the first line names the columns; None to find it.
+        separator: None to detect it, a key of `SEPARATORS`, or its character.
+        header: Whether the first line names the columns, or None to detect it.
 
     Raises:
         ValueError: If an argument is not as above, or the table has no such columns. The error says
-            what was found and what would do.
+            what was found and what to pass.
     """
     wanted, given = _checked_columns(columns), set(columns or ())
     if header not in (None, True, False):
-        raise ValueError(f"header must be True, False or None (found), got {header!r}.")
+        raise ValueError(f"header must be True, False or None (to detect it), got {header!r}.")
     layout = _find_layout(path, is_video, wanted, given, _checked_separator(separator), header)
     lines = table(path, layout.separator, other_bytes=True)
     for line, fields in itertools.islice(lines, int(layout.header), None):
@@ -73,7 +80,7 @@ def read_columns(path, is_video, columns=None, separator=None, header=None):
 
 
 def _checked_columns(columns):
-    """{column: name or place from 0} of those that are to be looked for."""
+    """{column: name or place from 0} of the columns to look for."""
     wanted = {name: name for name in COLUMNS}
     if columns is None:
         return wanted
@@ -92,7 +99,7 @@ def _checked_columns(columns):
                 f"got {value!r}."
             )
         wanted[name] = value - 1 if number else value.strip()
-    # A column that is asked for by its name is not read as something else besides.
+    # A column that is passed under another name is not read a second time under its own.
     for name in COLUMNS[2:]:
         if name not in columns and name in [wanted[given] for given in columns]:
             del wanted[name]
@@ -107,7 +114,7 @@ def _checked_separator(separator):
     character = SEPARATORS.get(separator, separator) if isinstance(separator, str) else None
     if character not in SEPARATORS.values():
         raise ValueError(
-            f"separator must be one of {list(SEPARATORS)}, or None to find it, got {separator!r}"
+            f"separator must be one of {list(SEPARATORS)}, or None to detect it, got {separator!r}."
         )
     return (character,)
 
@@ -127,7 +134,7 @@ def _find_layout(path, is_video, wanted, given, separators, header):
         layout = _by_header(path, samples, wanted, given, sure=header is True)
     if layout is None and not names & given:
         layout = _by_place(path, samples, wanted, given, is_video, sure=header is False)
-        # Given by number alone: a first line without a video before one with it is a header.
+        # By number only: a first line without a video, before a line with one, is a header.
         if layout is None and not names and _second_is_video(samples, wanted["path"], is_video):
             layout = _by_header(path, samples, wanted, given, sure=True)
     if layout is None:
@@ -141,7 +148,7 @@ def _second_is_video(samples, place, is_video):
 
 
 def _sample(path, separator):
-    """The first lines that can be read with a separator: `[(line, fields)]`."""
+    """The first lines, up to an unreadable one, split at a separator: `[(line, fields)]`."""
     lines = []
     try:
         for line in itertools.islice(table(path, separator, other_bytes=True), _SAMPLE_LINES):
@@ -155,7 +162,7 @@ def _by_header(path, samples, wanted, given, sure):
     """The layout of a table whose first line names the columns, or None if it does not."""
     needed = [name for name in COLUMNS if name in {*_REQUIRED, *given}]
     found = {}
-    # The names of columns may hold spaces, but no other separator.
+    # Names of columns may contain spaces, but no other separator.
     if any(len(lines[0][1]) > 1 for separator, lines in samples.items() if separator != " "):
         samples = {separator: lines for separator, lines in samples.items() if separator != " "}
     for separator, lines in samples.items():
@@ -176,7 +183,7 @@ def _by_header(path, samples, wanted, given, sure):
     twice = sorted(str(wanted[name]) for name in places if len(places[name]) > 1)
     if twice:
         raise line_error(path, line, f"repeats the columns {twice}; expected is {_EXPECTED}")
-    # Programs such as R write the numbers of the lines without naming them in the first one.
+    # Programs such as R write the numbers of the lines as a column without a name.
     first = rest[0][1] if rest else fields
     shift = int(len(first) == len(fields) + 1 and first[0].strip().isdecimal())
     places = {name: place[0] + shift for name, place in places.items() if place}
@@ -185,7 +192,7 @@ def _by_header(path, samples, wanted, given, sure):
 
 
 def _places(fields, wanted):
-    """{column: [places]} of the wanted columns; exact names come before those in another case."""
+    """{column: [places]} of the wanted columns; names in the same case have priority."""
     names = [field.strip() for field in fields]
     folded = [name.casefold() for name in names]
     found = {}
@@ -251,7 +258,7 @@ def _too_wide(fields, layout):
 
 
 def _not_found(path, samples, wanted, given, is_video):
-    """The error if neither the header nor the places of the columns were found."""
+    """The error for a table of which neither the header nor the columns were found."""
     most = max(samples, key=lambda one: (len(samples[one][0][1]) > 1) * (1 + (one != " ")))
     line, fields = samples[most][0]
     _check_texts(path, line, fields)
@@ -282,7 +289,7 @@ def _name(separator):
 
 
 def _advice(fields, separator):
-    """What was found in a first line, and what would do, in words."""
+    """What was found in a first line and what to pass, as text."""
     names = [field.strip() for field in fields]
     found = f"expected is {_EXPECTED}; found, separated by {_name(separator)}, is {_shown(names)}"
     guesses = {}
@@ -299,7 +306,7 @@ _EXAMPLE = {"path": "file", "label": "class"}
 
 
 def _asked(columns):
-    """How to ask for columns, in Python and on the command line."""
+    """How to pass columns, in Python and on the command line."""
     option = ",".join(f"{name}={value}" for name, value in columns.items())
     return f"columns={columns} (--columns {shlex.quote(option)})"
 
@@ -310,7 +317,7 @@ def _shown(fields):
 
 
 def _warn_of_ignored_times(path, fields, places):
-    """A table whose stretches have other names would be read as one of whole videos."""
+    """Warns of times in columns with other names, as whole videos would be read instead."""
     for column in ("start", "end"):
         names = [field.strip() for field in fields]
         others = [name for name in names if name.casefold() in _OTHER_NAMES[column].split()]

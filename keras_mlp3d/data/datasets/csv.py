@@ -1,8 +1,10 @@
-"""A data set as a table in a text file, with a line for each video."""
+"""Reads a data set from a text file with one line per video."""
 
 import os
 import unicodedata
+from collections.abc import Sequence
 
+from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.datasets.columns import read_columns
 from keras_mlp3d.data.datasets.labels import number_labels
 from keras_mlp3d.data.datasets.manifest import Manifest
@@ -19,46 +21,43 @@ from keras_mlp3d.data.video.sources import VIDEO_SUFFIXES
 
 
 def read_csv(
-    path,
-    split="train",
-    class_names=None,
-    root=None,
-    columns=None,
-    separator=None,
-    header=None,
-):
-    """Reads a CSV of `path,label[,start,end]`: a line for each video.
+    path: StrPath,
+    split: str = "train",
+    class_names: Sequence[str] | None = None,
+    root: StrPath | None = None,
+    columns: dict[str, str | int] | None = None,
+    separator: str | None = None,
+    header: bool | None = None,
+) -> Manifest:
+    """Reads a CSV with one line `path,label[,start,end]` per video.
 
-    The separator and the header are found. The columns may be in any order and have other names;
-    further columns, such as the numbers of the lines, are ignored. Without a header a line is a
+    The separator and the header are detected. The columns may have any order and other names;
+    further columns, such as the numbers of the lines, are ignored. Without a header, a line is a
     video and its label, as in the lists `video.mp4 7` of MMAction2, PySlowFast and VideoMAE.
 
     A video that does not exist keeps its row, and `Manifest.missing()` lists it.
 
     Args:
-        path: The file, UTF-8; also remote. Its `label` is a class name, or a whole number from
-            0 (in every line, unless `class_names` says otherwise); `start` and `end` are
-            seconds, or `hh:mm:ss`, empty for the video's beginning and end.
+        path: The file, UTF-8, local or remote. `label` is a class name, or an integer from 0 (in
+            all lines, unless `class_names` is given); `start` and `end` are seconds, or `hh:mm:ss`,
+            or empty for the video's beginning and end.
         split: Name of the split.
-        class_names: The classes in the order of their labels. By default the names in the file,
-            sorted; if all of them are numbers, "0", "1", ... up to the largest.
-        root: Folder, or remote address, that relative paths start from; by default the folder of
+        class_names: Names of the classes in the order of their labels. Defaults to the sorted names
+            in the file or, if all of them are numbers, to "0", "1", ... up to the largest.
+        root: Folder, or remote address, to which relative paths belong. Defaults to the folder of
             the CSV.
         columns: Other names of columns, or their numbers from 1:
             `{"path": "file", "label": "class"}`.
-        separator: `"comma"`, `"semicolon"`, `"tab"` or `"space"`, or the character; None to find
-            it.
-        header: Whether the first line names the columns; None to find it.
-
-    Returns:
-        A `Manifest`.
+        separator: `"comma"`, `"semicolon"`, `"tab"` or `"space"`, or the character, or None to
+            detect it.
+        header: Whether the first line names the columns, or None to detect it.
 
     Raises:
-        FileNotFoundError: The CSV does not exist.
-        ValueError: The columns are not found, a label is not in `class_names`, labels are whole
-            numbers and do not start at 0, a path exists in another spelling alone (such as without
-            the spaces around it), `start` is negative or `end` not after it, a video is there
-            twice, or there is none. All but the last name the line.
+        FileNotFoundError: If the CSV does not exist.
+        ValueError: If the columns are not found; a label is not in `class_names`; labels are
+            integers that do not start at 0; a path exists in another spelling only (such as without
+            the spaces around it); `start` is negative or `end` not after it; a video is there
+            twice; or there is no video. All errors except the last name the line.
 
     Example:
 
@@ -104,26 +103,26 @@ def read_csv(
     return Manifest(rows, names, split, root=root or None)
 
 
-def joined(root, path):
-    """A path of a list, taken from `root` if it is relative."""
+def joined(root: str, path: str) -> str:
+    """Returns a path of a list, joined to `root` if it is relative."""
     if not path or is_remote(path) or os.path.isabs(path) or not root:
         return path
     return f"{root.rstrip('/')}/{path}" if is_remote(root) else os.path.join(root, path)
 
 
 def _is_video(root, field):
-    """Whether a field can only be a video: it ends as one, has a folder, or is there."""
+    """Whether a field can only be a video: by its ending, by a slash in it, or by its file."""
     field = field.strip()
     if not field or "\0" in field:
         return False
     if field.lower().endswith(VIDEO_SUFFIXES) or "/" in field:
         return True
-    # A folder of pictures. A word may be a column, although a folder of that name is there too.
+    # A folder of pictures. A single word may be the name of a column, even if a folder has it.
     return not field.isidentifier() and os.path.exists(joined(root, field))
 
 
 def _checked_place(path, line, root, text):
-    """The path of a line, unless it is there in another spelling alone."""
+    """The path of a line; an error if only another spelling of it exists."""
     place = joined(root, text)
     plain = text.isascii() and text == text.strip() and "\\" not in text
     if plain or "\0" in text or is_remote(place) or os.path.exists(place):

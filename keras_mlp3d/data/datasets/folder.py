@@ -1,10 +1,12 @@
-"""A data set as a folder with one sub-folder for each class."""
+"""Reads a data set from a folder with one sub-folder per class."""
 
 import collections
 import errno
 import os
 import stat
+from collections.abc import Sequence
 
+from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.datasets.manifest import Manifest
 from keras_mlp3d.data.datasets.tables import checked_classes, checked_path, composed, is_folder
 from keras_mlp3d.data.datasets.video_row import VideoRow
@@ -18,28 +20,31 @@ _SPLITS = (
 )
 
 
-def read_folder(directory, split="train", class_names=None):
+def read_folder(
+    directory: StrPath, split: str = "train", class_names: Sequence[str] | None = None
+) -> Manifest:
     """Reads a folder of class folders, or its sub-folder with the name of the split.
 
-    The videos are the files right in a class folder that are known by their suffix. They come
-    sorted by class, then by name. `Manifest.left_out` names all else that is there and why it is
-    no row: other endings, broken and looping links, named pipes and other special files, folders
-    in class folders, files in no class folder. Hidden files are ignored.
+    The videos are the files of a class folder with a known ending, sorted by class, then by name.
+    `Manifest.left_out` lists everything else with the reason: other endings, broken and looping
+    links, named pipes and other special files, folders in class folders, files outside of class
+    folders. Hidden files are ignored.
 
     Args:
-        directory: The folder; also remote. If it has a sub-folder `<split>` that itself has
-            sub-folders, that one is read: `train/run/a.mp4` besides `run/a.mp4`.
+        directory: The folder, local or remote. If it has a sub-folder `<split>` that has
+            sub-folders, that sub-folder is read: `train/run/a.mp4` instead of `run/a.mp4`.
         split: Name of the split.
-        class_names: The classes in the order of their labels; by default the sub-folders sorted by
-            name. Must name exactly the sub-folders.
+        class_names: Names of the classes in the order of their labels. They must be the names of
+            the sub-folders, which are the default, sorted.
 
     Returns:
-        A `Manifest` whose paths begin with `directory`.
+        `Manifest` whose paths begin with `directory`.
 
     Raises:
-        FileNotFoundError: The folder does not exist.
-        ValueError: It has no class folders, or only those of other splits, they are not those of
-            `class_names`, or one of them holds no video. The error says what the folder holds.
+        FileNotFoundError: If the folder does not exist.
+        ValueError: If it has no class folders, or only those of other splits; if they are not those
+            of `class_names`; or if a class folder holds no video. The error says what the folder
+            holds.
 
     Example:
 
@@ -60,12 +65,12 @@ def read_folder(directory, split="train", class_names=None):
     if inner is not None:
         directory, content = inner
         left_out += content.outside_classes()
-    folders = {}  # a class may have two, whose names are the same letters in other Unicode forms
+    folders = {}  # a class may have two: the same letters in different Unicode forms
     for name in content.folders:
         folders.setdefault(composed(name), []).append(_joined(directory, name))
     if not folders:
         raise ValueError(
-            f"directory must hold one sub-folder a class: {directory} holds none; what it holds "
+            f"directory must hold one sub-folder per class: {directory} holds none; what it holds "
             f"is {content.in_words()}"
         )
     names = sorted(folders) if class_names is None else list(checked_classes(class_names))
@@ -112,23 +117,23 @@ def _split_folder(directory, content, split, class_names):
                 f"{_joined(directory, split)} has none; what it holds is {inside[split].in_words()}"
             )
         raise ValueError(
-            f"`split` {split!r} must be a folder in {directory} with a sub-folder for each class: "
-            f"{gone}; the folders with class folders are {others}. Give one of them as `split`, or "
-            "its path as the folder to read"
+            f"split {split!r} must be a folder in {directory} with a sub-folder for each class: "
+            f"{gone}; the folders with class folders are {others}. Give one of them as split, or "
+            "its path as the folder to read."
         )
     if class_names is None and inside and len(inside) == len(content.folders):
         raise ValueError(
-            f"directory must hold one sub-folder a class: {directory} holds the splits "
+            f"directory must hold one sub-folder per class: {directory} holds the splits "
             f"{list(inside)}, and they hold no class folders, such as {next(iter(inside))}/run"
         )
     return None
 
 
 class _Content:
-    """What is right in a folder, hidden names not.
+    """Content of a folder, without hidden names.
 
-    Attributes: `folders`, sorted names; `videos`, sorted paths; `other`, `(path, reason)` of all
-        else.
+    Attributes: `folders`, sorted names; `videos`, sorted paths; `other`, `(path, reason)` of
+        everything else.
     """
 
     def __init__(self, folder):
@@ -147,7 +152,7 @@ class _Content:
                 self.other.append((path, kind))
 
     def outside_classes(self):
-        """What a folder of class folders holds besides them, as `Manifest.left_out`."""
+        """Everything in a folder of class folders except them, for `Manifest.left_out`."""
         found = [(path, _FILE) for path in self.videos] + self.other
         return [
             (path, "file in no class folder" if reason.startswith(_FILE) else reason)
@@ -155,12 +160,12 @@ class _Content:
         ]
 
     def inside_class(self):
-        """What a class folder holds besides its videos, as `Manifest.left_out`."""
+        """Everything in a class folder except its videos, for `Manifest.left_out`."""
         folders = [_joined(self.folder, name) for name in self.folders]
         return sorted([*self.other, *((path, "folder in a class folder") for path in folders)])
 
     def in_words(self):
-        """What is there, counted."""
+        """The numbers of things of each kind, as text."""
         counts = collections.Counter(reason for _, reason in self.other)
         counts.update(folder=len(self.folders), video=len(self.videos))
         parts = [f"{count} x {what}" for what, count in sorted(counts.items()) if count]
@@ -177,7 +182,7 @@ _SPECIAL = (
 
 
 def _kinds(folder):
-    """`(name, kind)` of what is in a local folder; links count as what they lead to."""
+    """`(name, kind)` of the content of a local folder; a link has the kind of its target."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name[0] == ".":

@@ -1,12 +1,15 @@
-"""A data set as a table in memory: of Hugging Face `datasets`, pandas or polars."""
+"""Makes a manifest of a table in memory: of Hugging Face `datasets`, pandas or polars."""
 
 import dataclasses
 import datetime
 import math
 import os
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.datasets.csv import joined
 from keras_mlp3d.data.datasets.labels import number_labels
 from keras_mlp3d.data.datasets.manifest import Manifest
@@ -18,36 +21,34 @@ from keras_mlp3d.data.video.sources import LazySource, is_path
 
 
 def from_dataframe(
-    frame,
-    video="path",
-    label="label",
-    start=None,
-    end=None,
-    split="train",
-    class_names=None,
-    root=None,
-):
+    frame: Any,
+    video: str = "path",
+    label: str = "label",
+    start: str | None = None,
+    end: str | None = None,
+    split: str = "train",
+    class_names: Sequence[str] | None = None,
+    root: StrPath | None = None,
+) -> Manifest:
     """Makes a manifest of a pandas (or polars) data frame.
 
     Args:
-        frame: The data frame, with a line for each video. Its index and further columns are
-            ignored.
-        video: Name of the column of videos: paths, the bytes of files, dictionaries with `"bytes"`
-            and `"path"` as Hugging Face stores them, or whatever else a `VideoRow` takes.
-        label: Name of the column of class names, or of whole numbers from 0.
-        start: Name of the column of the seconds at which the videos' parts begin, as numbers or
-            `hh:mm:ss`; None: `"start"` if there is such a column. An empty field: at the beginning.
-        end: As `start`, of the seconds at which they end; None: `"end"`.
+        frame: The data frame, with one row per video. Its index and further columns are ignored.
+        video: Name of the column of videos: paths, bytes of files, dictionaries with `"bytes"` and
+            `"path"` as in Hugging Face `datasets`, or any other source that a `VideoRow` takes.
+        label: Name of the column of class names, or of integers from 0.
+        start: Name of the column of the seconds at which the parts of the videos begin, as numbers
+            or `hh:mm:ss`, or empty for the beginning. Defaults to `"start"` if there is such a
+            column.
+        end: The same for the seconds at which the parts end. Defaults to `"end"`.
         split: Name of the split.
-        class_names: The classes in the order of their labels; by default as `read_csv` takes them.
-        root: Folder, or remote address, that relative paths start from; None: the current folder.
-
-    Returns:
-        A `Manifest`.
+        class_names: Names of the classes in the order of their labels. Defaults as in `read_csv`.
+        root: Folder, or remote address, to which relative paths belong. Defaults to the current
+            folder.
 
     Raises:
-        ValueError: A column is not there, or a line is wrong. The error says which: counted from 0,
-            whatever the frame's index.
+        ValueError: If a column is missing or a row is wrong. The error gives the row's number, from
+            0, whatever the frame's index.
 
     Example:
 
@@ -68,32 +69,38 @@ def from_dataframe(
 
 
 def from_datasets(
-    dataset, video="video", label="label", start=None, end=None, split="train", class_names=None
-):
+    dataset: Any,
+    video: str = "video",
+    label: str = "label",
+    start: str | None = None,
+    end: str | None = None,
+    split: str = "train",
+    class_names: Sequence[str] | None = None,
+) -> Manifest:
     """Makes a manifest of a Hugging Face `datasets.Dataset`.
 
     The column of videos must not be decoded: `dataset.cast_column("video", Video(decode=False))`.
-    Videos are fetched one by one when they are read, so that memory does not grow with their
-    number. This needs neither torchcodec nor temporary files.
+    Each video is fetched when it is read, so that memory does not grow with their number. Neither
+    torchcodec nor temporary files are needed.
 
     Args:
-        dataset: A `datasets.Dataset` with random access (not a stream, not a dictionary of splits).
+        dataset: `datasets.Dataset` with random access (no stream, no dictionary of splits).
         video: Name of the column of videos: `Video(decode=False)`, paths or bytes.
-        label: Name of the column of labels: a `ClassLabel`, class names, or whole numbers from 0.
-        start: Name of the column of the seconds at which the videos' parts begin, as numbers or
-            `hh:mm:ss`; None: `"start"` if there is such a column.
-        end: As `start`, of the seconds at which they end; None: `"end"`.
+        label: Name of the column of labels: a `ClassLabel`, class names, or integers from 0.
+        start: Name of the column of the seconds at which the parts of the videos begin, as numbers
+            or `hh:mm:ss`. Defaults to `"start"` if there is such a column.
+        end: The same for the seconds at which the parts end. Defaults to `"end"`.
         split: Name of the split.
-        class_names: The classes in the order of their labels; by default those of the `ClassLabel`,
-            else as `read_csv` takes them.
+        class_names: Names of the classes in the order of their labels. Defaults to those of the
+            `ClassLabel`, else as in `read_csv`.
 
     Returns:
-        A `Manifest`. Rows are named by the path that is stored with them, with the row's number
-        before it if it is no whole path; the digest counts this name and not the content.
+        `Manifest`. A row is named by the path that is stored with it, after the row's number if it
+        is not absolute. The digest is of this name, not of the content.
 
     Raises:
-        ValueError: A column is not there or of another kind, or a row is wrong. The error says
-            which, counted from 0.
+        ValueError: If a column is missing or of another kind, or a row is wrong. The error gives
+            the row's number, from 0.
 
     Example:
 
@@ -127,7 +134,7 @@ def from_datasets(
 
 
 def _columns(source, columns, **asked):
-    """{what: column} of those that are read."""
+    """{argument: column} of the columns that are read."""
     wanted = {}
     for name, column in asked.items():
         if column is None and name in ("start", "end"):
@@ -156,7 +163,7 @@ def _manifest(source, videos, values, split, class_names, root):
             what = (
                 "has no label"
                 if text is not None
-                else (f"has the label {value!r}; it must be a class name or a whole number")
+                else (f"has the label {value!r}; it must be a class name or an integer")
             )
             raise wrong(where, what)
         labels.append(text)
@@ -181,12 +188,12 @@ def _manifest(source, videos, values, split, class_names, root):
 
 
 def _label_text(value):
-    """A label as in a CSV; "" if there is none, None if it is of another kind."""
+    """A label as text; "" if there is none, None if it is of another kind."""
     if _is_null(value):
         return ""
     if isinstance(value, str):
         return value.strip()
-    # A column of whole numbers with a gap is one of floats in pandas.
+    # In pandas, integers with gaps become floats.
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
@@ -245,18 +252,18 @@ def _lazy_videos(dataset, column, feature):
     kind, dtype = type(feature).__name__, getattr(feature, "dtype", None)
     if kind == "Video" and getattr(feature, "decode", True):
         raise ValueError(
-            f"`video` {column!r} is a column that decodes its videos; give "
+            f"video {column!r} is a column that decodes its videos; give "
             f"dataset.cast_column({column!r}, datasets.Video(decode=False))"
         )
     if kind == "Value" and dtype in ("string", "large_string"):
         return dataset[:][column]
     paths = [None] * len(dataset)
     if kind == "Video" or (isinstance(feature, dict) and {*feature} == {"bytes", "path"}):
-        # The table of both, so that the bytes stay where they are.
+        # Only the paths are loaded, not the bytes.
         paths = dataset.flatten().select_columns([f"{column}.path"])[:][f"{column}.path"]
     elif kind != "Value" or dtype not in ("binary", "large_binary"):
         raise ValueError(
-            f"`video` {column!r} must be a column of Video(decode=False), paths or bytes, and is "
+            f"video {column!r} must be a column of Video(decode=False), paths or bytes, and is "
             f"{feature!r}"
         )
     names = [_row_name(row, path) for row, path in enumerate(paths)]
@@ -264,7 +271,7 @@ def _lazy_videos(dataset, column, feature):
 
 
 def _row_name(row, path):
-    """A name that no other row has: bytes are stored with the file's name alone, if any."""
+    """A unique name: many data sets store only the base name of a file, or none."""
     if path and (os.path.isabs(path) or is_remote(path)):
         return path
     return f"row {row}: {path}" if path else f"row {row}"
@@ -281,7 +288,7 @@ class _Fetch:
     def __call__(self):
         try:
             (value,) = self.dataset[self.row].values()
-        # Whatever the library raises is about this video alone, and must not end all others.
+        # Any error of the library concerns this video only.
         except Exception as error:
             what = f"its row cannot be fetched ({type(error).__name__}: {error})"
             raise VideoError(self.name, what) from error

@@ -1,7 +1,9 @@
-"""Kinetics-400, -600 and -700: a CSV that names stretches of YouTube videos."""
+"""Reads Kinetics-400, -600 and -700: a CSV that lists parts of YouTube videos."""
 
 import os
+from collections.abc import Sequence
 
+from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.datasets.manifest import Manifest, VideoRow
 from keras_mlp3d.data.datasets.tables import (
     checked_classes,
@@ -17,33 +19,36 @@ _COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
 _SPLITS = {"validate": "val", "validation": "val", "training": "train"}
 
 
-def read_kinetics(path, videos, split="train", class_names=None, trimmed=True):
+def read_kinetics(
+    path: StrPath,
+    videos: StrPath,
+    split: str = "train",
+    class_names: Sequence[str] | None = None,
+    trimmed: bool = True,
+) -> Manifest:
     """Reads a CSV of Kinetics and finds its videos.
 
-    A video is `<youtube_id>_<start>_<end>.<suffix>` with six digits each (already cut to the
-    stretch), or `<youtube_id>.<suffix>`, in the folder or anywhere below it, such as in class
-    folders. Where both are there, the first is taken. A video that is not there has no row;
+    A video is a file `<youtube_id>_<start>_<end>.<suffix>`, with six digits per time, that holds
+    the part only, or a file `<youtube_id>.<suffix>`. It is in the folder or anywhere below it, such
+    as in class folders. If both files exist, the first is used. A missing video has no row;
     `Manifest.not_found` lists it.
 
     Args:
-        path: The CSV, with the columns `label,youtube_id,time_start,time_end,split`; further ones
-            (`is_cc`) are ignored.
+        path: The CSV, with the columns `label,youtube_id,time_start,time_end,split`. Further
+            columns (`is_cc`) are ignored.
         videos: The folder of videos.
-        split: `"train"`, `"val"` (the file's `validate` too) or `"test"`. Lines of other splits
-            are passed over.
-        class_names: The classes in the order of their labels; by default the labels in the whole
-            file, sorted.
-        trimmed: Whether a file `<youtube_id>.<suffix>` holds the stretch alone. Where it is the
-            whole video, pass False, and the rows say from which second to which.
-
-    Returns:
-        A `Manifest`.
+        split: `"train"`, `"val"` (also for `validate` in the file) or `"test"`. Lines of other
+            splits are ignored.
+        class_names: Names of the classes in the order of their labels. Defaults to the sorted
+            labels of the whole file.
+        trimmed: Whether a file `<youtube_id>.<suffix>` holds the part only. Pass False if it is the
+            whole video; the rows then have `start` and `end`.
 
     Raises:
-        FileNotFoundError: The CSV or the folder does not exist.
-        ValueError: A column is lacking, a line is damaged, stands there twice or has a label that
-            is not in `class_names`, two files could be meant, or no video of the split is there.
-            Errors about a line name it.
+        FileNotFoundError: If the CSV or the folder does not exist.
+        ValueError: If a column is missing; a line is damaged or repeated, has a label that is not
+            in `class_names`, or fits two files; or the split has no video. Errors about a line name
+            it.
 
     Example:
 
@@ -92,14 +97,14 @@ def read_kinetics(path, videos, split="train", class_names=None, trimmed=True):
 
 
 class _Finder:
-    """Finds the file of a line, and sees that no two lines mean one."""
+    """Finds the files of lines, and checks that no two lines share one."""
 
     def __init__(self, path, stems, trimmed):
         self._path, self._stems, self._trimmed = path, stems, trimmed
         self._lines, self._whole = {}, {}
 
     def find(self, line, fields):
-        """`((file, start, end) or None, the stretch's name)`."""
+        """Returns `((file, start, end) or None, name of the part)`."""
         video = simple_name(self._path, line, "youtube_id", fields["youtube_id"].strip())
         start = self._second(line, "time_start", fields)
         end = self._second(line, "time_end", fields)
@@ -130,12 +135,12 @@ class _Finder:
                 self._path,
                 line,
                 f"may mean {file}, and so may line {before}; if it is the whole video, pass "
-                "`trimmed=False`",
+                "trimmed=False",
             )
         return file
 
     def _second(self, line, column, fields):
-        """A whole number of seconds: file names are made of it."""
+        """An integer number of seconds, as in file names."""
         try:
             value = float(fields[column])
         except ValueError:
@@ -144,6 +149,6 @@ class _Finder:
             raise line_error(
                 self._path,
                 line,
-                f"has the {column} {fields[column]!r}; it must be a whole number of seconds from 0",
+                f"has the {column} {fields[column]!r}; it must be an integer of at least 0",
             )
         return int(value)

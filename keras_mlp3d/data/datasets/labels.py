@@ -1,28 +1,38 @@
-"""Gives the labels of a data set their numbers."""
+"""Numbers the labels of a data set."""
 
 import difflib
 import itertools
 import logging
 import re
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from keras_mlp3d.data.datasets.tables import checked_classes, composed
 
 _logger = logging.getLogger("keras_mlp3d")
-# No more digits: a number by mistake must not make millions of classes.
+# With few digits: a wrong number must not make millions of classes.
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,5})")
 
 
-def number_labels(source, found, class_names, wrong):
-    """Tells which class each label is.
+Place = TypeVar("Place")
 
-    Labels are names, or whole numbers from 0 if all of them are. A name comes before a number:
-    of the classes ("1", "0") the label 0 is the second.
+
+def number_labels(
+    source: str,
+    found: dict[str, Place],
+    class_names: Sequence[str] | None,
+    wrong: Callable[[Place, str], Exception],
+) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Returns the class of each label.
+
+    Labels are names, or integers from 0 if all of them are. Names have priority: with the classes
+    ("1", "0"), the label 0 is the second class.
 
     Args:
-        source: What the data set is called in messages.
-        found: {text of a label: where it first is}, in order.
-        class_names: None, or the classes in the order of their labels.
-        wrong: Function from where a label is, and what is wrong there, to the error.
+        source: Name of the data set in messages.
+        found: {text of a label: its first place}, in order.
+        class_names: None, or the names of the classes in the order of their labels.
+        wrong: Function that takes the place of a label and what is wrong, and returns the error.
 
     Returns:
         `({text: label}, class names)`.

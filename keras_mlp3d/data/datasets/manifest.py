@@ -1,4 +1,4 @@
-"""A data set as a list: which video, which class, from which second to which."""
+"""The manifest: the list of a data set's videos, with their classes and times."""
 
 import csv
 import dataclasses
@@ -10,8 +10,10 @@ import os
 import pathlib
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_mlp3d._utils.atomic_write import write_whole
+from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.datasets.tables import composed
 from keras_mlp3d.data.datasets.video_row import VideoRow, describe, row_id
 from keras_mlp3d.data.video.records import shard_of
@@ -21,27 +23,25 @@ from keras_mlp3d.data.video.sources import LazySource, is_path
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """The videos of one split of a data set, checked, in a fixed order.
+    """The videos of one split of a data set, in a fixed order. `len(manifest)` is their number.
 
     Args:
-        rows: The `VideoRow`s, at least one, none twice.
-        class_names: Names of the classes in the order of their labels, none twice. A class need
-            not have a row. They are kept in Unicode's composed form (NFC), so that the same letters
-            are the same class, whichever file system or list they come from.
+        rows: `VideoRow`s: at least one, and none twice.
+        class_names: Names of the classes in the order of their labels, none twice. A class may have
+            no rows. The names are stored in Unicode's composed form (NFC), so that the same letters
+            are the same class, whatever file system or list they come from.
         split: Name of the split, such as `"train"` or `"val"`.
-        root: Folder that the digest takes the paths relative to, so that a data set that moves
-            keeps its digest; None: paths count as they are.
-        not_found: Names of the videos that the data set's own list has and its folder has not, as
-            a reader found them. They have no row.
-        left_out: `(path, reason)` of what is in the data set's folders and is no row: files that
-            are no videos by their ending, broken links, special files. Two manifests are equal
-            whatever is left out.
-
-    `len(manifest)` is the number of rows.
+        root: Folder to which paths are relative in the digest, so that a data set that moves keeps
+            its digest. None: paths are used unchanged.
+        not_found: Names of the videos that the data set's own list has and its folder lacks. They
+            have no row.
+        left_out: `(path, reason)` of everything in the data set's folders that is no row: files
+            with other endings, broken links, special files. It is ignored when two manifests are
+            compared.
 
     Attributes: `labels`, a read-only int32 array `(rows,)`, and `digest`, the hexadecimal SHA-256
-        of the rows in their order, the class names and the split. Files count by their paths,
-        videos in memory by their content (see `VideoRow`).
+        of the rows in their order, the class names and the split. Files are represented by their
+        paths, videos in memory by their content (see `VideoRow`).
 
     Raises:
         ValueError: If an argument is not as above, or a label has no class name.
@@ -100,38 +100,38 @@ class Manifest:
                 raise ValueError(f"rows must hold VideoRow objects, got {row!r}.")
             if row.label >= len(self.class_names):
                 raise ValueError(
-                    f"the label of {row.name!r} is {row.label}, and `class_names` has "
+                    f"the label of {row.name!r} is {row.label}, and class_names has "
                     f"{len(self.class_names)} classes, 0 to {len(self.class_names) - 1}"
                 )
             before = seen.setdefault(row_id(row), number)
             if before != number:
                 raise ValueError(f"rows {before} and {number} are the same video: {describe(row)}")
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.rows)
 
     @functools.cached_property
-    def labels(self):
+    def labels(self) -> np.ndarray:
         labels = np.array([row.label for row in self.rows], "int32")
         labels.flags.writeable = False
         return labels
 
     @functools.cached_property
-    def digest(self):
+    def digest(self) -> str:
         rows = [[self.name_of(row), row.label, row.start, row.end] for row in self.rows]
         content = {"split": self.split, "class_names": self.class_names, "rows": rows}
-        # ASCII escapes: file names may hold bytes that no encoding takes.
+        # As ASCII: file names may hold bytes that no encoding takes.
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
-    def name_of(self, row):
-        """A row's name as the digest counts it.
+    def name_of(self, row: VideoRow) -> str:
+        """Returns the name of a row in the digest.
 
-        It is the path: below `root` if it is in there, with slashes. Of a video in memory it is
-        the SHA-256 of its content; of a `LazySource` its name.
+        It is the path, with slashes, and relative to `root` if it is in it. For a video in memory,
+        it is the SHA-256 of its content; for a `LazySource`, its name.
 
         Args:
-            row: A `VideoRow`.
+            row: `VideoRow`.
         """
         path = row.path
         if not is_path(path):
@@ -142,8 +142,8 @@ class Manifest:
             return path.removeprefix(self.root.rstrip("/") + "/")
         return _below(path, self.root) or path
 
-    def missing(self):
-        """The rows whose files do not exist now, as a tuple; remote paths are not looked at."""
+    def missing(self) -> tuple[VideoRow, ...]:
+        """Returns the rows whose files do not exist now. Remote paths are not checked."""
         return tuple(
             row
             for row in self.rows
@@ -152,14 +152,14 @@ class Manifest:
             and not os.path.exists(shard_of(row.path))
         )
 
-    def select(self, indices):
-        """A manifest of some rows, all else alike.
+    def select(self, indices: ArrayLike) -> "Manifest":
+        """Returns a manifest of some of the rows.
 
         Args:
-            indices: Row numbers, each from 0 to `len(manifest) - 1`, none twice.
+            indices: Row numbers from 0 to `len(manifest) - 1`, none twice.
 
         Raises:
-            ValueError: The numbers are not as above, or there are none.
+            ValueError: If the numbers are not as above, or there are none.
         """
         array = np.asarray(indices)
         if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
@@ -169,29 +169,29 @@ class Manifest:
             )
         wrong = array[(array < 0) | (array >= len(self))]
         if wrong.size:
-            raise ValueError(f"indices must lie in 0 to {len(self) - 1}, got {wrong[0]}.")
+            raise ValueError(f"indices must be from 0 to {len(self) - 1}, got {wrong[0]}.")
         return dataclasses.replace(self, rows=[self.rows[i] for i in array.tolist()])
 
-    def write_csv(self, path):
-        """Writes the rows as `path,label,start,end`, labels by name, for `read_csv`.
+    def write_csv(self, path: StrPath) -> None:
+        """Writes the rows as `path,label,start,end`, with class names as labels, for `read_csv`.
 
-        Paths at or below the CSV's own folder become relative to it, other local ones absolute.
-        The file is whole or not there. Reading it back with the same `class_names` gives the same
-        rows; a CSV alone does not tell the order of the classes.
+        Paths in the CSV's folder become relative to it, other local paths absolute. The file is
+        complete or absent. To read the same rows, pass the same `class_names` to `read_csv`, as a
+        CSV does not store the order of the classes.
 
         Args:
             path: The file to write.
 
         Raises:
-            OSError: The file cannot be written.
-            ValueError: Rows are videos in memory, which a CSV cannot name.
+            OSError: If the file cannot be written.
+            ValueError: If a row is a video in memory, which has no path.
         """
         in_memory = [number for number, row in enumerate(self.rows) if not is_path(row.path)]
         if in_memory:
             raise ValueError(
                 f"a CSV holds paths, and {len(in_memory)} of {len(self)} rows hold none, the first "
                 f"of them row {in_memory[0]}: {self.rows[in_memory[0]].name!r}; save these videos "
-                "as files, or write the manifest with `write_shards`"
+                "as files, or write the manifest with write_shards."
             )
         path = pathlib.Path(path)
         folder = path.parent.absolute()

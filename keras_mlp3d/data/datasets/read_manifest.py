@@ -1,7 +1,11 @@
-"""The reader of what a person has: a folder of class folders, a CSV, or shards."""
+"""Reads any data set: a folder of class folders, a CSV, or shards."""
 
+from collections.abc import Sequence
+
+from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.datasets.csv import read_csv
 from keras_mlp3d.data.datasets.folder import read_folder
+from keras_mlp3d.data.datasets.manifest import Manifest
 from keras_mlp3d.data.datasets.shards.read import index_path, read_shards
 from keras_mlp3d.data.datasets.tables import checked_path, is_file, is_folder
 
@@ -10,28 +14,29 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
 
 
 def read_manifest(
-    source, split="train", class_names=None, columns=None, separator=None, header=None
-):
+    source: StrPath,
+    split: str = "train",
+    class_names: Sequence[str] | None = None,
+    columns: dict[str, str | int] | None = None,
+    separator: str | None = None,
+    header: bool | None = None,
+) -> Manifest:
     """Reads a data set: class folders (`read_folder`), a CSV (`read_csv`), shards (`read_shards`).
 
     Args:
-        source: The folder, or the file, whose name ends in `.csv`, `.tsv`, `.txt` or
-            `.shards.json`; also remote. A folder that holds `<split>.shards.json` is one of shards.
-        split: Name of the split; of a folder, the sub-folder of that name is read if it holds
-            class folders.
-        class_names: The classes in the order of their labels; by default the sorted names. Give
-            the model's, or the training split's, if a split may lack some.
-        columns: Of a CSV, as `read_csv` takes it: `{"path": "file", "label": "class"}`.
-        separator: Of a CSV: `"comma"`, `"semicolon"`, `"tab"` or `"space"`; None to find it.
-        header: Of a CSV: whether the first line names the columns; None to find it.
-
-    Returns:
-        A `Manifest`.
+        source: The folder, or a file whose name ends in `.csv`, `.tsv`, `.txt` or `.shards.json`,
+            local or remote. A folder with a file `<split>.shards.json` is a folder of shards.
+        split: Name of the split. If the folder has a sub-folder of that name with class folders,
+            that sub-folder is read.
+        class_names: Names of the classes in the order of their labels. Defaults to the sorted
+            names. Pass those of the model, or of the training split, if a split may lack a class.
+        columns: For a CSV, as in `read_csv`: `{"path": "file", "label": "class"}`.
+        separator: For a CSV: `"comma"`, `"semicolon"`, `"tab"` or `"space"`, or None to detect it.
+        header: For a CSV: whether the first line names the columns, or None to detect it.
 
     Raises:
-        FileNotFoundError: The source does not exist.
-        ValueError: It is neither a folder nor a CSV nor an index of shards, or something in it is
-            wrong.
+        FileNotFoundError: If the source does not exist.
+        ValueError: If it is no folder, CSV or index of shards, or something in it is wrong.
 
     Example:
 
@@ -54,7 +59,7 @@ def read_manifest(
         given = [name for name, value in options.items() if value is not None]
         if given:
             what = "shards" if is_shards else "a folder of class folders"
-            raise ValueError(f"`{given[0]}` is for a CSV, and {source} is {what}")
+            raise ValueError(f"{given[0]} is for a CSV, and {source} is {what}.")
         return (read_shards if is_shards else read_folder)(source, split, class_names)
     if not source.lower().endswith(TABLE_SUFFIXES):
         raise ValueError(

@@ -1,7 +1,8 @@
-"""Something-Something, versions 1 and 2, as their makers hand them out."""
+"""Reads Something-Something, versions 1 and 2, in their original files."""
 
 import os
 
+from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.datasets.manifest import Manifest, VideoRow
 from keras_mlp3d.data.datasets.tables import (
     composed,
@@ -16,12 +17,12 @@ from keras_mlp3d.data.datasets.tables import (
 _SPLITS = {"train": "train", "val": "validation", "validation": "validation"}
 
 
-def read_something_v2(annotations, videos, split="train"):
+def read_something_v2(annotations: StrPath, videos: StrPath, split: str = "train") -> Manifest:
     """Reads Something-Something V2: `train.json`, `validation.json`, `labels.json`, webm files.
 
-    The class of a video is its template without the square brackets. Files named
-    `something-something-v2-train.json` and so on are taken as well. A video that is not there
-    has no row; `Manifest.not_found` lists its number.
+    The class of a video is its template without square brackets. Files may also be named
+    `something-something-v2-train.json` and so on. A missing video has no row;
+    `Manifest.not_found` lists its number.
 
     Args:
         annotations: The folder of the JSON files.
@@ -29,12 +30,12 @@ def read_something_v2(annotations, videos, split="train"):
         split: `"train"`, or `"val"` or `"validation"`. The test split has no labels.
 
     Returns:
-        A `Manifest` with the classes of `labels.json` in its order.
+        `Manifest` with the classes in the order of `labels.json`.
 
     Raises:
-        FileNotFoundError: A folder or a JSON file does not exist.
-        ValueError: A file is damaged, a template is not among the labels, a video stands there
-            twice, or no video is there. Errors about an entry give its place, from 1.
+        FileNotFoundError: If a folder or a JSON file does not exist.
+        ValueError: If a file is damaged, a template is not among the labels, a video is listed
+            twice, or no video is found. Errors about an entry give its number, from 1.
 
     Example:
 
@@ -65,26 +66,26 @@ def read_something_v2(annotations, videos, split="train"):
     return _manifest(path, entries, label_of, videos, ".webm", split)
 
 
-def read_something_v1(annotations, videos, split="train"):
+def read_something_v1(annotations: StrPath, videos: StrPath, split: str = "train") -> Manifest:
     """Reads Something-Something V1: CSVs with semicolons, folders of numbered JPEG frames.
 
     Files are `something-something-v1-train.csv` (lines `id;class`), `-validation.csv` and
-    `-labels.csv` (a class a line), also without the prefix. A video that is not there has no row;
+    `-labels.csv` (one class per line), with or without the prefix. A missing video has no row;
     `Manifest.not_found` lists its number.
 
     Args:
         annotations: The folder of the CSVs.
-        videos: The folder of the folders `<id>`, which hold `00001.jpg`, `00002.jpg`, ...
+        videos: The folder that has a folder `<id>` of `00001.jpg`, `00002.jpg`, ... per video.
         split: `"train"`, or `"val"` or `"validation"`. The test split has no labels.
 
     Returns:
-        A `Manifest` with the classes in the order of the labels file. Its paths are folders, which
-        `read_video` and `VideoConverter` read as videos.
+        `Manifest` with the classes in the order of the labels file. Its paths are folders, which
+        `read_video` and `VideoConverter` read like videos.
 
     Raises:
-        FileNotFoundError: A folder or a CSV does not exist.
-        ValueError: A file is damaged, a class is not among the labels, a video stands there twice,
-            or no video is there. Errors about a line name it.
+        FileNotFoundError: If a folder or a CSV does not exist.
+        ValueError: If a file is damaged, a class is not among the labels, a video is listed twice,
+            or no video is found. Errors about a line name it.
 
     Example:
 

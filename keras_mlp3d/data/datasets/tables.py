@@ -1,4 +1,4 @@
-"""What the readers share: tables with line numbers, JSON, folders, and their errors."""
+"""Reads the files of data sets: tables with line numbers, JSON, folders; and their errors."""
 
 import codecs
 import csv
@@ -7,17 +7,20 @@ import json
 import os
 import re
 import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
+from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.video import remote
 from keras_mlp3d.data.video.remote import is_remote
 from keras_mlp3d.data.video.sources import VIDEO_SUFFIXES
 
 _MAX_BYTES = 512 * 2**20
 _SIMPLE_NAME = re.compile(r"[A-Za-z0-9_-]{1,200}")
-# Without hours, minutes may be many.
+# Without hours, there may be more than 59 minutes.
 _CLOCK = re.compile(r"(?:([0-9]{1,6}):(?=[0-5]?[0-9]:))?([0-9]{1,6}):([0-5]?[0-9](?:\.[0-9]*)?)")
-_OTHER_BYTES = re.compile("[\udc80-\udcff]")  # what `surrogateescape` makes of bytes
-# What a file that is no UTF-8 text begins with, and its name in words.
+_OTHER_BYTES = re.compile("[\udc80-\udcff]")  # bytes after `surrogateescape`
+# First bytes of files that are no UTF-8 text, and the names of their formats.
 _OTHER_FORMATS = (
     (codecs.BOM_UTF32_LE, "UTF-32 text"),
     (codecs.BOM_UTF32_BE, "UTF-32 text"),
@@ -28,28 +31,35 @@ _OTHER_FORMATS = (
 )
 
 
-def is_file(path):
-    """Whether there is such a file, here or at an address."""
+def is_file(path: str) -> bool:
+    """Returns whether there is such a file, local or remote."""
     return remote.is_file(path) if is_remote(path) else os.path.isfile(path)
 
 
-def is_folder(path):
-    """Whether there is such a folder, here or at an address."""
+def is_folder(path: str) -> bool:
+    """Returns whether there is such a folder, local or remote."""
     return remote.is_folder(path) if is_remote(path) else os.path.isdir(path)
 
 
-def checked_path(name, value, is_wanted, wanted):
-    """`value` as a string, if `is_wanted` says that it is one; it may be remote."""
+def checked_path(name: str, value: StrPath, is_wanted: Callable[[str], bool], wanted: str) -> str:
+    """Returns a path, local or remote, as a string.
+
+    Args:
+        name: Name of the argument, for errors.
+        value: What the caller passed.
+        is_wanted: Function that returns whether the path is of the right kind.
+        wanted: That kind, as text.
+    """
     if not isinstance(value, (str, os.PathLike)) or not is_remote(value):
         return local_path(name, value, is_wanted, wanted)
     value = os.fspath(value).rstrip("/")
     if not is_wanted(value):
-        raise FileNotFoundError(f"{name} must be {wanted}: nothing of the kind is at {value}")
+        raise FileNotFoundError(f"{name} must be {wanted}: there is none at {value}.")
     return value
 
 
-def local_path(name, value, is_wanted, wanted):
-    """`value` as a string, if `is_wanted` (`os.path.isdir` or `isfile`) says that it is one."""
+def local_path(name: str, value: StrPath, is_wanted: Callable[[str], bool], wanted: str) -> str:
+    """Returns a local path as a string. Arguments are those of `checked_path`."""
     if not isinstance(value, (str, os.PathLike)):
         raise ValueError(f"{name} must be a path, got {value!r}.")
     value = os.fspath(value)
@@ -58,17 +68,19 @@ def local_path(name, value, is_wanted, wanted):
             raise ValueError(f"{name} must be {wanted} on this machine, got {value}.")
         if os.path.exists(value):
             raise ValueError(f"{name} must be {wanted}, got {value}.")
-        raise FileNotFoundError(f"{name} must be {wanted}: {value} does not exist")
+        raise FileNotFoundError(f"{name} must be {wanted}: {value} does not exist.")
     return value
 
 
-def table(path, delimiter=",", other_bytes=False):
-    """Yields `(line, fields)` of a CSV file, empty lines left out.
+def table(
+    path: str, delimiter: str = ",", other_bytes: bool = False
+) -> Iterator[tuple[int, list[str]]]:
+    """Yields `(line, fields)` of a CSV file, without empty lines.
 
     Args:
-        path: The file, UTF-8; also remote.
-        delimiter: What separates fields. Several spaces in a row count as one.
-        other_bytes: Whether fields may hold bytes that are not UTF-8, as `os.fsdecode` gives them.
+        path: The file, UTF-8, local or remote.
+        delimiter: Separator of fields. Several spaces in a row count as one.
+        other_bytes: Whether fields may hold bytes that are not UTF-8, as from `os.fsdecode`.
     """
     spaces = delimiter == " "
     with _open_text(path, "surrogateescape") as file:
@@ -86,26 +98,28 @@ def table(path, delimiter=",", other_bytes=False):
             raise line_error(path, rows.line_num, f"is no CSV ({error})") from None
 
 
-def check_text(path, line, field):
-    """Raises the error for a field that is not UTF-8."""
+def check_text(path: str, line: int, field: str) -> None:
+    """Raises an error for a field that is not UTF-8."""
     if not field.isascii() and _OTHER_BYTES.search(field):
         raise ValueError(
             f"{path} must be UTF-8 text, and line {line} is not: {field!r}; save it as UTF-8"
         )
 
 
-def composed(text):
-    """Text in Unicode's composed form (NFC): the same letters become the same string."""
+def composed(text: str) -> str:
+    """Returns text in Unicode's composed form (NFC): the same letters become the same string."""
     return unicodedata.normalize("NFC", text)
 
 
-def records(path, required, optional=()):
+def records(
+    path: str, required: Sequence[str], optional: Sequence[str] | None = ()
+) -> Iterator[tuple[int, dict[str, str]]]:
     """Yields `(line, {column: text})` of a CSV file whose first line names the columns.
 
     Args:
         path: The file.
-        required: Columns that must be there.
-        optional: Columns that may be there; None: any.
+        required: Required columns.
+        optional: Further columns that are allowed; None for any.
     """
     columns = None
     for line, fields in table(path):
@@ -139,11 +153,11 @@ def _check_columns(path, line, columns, required, optional):
             )
 
 
-def seconds_from_text(name, text):
-    """Seconds of `62.5`, `1:02.5` or `00:01:02.5`; None of an empty text or None.
+def seconds_from_text(name: str, text: str | None) -> float | None:
+    """Returns the seconds in `62.5`, `1:02.5` or `00:01:02.5`, or None if the text is empty.
 
     Args:
-        name: What the error calls it.
+        name: Name of the value in errors.
         text: The text, or None.
     """
     if text is None or not text.strip():
@@ -163,8 +177,8 @@ def seconds_from_text(name, text):
         ) from None
 
 
-def load_json(path, kind):
-    """The content of a JSON file, which must be a `kind` (`list` or `dict`)."""
+def load_json(path: str, kind: type) -> Any:
+    """Returns the content of a JSON file, which must be a `kind` (`list` or `dict`)."""
     try:
         with _open_text(path) as file:
             content = json.load(file)
@@ -176,8 +190,8 @@ def load_json(path, kind):
     return content
 
 
-def first_file(folder, names):
-    """The path of the first of `names` that stands in `folder`."""
+def first_file(folder: str, names: Sequence[str]) -> str:
+    """Returns the path of the first of `names` that is in `folder`."""
     for name in names:
         path = os.path.join(folder, name)
         if os.path.isfile(path):
@@ -185,13 +199,13 @@ def first_file(folder, names):
     raise FileNotFoundError(f"{folder} must hold {' or '.join(names)}, and holds neither")
 
 
-def line_error(path, line, what):
-    """A ValueError about a line of a file, to be raised."""
+def line_error(path: str, line: int, what: str) -> ValueError:
+    """Returns the error about a line of a file."""
     return ValueError(f"{path}, line {line} {what}")
 
 
-def simple_name(path, line, what, text):
-    """`text`, if it is a plain name that no path can be made of."""
+def simple_name(path: str, line: int, what: str, text: Any) -> str:
+    """Returns `text` if it is a simple name without slashes or dots."""
     if not isinstance(text, str) or not _SIMPLE_NAME.fullmatch(text):
         raise line_error(
             path, line, f"has the {what} {text!r}; it must be letters, digits, '_' and '-'"
@@ -199,8 +213,8 @@ def simple_name(path, line, what, text):
     return text
 
 
-def video_stems(folder):
-    """{file name without suffix: [paths]} of all videos in a folder and below, hidden ones not."""
+def video_stems(folder: str) -> dict[str, list[str]]:
+    """Returns {file name without ending: [paths]} of all videos in a folder and below it."""
     found = {}
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -211,8 +225,8 @@ def video_stems(folder):
     return found
 
 
-def checked_classes(class_names):
-    """{name: label} of the classes in their order, the names composed."""
+def checked_classes(class_names: Sequence[str]) -> dict[str, int]:
+    """Returns {name: label} of the classes in their order, the names composed."""
     names = [class_names] if isinstance(class_names, str) else list(class_names)
     labels = {
         composed(name) if isinstance(name, str) else name: label for label, name in enumerate(names)
@@ -223,14 +237,14 @@ def checked_classes(class_names):
 
 
 def _open_text(path, errors="strict"):
-    """A text file, which is read into memory if it is remote."""
+    """Opens a text file. A remote file is read into memory."""
     if is_remote(path):
         file = io.BytesIO(remote.read_bytes(path, max_bytes=_MAX_BYTES))
     else:
         size = os.path.getsize(path)
         if size > _MAX_BYTES:
             raise ValueError(f"{path} has {size} bytes, more than {_MAX_BYTES} are refused")
-        file = open(path, "rb")  # noqa: SIM115 (the caller closes what is made of it)
+        file = open(path, "rb")  # noqa: SIM115 (the caller closes the text file)
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors=errors, newline="")
     try:
         _check_format(path, file.read(64))
@@ -242,9 +256,9 @@ def _open_text(path, errors="strict"):
 
 
 def _check_format(path, start):
-    """Raises the error for what is no UTF-8 text, told by its first bytes."""
+    """Raises an error if the first bytes of a file are not those of UTF-8 text."""
     found = next((what for mark, what in _OTHER_FORMATS if start.startswith(mark)), None)
-    # Text in UTF-16 without its mark is text in UTF-8 with a zero beside each letter.
+    # In UTF-16 without a mark, every other byte of plain text is zero.
     if found is None and start.count(0) > len(start) // 4:
         found = "UTF-16 text or no text at all"
     if found:

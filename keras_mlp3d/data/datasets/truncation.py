@@ -1,17 +1,17 @@
-"""Whether a file ends before its container says: FFmpeg reads a broken-off download in silence."""
+"""Detects truncated files, which FFmpeg reads without an error."""
 
 import os
+
+from keras_mlp3d._utils.types import StrPath
 
 _MOST_BOXES = 10_000
 
 
-def missing_bytes(path):
-    """How many bytes a file is short of what its container promises.
+def missing_bytes(path: StrPath) -> int:
+    """Returns how many bytes a file is shorter than its container says.
 
-    Looks at the outermost sizes of QuickTime and MP4, Matroska and WebM, and AVI files.
-
-    Returns:
-        0 where the file is whole, of another kind, or does not say.
+    It reads the outermost sizes of QuickTime and MP4, Matroska and WebM, and AVI files. The result
+    is 0 if the file is complete, of another kind, or has no size in it.
     """
     with open(path, "rb") as file:
         length = file.seek(0, os.SEEK_END)
@@ -28,7 +28,7 @@ def missing_bytes(path):
 
 
 def _matroska_end(file):
-    """The end of the segment, which holds all there is; 0 where its size is left open."""
+    """The end of the segment, which is the last part of the file; 0 if its size is unknown."""
     file.seek(4)
     size = _vint(file)
     if size is None:
@@ -41,7 +41,7 @@ def _matroska_end(file):
 
 
 def _vint(file):
-    """A size of EBML: the zeros before the first one tell its bytes; all ones: not known."""
+    """Reads a size of EBML. Its leading zeros give the number of bytes; all ones mean unknown."""
     first = file.read(1)
     if not first or not first[0]:
         return None
@@ -51,7 +51,7 @@ def _vint(file):
 
 
 def _boxes_end(file, length):
-    """The end of the outermost box that reaches past the end of the file, else 0."""
+    """The end of the outermost box that extends past the end of the file, else 0."""
     place = 0
     for _ in range(_MOST_BOXES):
         file.seek(place)
@@ -59,7 +59,7 @@ def _boxes_end(file, length):
         size, header_size = int.from_bytes(header[:4], "big"), 8
         if size == 1:
             size, header_size = int.from_bytes(header[8:16], "big"), 16
-        # A size of 0 reaches to the end. What is no such box ends the search: padding, other kinds.
+        # A size of 0 means up to the end. The search ends at padding and at other kinds of data.
         if len(header) < header_size or size < header_size or not header[4:8].isalnum():
             return 0
         place += size

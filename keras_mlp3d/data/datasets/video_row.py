@@ -1,37 +1,39 @@
-"""One labeled video of a data set, be it a file, bytes or frames in memory."""
+"""One labeled video of a data set: a file, bytes, or frames in memory."""
 
 import dataclasses
 import functools
 import hashlib
-import math
-import operator
 import os
+from collections.abc import Hashable
+from typing import Any
 
 import numpy as np
 
+from keras_mlp3d._utils.checks import check_integer, check_number
 from keras_mlp3d.data.video.remote import MAX_REMOTE_BYTES, is_remote
 from keras_mlp3d.data.video.sources import Frames, LazySource, is_frames, is_path, source_name
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class VideoRow:
-    """One labeled video, or a stretch of one.
+    """One labeled video, or a part of one.
+
+    Two rows are equal if their videos are equal; for videos in memory, bytes or pixels are
+    compared.
 
     Args:
-        path: The file, or a folder of numbered JPEG frames, or a record of a shard as `read_shards`
-            names it. A path with `://` is remote and kept as it is. A video that is no file does as
-            well: the bytes of one, a binary file object (its content is read now, and `path` is
-            then bytes), frames as a uint8 array `(T, H, W, 3)` or a list of `(H, W, 3)`,
+        path: The file, a folder of numbered JPEG frames, or a record of a shard, as in the result
+            of `read_shards`. A path with `://` is remote and not changed. It may also be a video
+            that is no file: the bytes of one, a binary file object (it is read now, and `path`
+            becomes its bytes), frames as a uint8 array `(T, H, W, 3)` or a list of `(H, W, 3)`,
             `data.Frames`, or a `data.video.sources.LazySource`. They must not change afterwards.
         label: Index of the class, from 0.
-        start: Second of the video at which the stretch begins; None: at the video's beginning.
-        end: Second at which it ends; None: at the video's end.
+        start: Second of the video at which the part begins. Defaults to the video's beginning.
+        end: Second at which the part ends. Defaults to the video's end.
 
-    Attributes: `name`, the path; for a video in memory, what it is and the beginning of its
-        SHA-256. `content`: None for a path, else the SHA-256 of the bytes, or of the pixels, the
-        shape and the rate; of a `LazySource`, whose content is not looked at, of its name.
-
-    Two rows are equal if their videos are, in memory too: bytes and pixels are compared.
+    Attributes: `name`, the path, or, for a video in memory, its kind and the beginning of its
+        SHA-256. `content`, None for a path, else the SHA-256 of the bytes, or of the pixels, the
+        shape and the rate. For a `LazySource`, which is not fetched for this, that of its name.
 
     Raises:
         ValueError: If an argument is not as above, or `end` is not after `start`.
@@ -44,7 +46,7 @@ class VideoRow:
     'frames f58ee58398ae'
     """
 
-    path: object
+    path: Any
     label: int
     start: float | None = None
     end: float | None = None
@@ -52,23 +54,15 @@ class VideoRow:
     def __post_init__(self):
         set_field = object.__setattr__
         set_field(self, "path", _checked_source(self.path))
-        try:
-            label = -1 if isinstance(self.label, bool) else operator.index(self.label)
-        except TypeError:
-            label = -1
-        if label < 0:
-            raise ValueError(f"label must be a whole number from 0, got {self.label!r}.")
-        set_field(self, "label", label)
+        set_field(self, "label", check_integer("label", self.label, 0))
         for name in ("start", "end"):
             set_field(self, name, _seconds(name, getattr(self, name)))
         if self.end is not None and self.end <= (self.start or 0.0):
-            raise ValueError(
-                f"end must lie after `start`, got start {self.start} and end {self.end}."
-            )
+            raise ValueError(f"end must be after start, got start {self.start} and end {self.end}.")
 
     @property
-    def name(self):
-        """What messages and results call the video."""
+    def name(self) -> str:
+        """Name of the video in errors and results."""
         path = self.path
         if isinstance(path, str):
             return path
@@ -77,29 +71,29 @@ class VideoRow:
         return f"{source_name(path)} {self.content[:12]}"
 
     @functools.cached_property
-    def content(self):
-        """SHA-256 of a video in memory."""
+    def content(self) -> str | None:
+        """SHA-256 of a video in memory; None for a path."""
         return None if isinstance(self.path, str) else _sha256(self.path)
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         if not isinstance(other, VideoRow):
             return NotImplemented
         same = (self.label, self.start, self.end) == (other.label, other.start, other.end)
         return same and _are_same(self.path, other.path)
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         path = self.path
-        # Nothing of the pixels: it must be quick, and equal for frames that are equal.
+        # Without the pixels: it must be quick, and equal for equal frames.
         key = path if isinstance(path, (str, bytes)) else source_name(path)
         return hash((key, self.label, self.start, self.end))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         path = repr(self.path) if isinstance(self.path, str) else f"<{source_name(self.path)}>"
         return f"VideoRow(path={path}, label={self.label}, start={self.start}, end={self.end})"
 
 
-def source_key(row):
-    """What rows of one source share, hashable: the path, or which object is in memory."""
+def source_key(row: VideoRow) -> Hashable:
+    """Returns a key that rows of the same source share: the path, or the identity in memory."""
     path = row.path
     if isinstance(path, str):
         return path if is_remote(path) else os.path.normpath(path)
@@ -108,13 +102,13 @@ def source_key(row):
     return id(path)
 
 
-def row_id(row):
-    """What may be in a manifest once: the video and the stretch."""
+def row_id(row: VideoRow) -> Hashable:
+    """Returns a key of the video and the part: a manifest holds it once."""
     return source_key(row), row.start, row.end
 
 
-def describe(row):
-    """A row's video and stretch in words."""
+def describe(row: VideoRow) -> str:
+    """Returns the video and the part of a row as text."""
     if row.start is None and row.end is None:
         return repr(row.name)
     start = 0.0 if row.start is None else row.start
@@ -125,7 +119,7 @@ def describe(row):
 
 
 def _checked_source(source):
-    """A path as a string; a video in memory in a form that neither ends nor changes."""
+    """A path as a string; a video in memory in a form that can be read again."""
     if is_path(source):
         path = os.fspath(source)
         if not isinstance(path, str) or not path or "\0" in path:
@@ -155,7 +149,7 @@ def _checked_bytes(content, what):
 
 
 def _read(file):
-    """The content of a file object from its start, which can be read once, by one thread."""
+    """The content of a file object, from its beginning if it can seek."""
     if getattr(file, "seekable", bool)():
         file.seek(0)
     content = file.read(MAX_REMOTE_BYTES + 1)
@@ -206,8 +200,4 @@ def _sha256(source):
 def _seconds(name, value):
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise ValueError(f"{name} must be seconds as a number or None, got {value!r}.")
-    if not math.isfinite(value) or value < 0:
-        raise ValueError(f"{name} must be at least 0 seconds, got {value}.")
-    return float(value)
+    return float(check_number(name, value, minimum=0))

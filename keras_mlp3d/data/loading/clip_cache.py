@@ -1,6 +1,9 @@
-"""Decoded clips that stay in memory."""
+"""Keeps decoded clips in memory."""
 
 import threading
+from collections.abc import Callable, Hashable
+
+import numpy as np
 
 #: Default size of a cache.
 MAX_CACHE_BYTES = 2 * 2**30
@@ -9,11 +12,10 @@ MAX_CACHE_BYTES = 2 * 2**30
 class ClipCache:
     """Keeps clips from their first use on, up to a number of bytes.
 
-    A clip that does not fit any more is decoded at every use. A copy for another process starts
-    empty.
+    Clips beyond that are decoded at every use. A copy for another process starts empty.
 
     Args:
-        max_bytes: Largest size of all kept clips together.
+        max_bytes: Largest size in bytes of all kept clips together.
 
     Example:
 
@@ -24,21 +26,21 @@ class ClipCache:
     (True, 8)
     """
 
-    def __init__(self, max_bytes):
+    def __init__(self, max_bytes: int):
         self.max_bytes = max_bytes
         self._empty()
 
     @property
-    def bytes(self):
-        """Size of the kept clips."""
+    def bytes(self) -> int:
+        """Size in bytes of the kept clips."""
         return self._bytes
 
-    def get(self, key, decode):
+    def get(self, key: Hashable, decode: Callable[[], np.ndarray]) -> np.ndarray:
         """Returns the clip of a key, read-only if it is kept.
 
         Args:
-            key: What names the clip.
-            decode: Function without arguments that makes it, called if it is not kept.
+            key: Key of the clip.
+            decode: Function without arguments that returns the clip, called if it is not kept.
         """
         clip = self._clips.get(key)
         if clip is not None:
@@ -46,7 +48,7 @@ class ClipCache:
         clip = decode()
         with self._lock:
             if key not in self._clips and self._bytes + clip.nbytes <= self.max_bytes:
-                clip = clip.copy()  # of a view, what it is a view of is let go
+                clip = clip.copy()  # a view would keep its whole base array
                 clip.flags.writeable = False
                 self._clips[key] = clip
                 self._bytes += clip.nbytes

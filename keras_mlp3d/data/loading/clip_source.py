@@ -1,13 +1,16 @@
-"""Which clips an epoch holds, and each of them: one source for every way of loading."""
+"""The clips of each epoch, for all ways of loading."""
 
 import functools
 import logging
+from collections.abc import Callable
 from multiprocessing.reduction import ForkingPickler
+from typing import Any
 
 import numpy as np
 
-from keras_mlp3d._utils.checks import checked_whole
-from keras_mlp3d.data.augment import batch_generator, clip_generator
+from keras_mlp3d._utils.checks import check_choice, check_integer, check_integers
+from keras_mlp3d.data.augment import Augmenter, batch_generator, clip_generator
+from keras_mlp3d.data.datasets.manifest import Manifest
 from keras_mlp3d.data.loading.clip_cache import MAX_CACHE_BYTES, ClipCache
 from keras_mlp3d.data.video.decode import VideoError
 from keras_mlp3d.data.video.records import ShardError
@@ -15,52 +18,52 @@ from keras_mlp3d.data.video.sources import LazySource, is_path
 
 _logger = logging.getLogger("keras_mlp3d")
 
-#: Unreadable training videos in a row after which something else must be wrong.
+#: Largest number of unreadable training videos in a row. With more, something else is wrong.
 _MAX_REPLACEMENTS = 100
 
 
 class ClipSource:
-    """The clips of a manifest, epoch by epoch: the same (seed, epoch, index) is the same clip.
+    """The clips of a manifest by epoch: the same (seed, epoch, index) is the same clip.
 
-    `make_dataset` and `VideoLoader` both read from one, so that they hand out the same batches.
+    `make_dataset` and `VideoLoader` read from it, so that they return the same batches.
 
-    In training the clips come in a new order every epoch, their frames are sampled at random, and
-    so are crops if the converter's `crop` is `"random"`. An unreadable training video is skipped:
-    another video, chosen by the seed, takes its place, and `unreadable` lists it. Outside training
-    an unreadable video is an error that names it, or, with `unreadable="count"`, a black clip of
+    In training, each epoch has another order of the clips, their frames are sampled at random, and
+    so are crops if the converter's `crop` is `"random"`. An unreadable training video is replaced
+    by another video, chosen by the seed, and listed in `unreadable`. Outside training, an
+    unreadable video is an error that names it, or, with `unreadable="count"`, a black clip of
     weight 0.
 
     Args:
-        manifest: A `Manifest`.
-        converter: A `VideoConverter`, or another callable that is called with
+        manifest: `Manifest`.
+        converter: `VideoConverter`, or another callable that is called with
             `(path, rng, start=start, end=end)` and returns a clip, uint8 `(T, H, W, 3)`. `rng` is
             None for clips that are not random.
-        batch_size: Clips per batch, over all shards together.
+        batch_size: Number of clips per batch, over all shards together.
         training: Whether clips are shuffled and sampled at random, and incomplete batches left out.
-        augment: None, or an `Augmenter`, which needs `training`.
-        seed: A whole number from 0.
-        shard: `(index, count)`: which part of every batch is read here.
-        one_hot: Whether labels are float32 (B, classes), as mixed labels always are.
-        random_clips: Whether frames and crops are sampled at random in training. If False, every
-            epoch has the same clips in another order; `augment` still changes them. Defaults to
+        augment: None, or an `Augmenter`, for training.
+        seed: Integer of at least 0.
+        shard: `(index, count)`: the part of every batch that is read here.
+        one_hot: Whether labels are float32 (B, classes). Mixed labels always are.
+        random_clips: Whether frames and crops are sampled at random in training. If False, all
+            epochs have the same clips in another order; `augment` still changes them. Defaults to
             `training`.
-        cache: Whether decoded clips are kept in memory from their first use on. Needs clips that
-            are not random; `augment` works on the kept clips.
-        max_cache_bytes: Largest size of the cache. More is an error if the converter says the size
-            of its clips; otherwise the clips beyond it are not kept.
-        unreadable: `"error"`, or `"count"`, outside training: a batch then has weights as a third
-            part, float32 (B,), 0 for the clip of an unreadable video and 1 for all others.
+        cache: Whether decoded clips are kept in memory from their first use on. They must not be
+            random; `augment` changes the kept clips at each use.
+        max_cache_bytes: Largest size of the cache. If the converter has a fixed size of clips, a
+            larger data set is an error; otherwise further clips are not kept.
+        unreadable: `"error"`, or, outside training, `"count"`: batches then have weights as a third
+            part, float32 (B,), 0 for unreadable videos and 1 for all other videos.
 
     Attributes:
         one_hot: Whether labels are float32 (B, classes).
         random_clips: Whether frames and crops are sampled at random.
-        unreadable: {name of the row: reason} of the videos that were unreadable until now. A worker
-            process counts its own.
-        failed: {row: reason} of the rows that could not be read when they were last asked for.
-        num_batches: Batches per epoch.
+        unreadable: {name of the row: reason} of the videos that were unreadable so far in this
+            process.
+        failed: {row: reason} of the rows that were unreadable at their last use.
+        num_batches: Number of batches per epoch.
 
     Raises:
-        ValueError: If an argument is not as above, or the clips do not fill one training batch.
+        ValueError: If an argument is not as above, or the clips fill no training batch.
 
     Example:
 
@@ -74,37 +77,35 @@ class ClipSource:
 
     def __init__(
         self,
-        manifest,
-        converter,
-        batch_size=8,
-        training=False,
-        augment=None,
-        seed=0,
-        shard=(0, 1),
-        one_hot=False,
-        random_clips=None,
-        cache=False,
-        max_cache_bytes=MAX_CACHE_BYTES,
-        unreadable="error",
+        manifest: Manifest,
+        converter: Callable[..., np.ndarray],
+        batch_size: int = 8,
+        training: bool = False,
+        augment: Augmenter | None = None,
+        seed: int = 0,
+        shard: tuple[int, int] = (0, 1),
+        one_hot: bool = False,
+        random_clips: bool | None = None,
+        cache: bool = False,
+        max_cache_bytes: int = MAX_CACHE_BYTES,
+        unreadable: str = "error",
     ):
-        batch_size = checked_whole("batch_size", batch_size)
-        seed = checked_whole("seed", seed, 0)
+        batch_size = check_integer("batch_size", batch_size)
+        seed = check_integer("seed", seed, 0)
         self.shard = _checked_shard(shard, batch_size)
         self.one_hot = bool(one_hot) or getattr(augment, "mixes", False)
         if augment is not None and not training:
             raise ValueError(
-                "augment must be None where `training` is False: it would change what is measured"
+                "augment must be None if training is False: it would change what is measured."
             )
         self.random_clips = _checked_random(random_clips, training, converter)
-        if unreadable not in ("error", "count") or (unreadable == "count" and training):
-            raise ValueError(
-                "unreadable must be 'error', or 'count' where `training` is False, got "
-                f"{unreadable!r}"
-            )
+        check_choice("unreadable", unreadable, ("error", "count"))
+        if unreadable == "count" and training:
+            raise ValueError("unreadable must be 'error' if training is True, got 'count'.")
         if unreadable == "count" and not hasattr(converter, "image_size"):
             raise ValueError(
                 "unreadable must be 'error' with a converter that does not say the size of its "
-                f"clips in `num_frames` and `image_size`, got {unreadable!r}."
+                f"clips in num_frames and image_size, got {unreadable!r}."
             )
         if augment is not None:
             augment = augment.bind(manifest.class_names)
@@ -114,7 +115,7 @@ class ClipSource:
         self.copies = getattr(augment, "copies", 1)
         if batch_size // self.shard[1] % self.copies:
             raise ValueError(
-                f"`batch_size` on each of {self.shard[1]} shards must be a multiple of the "
+                f"batch_size on each of {self.shard[1]} shards must be a multiple of the "
                 f"augmenter's {self.copies} copies of every clip, got {batch_size}."
             )
         self.labels = np.array([row.label for row in manifest.rows], "int32")
@@ -126,8 +127,8 @@ class ClipSource:
         last = rows % distinct if not self.training else 0
         if 0 < last < self.shard[1]:
             raise ValueError(
-                f"`shard` divides batches over {self.shard[1]}, and the last one holds "
-                f"{last} of the manifest's {rows} clips: take another `batch_size`"
+                f"shard divides batches over {self.shard[1]}, and the last one holds "
+                f"{last} of the manifest's {rows} clips: take another batch_size."
             )
         if not self.num_batches:
             raise ValueError(
@@ -135,8 +136,8 @@ class ClipSource:
                 f"of each), got {batch_size}: an epoch would hold no whole batch."
             )
 
-    def rows(self, epoch, batch):
-        """Returns which rows of the manifest this shard's part of a batch is made of, int64."""
+    def rows(self, epoch: int, batch: int) -> np.ndarray:
+        """Returns the rows of the manifest in this shard's part of a batch, int64."""
         rows = len(self.labels)
         order = _epoch_order(self.seed, int(epoch), rows) if self.training else np.arange(rows)
         distinct = self.batch_size // self.copies
@@ -144,8 +145,8 @@ class ClipSource:
         index, count = self.shard
         return members[index * len(members) // count : (index + 1) * len(members) // count]
 
-    def clips(self, epoch, row):
-        """Returns one row's clips, one for each copy, and their labels.
+    def clips(self, epoch: int, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the clips of a row, one per copy, and their labels.
 
         Output shape:
             uint8 (copies, T, H, W, 3) and int32 (copies,)
@@ -156,8 +157,10 @@ class ClipSource:
             return frames[None], self.labels[row : row + 1]
         return self.augment.augment_copies(frames, int(self.labels[row]), rng)
 
-    def finish(self, epoch, batch, clips, labels):
-        """Returns a batch as training takes it: mixed, and its labels smoothed, if so asked.
+    def finish(
+        self, epoch: int, batch: int, clips: np.ndarray, labels: np.ndarray
+    ) -> tuple[np.ndarray, ...]:
+        """Returns a batch for `fit`: its clips mixed and its labels smoothed by `augment`.
 
         Args:
             epoch: Number of the epoch, from 0.
@@ -166,8 +169,8 @@ class ClipSource:
             labels: int32 (B,).
 
         Returns:
-            The clips, and labels int32 (B,), or float32 (B, classes) where `one_hot`; and weights
-            float32 (B,) where unreadable videos are counted.
+            The clips, and labels int32 (B,), or float32 (B, classes) with `one_hot`; and weights
+            float32 (B,) if unreadable videos are counted.
         """
         if self.counts:
             read = [int(row) not in self.failed for row in self.rows(epoch, batch)]
@@ -183,24 +186,24 @@ class ClipSource:
             return labels
         return np.eye(len(self.manifest.class_names), dtype="float32")[labels]
 
-    def batch(self, epoch, batch):
-        """Returns a finished batch, made here and now."""
+    def batch(self, epoch: int, batch: int) -> tuple[np.ndarray, ...]:
+        """Returns a finished batch, made in this thread."""
         parts = [self.clips(epoch, row) for row in self.rows(epoch, batch)]
         clips, labels = (np.concatenate(part) for part in zip(*parts, strict=True))
         return self.finish(epoch, batch, clips, labels)
 
-    def jobs(self, epoch, batch):
-        """Returns the calls that make a batch's clips, tuples of a function and its arguments."""
+    def jobs(self, epoch: int, batch: int) -> list[tuple[Any, ...]]:
+        """Returns the calls that make the clips of a batch: tuples of a function and arguments."""
         return [(self.clips, epoch, row) for row in self.rows(epoch, batch)]
 
     def _decode(self, row, rng):
-        """The frames of a row, or of the row that takes its place, and the number of that row."""
+        """The frames of a row, or of the row that replaces it, and the number of that row."""
         replacement = None
         for _ in range(_MAX_REPLACEMENTS):
             try:
                 clip = self._frames(row, rng)
             except (VideoError, ShardError, OSError) as error:
-                # A broken shard is no single video whose place another one can take.
+                # A broken shard is more than one video, so it is not replaced.
                 if not self.counts and (not self.training or isinstance(error, ShardError)):
                     raise
                 self._note(row, error)
@@ -215,7 +218,7 @@ class ClipSource:
             row = int(replacement.integers(len(self.labels)))
         raise VideoError(
             self.manifest.rows[row].name,
-            f"none of {_MAX_REPLACEMENTS} training videos in a row can be read",
+            f"{_MAX_REPLACEMENTS} training videos in a row are unreadable",
         )
 
     def _frames(self, row, rng):
@@ -230,7 +233,7 @@ class ClipSource:
         except VideoError as error:
             if is_path(video.path):
                 raise  # it names the video
-            # It says "bytes" or "frames"; the name of the row says which.
+            # It names "bytes" or "frames"; the name of the row is more precise.
             raise VideoError(video.name, error.reason, error.num_decodable) from error
         except ShardError:
             raise
@@ -257,11 +260,11 @@ class ClipSource:
         return vars(self)
 
     def _make_cache(self, max_bytes):
-        max_bytes = checked_whole("max_cache_bytes", max_bytes)
+        max_bytes = check_integer("max_cache_bytes", max_bytes)
         if self.random_clips:
             raise ValueError(
-                "cache must be False where clips are sampled at random; with "
-                "random_clips=False they can be kept"
+                "cache must be False if clips are sampled at random; with "
+                "random_clips=False they can be kept."
             )
         size = getattr(self.converter, "image_size", None)
         frames = getattr(self.converter, "num_frames", None)
@@ -269,8 +272,8 @@ class ClipSource:
             needed = len(self.labels) * frames * size[0] * size[1] * 3
             if needed > max_bytes:
                 raise ValueError(
-                    f"`cache` would keep {len(self.labels)} clips in {needed} bytes, over "
-                    f"`max_cache_bytes` ({max_bytes})"
+                    f"cache would keep {len(self.labels)} clips in {needed} bytes, over "
+                    f"max_cache_bytes ({max_bytes})."
                 )
         return ClipCache(max_bytes)
 
@@ -279,13 +282,13 @@ class _Nowhere:
     """A file that keeps nothing."""
 
     @staticmethod
-    def write(data):
-        """Takes bytes, and forgets them."""
+    def write(data: bytes) -> int:
+        """Discards bytes."""
         return len(data)
 
 
 def _check_lazy(sources):
-    """Refuses sources that cannot be sent to another process, with a word on what could be."""
+    """Raises an error for sources that cannot be sent to another process."""
     try:
         ForkingPickler(_Nowhere()).dump(sources)
     except Exception as error:
@@ -294,14 +297,14 @@ def _check_lazy(sources):
         name = sources[0].name if sources else ""
         raise TypeError(
             f"the video {name!r} cannot be sent to another process ({error}). Its LazySource can "
-            "if its `load` is an object of a class, or a functools.partial of a function, at the "
-            "top of a module; or load with threads alone, or with processes that are forked"
+            "if its load is an object of a class, or a functools.partial of a function, at the "
+            "top of a module. Or load with threads only, or with processes that are forked."
         ) from error
 
 
 @functools.lru_cache(maxsize=4)
 def _epoch_order(seed, epoch, count):
-    """The numbers 0 to `count - 1` in the epoch's order, sampled once for all of its batches."""
+    """The numbers 0 to `count - 1` in the order of the epoch, cached for all its batches."""
     order = np.random.default_rng([seed, epoch, 0]).permutation(np.arange(count))
     order.flags.writeable = False
     return order
@@ -311,14 +314,14 @@ def _checked_random(random_clips, training, converter):
     crops = getattr(converter, "crop", None) == "random"
     if crops and not training:
         raise ValueError(
-            "converter must not crop at random where `training` is False, got crop='random'."
+            "converter must not crop at random if training is False, got crop='random'."
         )
     if random_clips is None:
         return bool(training)
     if random_clips and not training:
-        raise ValueError("random_clips must be False where `training` is False, got True.")
+        raise ValueError("random_clips must be False if training is False, got True.")
     if crops and not random_clips:
-        raise ValueError("random_clips must not be False where the converter's `crop` is 'random'")
+        raise ValueError("random_clips must not be False if the converter's crop is 'random'.")
     return bool(random_clips)
 
 
@@ -329,13 +332,12 @@ def _ordinal(number):
 
 
 def _checked_shard(shard, batch_size):
-    pair = tuple(shard) if isinstance(shard, (tuple, list)) else ()
-    whole = len(pair) == 2 and all(isinstance(v, int) and not isinstance(v, bool) for v in pair)
-    if not whole or not 0 <= pair[0] < pair[1]:
+    pair = check_integers("shard", shard, 2, minimum=0)
+    if pair[0] >= pair[1]:
         raise ValueError(f"shard must be (index, count) with index < count, got {shard!r}.")
     if batch_size % pair[1]:
         raise ValueError(
-            f"`batch_size` {batch_size} must be a multiple of the {pair[1]} shards that it is "
-            "divided over"
+            f"batch_size {batch_size} must be a multiple of the {pair[1]} shards that it is "
+            "divided over."
         )
     return pair

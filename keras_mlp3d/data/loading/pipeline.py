@@ -1,61 +1,68 @@
-"""tf.data pipelines of a manifest's clips, for every Keras backend."""
+"""Makes tf.data pipelines of a manifest's clips, for every Keras backend."""
 
-import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_mlp3d._utils.checks import checked_whole
+from keras_mlp3d._utils.checks import check_integer
+from keras_mlp3d._utils.ordered_map import default_workers
 from keras_mlp3d._utils.tensorflow import load_tensorflow
+from keras_mlp3d.data.augment import Augmenter
+from keras_mlp3d.data.datasets.manifest import Manifest
 from keras_mlp3d.data.loading.clip_cache import MAX_CACHE_BYTES
 from keras_mlp3d.data.loading.video_loader import VideoLoader
+from keras_mlp3d.data.video.converter import VideoConverter
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 def make_dataset(
-    manifest,
-    converter,
-    batch_size=8,
-    training=False,
-    augment=None,
-    seed=0,
-    shard=(0, 1),
-    one_hot=False,
-    first_epoch=0,
-    workers=None,
-    random_clips=None,
-    cache=False,
-    max_cache_bytes=MAX_CACHE_BYTES,
-):
+    manifest: Manifest,
+    converter: VideoConverter,
+    batch_size: int = 8,
+    training: bool = False,
+    augment: Augmenter | None = None,
+    seed: int = 0,
+    shard: tuple[int, int] = (0, 1),
+    one_hot: bool = False,
+    first_epoch: int = 0,
+    workers: int | None = None,
+    random_clips: bool | None = None,
+    cache: bool = False,
+    max_cache_bytes: int = MAX_CACHE_BYTES,
+) -> "tf.data.Dataset":
     """Returns a `tf.data.Dataset` of the clips of a manifest, for `fit` on every Keras backend.
 
-    One pass over it is an epoch, of exact length; the next pass is the next epoch, in training with
-    another order and other clips. A pass that stops before its last batch does not count: the next
-    one is the same epoch. It gives the batches that `VideoLoader` with the same arguments gives.
-    If TensorFlow is not Keras's backend, it is told to take no GPU.
+    Each pass over it is an epoch, in training with another order and other clips. Its length is
+    known. A pass that stops before its last batch does not count: the next pass is the same epoch.
+    It returns the same batches as `VideoLoader` with the same arguments. If TensorFlow is not
+    Keras's backend, it is prevented from using GPUs.
 
     Args:
-        manifest: A `Manifest`.
-        converter: A `VideoConverter`.
-        batch_size: Clips per batch, over all shards together.
+        manifest: `Manifest`.
+        converter: `VideoConverter`.
+        batch_size: Number of clips per batch, over all shards together.
         training: Whether clips are shuffled, frames and crops sampled at random, incomplete batches
-            left out and unreadable videos skipped.
+            left out, and unreadable videos replaced.
         augment: None, or an `Augmenter`, for training.
-        seed: A whole number from 0. The same (seed, epoch, index) gives the same clip.
-        shard: `(index, count)`: which part of every batch this process reads.
-        one_hot: Whether labels are float32 `(B, classes)`, as mixed labels always are.
-        first_epoch: Number of the epoch that the first pass is, to resume.
-        workers: Videos decoded at a time. Defaults to the number of processors.
+        seed: Integer of at least 0. The same (seed, epoch, index) gives the same clip.
+        shard: `(index, count)`: the part of every batch that this process reads.
+        one_hot: Whether labels are float32 `(B, classes)`. Mixed labels always are.
+        first_epoch: Number of the epoch of the first pass, to resume.
+        workers: Number of threads that decode. Defaults to the number of processors.
         random_clips: Whether frames and crops are sampled at random in training. Defaults to
             `training`.
         cache: Whether decoded clips are kept in memory; see `VideoLoader`.
         max_cache_bytes: Largest size of the cache.
 
     Returns:
-        A dataset of `(clips, labels)`: uint8 `(B, T, H, W, 3)`, B fixed in training, and int32
+        Dataset of `(clips, labels)`: uint8 `(B, T, H, W, 3)`, with B fixed in training, and int32
         `(B,)` or, with `one_hot` or if the augmenter mixes labels, float32 `(B, classes)`. Its
-        attribute `source` is the `ClipSource`, which counts unreadable videos.
+        attribute `source` is the `ClipSource`, which lists unreadable videos.
 
     Raises:
-        ImportError: If TensorFlow is not installed; `VideoLoader` needs none.
+        ImportError: If TensorFlow is not installed. `VideoLoader` does not need it.
         ValueError: If an argument is not as above.
 
     Example:
@@ -76,7 +83,7 @@ def make_dataset(
         "make_dataset needs TensorFlow, which is not installed: "
         "pip install keras-mlp3d[tensorflow-cpu], or use keras_mlp3d.data.VideoLoader"
     )
-    workers = os.cpu_count() if workers is None else workers
+    workers = default_workers() if workers is None else workers
     loader = VideoLoader(
         manifest,
         converter,
@@ -100,7 +107,7 @@ def make_dataset(
     label_type = tf.float32 if source.one_hot else tf.int32
 
     def read(epoch, batch):
-        # Whole batches: each copy that tf.data would make of a clip costs as much as decoding it.
+        # Whole batches: a copy of a clip by tf.data takes as long as decoding it.
         clips, labels = tf.numpy_function(
             loader.batch_of, (epoch, batch), (tf.uint8, label_type), stateful=False
         )
@@ -120,12 +127,12 @@ def make_dataset(
 
     dataset = tf.data.Dataset.from_generator(epochs, output_signature=scalar).flat_map(epoch_of)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(source.num_batches))
-    # Read ahead up to here; from here on, batch by batch, so that the epoch can be told.
+    # Prefetched up to here. From here on batch by batch, so that the end of an epoch is known.
     dataset = dataset.prefetch(1).map(hand_out)
     options = tf.data.Options()
     options.experimental_optimization.apply_default_optimizations = False
     options.experimental_optimization.inject_prefetch = False
-    # There is nothing to tune, and its thread makes an epoch wait up to a second for its end.
+    # There is nothing to tune, and its thread delays the end of an epoch by up to a second.
     options.autotune.enabled = False
     dataset = dataset.with_options(options)
     dataset.source = source
@@ -133,13 +140,13 @@ def make_dataset(
 
 
 class _Epochs:
-    """Numbers the passes: a pass is the next epoch when all batches of the last were handed out.
+    """Numbers the passes: a pass is the next epoch if all batches of the last were returned.
 
-    `fit` reads a first batch to build the model, on JAX and PyTorch, and then starts again.
+    On JAX and PyTorch, `fit` reads a first batch to build the model, and then starts again.
     """
 
     def __init__(self, first, num_batches):
-        self.next, self.last = checked_whole("first_epoch", first, 0), num_batches - 1
+        self.next, self.last = check_integer("first_epoch", first, 0), num_batches - 1
 
     def __call__(self):
         yield self.next

@@ -1,7 +1,9 @@
-"""Batches that threads prepare ahead of the one asked for."""
+"""Prepares batches ahead of their use, in threads."""
 
 import threading
 import weakref
+from collections.abc import Callable
+from typing import Any
 
 from keras_mlp3d._utils.ordered_map import CallThreads
 
@@ -13,10 +15,10 @@ class ReadAhead:
     as `OrderedMap` cannot do.
 
     Args:
-        jobs: Function of an epoch and the number of a batch in it, that returns the calls that the
-            batch is made of, as tuples of a function and its arguments.
-        num_batches: Batches per epoch.
-        workers: Threads. They end when this object is deleted.
+        jobs: Function that takes an epoch and the number of a batch in it, and returns the calls
+            that make the batch, as tuples of a function and its arguments.
+        num_batches: Number of batches per epoch.
+        workers: Number of threads. They end when this object is deleted.
 
     Example:
 
@@ -25,27 +27,29 @@ class ReadAhead:
     [[0], [1], [4]]
     """
 
-    def __init__(self, jobs, num_batches, workers):
+    def __init__(
+        self, jobs: Callable[[int, int], list[tuple[Any, ...]]], num_batches: int, workers: int
+    ):
         self._jobs, self._num_batches = jobs, num_batches
         self._threads = CallThreads(workers, "keras_mlp3d-decode")
         self._lock, self._futures, self._next = threading.Lock(), {}, (None, 0)
-        # Without it, the threads would first work off what waits.
+        # Otherwise the threads would first run all calls that wait.
         self._end = weakref.finalize(self, self._threads.close, wait=False)
 
-    def abandon(self):
-        """Leaves the threads alone, in a fork of the process that has them."""
+    def abandon(self) -> None:
+        """Forgets the threads, in a forked process, which does not have them."""
         self._end.detach()
 
-    def get(self, epoch, batch, ahead):
-        """Returns the list of what a batch's calls return.
+    def get(self, epoch: int, batch: int, ahead: int) -> list[Any]:
+        """Returns the results of a batch's calls.
 
-        An error of a call is raised, and so is Ctrl-C meanwhile. What was prepared ahead is then
-        dropped; it can be asked for again.
+        An error of a call, or Ctrl-C, is raised. Batches that were prepared ahead are then dropped,
+        and can be requested again.
 
         Args:
             epoch: Number of the epoch.
             batch: Number of the batch in it.
-            ahead: Batches prepared ahead of this one.
+            ahead: Number of batches to prepare ahead of this one.
         """
         futures = self._take(epoch, batch, ahead)
         try:
@@ -58,7 +62,7 @@ class ReadAhead:
 
     def _take(self, epoch, batch, ahead):
         with self._lock:
-            # After random access it is anyone's guess which batch is next.
+            # Random access is not prefetched.
             in_turn = batch == 0 or self._next == (epoch, batch)
             self._next = (epoch, batch + 1)
             stop = min(batch + 1 + (ahead if in_turn else 0), self._num_batches)

@@ -1,71 +1,77 @@
-"""Batches of a manifest's clips, for `fit` and for loops of one's own; needs no TensorFlow."""
+"""Loads batches of a manifest's clips, for `fit` and for other loops, without TensorFlow."""
 
 import logging
 import math
 import os
 import sys
 import threading
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
 
-from keras_mlp3d._utils.checks import checked_whole
+from keras_mlp3d._utils.checks import check_integer
+from keras_mlp3d.data.augment import Augmenter
+from keras_mlp3d.data.datasets.manifest import Manifest
 from keras_mlp3d.data.loading.clip_cache import MAX_CACHE_BYTES
 from keras_mlp3d.data.loading.clip_source import ClipSource
 from keras_mlp3d.data.loading.read_ahead import ReadAhead
 
 _logger = logging.getLogger("keras_mlp3d")
 
-_ALIGNMENT = 64  # bytes; TensorFlow takes over arrays that begin at such a place without a copy
+_ALIGNMENT = 64  # bytes; TensorFlow uses arrays at such an address without a copy
 _RIGHT_WAY = "DataLoader(loader, batch_size=None, sampler=loader.sampler, num_workers=...)"
 
 
 class VideoLoader(keras.utils.PyDataset):
-    """The clips of a manifest as batches for `fit`, `evaluate` and `predict`, on every backend.
+    """Loads the clips of a manifest as batches for `fit`, `evaluate` and `predict`.
 
-    It gives the batches that `make_dataset` with the same arguments gives. The order of the clips
-    is decided here: pass `shuffle=False` to `fit`, which otherwise changes the order of the
-    batches.
+    It works on every backend and returns the same batches as `make_dataset` with the same
+    arguments. It shuffles the clips itself: pass `shuffle=False` to `fit`, which would otherwise
+    change the order of the batches.
 
-    **Epochs.** In training, each epoch has another order and other clips. `fit` moves on from epoch
-    to epoch, and so does a loop of one's own: `for clips, labels in loader`, in which each pass
-    that is begun is another epoch. `loader[i]` is a batch of the epoch `loader.epoch`. It ends when
-    all of its batches were handed out and `on_epoch_end()` is called, and it may be set, to resume.
+    **Epochs.** In training, each epoch has another order and other clips. `fit` advances from epoch
+    to epoch. So does a loop `for clips, labels in loader`: each pass is another epoch. `loader[i]`
+    is a batch of the epoch `loader.epoch`, which ends when all of its batches have been returned
+    and `on_epoch_end()` is called. Set it to resume at an epoch.
 
     **PyTorch.** `torch.utils.data.DataLoader(loader, batch_size=None, sampler=loader.sampler,
-    num_workers=2)` gives the same batches as tensors, epoch by epoch, from worker processes.
-    Without `sampler=loader.sampler` every pass would repeat one epoch, so that training is refused.
+    num_workers=2)` returns the same batches as tensors, epoch by epoch, from worker processes.
+    Without `sampler=loader.sampler`, every pass would repeat the same epoch, so that is an error in
+    training.
 
     Args:
-        manifest: A `Manifest`, such as `read_folder` returns.
-        converter: A `VideoConverter`, or another callable (see `ClipSource`).
-        batch_size: Clips per batch, over all shards together.
+        manifest: `Manifest`, such as the result of `read_folder`.
+        converter: `VideoConverter`, or another callable (see `ClipSource`).
+        batch_size: Number of clips per batch, over all shards together.
         training: Whether clips are shuffled, frames and crops sampled at random, incomplete batches
-            left out and unreadable videos skipped.
+            left out, and unreadable videos replaced.
         augment: None, or an `Augmenter`, for training.
-        seed: A whole number from 0. The same (seed, epoch, index) gives the same clip.
-        shard: `(index, count)`: which part of every batch this process reads.
-        one_hot: Whether labels are float32 `(B, classes)`, as mixed labels always are.
-        workers: Threads that decode.
-        max_queue_size: Batches decoded ahead of the one handed out.
-        random_clips: Whether frames and crops are sampled at random in training. If False, every
-            epoch has the same clips in another order; `augment` still changes them. Defaults to
+        seed: Integer of at least 0. The same (seed, epoch, index) gives the same clip.
+        shard: `(index, count)`: the part of every batch that this process reads.
+        one_hot: Whether labels are float32 `(B, classes)`. Mixed labels always are.
+        workers: Number of threads that decode.
+        max_queue_size: Number of batches decoded ahead.
+        random_clips: Whether frames and crops are sampled at random in training. If False, all
+            epochs have the same clips in another order; `augment` still changes them. Defaults to
             `training`.
-        cache: Whether decoded clips are kept in memory from their first use on. Needs clips that
-            are not random.
+        cache: Whether decoded clips are kept in memory from their first use on. They must not be
+            random.
         max_cache_bytes: Largest size of the cache.
-        unreadable: `"error"`, or `"count"`, outside training: the clip of an unreadable video is
-            black, and batches have a third part, weights float32 `(B,)`, 0 for it and 1 for others.
+        unreadable: `"error"`, or, outside training, `"count"`: the clip of an unreadable video is
+            then black, and batches have weights as a third part, float32 `(B,)`, 0 for unreadable
+            videos and 1 for all other videos.
 
     Output shape: `(clips, labels)`: uint8 `(B, T, H, W, 3)`, and int32 `(B,)` or,
         with `one_hot` or if the augmenter mixes labels, float32 `(B, classes)`.
 
-    Attributes: `source`, the `ClipSource`, which counts unreadable videos; `epoch`; `sampler`.
+    Attributes: `source`, the `ClipSource`, which lists unreadable videos; `epoch`; `sampler`.
 
     Raises:
-        ValueError: If an argument is not as above. Outside training, a batch raises `VideoError` or
-            `FileNotFoundError`, which name the file, for an unreadable video; other batches can be
-            taken after that.
+        ValueError: If an argument is not as above. Outside training, a batch with an unreadable
+            video raises `VideoError` or `FileNotFoundError`, which name the file; other batches can
+            still be loaded.
 
     Example:
 
@@ -82,23 +88,23 @@ class VideoLoader(keras.utils.PyDataset):
 
     def __init__(
         self,
-        manifest,
-        converter,
-        batch_size=8,
-        training=False,
-        augment=None,
-        seed=0,
-        shard=(0, 1),
-        one_hot=False,
-        workers=2,
-        max_queue_size=2,
-        random_clips=None,
-        cache=False,
-        max_cache_bytes=MAX_CACHE_BYTES,
-        unreadable="error",
+        manifest: Manifest,
+        converter: Callable[..., np.ndarray],
+        batch_size: int = 8,
+        training: bool = False,
+        augment: Augmenter | None = None,
+        seed: int = 0,
+        shard: tuple[int, int] = (0, 1),
+        one_hot: bool = False,
+        workers: int = 2,
+        max_queue_size: int = 2,
+        random_clips: bool | None = None,
+        cache: bool = False,
+        max_cache_bytes: int = MAX_CACHE_BYTES,
+        unreadable: str = "error",
     ):
-        self._threads = checked_whole("workers", workers)
-        self._ahead = checked_whole("max_queue_size", max_queue_size, 0)
+        self._threads = check_integer("workers", workers)
+        self._ahead = check_integer("max_queue_size", max_queue_size, 0)
         super().__init__()
         self.source = ClipSource(
             manifest,
@@ -117,33 +123,33 @@ class VideoLoader(keras.utils.PyDataset):
         self._epoch = 0
         self._set_transient()
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.source.num_batches
 
     @property
-    def epoch(self):
-        """Number of the epoch whose batches are handed out, from 0."""
+    def epoch(self) -> int:
+        """Number of the current epoch, from 0."""
         return self._epoch
 
     @epoch.setter
-    def epoch(self, epoch):
-        epoch = checked_whole("epoch", epoch, 0)
+    def epoch(self, epoch: int) -> None:
+        epoch = check_integer("epoch", epoch, 0)
         self._check_process()
         with self._lock:
             self._move_to(epoch)
 
     @property
-    def sampler(self):
-        """What a PyTorch `DataLoader` takes as `sampler`: each pass over it is another epoch."""
+    def sampler(self) -> "_EpochSampler":
+        """Sampler for a PyTorch `DataLoader`: each pass over it is another epoch."""
         return _EpochSampler(self)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tuple[np.ndarray, ...]]:
         if self.source.training and _in_torch_worker():
             self._refuse("iterated over in a worker process of")
         for epoch, index in self.sampler:
             yield self.batch_of(epoch, index)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int | tuple[int, int]) -> tuple[np.ndarray, ...]:
         if isinstance(index, tuple):  # of `sampler`
             return self.batch_of(*index)
         if self.source.training and (_in_torch_worker() or _in_data_loader()):
@@ -152,12 +158,12 @@ class VideoLoader(keras.utils.PyDataset):
         index = self._checked_index(index)
         return self.batch_of(self._note(index), index)
 
-    def __getitems__(self, indices):
-        """Refuses a `DataLoader` that would make batches of batches."""
-        raise TypeError(f"VideoLoader hands out whole batches: use {_RIGHT_WAY}")
+    def __getitems__(self, indices: Any) -> None:
+        """Raises an error for a `DataLoader` that would make batches of batches."""
+        raise TypeError(f"VideoLoader returns whole batches: use {_RIGHT_WAY}")
 
-    def batch_of(self, epoch, index):
-        """Returns a batch of any epoch; batches taken in turn are prepared ahead.
+    def batch_of(self, epoch: int, index: int) -> tuple[np.ndarray, ...]:
+        """Returns a batch of any epoch. If batches are requested in order, the next are prepared.
 
         Args:
             epoch: Number of the epoch, from 0.
@@ -165,46 +171,46 @@ class VideoLoader(keras.utils.PyDataset):
         """
         self._check_process()
         epoch, index = int(epoch), self._checked_index(index)
-        # A DataLoader itself asks each of its worker processes ahead, for some of the batches.
+        # A DataLoader itself requests batches ahead from each of its worker processes.
         ahead = 0 if _in_torch_worker() else self._ahead
         clips, labels = zip(*self._reader.get(epoch, index, ahead), strict=True)
         return self.source.finish(epoch, index, _join_aligned(clips), np.concatenate(labels))
 
     @property
-    def workers(self):
-        """1, which is for Keras: the threads that decode are this object's own."""
+    def workers(self) -> int:
+        """Always 1: Keras's own workers are not used, as this object has its own threads."""
         return 1
 
     @workers.setter
-    def workers(self, workers):
+    def workers(self, workers: int) -> None:
         self._refuse_workers_of_keras("workers", workers, 1)
 
     @property
-    def use_multiprocessing(self):
-        """False, which is for Keras: the threads that decode are this object's own."""
+    def use_multiprocessing(self) -> bool:
+        """Always False: Keras's own workers are not used, as this object has its own threads."""
         return False
 
     @use_multiprocessing.setter
-    def use_multiprocessing(self, use):
+    def use_multiprocessing(self, use: bool) -> None:
         self._refuse_workers_of_keras("use_multiprocessing", use, False)
 
     def _refuse_workers_of_keras(self, name, value, only):
-        # Keras 3.15 begins each epoch with batches left over from the last one, or from the batches
-        # that it read to build the model; with processes on TensorFlow, all epochs are the first.
+        # Workers of Keras 3.15 begin an epoch with batches of the last epoch, or with those
+        # that built the model. With processes on TensorFlow, all epochs are the first.
         if value != only:
             raise ValueError(
-                f"{name} must stay {only}, got {value!r}: workers of Keras hand out batches "
-                "of wrong epochs. VideoLoader(..., workers=...) decodes in threads of its own"
+                f"{name} must stay {only}, got {value!r}: workers of Keras return batches "
+                "of wrong epochs. VideoLoader(..., workers=...) decodes in its own threads."
             )
 
-    def on_epoch_begin(self):
-        """Keras begins a pass."""
+    def on_epoch_begin(self) -> None:
+        """Begins a pass of `fit`."""
         with self._lock:
             self._in_fit, self._in_turn = True, 0
 
-    def on_epoch_end(self):
-        """Moves on to the next epoch, if all batches of this one were handed out."""
-        # Keras calls this also after the one batch from which it builds the model, and before an
+    def on_epoch_end(self) -> None:
+        """Advances to the next epoch if all batches of this one have been returned."""
+        # Keras also calls this after the single batch from which it builds the model, and before an
         # evaluation.
         with self._lock:
             if len(self._given) == len(self):
@@ -212,7 +218,7 @@ class VideoLoader(keras.utils.PyDataset):
             self._in_fit, self._in_turn = False, 0
 
     def _note(self, index):
-        """The epoch of a batch that is asked for by its number alone."""
+        """The epoch of a batch that is requested by its number only."""
         with self._lock:
             if index in self._given and not self._in_fit:
                 self._warn_of_repetition(index)
@@ -242,17 +248,17 @@ class VideoLoader(keras.utils.PyDataset):
         if self.source.training and (whole or in_turn) and not self._warned:
             self._warned = True
             _logger.warning(
-                "batch %d of epoch %d is handed out again: asked for by number, batches stay those "
-                "of one epoch. For passes that are each another epoch, iterate over the loader "
-                "itself, or call its `on_epoch_end()` after each",
+                "batch %d of epoch %d is returned again: batches by number are all of one epoch. "
+                "For another epoch per pass, iterate over the loader itself, or call its "
+                "on_epoch_end() after each pass",
                 *(index, self._epoch),
             )
 
     @staticmethod
     def _refuse(how):
         raise RuntimeError(
-            f"a VideoLoader for training was {how} a PyTorch DataLoader, which does not say in "
-            "which epoch: every pass would repeat one epoch's order and clips. "
+            f"a VideoLoader for training was {how} a PyTorch DataLoader, which does not pass "
+            "the epoch: every pass would repeat the order and the clips of one epoch. "
             f"Use {_RIGHT_WAY}"
         )
 
@@ -263,12 +269,12 @@ class VideoLoader(keras.utils.PyDataset):
         return index
 
     def _check_process(self):
-        if self._owner != os.getpid():  # a fork has this object's threads on paper only
+        if self._owner != os.getpid():  # a forked process does not have the threads
             self._reader.abandon()
             self._set_transient()
 
     def _set_transient(self):
-        """Sets what neither a pickle nor a fork can take along."""
+        """Sets what neither a pickle nor a forked process has."""
         self._lock, self._owner = threading.Lock(), os.getpid()
         self._reader = ReadAhead(self.source.jobs, len(self), self._threads)
         self._given, self._in_turn, self._in_fit = set(), 0, False
@@ -293,12 +299,12 @@ def _in_torch_worker():
 
 
 def _in_data_loader():
-    """Whether a PyTorch DataLoader without worker processes is asking for a batch by its number."""
+    """Whether a PyTorch DataLoader without worker processes requests a batch by its number."""
     fetch = sys.modules.get("torch.utils.data._utils.fetch")
     by_number = getattr(getattr(fetch, "_MapDatasetFetcher", None), "fetch", None)
     if by_number is None:
         return False
-    # Keras asks through a DataLoader too, for the next batch and not for a number.
+    # Keras also uses a DataLoader, but requests the next batch, not a number.
     frame = sys._getframe(1)
     while frame is not None and frame.f_code is not by_number.__code__:
         frame = frame.f_back
@@ -306,13 +312,12 @@ def _in_data_loader():
 
 
 class _EpochSampler:
-    """Gives the keys `(epoch, index)` of a loader's batches; each pass is another epoch.
+    """Yields the keys `(epoch, index)` of a loader's batches; each pass is another epoch.
 
-    It stays in the process that asks for the batches, while copies of the loader in other processes
-    make them.
+    It is used in the main process, while copies of the loader in worker processes load batches.
 
     Args:
-        loader: A `VideoLoader`.
+        loader: `VideoLoader`.
     """
 
     def __init__(self, loader):
@@ -329,7 +334,7 @@ class _EpochSampler:
 
 
 def _join_aligned(parts):
-    """The uint8 arrays joined along their first axis, in memory that TensorFlow takes over."""
+    """Joins uint8 arrays along their first axis, in memory that TensorFlow need not copy."""
     shape = (sum(len(part) for part in parts), *parts[0].shape[1:])
     size = math.prod(shape)
     memory = np.empty(size + _ALIGNMENT, "uint8")

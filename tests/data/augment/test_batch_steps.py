@@ -38,7 +38,7 @@ class TestBoth:
         np.testing.assert_array_equal(clips, before)
 
     def test_labels_tell_what_is_in_the_clip(self, step):
-        """Clip k is k-coloured in a channel of its own: its share is its part of that colour."""
+        """Clip k is k-colored in a channel of its own: its share is its part of that color."""
         clips = np.zeros((3, 2, 32, 32, 3), "uint8")
         for k in range(3):
             clips[k, ..., k] = 250
@@ -84,14 +84,14 @@ class TestBoth:
         clips, labels = batch()
         for bad, message in (
             ((clips / 255, labels), r"clips.*uint8 \(B, T, H, W, 3\), got shape .*float64"),
-            ((clips[0], labels), "clips"),
+            ((clips[0], labels), "clips must"),
             ((clips, np.arange(6)), r"labels must be .*floats \(6, num_classes\)"),
             ((clips, labels[:3]), r"labels.*shape \(3, 6\)"),
             ((clips, labels.astype("int32")), "labels.*int32"),
         ):
             with pytest.raises(ValueError, match=message):
                 step(*bad, rng_of(0))
-        with pytest.raises(ValueError, match="rng"):
+        with pytest.raises(ValueError, match="rng must"):
             step(clips, labels, None)
 
     def test_wrong_arguments(self, step):

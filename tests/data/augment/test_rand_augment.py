@@ -70,7 +70,7 @@ def test_arguments_that_change_nothing(name, argument):
 
 @pytest.mark.parametrize("value", [0, 7, 255])
 @pytest.mark.parametrize("name", ["auto_contrast", "equalize", "color", "contrast", "sharpness"])
-def test_flat_grey_stays(name, value):
+def test_flat_gray_stays(name, value):
     clip = np.full((2, 6, 7, 3), value, "uint8")
     np.testing.assert_array_equal(_APPLY[name](clip, 100), clip)
 

@@ -294,19 +294,19 @@ def test_a_failed_file_leaves_nothing_half_written(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"split": "dev"}, "split must be one of train, val, test; got 'dev'"),
-        ({"num_clips": 0}, "num_clips must be an integer from 1; got 0"),
-        ({"num_clips": 2.5}, "num_clips must be an integer from 1; got 2.5"),
-        ({"seed": -1}, "seed must be an integer from 0; got -1"),
+        ({"split": "dev"}, "split must be one of 'train', 'val', 'test', got 'dev'"),
+        ({"num_clips": 0}, "num_clips must be a positive integer, got 0"),
+        ({"num_clips": 2.5}, "num_clips must be a positive integer, got 2.5"),
+        ({"seed": -1}, "seed must be an integer of at least 0, got -1"),
         ({"num_frames": 20}, "num_frames must be a multiple of 8.*got 20"),
-        ({"num_frames": 8}, "num_frames must be an integer from 16; got 8"),
+        ({"num_frames": 8}, "num_frames must be an integer of at least 16, got 8"),
         ({"size": 33}, "size must be even.*got 33"),
-        ({"size": 1024}, "size must be an integer from 16 to 512; got 1024"),
+        ({"size": 1024}, "size must be an integer from 16 to 512, got 1024"),
         ({"classes": ["spin_then_spin"]}, "classes must hold names.*got 'spin_then_spin'"),
         ({"classes": ["../spin"]}, "classes must hold names.*got '../spin'"),
         ({"classes": "spin_then_blink"}, "classes must be a list.*the string"),
-        ({"classes": []}, r"classes must name each class once and at least one; got \[\]"),
-        ({"fps": 0}, "fps must be an integer from 1 to 240; got 0"),
+        ({"classes": []}, r"classes must hold at least one name, each once, got \[\]"),
+        ({"fps": 0}, "fps must be an integer from 1 to 240, got 0"),
     ],
 )
 def test_bad_arguments_are_named(tmp_path, options, words):
@@ -319,11 +319,11 @@ def test_bad_arguments_are_named(tmp_path, options, words):
 
 
 def test_bad_events_are_named():
-    with pytest.raises(ValueError, match=r"second must be one of blink.*got 'fly'"):
+    with pytest.raises(ValueError, match=r"second must be one of 'blink'.*got 'fly'"):
         shapes.render_clip("spin", "fly", 0)
     with pytest.raises(ValueError, match="two different events; both are 'spin'"):
         shapes.render_clip("spin", "spin", 0)
-    with pytest.raises(ValueError, match="scene_seed must be an integer from 0; got -2"):
+    with pytest.raises(ValueError, match="scene_seed must be an integer of at least 0, got -2"):
         shapes.render_clip("spin", "blink", -2)
 
 
@@ -336,4 +336,4 @@ def test_the_command_line_writes_and_reports(tmp_path, capsys):
     folders = sorted(path.name for path in (tmp_path / "d").iterdir() if path.is_dir())
     assert folders == list(shapes.EXTRA_CLASS_NAMES)
     assert command_line.main([*arguments, "--seed", "-1"]) == 2
-    assert capsys.readouterr().err == "error: seed must be an integer from 0; got -1.\n"
+    assert capsys.readouterr().err == "error: seed must be an integer of at least 0, got -1.\n"

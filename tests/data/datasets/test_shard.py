@@ -1,4 +1,4 @@
-"""Shards of TFRecords: written whole, gone on with, read as the files are, and never trusted."""
+"""Shards of TFRecords: complete or absent, resumed, read like files, and never trusted."""
 
 import json
 import pathlib
@@ -358,7 +358,7 @@ def test_damage_after_the_index_was_read_stops_training(copied):
     converter = VideoConverter(2, (16, 16))
     for spoilt, words in (
         (whole[:-100], "it is truncated: it ends within the record"),
-        (whole[: len(whole) // 8] + b"\0\1\2" + whole[len(whole) // 8 + 3 :], "it was altered"),
+        (whole[: len(whole) // 8] + b"\0\1\2" + whole[len(whole) // 8 + 3 :], "it was changed"),
         (None, "No such file"),
     ):
         path.unlink() if spoilt is None else path.write_bytes(spoilt)
@@ -404,7 +404,7 @@ def test_a_record_of_something_else(tmp_path):
         (lambda index: index["shards"].update({"../a.tfrecord": {}}), "is damaged"),
         (lambda index: next(iter(index["shards"].values())).update(bytes="1"), "is damaged"),
         (lambda index: index["shards"].update({"a.tfrecord": {"records": [[1]]}}), "is damaged"),
-        (lambda index: index["class_names"].pop(), "`class_names` has 1 classes"),
+        (lambda index: index["class_names"].pop(), "class_names has 1 classes"),
     ],
 )
 def test_damaged_indices(copied, change, words):
@@ -419,14 +419,14 @@ def test_damaged_indices(copied, change, words):
 def test_what_cannot_be_read(copied, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"val\.shards\.json"):
         read_shards(copied[0], "val")
-    with pytest.raises(ValueError, match="what differs is the order"):
+    with pytest.raises(ValueError, match="the difference is the order"):
         read_shards(copied[0], class_names=("jump", "walk"))
     (tmp_path / "a.shards.json").write_text("{")
     with pytest.raises(ValueError, match="no JSON file"):
         read_shards(tmp_path / "a.shards.json")
 
 
-def test_a_csv_ofrecords(copied):
+def test_a_csv_of_records(copied):
     folder, manifest = copied
     manifest.write_csv(folder / "list.csv")
     again = read_csv(folder / "list.csv", class_names=CLASSES)

@@ -1,7 +1,7 @@
 """Videos that the tests of loading share, made once."""
 
 import pytest
-from data.loading.grey_clips import CLASSES
+from data.loading.gray_clips import CLASSES
 from data.make_videos import moving_frames, write_video
 
 from keras_mlp3d.data import Manifest, VideoRow
@@ -9,7 +9,7 @@ from keras_mlp3d.data import Manifest, VideoRow
 
 @pytest.fixture(scope="session")
 def manifest(tmp_path_factory):
-    """Seven clips, of each class in turn; clip k is grey 30 k, by which `which` tells it."""
+    """Seven clips, of each class in turn; clip k is gray 30 k, by which `which` tells it."""
     folder = tmp_path_factory.mktemp("clips")
     gradient = moving_frames(8, 24, 32) // 16
     for k in range(7):

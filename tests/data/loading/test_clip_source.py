@@ -1,4 +1,4 @@
-"""Which clips make an epoch: the seed decides, whoever decodes them."""
+"""The clips of an epoch: the seed decides, not the reader."""
 
 import errno
 import functools
@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
-from data.loading.grey_clips import (
+from data.loading.gray_clips import (
     AUGMENTERS,
     CLASSES,
     CONVERTER,
@@ -164,7 +164,7 @@ def test_an_error_of_the_program_names_the_video(training):
 def test_nothing_readable_ends_with_an_error(tmp_path):
     rows = tuple(VideoRow(str(tmp_path / f"{k}.mp4"), 0) for k in range(3))
     loader = VideoLoader(Manifest(rows, CLASSES, "train"), CONVERTER, 1, training=True)
-    with pytest.raises(VideoError, match="none of 100 training videos in a row can be read"):
+    with pytest.raises(VideoError, match="100 training videos in a row are unreadable"):
         loader[0]
 
 
@@ -295,26 +295,29 @@ def test_a_copy_for_another_process_leaves_the_kept_clips(manifest):
         ({"seed": -1}, "seed must be an integer of at least 0, got -1"),
         (
             {"augment": Augmenter(label_smoothing=0.1)},
-            "augment must be None where `training` is False",
+            "augment must be None if training is False",
         ),
-        ({"converter": RANDOM}, "converter must not crop at random where `training` is False"),
-        ({"random_clips": True}, "random_clips must be False where `training` is False"),
+        ({"converter": RANDOM}, "converter must not crop at random if training is False"),
+        ({"random_clips": True}, "random_clips must be False if training is False"),
         (
             {"converter": RANDOM, "training": True, "random_clips": False},
-            "random_clips must not be False where the converter's `crop` is 'random'",
+            "random_clips must not be False if the converter's crop is 'random'",
         ),
         (
             {"cache": True, "training": True},
-            "cache must be False where clips are sampled at random; with random_clips=False",
+            "cache must be False if clips are sampled at random; with random_clips=False",
         ),
         ({"cache": True, "max_cache_bytes": 7 * 3072 - 1}, "7 clips in 21504 bytes.*21503"),
-        ({"unreadable": "skip"}, "unreadable must be 'error', or 'count'"),
-        ({"unreadable": "count", "training": True}, "'count' where `training` is False"),
+        ({"unreadable": "skip"}, "unreadable must be one of 'error', 'count'"),
+        (
+            {"unreadable": "count", "training": True},
+            "must be 'error' if training is True",
+        ),
         (
             {"unreadable": "count", "converter": numbered_clip},
             "unreadable must be 'error' with a converter that does not say the size",
         ),
-        ({"cache": True, "max_cache_bytes": 0}, "max_cache_bytes must be a whole number"),
+        ({"cache": True, "max_cache_bytes": 0}, "max_cache_bytes must be a positive integer"),
         ({"shard": (2, 2)}, r"shard must be \(index, count\) with index < count"),
         ({"batch_size": 3, "shard": (0, 2)}, "3 must be a multiple of the 2 shards"),
         ({"batch_size": 6, "shard": (0, 2)}, "the last one holds 1 of the manifest's 7 clips"),

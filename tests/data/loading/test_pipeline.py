@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from data.loading.grey_clips import (
+from data.loading.gray_clips import (
     AUGMENTERS,
     CONVERTER,
     RANDOM,

@@ -11,7 +11,7 @@ import threading
 import time
 
 import pytest
-from data.loading.grey_clips import CONVERTER, numbered_clip, numbered_rows
+from data.loading.gray_clips import CONVERTER, numbered_clip, numbered_rows
 
 from keras_mlp3d.data.loading.read_ahead import ReadAhead
 from keras_mlp3d.data.loading.video_loader import VideoLoader
@@ -94,7 +94,7 @@ def test_random_access_prepares_nothing():
 
 PROGRAM = """
 import sys, time
-from data.loading.grey_clips import numbered_clip, numbered_rows
+from data.loading.gray_clips import numbered_clip, numbered_rows
 from keras_mlp3d.data.loading.video_loader import VideoLoader
 
 def slow(path, rng, start=None, end=None):

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from data.loading.grey_clips import (
+from data.loading.gray_clips import (
     CONVERTER,
     RANDOM,
     are_same,
@@ -128,7 +128,7 @@ def test_iteration_in_workers_is_refused(manifest):
 def test_batches_of_batches_are_refused(manifest, how):
     loader = loader_of(manifest)
     for options in ({}, {"batch_size": 4}, {"sampler": loader.sampler}):
-        with pytest.raises(TypeError, match="hands out whole batches: use DataLoader"):
+        with pytest.raises(TypeError, match="returns whole batches: use DataLoader"):
             next(iter(DataLoader(loader, **options, **WORKERS[how])))
 
 

@@ -6,7 +6,7 @@ import time
 import keras
 import numpy as np
 import pytest
-from data.loading.grey_clips import (
+from data.loading.gray_clips import (
     AUGMENTERS,
     CONVERTER,
     RANDOM,
@@ -113,13 +113,13 @@ def test_what_looks_like_repeated_epochs_is_said_once(manifest, caplog):
     loader = VideoLoader(manifest, RANDOM, 2, training=True)
     for _ in range(3):  # not whole passes
         loader[0], loader[1]
-    assert caplog.text.count("batch 0 of epoch 0 is handed out again") == 1
+    assert caplog.text.count("batch 0 of epoch 0 is returned again") == 1
     assert "iterate over the loader itself" in caplog.text
     caplog.clear()
     loader = VideoLoader(manifest, RANDOM, 2, training=True)
     for _ in range(2):  # whole, and not in turn
         loader[2], loader[0], loader[1]
-    assert caplog.text.count("batch 2 of epoch 0 is handed out again") == 1
+    assert caplog.text.count("batch 2 of epoch 0 is returned again") == 1
     caplog.clear()
     checks = VideoLoader(manifest, CONVERTER, 2)  # which are the same clips in every epoch
     for _ in range(2):

@@ -60,16 +60,16 @@ def scaled_by_ffmpeg(path, height, width, interpolation):
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv"])
 @pytest.mark.parametrize("interpolation", sorted(INTERPOLATIONS))
 def test_files_are_resized_as_ffmpeg_does(tmp_path, name, interpolation):
-    # Grey, as the two place the half-sized planes of colour differently by a fraction of a pixel.
-    grey = np.repeat(moving_frames(9, 50, 70).mean(axis=-1, keepdims=True), 3, axis=-1)
-    path = write_video(tmp_path / name, grey.astype("uint8"))
+    # Gray, as the two place the half-sized planes of color differently by a fraction of a pixel.
+    gray = np.repeat(moving_frames(9, 50, 70).mean(axis=-1, keepdims=True), 3, axis=-1)
+    path = write_video(tmp_path / name, gray.astype("uint8"))
     converter = VideoConverter(5, (32, 40), interpolation=interpolation)
     expected = scaled_by_ffmpeg(path, 32, 45, interpolation)[[0, 2, 4, 6, 8], :, 2:42]
     np.testing.assert_array_equal(converter(path), expected)
 
 
 def test_file_and_array_give_nearly_the_same(tmp_path):
-    """They are resized in other colours, so soft pictures agree to rounding, edges do not."""
+    """They are resized in other colors, so soft pictures agree to rounding, edges do not."""
     rows, columns = np.mgrid[:60, :80] / 10
     light = 128 + 60 * np.sin(rows + np.arange(6)[:, None, None]) + 40 * np.cos(columns)
     soft = np.stack([light, 0.9 * light, 0.8 * light], axis=-1).astype("uint8")
@@ -181,7 +181,7 @@ def test_bilinear_is_the_triangle_filter_as_wide_as_the_reduction():
 
 
 @pytest.mark.parametrize("size", [(48, 64), (24, 32), (60, 80)])
-def test_flat_colours_stay_what_they_are(size):
+def test_flat_colors_stay_what_they_are(size):
     frames = np.empty((1, 48, 64, 3), "uint8")
     frames[:] = 255, 3, 90
     np.testing.assert_array_equal(

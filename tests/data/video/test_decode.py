@@ -124,7 +124,7 @@ def test_only_the_frames_asked_for_become_rgb(tmp_path, monkeypatch):
     assert len(converted) == 2
 
 
-# Colour, depth, orientation ---------------------------------------------------------------------
+# Color, depth, orientation ---------------------------------------------------------------------
 
 PATCHES = np.zeros((2, 32, 32, 3), "uint8")
 PATCHES[:, :16, :16] = 255
@@ -275,7 +275,7 @@ def test_sound_alone_is_no_video(tmp_path):
     [
         ([5], "frame 5 was asked for, and its frames are 0 to 4"),
         ([0, -1], "frame -1 was asked for"),
-        ([0.0], "indices must be a flat sequence of whole numbers.*float64"),
+        ([0.0], "indices must be a flat sequence of integers.*float64"),
         ([[1]], r"indices must be a flat sequence.*\(1, 1\)"),
         ([True], "indices must be a flat sequence.*bool"),
     ],
@@ -290,9 +290,7 @@ def test_a_result_too_large_is_refused_before_it_is_allocated(tmp_path):
     path = write_video(tmp_path / "clip.mp4", moving_frames(5))
     size = 48 * 64 * 3
     assert len(read_video(path, max_bytes=5 * size)[0]) == 5
-    with pytest.raises(
-        VideoError, match=f"{5 * size} bytes, over `max_bytes` \\({5 * size - 1}\\)"
-    ):
+    with pytest.raises(VideoError, match=f"{5 * size} bytes, over max_bytes \\({5 * size - 1}\\)"):
         read_video(path, max_bytes=5 * size - 1)
     with pytest.raises(VideoError, match="max_bytes"):
         read_video(path, [0] * 6, max_bytes=5 * size)

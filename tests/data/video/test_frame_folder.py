@@ -54,13 +54,13 @@ def test_only_pictures_asked_for_are_decoded(folder, monkeypatch):
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuvj420p", "yuvj422p", "yuvj444p"])
-def test_colours_have_full_range(tmp_path, pix_fmt):
-    colours = np.zeros((5, 32, 32, 3), "uint8")
-    colours[:] = np.array(
+def test_colors_have_full_range(tmp_path, pix_fmt):
+    colors = np.zeros((5, 32, 32, 3), "uint8")
+    colors[:] = np.array(
         [[255, 255, 255], [0, 0, 0], [255, 0, 0], [0, 90, 255], [90, 200, 30]], "uint8"
     )[:, None, None]
-    read, _ = read_video(write_frames(tmp_path / "a", colours, pix_fmt=pix_fmt))
-    assert np.abs(read.astype(int) - colours).max() <= 3
+    read, _ = read_video(write_frames(tmp_path / "a", colors, pix_fmt=pix_fmt))
+    assert np.abs(read.astype(int) - colors).max() <= 3
 
 
 def test_a_picture_of_another_size_is_scaled_to_the_first(folder):

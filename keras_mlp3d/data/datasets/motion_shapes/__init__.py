@@ -1,14 +1,15 @@
-"""Motion shapes: generated videos in which only the order of two events tells the class.
+"""Motion shapes: generated videos whose class is the order of two events.
 
-A textured shape rests, then performs two events one after the other, before a still background.
-Every event begins and ends at rest and fills whole groups of four frames, the tubelets of the
-network. So the clip "a_then_b" and the clip "b_then_a" of one scene hold exactly the same tubelets
-in another order: a network which mixes no time gives both the same answer and is right on one half
-of them at most, whatever it learns.
+A textured shape rests, then performs two events one after the other, in front of a still
+background. Each event begins and ends at rest and fills whole groups of four frames, the tubelets
+of the network. The clips "a_then_b" and "b_then_a" of a scene therefore have exactly the same
+tubelets in another order: a network that mixes no time gives the same answer for both, so its
+accuracy is at most one half.
 
-The rest at the start is there for the rolled kinds of time mixing (shift-window and shift-token):
-without it one order would be the other rolled by half a clip, and they could not tell them apart.
-At 32 frames (8 tubelets: 2 of rest, 3 and 3) every kind with a group size of 2 or more can.
+The rest at the start is needed for the kinds of time mixing that roll (shift-window and
+shift-token). Without it, one order would be the other, rolled by half a clip, and the network could
+not distinguish them. With 32 frames (8 tubelets: 2 of rest, 3 and 3), every kind with a group size
+of 2 or more can.
 """
 
 from keras_mlp3d.data.datasets.motion_shapes.clips import (

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 
 from keras_mlp3d._utils.progress import Progress
 from keras_mlp3d.data.datasets.motion_shapes import (
@@ -11,11 +12,11 @@ from keras_mlp3d.data.datasets.motion_shapes import (
 )
 
 
-def main(arguments=None):
-    """The command line: writes the data set and shows how far it is."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line: writes the data set and shows progress."""
     parser = argparse.ArgumentParser(
         prog="python -m keras_mlp3d.data.datasets.motion_shapes",
-        description="Write the motion-shapes videos, one folder a class.",
+        description="Write the motion-shapes videos, one folder per class.",
     )
     parser.add_argument("directory")
     parser.add_argument("--split", choices=SPLITS, default="train")

@@ -1,41 +1,50 @@
 """Renders the clips of motion_shapes into memory or into files."""
 
 import pathlib
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from keras_mlp3d._utils.atomic_write import write_whole
+from keras_mlp3d._utils.checks import check_choice, check_integer
+from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.datasets.motion_shapes import render
 from keras_mlp3d.data.datasets.motion_shapes.files import claim_folder, encode_clip
 from keras_mlp3d.data.datasets.motion_shapes.plan import (
     ALL_EVENTS,
     SPLITS,
     check_classes,
-    check_integer,
     check_options,
     plan_clips,
     rest_frames,
 )
 
 
-def render_clip(first, second, scene_seed, split="train", num_frames=32, size=64):
+def render_clip(
+    first: str,
+    second: str,
+    scene_seed: int,
+    split: str = "train",
+    num_frames: int = 32,
+    size: int = 64,
+) -> np.ndarray:
     """Renders the clip in which a scene's shape performs `first`, then `second`.
 
     Args:
-        first: An event, one of `EVENTS` or `EXTRA_EVENTS`.
+        first: Event, one of `EVENTS` or `EXTRA_EVENTS`.
         second: Another event.
-        scene_seed: Integer from 0; the scene and the manner of each event follow from it and
-            from `split`, and not from the order of the events.
-        split: "train", "val" or "test"; no two splits share a texture frequency.
-        num_frames: Frames of the clip, a multiple of 8 from 16. About a quarter is rest (8 of 32)
-            and each event takes half of what is left.
+        scene_seed: Integer of at least 0. It determines, together with `split`, the scene and the
+            details of each event, independently of their order.
+        split: "train", "val" or "test". No two splits share a texture frequency.
+        num_frames: Number of frames, a multiple of 8, at least 16. About a quarter is rest (8 of
+            32), and each event takes half of the other frames.
         size: Height and width in pixels, an even number from 16 to 512.
 
     Output shape:
         uint8 `(num_frames, size, size, 3)`, RGB.
 
     Raises:
-        ValueError: If an argument is none of the above.
+        ValueError: If an argument is not as above.
 
     Example:
 
@@ -48,8 +57,7 @@ def render_clip(first, second, scene_seed, split="train", num_frames=32, size=64
     """
     check_options(split, num_frames, size)
     for name, event in (("first", first), ("second", second)):
-        if event not in ALL_EVENTS:
-            raise ValueError(f"{name} must be one of {', '.join(ALL_EVENTS)}; got {event!r}.")
+        check_choice(name, event, ALL_EVENTS)
     if first == second:
         raise ValueError(f"first and second must be two different events; both are {first!r}.")
     check_integer("scene_seed", scene_seed, 0)
@@ -65,25 +73,32 @@ def render_clip(first, second, scene_seed, split="train", num_frames=32, size=64
     return np.stack(frames)
 
 
-def make_clips(split, num_clips, seed=0, num_frames=32, size=64, classes=None):
+def make_clips(
+    split: str,
+    num_clips: int,
+    seed: int = 0,
+    num_frames: int = 32,
+    size: int = 64,
+    classes: Sequence[str] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Renders a shuffled, balanced set of clips into memory.
 
-    Each scene is shown in both orders of its two events, as far as `classes` has both, so the
-    bound of one half holds on the set itself.
+    Each scene is rendered in both orders of its two events, if `classes` has both, so that the
+    bound of one half holds exactly for these clips.
 
     Args:
         split: "train", "val" or "test".
-        num_clips: Clips in all, from 1; two classes differ by one clip at most.
-        seed: Integer from 0.
-        num_frames: Frames of a clip, a multiple of 8 from 16.
+        num_clips: Number of clips. The numbers per class differ by at most one.
+        seed: Integer of at least 0.
+        num_frames: Number of frames per clip, a multiple of 8, at least 16.
         size: Height and width in pixels, an even number from 16 to 512.
-        classes: Class names, by default `CLASS_NAMES`; the labels are indices into them.
+        classes: Class names, into which labels are indices. Defaults to `CLASS_NAMES`.
 
     Output shape:
         uint8 `(num_clips, num_frames, size, size, 3)` and int32 `(num_clips,)`.
 
     Raises:
-        ValueError: If an argument is none of the above.
+        ValueError: If an argument is not as above.
 
     Example:
 
@@ -105,39 +120,41 @@ def make_clips(split, num_clips, seed=0, num_frames=32, size=64, classes=None):
 
 
 def write_motion_shapes(
-    directory,
-    split="train",
-    num_clips=2000,
-    seed=0,
-    num_frames=32,
-    size=64,
-    fps=16,
-    classes=None,
-    progress=None,
-):
+    directory: StrPath,
+    split: str = "train",
+    num_clips: int = 2000,
+    seed: int = 0,
+    num_frames: int = 32,
+    size: int = 64,
+    fps: int = 16,
+    classes: Sequence[str] | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> int:
     """Writes the clips of `make_clips` as `<directory>/<class>/<index>.mp4`.
 
-    Every frame is coded by itself with a constant quantiser, so equal frames stay equal after
-    decoding. Files of one index in the two orders of a pair show one scene. A file is whole or
-    absent; called again with the same arguments, or with more clips, it writes what is missing.
+    Each frame is coded by itself with a constant quantizer, so that equal frames are still equal
+    after decoding. Files of the same index in the two orders of a pair show the same scene. A file
+    is complete or absent. If the call is repeated with the same arguments, or with more clips, it
+    writes the missing files.
 
     Args:
-        directory: The folder; new, empty, or begun by this function.
+        directory: The folder: new, empty, or written by an earlier call.
         split: "train", "val" or "test".
-        num_clips: Clips in all, from 1; two classes differ by one clip at most.
-        seed: Integer from 0.
-        num_frames: Frames of a clip, a multiple of 8 from 16.
+        num_clips: Number of clips. The numbers per class differ by at most one.
+        seed: Integer of at least 0.
+        num_frames: Number of frames per clip, a multiple of 8, at least 16.
         size: Height and width in pixels, an even number from 16 to 512.
-        fps: Whole frames per second, from 1 to 240.
-        classes: Names such as "circle_then_tilt", by default `CLASS_NAMES`;
-            `EXTRA_CLASS_NAMES` are classes of four other events.
-        progress: Called with (clips done, clips in all) after each clip.
+        fps: Frames per second, an integer from 1 to 240.
+        classes: Names such as "circle_then_tilt". Defaults to `CLASS_NAMES`; `EXTRA_CLASS_NAMES`
+            are classes of four other events.
+        progress: None, or a function that is called after each clip with the number of clips done
+            and the number of all clips.
 
     Returns:
-        The number of files written; those that stood there already do not count.
+        Number of files written, without those that existed.
 
     Raises:
-        ValueError: If an argument is none of the above, or `directory` holds something else.
+        ValueError: If an argument is not as above, or `directory` holds something else.
 
     Example:
 

@@ -1,7 +1,9 @@
-"""Files of the motion-shapes data set: the videos and the folder that holds them."""
+"""Files of the motion-shapes data set: the videos and their folder."""
 
 import io
 import json
+import pathlib
+from typing import Any
 
 import av
 import numpy as np
@@ -11,15 +13,15 @@ from keras_mlp3d._utils.atomic_write import write_whole
 DESCRIPTION = "motion_shapes.json"
 
 
-def encode_clip(clip, fps=16):
+def encode_clip(clip: np.ndarray, fps: int = 16) -> bytes:
     """Encodes frames as an H.264 MP4 in which no frame depends on another.
 
     Args:
         clip: uint8 `(T, H, W, 3)`, RGB, height and width even.
-        fps: Whole frames per second.
+        fps: Frames per second, an integer.
 
     Returns:
-        The file as bytes.
+        Content of the file.
 
     Example:
 
@@ -32,8 +34,8 @@ def encode_clip(clip, fps=16):
         stream.height, stream.width = clip.shape[1:3]
         stream.pix_fmt = "yuv420p"
         stream.thread_count = 1
-        # Key frames only and one quantiser: rate control, look-ahead and adaptive quantisation
-        # would let a frame's neighbours change how it is coded.
+        # Key frames only and one quantizer: with rate control, look-ahead or adaptive quantization,
+        # the coding of a frame would depend on its neighbors.
         stream.options = {
             "preset": "veryfast",
             "qp": "20",
@@ -46,8 +48,8 @@ def encode_clip(clip, fps=16):
     return buffer.getvalue()
 
 
-def claim_folder(folder, description):
-    """Makes `folder` ours, or checks that it is; the file of its description stands beside."""
+def claim_folder(folder: pathlib.Path, description: dict[str, Any]) -> None:
+    """Marks a new folder with a description of the data set, or compares it with an old one."""
     path = folder / DESCRIPTION
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"directory must be a folder; {folder} is a file.")
@@ -57,24 +59,24 @@ def claim_folder(folder, description):
         except ValueError:
             found = None
         if not isinstance(found, dict):
-            raise ValueError(f"{path} is not a description that this function wrote.")
+            raise ValueError(f"{path} is no description of this data set.")
         for key, value in description.items():
             if key != "num_clips" and found.get(key) != value:
                 raise ValueError(
-                    f"`directory` {folder} holds another data set: its {key} is "
+                    f"directory {folder} holds another data set: its {key} is "
                     f"{found.get(key)!r}, asked for is {value!r}. Name another folder."
                 )
         held = found.get("num_clips")
         if not isinstance(held, int) or held > description["num_clips"]:
             raise ValueError(
-                f"`directory` {folder} holds the data set with {held!r} clips, asked for are "
+                f"directory {folder} holds the data set with {held!r} clips, asked for are "
                 f"{description['num_clips']}. Ask for as many or more, or name another folder."
             )
         if held == description["num_clips"]:
             return
     elif folder.exists() and any(folder.iterdir()):
         raise ValueError(
-            f"`directory` {folder} is not empty and holds no {DESCRIPTION}. Name a new folder."
+            f"directory {folder} is not empty and holds no {DESCRIPTION}. Name a new folder."
         )
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(path, (json.dumps(description, indent=2) + "\n").encode())

@@ -1,8 +1,11 @@
 """Events, classes and order of clips of the motion-shapes data set, and checks of its options."""
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
+
+from keras_mlp3d._utils.checks import check_choice, check_integer
 
 EVENTS = ("blink", "pulse", "spin", "swing_x", "swing_y")
 EXTRA_EVENTS = ("circle", "squash", "tilt", "tint")
@@ -19,9 +22,9 @@ EXTRA_CLASS_NAMES = _ordered_pairs(EXTRA_EVENTS)
 ALL_EVENTS = EVENTS + EXTRA_EVENTS
 
 
-def plan_clips(num_clips, seed, classes):
-    """Rows (class, index, scene seed); both orders of a pair follow each other, one scene each."""
-    check_integer("num_clips", num_clips, 1)
+def plan_clips(num_clips: int, seed: int, classes: Sequence[str]) -> list[tuple[str, int, int]]:
+    """Returns rows (class, index, scene seed); the two orders of a scene are adjacent."""
+    check_integer("num_clips", num_clips)
     check_integer("seed", seed, 0)
     ordered = sorted(classes, key=lambda name: (sorted(name.split("_then_")), name))
     plan = []
@@ -33,48 +36,39 @@ def plan_clips(num_clips, seed, classes):
     return plan
 
 
-def rest_frames(num_frames):
-    """Frames of rest at the start: near a quarter, so that both events fill whole tubelets."""
+def rest_frames(num_frames: int) -> int:
+    """Returns the number of frames of rest: about a quarter, so that events fill whole tubelets."""
     return 8 * max(1, (num_frames + 16) // 32)
 
 
-def check_integer(name, value, low, high=None):
-    """Refuses what is not an integer from `low`, and to `high` where that is given."""
-    right = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not right or value < low or (high is not None and value > high):
-        span = f"from {low}" if high is None else f"from {low} to {high}"
-        raise ValueError(f"{name} must be an integer {span}; got {value!r}.")
-
-
-def check_options(split, num_frames, size):
-    """Refuses a split, a number of frames or a size in pixels that no clip can have."""
-    if split not in SPLITS:
-        raise ValueError(f"split must be one of {', '.join(SPLITS)}; got {split!r}.")
+def check_options(split: str, num_frames: int, size: int) -> None:
+    """Raises an error for a split, a number of frames or a size that no clip can have."""
+    check_choice("split", split, SPLITS)
     check_integer("num_frames", num_frames, 16)
     if num_frames % 8:
         raise ValueError(
-            f"num_frames must be a multiple of 8, for events of whole groups of four frames; "
+            f"num_frames must be a multiple of 8, for events of whole groups of four frames, "
             f"got {num_frames}."
         )
     check_integer("size", size, 16, 512)
     if size % 2:
-        raise ValueError(f"size must be even, as H.264 has it; got {size}.")
+        raise ValueError(f"size must be even, for H.264, got {size}.")
 
 
-def check_classes(classes):
-    """Returns the names of the wanted classes as a list, all of them for None; refuses others."""
+def check_classes(classes: Sequence[str] | None) -> list[str]:
+    """Returns class names as a list, or all of them for None; raises an error for unknown names."""
     if classes is None:
         return list(CLASS_NAMES)
     if isinstance(classes, str):
-        raise ValueError(f"classes must be a list of class names; got the string {classes!r}.")
+        raise ValueError(f"classes must be a list of class names, got the string {classes!r}.")
     known = _ordered_pairs(ALL_EVENTS)
     classes = list(classes)
     for name in classes:
         if name not in known:
             raise ValueError(
                 f"classes must hold names such as 'spin_then_blink', two different events of "
-                f"{', '.join(ALL_EVENTS)}; got {name!r}."
+                f"{', '.join(ALL_EVENTS)}, got {name!r}."
             )
     if not classes or len(set(classes)) != len(classes):
-        raise ValueError(f"classes must name each class once and at least one; got {classes!r}.")
+        raise ValueError(f"classes must hold at least one name, each once, got {classes!r}.")
     return classes

@@ -1,7 +1,7 @@
-"""Draws the clips of the motion-shapes data set: one textured shape that performs events.
+"""Draws the clips of the motion-shapes data set: a textured shape that performs events.
 
-A frame is a function of the scene and of one pose alone, and each is drawn by itself: the same pose
-gives the same bytes wherever it stands in a clip.
+A frame depends on the scene and on one pose only: the same pose gives the same bytes anywhere in a
+clip.
 """
 
 import dataclasses
@@ -12,18 +12,18 @@ import numpy as np
 SHAPES = ("cross", "disc", "ring", "square", "star", "triangle")
 TEXTURES = ("checks", "gradient", "noise", "stripes")
 
-# Texture frequencies in cycles per shape radius. No two splits share one, and the training bands
-# lie on both sides of the others: unseen textures, without a leap into another kind of picture.
+# Texture frequencies in cycles per shape radius. No two splits share one. The training bands are
+# below and above those of the other splits: these have new textures of the same kind.
 TEXTURE_BANDS = {
     "train": ((0.7, 1.1), (1.5, 1.9)),
     "val": ((1.1, 1.3),),
     "test": ((1.3, 1.5),),
 }
-_BACKGROUND_CYCLES = 3.0  # a background has this many times the cycles across half its width
+_BACKGROUND_CYCLES = 3.0  # factor of the frequencies of a background, over half its width
 
 
 class Pose(NamedTuple):
-    """What an event changes; the defaults are rest. Lengths in picture widths, angles in turns."""
+    """The state that an event changes. The defaults are rest. Lengths are in picture widths."""
 
     dx: float = 0.0
     dy: float = 0.0
@@ -37,14 +37,14 @@ class Pose(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Texture:
-    """A field between two colours over local coordinates."""
+    """A field between two colors, over local coordinates."""
 
     family: str
     waves: np.ndarray  # (n, 3): cycles along u, cycles along v, phase in turns
-    colours: np.ndarray  # (2, 3) in [0, 1]
+    colors: np.ndarray  # (2, 3) in [0, 1]
 
-    def evaluate(self, u, v, tint=0.0):
-        """Colours (3, h, w) at the coordinates; `tint` 1 gives the opposite colours."""
+    def evaluate(self, u: np.ndarray, v: np.ndarray, tint: float = 0.0) -> np.ndarray:
+        """Returns colors (3, h, w) at coordinates. With `tint` 1, they are the opposite colors."""
         if self.family == "gradient":
             field = 0.5 + 0.45 * (self.waves[0][0] * u + self.waves[0][1] * v)
         else:
@@ -55,17 +55,17 @@ class Texture:
                 field = 0.5 + 1.2 * waves[0] * waves[1]
             else:
                 field = 0.5 + 0.3 * sum(waves)
-        # The ramp leaves no texture symmetric, so that a half turn never looks like rest.
+        # The ramp makes every texture asymmetric, so that a half turn never looks like rest.
         ramp = self.waves[0][0] * u + self.waves[0][1] * v
         mix = 0.75 * _unit(field) + 0.25 * _unit(0.5 + 0.4 * ramp)
-        colours = self.colours * (1.0 - tint) + (1.0 - self.colours) * tint
-        low, high = colours[:, :, None, None]
+        colors = self.colors * (1.0 - tint) + (1.0 - self.colors) * tint
+        low, high = colors[:, :, None, None]
         return low + mix * (high - low)
 
 
 @dataclasses.dataclass(frozen=True)
 class Body:
-    """A shape with its place, radius (in picture widths), rest angle (in turns) and texture."""
+    """A shape: place, radius (in picture widths), angle at rest (in turns) and texture."""
 
     shape: str
     x: float
@@ -77,24 +77,24 @@ class Body:
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
-    """Everything but the events: the moving body and the uint8 (size, size, 3) behind it."""
+    """A scene: the moving body and the background, uint8 (size, size, 3)."""
 
     body: Body
     background: np.ndarray
 
 
-def draw_scene(rng, split, size):
-    """Draws shape, textures, colours, place and up to two still shapes from `rng`."""
-    # Bright on dark throughout: were the contrast of either sign, a network that starts from random
-    # weights would need many more clips before it saw anything at all.
-    background = _draw_texture(rng, split, _colours(rng, 0.02, 0.14))
+def draw_scene(rng: np.random.Generator, split: str, size: int) -> Scene:
+    """Samples a scene from the generator `rng`: textures, the body and up to two still shapes."""
+    # Always bright on dark: with contrasts of both signs, a network with random weights would need
+    # many more clips before it learns anything.
+    background = _draw_texture(rng, split, _colors(rng, 0.02, 0.14))
     grid = (np.arange(size, dtype=np.float32) + 0.5) / size
     y, x = np.meshgrid(grid, grid, indexing="ij")
     cycles = _BACKGROUND_CYCLES
     if background.family == "gradient":
         cycles = 1.0
-    colours = background.evaluate((2 * x - 1) * cycles, (2 * y - 1) * cycles)
-    picture = np.rint(colours * 255.0).astype(np.uint8).transpose(1, 2, 0).copy()
+    colors = background.evaluate((2 * x - 1) * cycles, (2 * y - 1) * cycles)
+    picture = np.rint(colors * 255.0).astype(np.uint8).transpose(1, 2, 0).copy()
     for _ in range(rng.integers(0, 3)):
         around = rng.random() * 2 * np.pi
         still = Body(
@@ -103,7 +103,7 @@ def draw_scene(rng, split, size):
             y=0.5 + 0.4 * np.sin(around),
             radius=rng.uniform(0.07, 0.12),
             angle=rng.random(),
-            texture=_draw_texture(rng, split, _colours(rng, rng.uniform(0.1, 0.5), 0.3)),
+            texture=_draw_texture(rng, split, _colors(rng, rng.uniform(0.1, 0.5), 0.3)),
         )
         paint(picture, still, Pose())
     body = Body(
@@ -112,13 +112,13 @@ def draw_scene(rng, split, size):
         y=rng.uniform(0.4, 0.6),
         radius=rng.uniform(0.17, 0.23),
         angle=rng.random(),
-        texture=_draw_texture(rng, split, _colours(rng, 0.5, 0.45)),
+        texture=_draw_texture(rng, split, _colors(rng, 0.5, 0.45)),
     )
     return Scene(body, picture)
 
 
-def draw_event(event, rng, frames):
-    """Poses of `frames` frames of one event, the first and the last of them exactly at rest."""
+def draw_event(event: str, rng: np.random.Generator, frames: int) -> list[Pose]:
+    """Samples the poses of an event; the first and the last of them are exactly at rest."""
     progress = np.arange(frames) / (frames - 1)
     ends = np.clip(np.minimum(progress, 1.0 - progress) / 0.2, 0.0, 1.0)
     window = ends * ends * (3.0 - 2.0 * ends)
@@ -158,20 +158,20 @@ def draw_event(event, rng, frames):
     else:
         dip = np.sin(np.pi * periods * progress) ** 2
         poses = [Pose(tint=t) for t in (0.9 + 0.1 * strength) * dip]
-    # The formulas end at rest up to rounding; the exact equality of clips needs it to the bit.
+    # The formulas end at rest up to rounding, but equal clips must be equal to the bit.
     poses[0] = poses[-1] = Pose()
     return [Pose(*map(float, pose)) for pose in poses]
 
 
-def draw_frame(scene, pose):
-    """The scene with its body in `pose`: uint8 (size, size, 3)."""
+def draw_frame(scene: Scene, pose: Pose) -> np.ndarray:
+    """Returns the scene with its body in `pose`, uint8 (size, size, 3)."""
     picture = scene.background.copy()
     paint(picture, scene.body, pose)
     return picture
 
 
-def paint(picture, body, pose):
-    """Paints the body over the uint8 picture, in place, with smooth edges one pixel wide."""
+def paint(picture: np.ndarray, body: Body, pose: Pose) -> None:
+    """Paints the body over the uint8 picture, in place, with smooth edges of one pixel."""
     size = picture.shape[0]
     radius = body.radius * pose.scale * size
     x, y = (body.x + pose.dx) * size, (body.y + pose.dy) * size
@@ -181,16 +181,16 @@ def paint(picture, body, pose):
     v = (np.arange(rows.start, rows.stop, dtype=np.float32)[:, None] + 0.5 - y) / radius
     u = (np.arange(columns.start, columns.stop, dtype=np.float32)[None, :] + 0.5 - x) / radius
     v, u = v.astype(np.float32), u.astype(np.float32)
-    # Stretch and shear act along the picture's axes, before the turn into the body's own frame.
+    # Stretch and shear are along the picture's axes, before the rotation into the body's frame.
     u = (u - pose.shear * v) / pose.stretch
     v = v * pose.stretch
     angle = 2 * np.pi * (body.angle + pose.turns)
     cos, sin = float(np.cos(angle)), float(np.sin(angle))
     u, v = u * cos + v * sin, v * cos - u * sin
     alpha = _unit(0.5 - radius * _distance(body.shape, u, v)) * pose.opacity
-    colours = body.texture.evaluate(u, v, pose.tint) * 255.0
+    colors = body.texture.evaluate(u, v, pose.tint) * 255.0
     target = picture[rows, columns].transpose(2, 0, 1)
-    target[...] = np.rint(target + alpha * (colours - target))
+    target[...] = np.rint(target + alpha * (colors - target))
 
 
 def _unit(values):
@@ -198,7 +198,7 @@ def _unit(values):
 
 
 def _distance(shape, u, v):
-    """Distance to the edge in radii, negative inside; near the edge close to the true one."""
+    """Distance to the edge in radii, negative inside; accurate near the edge."""
     if shape == "disc":
         return np.hypot(u, v) - 0.95
     if shape == "ring":
@@ -214,7 +214,7 @@ def _distance(shape, u, v):
     return 0.75 * (rho - 0.8 - 0.27 * np.cos(5.0 * theta))
 
 
-def _draw_texture(rng, split, colours):
+def _draw_texture(rng, split, colors):
     family = str(rng.choice(TEXTURES))
     bands = TEXTURE_BANDS[split]
     low, high = bands[rng.integers(len(bands))]
@@ -227,11 +227,11 @@ def _draw_texture(rng, split, colours):
     cycles = rng.uniform(low, high, size=count if family == "noise" else 1)
     directions = np.stack([np.cos(2 * np.pi * angles), np.sin(2 * np.pi * angles)], axis=1)
     waves = np.concatenate([directions * cycles[:, None], rng.random((count, 1))], axis=1)
-    return Texture(family, waves.astype(np.float32), colours)
+    return Texture(family, waves.astype(np.float32), colors)
 
 
-def _colours(rng, darkest, spread):
-    """Two colours of one hue: the first about as bright as `darkest`, the second `spread` more."""
+def _colors(rng, darkest, spread):
+    """Two colors of one hue: the first about as bright as `darkest`, the second brighter."""
     hue = rng.random(3)
     hue = (hue - hue.mean()) * 0.45
     low = rng.uniform(darkest, darkest + 0.08)

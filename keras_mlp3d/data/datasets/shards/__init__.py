@@ -1,1 +1,1 @@
-"""Data sets as TFRecord shards: written once, read faster than the files."""
+"""Data sets as TFRecord shards, which are read faster than single files."""

@@ -1,12 +1,15 @@
-"""Videos as the contents of records: read, encoded, several at a time."""
+"""Reads videos and encodes them as records, several at a time."""
 
 import dataclasses
 import functools
 import os
 import pathlib
+from collections.abc import Iterable
+from typing import Any
 
 from keras_mlp3d._utils.ordered_map import OrderedMap
 from keras_mlp3d._utils.tf_example import encode_example
+from keras_mlp3d.data.datasets.manifest import Manifest
 from keras_mlp3d.data.datasets.shards.jpeg import jpegs
 from keras_mlp3d.data.video.container import VideoError
 from keras_mlp3d.data.video.reader import with_right_index
@@ -14,19 +17,25 @@ from keras_mlp3d.data.video.records import HEADER_BYTES, MAX_RECORD_BYTES
 from keras_mlp3d.data.video.remote import is_remote, read_bytes
 from keras_mlp3d.data.video.sources import LazySource, is_path, open_video
 
-_MOST = MAX_RECORD_BYTES - 2**20  # of pictures or of a file: the rest of a record is small
+_MOST = MAX_RECORD_BYTES - 2**20  # of pictures or of a file; the rest of a record is small
 
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """A record to be: its row, its content or None, and what is wrong with it, or ""."""
+    """A future record: its row, its content or None, and what is wrong with it, or ""."""
 
     row: tuple
     data: bytes | None
     reason: str = ""
 
 
-def make_clips(manifest, numbers, options, unreadable, workers):
+def make_clips(
+    manifest: Manifest,
+    numbers: Iterable[int],
+    options: dict[str, Any],
+    unreadable: str,
+    workers: int,
+) -> OrderedMap[Clip]:
     """Returns an `OrderedMap` that yields the clips of some rows in order."""
     make = functools.partial(_clip, manifest, options, unreadable)
     return OrderedMap(make, numbers, workers, name="keras_mlp3d-shard")
@@ -50,7 +59,7 @@ def _clip(manifest, options, unreadable, number):
 
 
 def _features(video, options):
-    """`(features, damage)`: the picture part of a record, and what is wrong with it, or ""."""
+    """`(features, damage)`: the pictures of a record, and what is wrong with them, or ""."""
     with open_video(video.path) as reader:
         fps = {} if reader.fps is None else {"fps": [reader.fps]}
         if options["store"] == "video":
@@ -62,7 +71,7 @@ def _features(video, options):
 
 
 def _pictures(reader, video, options):
-    """The JPEG pictures of a row's stretch."""
+    """The JPEG pictures of a row."""
     pictures, total = [], 0
     span = reader.span(video.start, video.end)
     for picture in jpegs(reader, list(span), options["short_side"], options["quality"]):
@@ -96,6 +105,6 @@ def _file(video, name):
 def _too_large(path):
     return VideoError(
         path,
-        f"its record would take more than {MAX_RECORD_BYTES} bytes; give it a stretch by `start` "
-        "and `end`, or store smaller frames",
+        f"its record would take more than {MAX_RECORD_BYTES} bytes; shorten it by start and end, "
+        "or store smaller frames",
     )

@@ -1,23 +1,29 @@
-"""JPEG pictures of RGB arrays, by FFmpeg's encoder."""
+"""Encodes RGB arrays as JPEG pictures with FFmpeg."""
 
 import fractions
+from collections.abc import Iterator, Sequence
 
 import av
+import numpy as np
 
 from keras_mlp3d.data.video.frame_folder import JpegFrames
 from keras_mlp3d.data.video.pictures import Scaler, covering_size
+from keras_mlp3d.data.video.reader import Reader
 
 
-def jpegs(reader, indices, short_side, quality):
+def jpegs(
+    reader: Reader, indices: Sequence[int], short_side: int | None, quality: int
+) -> Iterator[bytes]:
     """Yields the JPEG bytes of frames, all of one size.
 
-    The pictures of a folder that have that size already are taken as they are.
+    Pictures of a folder that already have that size are copied.
 
     Args:
         reader: An open video.
-        indices: Rising frame numbers.
-        short_side: Pixels of the short side, which larger frames are reduced to; None: kept.
-        quality: FFmpeg's quantiser, from 1, the best, to 31.
+        indices: Frame numbers in ascending order.
+        short_side: Short side in pixels to which larger frames are reduced, or None to keep their
+            size.
+        quality: FFmpeg's quantizer, from 1, the best, to 31.
     """
     encoder = None
     for _, picture in reader.frames(indices):
@@ -33,14 +39,14 @@ def jpegs(reader, indices, short_side, quality):
 
 
 class JpegEncoder:
-    """Encodes RGB pictures as JPEG with half the chroma each way, as video has.
+    """Encodes RGB pictures as JPEG, with half the chroma resolution, as in videos.
 
     Args:
-        size: `(height, width)` that pictures are scaled to.
-        quality: FFmpeg's quantiser, from 1, the best, to 31.
+        size: `(height, width)` to which pictures are resized.
+        quality: FFmpeg's quantizer, from 1, the best, to 31.
     """
 
-    def __init__(self, size, quality):
+    def __init__(self, size: tuple[int, int], quality: int):
         self._size, self._scaler = size, Scaler()
         self._codec = av.CodecContext.create("mjpeg", "w")
         self._codec.height, self._codec.width = size
@@ -49,7 +55,7 @@ class JpegEncoder:
         self._codec.thread_count = 1
         self._time = 0
 
-    def __call__(self, picture):
+    def __call__(self, picture: np.ndarray) -> bytes:
         frame = self._scaler.for_jpeg(picture, *self._size)
         frame.pts = self._time
         self._time += 1

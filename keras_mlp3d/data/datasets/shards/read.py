@@ -1,9 +1,12 @@
-"""Reads a data set that `write_shards` wrote: shards of records, and the index that lists them."""
+"""Reads a data set that `write_shards` wrote: shards of records, and their index."""
 
 import hashlib
 import os
 import re
+from collections.abc import Sequence
+from typing import Any
 
+from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.datasets.manifest import Manifest, VideoRow
 from keras_mlp3d.data.datasets.tables import checked_classes, composed, load_json
 from keras_mlp3d.data.video import remote
@@ -17,27 +20,32 @@ _SHARD_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}\.tfrecord")
 _CRC32, _BLOCK = re.compile(r"[0-9a-f]{8}"), 2**22
 
 
-def read_shards(source, split="train", class_names=None, verify=False):
-    """Reads the index of shards as a manifest whose videos are their records.
+def read_shards(
+    source: StrPath,
+    split: str = "train",
+    class_names: Sequence[str] | None = None,
+    verify: bool = False,
+) -> Manifest:
+    """Reads the index of shards and returns a manifest of their records.
 
-    `make_dataset`, `VideoLoader` and whatever else takes a manifest read it as they read files.
-    Each record is compared with its checksum when it is read, which raises `ShardError` for a
-    shard that was altered since; here their sizes are.
+    `make_dataset`, `VideoLoader` and everything else that takes a manifest reads records like
+    files. The sizes of the shards are compared now. The checksum of a record is compared when it is
+    read: a `ShardError` is raised if the shard has changed.
 
     Args:
-        source: The folder of the shards, or the index `<name>.shards.json` in it; also remote.
-        split: Which index of a folder: `<split>.shards.json`.
-        class_names: The classes that the shards must have, in their order; None: any.
+        source: The folder of the shards, or the index `<name>.shards.json` in it, local or remote.
+        split: Name of the index in the folder: `<split>.shards.json`.
+        class_names: Names of the classes that the shards must have, in their order; None for any.
         verify: Whether to read all shards and compare their SHA-256.
 
     Returns:
-        A `Manifest` in the order of the one that was written. `not_found` names the videos that
-        could not be read when the shards were written.
+        `Manifest` in the order of the one that was written. `not_found` lists the videos that were
+        unreadable when the shards were written.
 
     Raises:
-        FileNotFoundError: The index does not exist.
-        ShardError: A shard is missing, truncated or altered.
-        ValueError: The index is incomplete or damaged, or its classes are not `class_names`.
+        FileNotFoundError: If the index does not exist.
+        ShardError: If a shard is missing, truncated or changed.
+        ValueError: If the index is incomplete or damaged, or its classes are not `class_names`.
 
     Example:
 
@@ -58,29 +66,29 @@ def read_shards(source, split="train", class_names=None, verify=False):
     if not index["complete"]:
         raise ValueError(
             f"{path} is incomplete: the writing of the shards was stopped; run the same command "
-            "again, and it goes on"
+            "again to resume it."
         )
     names = tuple(map(composed, index["class_names"]))
     if class_names is not None and tuple(checked_classes(class_names)) != names:
         odd = sorted({*checked_classes(class_names)} ^ {*names})[:5] or "the order"
-        raise ValueError(f"class_names must be those of {path}; what differs is {odd}")
+        raise ValueError(f"class_names must be those of {path}; the difference is {odd}.")
     folder = _parent(path)
     entries = []
     for name, shard in index["shards"].items():
         place = _joined(folder, name)
         check_shard(place, shard, verify)
         entries += [(place, *record) for record in shard["records"]]
-    stretches = index["options"]["store"] == "video"
+    has_spans = index["options"]["store"] == "video"
     rows = [
-        VideoRow(record_path(place, *where), label, *(span if stretches else ()))
+        VideoRow(record_path(place, *where), label, *(span if has_spans else ()))
         for place, _, *where, label, span, _ in sorted(entries, key=lambda entry: entry[1])
     ]
     gone = [name for shard in index["shards"].values() for _, name, _ in shard["left_out"]]
     return Manifest(rows, names, index["split"], root=folder, not_found=gone)
 
 
-def index_path(source, split):
-    """The path of the index: `source` itself, or that of a split in a folder.
+def index_path(source: StrPath, split: str) -> str:
+    """Returns the path of the index: `source` itself, or that of a split in a folder.
 
     Args:
         source: The folder or the index.
@@ -90,15 +98,15 @@ def index_path(source, split):
     return source if source.endswith(_SUFFIX) else _joined(source, f"{split}{_SUFFIX}")
 
 
-def read_index(path):
-    """The content of an index, whose form is checked.
+def read_index(path: str) -> dict[str, Any]:
+    """Reads an index and checks its form.
 
     Args:
         path: The file.
 
     Raises:
-        FileNotFoundError: It does not exist.
-        ValueError: It is no index of this version.
+        FileNotFoundError: If it does not exist.
+        ValueError: If it is no index of this version.
     """
     index = load_json(path, dict)
     if (index.get("format"), index.get("version")) != (INDEX_FORMAT, INDEX_VERSION):
@@ -108,37 +116,37 @@ def read_index(path):
     except (KeyError, TypeError, ValueError, AttributeError):
         whole = False
     if not whole:
-        raise ValueError(f"{path} is damaged: it is no index as `write_shards` writes it")
+        raise ValueError(f"{path} is damaged: it differs from an index of write_shards")
     return index
 
 
-def check_shard(path, shard, verify=True):
+def check_shard(path: str, shard: dict[str, Any], verify: bool = True) -> None:
     """Compares a shard with its entry in the index.
 
     Args:
         path: The shard.
         shard: Its entry.
-        verify: Whether to compare its SHA-256 and not its size alone.
+        verify: Whether to compare not only its size but also its SHA-256.
 
     Raises:
-        ShardError: It differs.
+        ShardError: If it differs.
     """
     try:
         there = remote.size(path) if remote.is_remote(path) else os.path.getsize(path)
     except OSError as error:
         raise ShardError(path, error.strerror or str(error)) from error
     if there != shard["bytes"]:
-        how = "truncated" if there < shard["bytes"] else "altered"
+        how = "truncated" if there < shard["bytes"] else "changed"
         raise ShardError(path, f"it is {how}: it has {there} of {shard['bytes']} bytes")
     if verify and sha256_of(path) != shard["sha256"]:
-        raise ShardError(path, "it was altered: its SHA-256 is not that of the index")
+        raise ShardError(path, "it was changed: its SHA-256 is not that of the index")
 
 
-def sha256_of(path):
-    """The hexadecimal SHA-256 of a file, read block by block.
+def sha256_of(path: StrPath) -> str:
+    """Returns the hexadecimal SHA-256 of a file, read block by block.
 
     Args:
-        path: The file; also remote.
+        path: The file, local or remote.
     """
     digest = hashlib.sha256()
     if remote.is_remote(path):

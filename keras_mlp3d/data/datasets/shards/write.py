@@ -1,4 +1,4 @@
-"""Writes a data set as shards of TFRecords that training reads faster than the files."""
+"""Writes a data set as shards of TFRecords, which training reads faster than single files."""
 
 import dataclasses
 import json
@@ -7,9 +7,12 @@ import pathlib
 import re
 import struct
 import zlib
+from collections.abc import Callable
 
 from keras_mlp3d._utils.atomic_write import write_whole, written_beside
+from keras_mlp3d._utils.checks import check_choice, check_integer
 from keras_mlp3d._utils.ordered_map import default_workers
+from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.datasets.manifest import Manifest
 from keras_mlp3d.data.datasets.shards.clips import make_clips
 from keras_mlp3d.data.datasets.shards.read import (
@@ -24,22 +27,22 @@ from keras_mlp3d.data.video.container import VideoError
 from keras_mlp3d.data.video.records import ShardError
 
 STORES = ("frames", "video")
-_CLIPS_A_SHARD = 500
-_SAFE = "The shards before it are whole: with space on the disk, the same call resumes."
+_CLIPS_PER_SHARD = 500
+_SAFE = "The earlier shards are complete: with space on the disk, the same call resumes."
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
 
 
 @dataclasses.dataclass(frozen=True)
 class ShardReport:
-    """What `write_shards` did.
+    """Result of `write_shards`.
 
     Args:
         index: The index, for `read_shards`.
-        clips: Records in all shards.
-        written: Shards written now.
-        kept: Shards that an earlier call had finished.
-        left_out: `(name, reason)` of the videos that cannot be read and have no record.
-        damaged: `(name, reason)` of those that can be read in part, and are so stored.
+        clips: Number of records in all shards.
+        written: Number of shards written by this call.
+        kept: Number of shards written by an earlier call.
+        left_out: `(name, reason)` of unreadable videos, which have no record.
+        damaged: `(name, reason)` of partly readable videos, whose readable part is stored.
 
     Example:
 
@@ -56,52 +59,50 @@ class ShardReport:
 
 
 def write_shards(
-    manifest,
-    folder,
-    name=None,
-    num_shards=None,
-    store="frames",
-    short_side=256,
-    quality=3,
-    unreadable=None,
-    workers=None,
-    progress=None,
-):
-    """Writes the videos of a manifest into TFRecord files, and an index that `read_shards` reads.
+    manifest: Manifest,
+    folder: StrPath,
+    name: str | None = None,
+    num_shards: int | None = None,
+    store: str = "frames",
+    short_side: int | None = 256,
+    quality: int = 3,
+    unreadable: str | None = None,
+    workers: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> ShardReport:
+    """Writes the videos of a manifest to TFRecord files, and an index for `read_shards`.
 
     The files are `<name>-00003-of-00016.tfrecord`, each record a `tf.train.Example` with `frames`
     or `video`, `fps`, `label`, `start`, `end` and `name`, so that `tf.data.TFRecordDataset` reads
-    them too; the index is `<name>.shards.json`. Videos go to the shards in turn. A shard is
-    whole or not there: called again with the same arguments, after a crash or a kill, this keeps
-    what is finished (its SHA-256 is compared) and goes on.
+    them too; the index is `<name>.shards.json`. Videos are distributed to the shards in turn. A
+    shard is complete or absent: if the call is repeated after a crash or a kill, it keeps the
+    finished shards, after a comparison of their SHA-256, and resumes.
 
-    Stored frames are JPEG pictures: a clip then decodes the frames that it takes and no others,
-    from smaller pictures. They are larger than video, and lossy: see `quality`. The folders of
-    pictures of Something-Something V1 are taken as they are where they are not reduced.
+    Frames are stored as JPEG pictures, so that a clip decodes only its own frames, from smaller
+    pictures. They take more space than the video, and they are lossy: see `quality`. The pictures
+    of Something-Something V1 are copied if they are not reduced.
 
     Args:
-        manifest: A `Manifest`.
-        folder: Folder to write to; it is made where it does not exist.
-        name: Beginning of the files' names; the manifest's split by default.
-        num_shards: Files; by default one for every 500 videos.
-        store: `"frames"`: the frames of each row's stretch as JPEG pictures; `"video"`: the
-            file's own bytes.
-        short_side: Pixels of the short side that larger frames are reduced to, as `resize` of a
-            `VideoConverter` does; give the converter's, or more. None: they keep their size.
-        quality: FFmpeg's quantiser for the pictures, from 1, the best and largest, to 31.
-        unreadable: `"skip"`: leave out videos that cannot be read, and list them in the index;
-            `"error"`: stop at the first. By default skip in a split named `"train"` only.
-        workers: Threads that decode and encode; by default one for each processor.
-        progress: Called with the clips done and all clips, after each.
-
-    Returns:
-        A `ShardReport`.
+        manifest: `Manifest`.
+        folder: Folder to write to, created if it does not exist.
+        name: Beginning of the files' names. Defaults to the manifest's split.
+        num_shards: Number of files. Defaults to one per 500 videos.
+        store: `"frames"`: the frames of each row as JPEG pictures. `"video"`: the bytes of the
+            file.
+        short_side: Short side in pixels to which larger frames are reduced, as by `resize` of a
+            `VideoConverter`. Pass the converter's, or more. None: frames keep their size.
+        quality: FFmpeg's quantizer for the pictures, from 1, the best and largest, to 31.
+        unreadable: `"skip"`: leave out unreadable videos and list them in the index. `"error"`:
+            stop at the first. Defaults to `"skip"` in a split named `"train"`, else to `"error"`.
+        workers: Number of threads that decode and encode. Defaults to the number of processors.
+        progress: None, or a function that is called after each clip with the number of clips done
+            and the number of all clips.
 
     Raises:
-        ImportError: google-crc32c, TFRecord's checksum, is not installed (extra `shards`).
-        ValueError: If an argument is not as above, or the folder holds shards of another manifest or
-            with other options under that name; the error says what differs.
-        VideoError: A video cannot be read, outside training, or none can.
+        ImportError: If google-crc32c, TFRecord's checksum, is not installed (extra `shards`).
+        ValueError: If an argument is not as above, or the folder holds shards of the same name of
+            another manifest or with other options. The error says what differs.
+        VideoError: If a video is unreadable and not skipped, or all are.
 
     Example:
 
@@ -136,7 +137,7 @@ def write_shards(
     folder.mkdir(parents=True, exist_ok=True)
     path = pathlib.Path(index_path(folder, name))
     finished = _finished(path, index)
-    workers = default_workers() if workers is None else workers
+    workers = default_workers() if workers is None else check_integer("workers", workers)
     total, done, kept = len(manifest), 0, 0
     for number in range(num_shards):
         shard = f"{name}-{number:05d}-of-{num_shards:05d}.tfrecord"
@@ -164,11 +165,11 @@ def _report(path, index, kept):
     return ShardReport(str(path), clips, len(shards) - kept, kept, left_out, damaged)
 
 
-# What was there before -------------------------------------------------------------------------
+# Shards of an earlier call ---------------------------------------------------------------------
 
 
 def _finished(path, index):
-    """The shards of an earlier call with the same arguments; other ones are refused."""
+    """The shards of an earlier call; an error if that had other arguments."""
     if not path.exists():
         return {}
     before = read_index(path)
@@ -181,7 +182,7 @@ def _finished(path, index):
         if before.get(key) != index[key]:
             raise ValueError(
                 f"{path} is of {what} {_difference(before.get(key), index[key])}; write to another "
-                "folder, or under another name"
+                "folder, or under another name."
             )
     return before["shards"]
 
@@ -210,7 +211,7 @@ def _is_finished(path, entry):
 
 
 def _write_shard(path, clips, checksum):
-    """Writes one shard beside and moves it to its place; returns its entry in the index."""
+    """Writes one shard, which is complete or absent, and returns its entry in the index."""
     entry, offset = {"records": [], "left_out": [], "damaged": []}, 0
     with written_beside(path, alone=True, safe=_SAFE) as beside:
         with open(beside, "wb") as file:
@@ -232,7 +233,7 @@ def _write_shard(path, clips, checksum):
 
 
 def _framed(data, checksum):
-    """A record as TFRecord files hold it: length, content, and the masked CRC-32C of both."""
+    """A record in the format of TFRecord: length, content, and the masked CRC-32C of both."""
     length = struct.pack("<Q", len(data))
     return b"".join((length, _masked(checksum(length)), data, _masked(checksum(data))))
 
@@ -269,18 +270,16 @@ def _checked(manifest, name, num_shards, store, short_side, quality, unreadable)
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(f"name must be letters, digits, '_' and '-', got {name!r}.")
     if num_shards is None:
-        num_shards = -(-len(manifest) // _CLIPS_A_SHARD)
+        num_shards = -(-len(manifest) // _CLIPS_PER_SHARD)
     for what, value, most in (
         ("num_shards", num_shards, min(len(manifest), 99_999)),
         ("short_side", 1 if short_side is None else short_side, 8192),
         ("quality", quality, 31),
     ):
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-            raise ValueError(f"{what} must be a whole number from 1 to {most}, got {value!r}.")
+        check_integer(what, value, 1, most)
     for what, value, known in (
         ("store", store, STORES),
         ("unreadable", unreadable, (None, "skip", "error")),
     ):
-        if value not in known:
-            raise ValueError(f"{what} must be one of {known}, got {value!r}.")
+        check_choice(what, value, known)
     return num_shards

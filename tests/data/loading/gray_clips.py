@@ -40,7 +40,7 @@ def epochs_of(data, count=1):
 
 
 def which(clips):
-    """Numbers of the clips in a batch of grey clips."""
+    """Numbers of the clips in a batch of gray clips."""
     return [int(np.rint((clip.mean() - 7) / 30)) for clip in np.asarray(clips, "float64")]
 
 

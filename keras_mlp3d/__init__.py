@@ -1,29 +1,39 @@
 """MLP-3D for Keras 3: video recognition with neither convolution blocks nor attention.
 
 An implementation of "MLP-3D: A MLP-like 3D Architecture with Grouped Time Mixing" (Qiu, Yao, Ngo,
-Mei; CVPR 2022) that runs alike on TensorFlow, JAX and PyTorch.
+Mei; CVPR 2022) that gives the same results on TensorFlow, JAX and PyTorch.
 """
 
 import importlib
+from typing import TYPE_CHECKING, Any
 
-from keras_mlp3d import layers, models
-from keras_mlp3d.hub import list_presets, upload_preset
-from keras_mlp3d.models import (
-    MLP3D,
-    CycleMLP,
-    FrameCycleMLP,
-    Mixing,
-    MLP3DBackbone,
-    TwoPathMLP3D,
-    parse_schedule,
-)
+from keras_mlp3d import _backend
 from keras_mlp3d.version import __version__
 
-#: Rooms that a network itself does not need: imported when first asked for.
-_LAZY = (
-    *("conversion", "cost", "data", "distribution", "hub", "inference", "plots", "search"),
-    "training",
-)
+if TYPE_CHECKING:  # what editors and type checkers see of the names that `__getattr__` imports
+    from keras_mlp3d import (
+        conversion,
+        cost,
+        data,
+        distribution,
+        hub,
+        inference,
+        layers,
+        models,
+        plots,
+        search,
+        training,
+    )
+    from keras_mlp3d.hub import list_presets, upload_preset
+    from keras_mlp3d.models import (
+        MLP3D,
+        CycleMLP,
+        FrameCycleMLP,
+        Mixing,
+        MLP3DBackbone,
+        TwoPathMLP3D,
+        parse_schedule,
+    )
 
 __all__ = [
     "MLP3D",
@@ -49,12 +59,34 @@ __all__ = [
     "upload_preset",
 ]
 
+_FROM_HUB = ("list_presets", "upload_preset")
+_FROM_MODELS = (
+    *("MLP3D", "CycleMLP", "FrameCycleMLP", "MLP3DBackbone", "Mixing", "TwoPathMLP3D"),
+    "parse_schedule",
+)
 
-def __getattr__(name):
-    if name in _LAZY:
-        return importlib.import_module(f"keras_mlp3d.{name}")
-    raise AttributeError(f"module 'keras_mlp3d' has no attribute {name!r}")
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Imports a package, or a name of one, when it is first asked for."""
+        if name not in __all__:
+            raise AttributeError(f"module 'keras_mlp3d' has no attribute {name!r}")
+        _backend.import_keras()
+        if name in _FROM_HUB:
+            value = getattr(importlib.import_module("keras_mlp3d.hub"), name)
+        elif name in _FROM_MODELS:
+            value = getattr(importlib.import_module("keras_mlp3d.models"), name)
+        else:
+            value = importlib.import_module(f"keras_mlp3d.{name}")
+        globals()[name] = value
+        return value
 
 
-def __dir__():
-    return sorted({*globals(), *_LAZY})
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+# Keras can load the networks and their layers from files as soon as this package is imported.
+if not _backend.is_command():
+    _backend.import_keras()
+    importlib.import_module("keras_mlp3d.models")

@@ -4,36 +4,34 @@ import argparse
 import collections
 import contextlib
 import os
-import signal
-import threading
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
-from keras_mlp3d._utils.progress import Progress
-from keras_mlp3d.cli.common import (
-    FAILURE,
-    INTERRUPTED,
-    SUCCESS,
-    add_command,
-    one_line,
-    positive,
-)
-from keras_mlp3d.cli.manifest_options import add_manifest_options, read_data
+from keras_mlp3d._utils.text import one_line
+from keras_mlp3d.cli.inputs import read_data
+from keras_mlp3d.cli.options import add_command, add_manifest_options, positive, seconds
+from keras_mlp3d.cli.signals import sigterm_as_ctrl_c
+from keras_mlp3d.cli.terminal import FAILURE, INTERRUPTED, SUCCESS, StatusLine, say
+
+if TYPE_CHECKING:
+    from keras_mlp3d.data import Manifest, VideoCheck
 
 _NAMED = 20  # files left out that are named on the terminal, for each reason
 
 
-def add_parser(commands):
+def add_parser(commands: Any) -> None:
     """Adds the command to the command line."""
     parser = add_command(
         commands,
         "check-videos",
         run,
-        "decode every video of a data set, and report those that cannot be read",
+        "decode every video of a data set, and report the unreadable files",
         "Decode every video of a data set from its first frame to its last. Files with an error "
         "are named on standard output, and so are notes: files whose index cannot be trusted, "
         "which are read in order, and what class folders hold besides videos. A file that crashes "
-        "or hangs the decoder is reported like the others. The exit code is 0 if all files can be "
-        "read, whatever the notes, 1 if some cannot or only in part, and 2 if the list itself is "
-        "wrong.",
+        "or hangs the decoder is reported too. The exit code is 0 if all files are readable, "
+        "whatever the notes, 1 if some are unreadable or readable only in part, and 2 if the list "
+        "itself is wrong.",
         [
             "keras-mlp3d check-videos videos/ --report report.csv",
             "keras-mlp3d check-videos val.csv --workers 4",
@@ -42,7 +40,7 @@ def add_parser(commands):
     parser.add_argument(
         "manifest",
         metavar="MANIFEST",
-        help="folder with one sub-folder a class, or CSV file: path,label[,start,end]",
+        help="folder with one sub-folder per class, or CSV file: path,label[,start,end]",
     )
     parser.add_argument(
         "--split",
@@ -64,15 +62,15 @@ def add_parser(commands):
     )
     parser.add_argument(
         "--time-limit",
-        type=_seconds,
+        type=seconds,
         default=60.0,
         metavar="SECONDS",
-        help="give a file up after so long without a packet read or a frame decoded; default: 60",
+        help="give up a file after this time without a packet read or a frame decoded; default: 60",
     )
     add_manifest_options(parser)
 
 
-def run(options):
+def run(options: argparse.Namespace) -> int:
     """Checks, reports, and counts."""
     from keras_mlp3d.data import check_videos
     from keras_mlp3d.data.datasets.check import rows_of_files
@@ -86,7 +84,7 @@ def run(options):
     total = len(rows_of_files(manifest))
     checks, stopped = [], False
     try:
-        with _sigterm_as_ctrl_c():
+        with sigterm_as_ctrl_c():
             found = check_videos(manifest, options.workers, options.time_limit)
             with contextlib.closing(found):
                 for check in _watched(found, total):
@@ -94,7 +92,7 @@ def run(options):
     except KeyboardInterrupt:
         stopped = True
     finally:
-        # Whatever came between: what was found in hours of work is kept and said.
+        # After any error too: what was found in hours of work is written and printed.
         besides = _left_out(manifest)
         try:
             if checks and options.report is not None:
@@ -107,82 +105,64 @@ def run(options):
     return FAILURE if any(check.error for check in checks) else SUCCESS
 
 
-def _seconds(text):
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 1 <= seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected at least 1 second, got {text!r}")
-    return seconds
-
-
-@contextlib.contextmanager
-def _sigterm_as_ctrl_c():
-    if threading.current_thread() is not threading.main_thread():  # no other may set handlers
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _left_out(manifest):
-    """`(name, reason)` of what the data set has or lists and the manifest has no row of."""
+def _left_out(manifest: "Manifest") -> list[tuple[str, str]]:
+    """Returns `(name, reason)` for all that the data set has or lists without a row for it."""
     gone = [(name, "the data set lists it, and has no file of it") for name in manifest.not_found]
     return [*manifest.left_out, *gone]
 
 
-def _write_report(path, checks, besides):
+def _write_report(
+    path: str, checks: "Sequence[VideoCheck]", besides: Sequence[tuple[str, str]]
+) -> None:
     from keras_mlp3d.data import VideoCheck, write_check_report
 
     rows = [VideoCheck(name, "", 0, note=f"left out: {reason}") for name, reason in besides]
     write_check_report([*checks, *rows], path)
 
 
-def _print_checks(checks, besides):
+def _print_checks(checks: "Sequence[VideoCheck]", besides: Sequence[tuple[str, str]]) -> None:
     for check in checks:
         if check.error:
-            print(one_line(f"{check.path}: {check.error}"))
+            say(one_line(f"{check.path}: {check.error}"))
         if check.note:
-            print(one_line(f"{check.path}: note: {check.note}"))
-    by_reason = {}
+            say(one_line(f"{check.path}: note: {check.note}"))
+    by_reason: dict[str, list[str]] = {}
     for name, reason in besides:
         by_reason.setdefault(reason, []).append(name)
     for reason, names in by_reason.items():
         for name in names[:_NAMED]:
-            print(one_line(f"{name}: left out: {reason}"))
+            say(one_line(f"{name}: left out: {reason}"))
         if len(names) > _NAMED:
-            print(one_line(f"and {len(names) - _NAMED} more left out: {reason}"))
+            say(one_line(f"and {len(names) - _NAMED} more left out: {reason}"))
 
 
-def _print_counts(checks, besides, total):
+def _print_counts(
+    checks: "Sequence[VideoCheck]", besides: Sequence[tuple[str, str]], total: int
+) -> None:
     wrong = [check for check in checks if check.error]
     partly = sum(check.frames > 0 for check in wrong)
-    print(
+    say(
         f"{_files(len(checks))}: {len(checks) - len(wrong)} whole, {partly} readable in part, "
         f"{len(wrong) - partly} unreadable"
     )
     notes = sum(bool(check.note) for check in checks)
     if notes:
-        print("1 note" if notes == 1 else f"{notes} notes")
+        say("1 note" if notes == 1 else f"{notes} notes")
     if besides:
         reasons = collections.Counter(reason for _, reason in besides).most_common(_NAMED)
         kinds = ", ".join(f"{count} x {reason}" for reason, count in reasons)
-        print(one_line(f"{len(besides)} left out: {kinds}"))
+        say(one_line(f"{len(besides)} left out: {kinds}"))
     if len(checks) < total:
-        print(f"stopped: {total - len(checks)} of {_files(total)} were not checked")
+        say(f"stopped: {total - len(checks)} of {_files(total)} were not checked")
 
 
-def _files(count):
+def _files(count: int) -> str:
     return f"{count} {'file' if count == 1 else 'files'}"
 
 
-def _watched(checks, total):
-    """Passes checks on and shows how many of them there are."""
-    with Progress("videos") as progress:
+def _watched(checks: "Iterable[VideoCheck]", total: int) -> "Iterator[VideoCheck]":
+    """Yields the checks and shows how many are done."""
+    with StatusLine("videos") as line:
         for done, check in enumerate(checks, start=1):
-            progress(done, total)
+            line(done, total)
             yield check

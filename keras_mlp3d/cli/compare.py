@@ -1,35 +1,33 @@
-"""`keras-mlp3d compare`: hand-made schedules and a searched one, accuracy against cost."""
+"""`keras-mlp3d compare`: accuracy against cost of the paper's schedules and a searched one."""
 
+import argparse
 import importlib.util
 import pathlib
+from typing import Any
 
-from keras_mlp3d.cli._runs import (
-    add_data_options,
-    add_recipe_options,
-    manifests,
-    recipe_of,
-    verbosity,
-)
-from keras_mlp3d.cli._stop_on_signal import StopOnSignal
-from keras_mlp3d.cli.common import SUCCESS, add_command
+from keras_mlp3d.cli.inputs import manifests, recipe_of
+from keras_mlp3d.cli.options import add_command, add_data_options, add_recipe_options
+from keras_mlp3d.cli.signals import StopOnSignal
+from keras_mlp3d.cli.terminal import SUCCESS, say, verbosity
 
 _RESULT, _PICTURE = "comparison.json", "comparison.png"
 
 
-def add_parser(commands):
+def add_parser(commands: Any) -> None:
     """Adds the command to the command line."""
     parser = add_command(
         commands,
         "compare",
         run,
-        "train the paper's hand-made networks and the searched one, and set them side by side",
-        "Train the networks of section 3.4's comparison alike: the 2-D one, SR, LR, ST, SR-LR and "
-        "SR-SW over group sizes, and the searched one. Each has its own folder in that of the run; "
-        "killed or interrupted, the same command goes on where it was.",
+        "train the paper's hand-made networks and the searched one, and compare them",
+        "Train the networks of section 3.4's comparison with one recipe: the 2-D network, SR, LR, "
+        "ST, SR-LR and SR-SW over group sizes, and the searched network. Each has its own folder "
+        "in the folder of the run. After a kill or Ctrl-C, the same command resumes.",
         [
             "keras-mlp3d compare --data videos --preset mlp3d_nano --recipe motion_shapes \\",
             "    --run runs/compare --searched runs/search/preset --sizes 1,2,4,8 --seeds 0,1,2",
         ],
+        computes=True,
     )
     add_data_options(parser)
     parser.add_argument(
@@ -67,7 +65,7 @@ def add_parser(commands):
     )
 
 
-def run(options):
+def run(options: argparse.Namespace) -> int:
     """Trains all networks, prints a table, writes and draws."""
     from keras_mlp3d import hub, parse_schedule, search
 
@@ -106,18 +104,18 @@ def run(options):
     for row in rows:
         each = " ".join(f"{accuracy:.4f}" for accuracy in row.accuracies)
         several = f"  ({each})" if len(row.accuracies) > 1 else ""
-        print(f"{row.network.name:<{width}}  {row.gmacs:8.4g} GMACs  {row.accuracy:.4f}{several}")
-    print(f"all of it is in {folder / _RESULT}")
+        say(f"{row.network.name:<{width}}  {row.gmacs:8.4g} GMACs  {row.accuracy:.4f}{several}")
+    say(f"the results are in {folder / _RESULT}")
     return SUCCESS
 
 
-def announce(done, total, name):
-    """Says which training of how many begins."""
+def announce(done: int, total: int, name: str | None) -> None:
+    """Prints which training of how many begins."""
     if name is not None:
-        print(f"training {done + 1} of {total}: {name}", flush=True)
+        say(f"training {done + 1} of {total}: {name}")
 
 
-def _numbers(option, text, least):
+def _numbers(option: str, text: str, least: int) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() and int(part) >= least for part in parts):
         raise ValueError(f"{option} must be whole numbers from {least}, as in 1,2, got {text!r}.")

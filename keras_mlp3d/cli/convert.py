@@ -1,28 +1,39 @@
 """`keras-mlp3d convert`: a CycleMLP checkpoint becomes a preset of CycleMLP or MLP-3D."""
 
+import argparse
 import os
 import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from keras_mlp3d.cli.common import SUCCESS, add_command, load_model, one_line, positive
+from keras_mlp3d.cli.inputs import load_model
+from keras_mlp3d.cli.options import add_command, positive
+from keras_mlp3d.cli.terminal import SUCCESS, say
 
-#: More classes than that in a file are a mistake; the large image data sets have some 22,000.
+if TYPE_CHECKING:
+    from keras_mlp3d.hub import Preset
+
+    Shapes = Mapping[str, tuple[int, ...]]
+
+#: A file with more classes is a mistake; the large image data sets have some 22,000.
 _MAX_CLASSES = 100_000
 _SIZES = ("channels", "depths", "mlp_ratios")
 
 
-def add_parser(commands):
+def add_parser(commands: Any) -> None:
     """Adds the command to the command line."""
     parser = add_command(
         commands,
         "convert",
         run,
         "make a preset from a CycleMLP checkpoint",
-        "Make a preset from a CycleMLP checkpoint (.pth or .safetensors): of CycleMLP itself, or "
-        "with --inflate of the MLP-3D that starts from it (center initialisation).",
+        "Make a preset from a CycleMLP checkpoint (.pth or .safetensors): a preset of CycleMLP, or "
+        "with --inflate of the MLP-3D that starts from it (center initialization).",
         [
             "keras-mlp3d convert CycleMLP_B1.pth --to my_cyclemlp",
             "keras-mlp3d convert CycleMLP_B1.pth --to my_mlp3d --inflate mlp3d_xs",
         ],
+        computes=True,
     )
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help=".pth or .safetensors file")
     parser.add_argument(
@@ -38,18 +49,18 @@ def add_parser(commands):
         "--from",
         dest="source",
         metavar="PRESET",
-        help="the CycleMLP of the checkpoint; default: found out from its shapes",
+        help="the CycleMLP of the checkpoint; default: detected from its shapes",
     )
     parser.add_argument(
         "--num-classes",
         type=positive,
         metavar="N",
-        help="with --inflate: classes of the MLP-3D; default: those of its preset",
+        help="with --inflate: classes of the MLP-3D; default: as many as its preset has",
     )
 
 
-def run(options):
-    """Converts and saves; whatever can be refused is, before the checkpoint is read."""
+def run(options: argparse.Namespace) -> int:
+    """Converts and saves. All checks that do not need the checkpoint come before it is read."""
     from keras_mlp3d import conversion, cost, hub
 
     hub.check_directory(options.to)
@@ -69,7 +80,7 @@ def run(options):
 
     name = os.path.basename(options.checkpoint)
     origin = f"Converted from {name}, SHA-256 {hub.file_sha256(options.checkpoint)}"
-    metadata = {"source": origin}
+    metadata: dict[str, Any] = {"source": origin}
     if target is None:
         description = f"CycleMLP with the weights of {name}, the sizes of {source.handle}."
         size = source.metadata.get("image_size")
@@ -88,13 +99,13 @@ def run(options):
     if shape:
         metadata["macs"] = cost.count(model, shape).macs
     model.save_to_preset(options.to, description, **metadata)
-    print(f"{one_line(options.to)}: {description}")
+    say(f"{options.to}: {description}")
     if fresh:
-        print(f"New, not from the checkpoint: {', '.join(fresh)}")
+        say(f"New, not from the checkpoint: {', '.join(fresh)}")
     return SUCCESS
 
 
-def _read(handle, class_name, option):
+def _read(handle: str, class_name: str, option: str) -> "Preset":
     from keras_mlp3d import hub
 
     files = hub.read_preset(handle)
@@ -107,7 +118,7 @@ def _read(handle, class_name, option):
     return files
 
 
-def _sizes(files):
+def _sizes(files: "Preset") -> dict[str, tuple[float, ...]]:
     """Returns channels, depths and MLP ratios of a preset as tuples of four."""
     values = {}
     for name in _SIZES:
@@ -116,14 +127,14 @@ def _sizes(files):
     return values
 
 
-def _built_in(class_name):
+def _built_in(class_name: str) -> "list[Preset]":
     from keras_mlp3d import hub
 
     presets = [hub.read_preset(name) for name in hub.list_presets()]
     return [files for files in presets if files.class_name == class_name]
 
 
-def _checkpoint_shapes(path, source):
+def _checkpoint_shapes(path: str, source: "Preset | None") -> "Shapes":
     """Returns {key: shape} of a checkpoint."""
     from keras_mlp3d.conversion.checkpoint import find_state_dict, read_checkpoint
 
@@ -133,17 +144,17 @@ def _checkpoint_shapes(path, source):
     return {key: tuple(value.shape) for key, value in state.items()}
 
 
-def _find_architecture(shapes, path):
+def _find_architecture(shapes: "Shapes", path: str) -> "Preset":
     """Returns the built-in CycleMLP whose sizes a checkpoint has."""
-    found = {name: [] for name in _SIZES}
+    sizes: dict[str, list[float]] = {name: [] for name in _SIZES}
     for stage in (0, 2, 4, 6):
         norm = re.compile(rf"network\.{stage}\.\d+\.norm1\.weight")
         wide = shapes.get(f"network.{stage}.0.norm1.weight") or (0,)
         hidden = shapes.get(f"network.{stage}.0.mlp.fc1.weight") or (0,)
-        found["channels"].append(wide[0])
-        found["depths"].append(sum(norm.fullmatch(key) is not None for key in shapes))
-        found["mlp_ratios"].append(hidden[0] / wide[0] if wide[0] else 0)
-    found = {name: tuple(value) for name, value in found.items()}
+        sizes["channels"].append(wide[0])
+        sizes["depths"].append(sum(norm.fullmatch(key) is not None for key in shapes))
+        sizes["mlp_ratios"].append(hidden[0] / wide[0] if wide[0] else 0)
+    found = {name: tuple(value) for name, value in sizes.items()}
     for files in _built_in("CycleMLP"):
         if _sizes(files) == found:
             return files
@@ -154,8 +165,8 @@ def _find_architecture(shapes, path):
     )
 
 
-def _num_classes(shapes):
-    """Returns how many classes a checkpoint has, or None where it does not say."""
+def _num_classes(shapes: "Shapes") -> int | None:
+    """Returns how many classes a checkpoint has, or None if it has no head."""
     classes = (shapes.get("head.bias") or (None,))[0]
     if classes is not None and not 1 <= classes <= _MAX_CLASSES:
         raise ValueError(
@@ -165,7 +176,7 @@ def _num_classes(shapes):
     return classes
 
 
-def _check_sizes(source, target):
+def _check_sizes(source: "Preset", target: "Preset") -> None:
     """Refuses an MLP-3D that has other sizes than the CycleMLP, before either is built."""
     if _sizes(source) == _sizes(target):
         return

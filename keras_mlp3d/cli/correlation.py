@@ -1,37 +1,39 @@
 """`keras-mlp3d correlation`: how far a search's estimates can be trusted."""
 
+import argparse
 import importlib.util
 import math
 import pathlib
+from typing import TYPE_CHECKING, Any
 
-from keras_mlp3d.cli._runs import (
-    add_data_options,
-    add_recipe_options,
-    manifests,
-    recipe_of,
-    verbosity,
-)
-from keras_mlp3d.cli._stop_on_signal import StopOnSignal
-from keras_mlp3d.cli.common import SUCCESS, add_command, positive
 from keras_mlp3d.cli.compare import announce
+from keras_mlp3d.cli.inputs import manifests, recipe_of
+from keras_mlp3d.cli.options import add_command, add_data_options, add_recipe_options, positive
+from keras_mlp3d.cli.signals import StopOnSignal
+from keras_mlp3d.cli.terminal import SUCCESS, say, verbosity
+
+if TYPE_CHECKING:
+    from keras_mlp3d import Mixing
+    from keras_mlp3d.search import SearchSpace
 
 _RESULT, _PICTURE = "correlation.json", "correlation.png"
 
 
-def add_parser(commands):
+def add_parser(commands: Any) -> None:
     """Adds the command to the command line."""
     parser = add_command(
         commands,
         "correlation",
         run,
-        "compare the estimates of a search with accuracies of networks trained by themselves",
-        "Train some schedules by themselves and set their accuracy against the estimate with the "
-        "weights of a search's supernet, with Spearman's rank correlation. Without --schedule they "
-        "are SR, LR, ST, SR-LR and SR-SW over the group sizes of the space, and the found one. "
-        "Killed or interrupted, the same command goes on where it was.",
+        "compare the estimates of a search with the accuracy of networks trained alone",
+        "Train networks alone, each with one schedule, and compare their accuracy with the "
+        "estimates of a search's supernet by Spearman's rank correlation. Without --schedule, they "
+        "are SR, LR, ST, SR-LR and SR-SW over the group sizes of the space, and the schedule that "
+        "the search found. After a kill or Ctrl-C, the same command resumes.",
         [
             "keras-mlp3d correlation --search runs/search --data videos --recipe motion_shapes",
         ],
+        computes=True,
     )
     parser.add_argument(
         "--search", required=True, metavar="DIRECTORY", help="folder of a search that is finished"
@@ -45,8 +47,8 @@ def add_parser(commands):
         "--schedule",
         action="append",
         metavar="S",
-        help="kind:group_size, several joined by + to take turns, or one for each block joined by "
-        "commas; give it several times",
+        help="kind:group_size; several alternate if joined by +, or are one per block if joined by "
+        "commas; may be given several times",
     )
     parser.add_argument(
         "--batch-size", type=positive, default=16, metavar="N", help="clips scored at once; "
@@ -54,7 +56,7 @@ def add_parser(commands):
     )  # fmt: skip
 
 
-def run(options):
+def run(options: argparse.Namespace) -> int:
     """Estimates, trains, prints a table, writes and draws."""
     from keras_mlp3d import search
 
@@ -86,16 +88,18 @@ def run(options):
             found.estimated, found.real, found.names, found.rho, folder / _PICTURE
         )
     width = max(map(len, found.names))
-    print(f"{'':<{width}}  estimated    real")
+    say(f"{'':<{width}}  estimated    real")
     for name, estimated, real in zip(found.names, found.estimated, found.real, strict=True):
-        print(f"{name:<{width}}     {estimated:.4f}  {real:.4f}")
+        say(f"{name:<{width}}     {estimated:.4f}  {real:.4f}")
     rho = "none, as one side is the same for all" if math.isnan(found.rho) else f"{found.rho:.3f}"
-    print(f"Spearman's rank correlation of {len(found.names)} networks: {rho}")
+    say(f"Spearman's rank correlation of {len(found.names)} networks: {rho}")
     return SUCCESS
 
 
-def _schedules(options, space, result, depth):
-    """{name: one `Mixing` for each block}: those asked for, or all that the space has."""
+def _schedules(
+    options: argparse.Namespace, space: "SearchSpace", result: pathlib.Path, depth: int
+) -> "dict[str, tuple[Mixing, ...]]":
+    """Returns {name: one `Mixing` per block} of --schedule, or of all schedules in the space."""
     from keras_mlp3d import parse_schedule, search
     from keras_mlp3d.hub.files import read_json
 
@@ -115,7 +119,7 @@ def _schedules(options, space, result, depth):
     return {name: _canonical(schedule, space) for name, schedule in schedules.items()}
 
 
-def _canonical(schedule, space):
-    """The schedule with the space's name for S = 1, in which all kinds agree."""
+def _canonical(schedule: "tuple[Mixing, ...]", space: "SearchSpace") -> "tuple[Mixing, ...]":
+    """Returns the schedule with the space's name for S = 1, in which all kinds agree."""
     one = [mixing for mixing in space.mixings if mixing.group_size == 1]
     return tuple(one[0] if one and mixing.group_size == 1 else mixing for mixing in schedule)

@@ -1,21 +1,31 @@
 """`keras-mlp3d cost`: multiply-accumulates and parameters of a preset."""
 
-from keras_mlp3d.cli.common import add_command, image_size, load_model, positive, print_json
+import argparse
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from keras_mlp3d.cli.inputs import load_model
+from keras_mlp3d.cli.options import add_command, image_size, positive
+from keras_mlp3d.cli.terminal import SUCCESS, one_line, print_json, say
+
+if TYPE_CHECKING:
+    from keras_mlp3d.hub import Preset
 
 
-def add_parser(commands):
+def add_parser(commands: Any) -> None:
     """Adds the command to the command line."""
     parser = add_command(
         commands,
         "cost",
         run,
-        "count what a network costs, layer by layer",
+        "count the cost of a network, layer by layer",
         "Count multiply-accumulates and parameters of a preset, layer by layer, for one clip. "
         "No weights are loaded.",
         [
             "keras-mlp3d cost mlp3d_xs --size 128",
             "keras-mlp3d cost mlp3d_nano --schedule short_range:4+shift_window:4",
         ],
+        computes=True,
     )
     parser.add_argument(
         "preset", metavar="PRESET", help="built-in name, directory or hf:// address"
@@ -29,19 +39,19 @@ def add_parser(commands):
     parser.add_argument(
         "--schedule",
         metavar="S",
-        help="time mixing instead of the preset's: kind:group_size, several joined by + to take "
-        "turns, or one for each block joined by commas",
+        help="time mixing instead of the preset's: kind:group_size; several alternate if joined by "
+        "+, or are one per block if joined by commas",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
-def run(options):
+def run(options: argparse.Namespace) -> int:
     """Prints the cost."""
     from keras_mlp3d import cost, hub
 
     files = hub.read_preset(options.preset)
     shape = _input_shape(files, options)
-    overrides = {"load_weights": False}
+    overrides: dict[str, Any] = {"load_weights": False}
     by_frame = files.class_name in ("CycleMLP", "FrameCycleMLP")
     if not by_frame:
         # The kernel of full time mixing is as large as the clip is long.
@@ -71,18 +81,22 @@ def run(options):
                 ],
             }
         )
-        return 0
-    print(counted.table())
+        return SUCCESS
+    # A line break in a layer's name would look like a line of the table.
+    layers = [dataclasses.replace(layer, name=one_line(layer.name)) for layer in counted.layers]
+    for line in dataclasses.replace(counted, layers=tuple(layers)).table().splitlines():
+        say(line)
     clip = " x ".join(str(length) for length in shape[:-1])
-    print(
-        f"\n{options.preset} at {clip}: {counted.macs / 1e9:.2f} G multiply-accumulates, "
+    say()
+    say(
+        f"{options.preset} at {clip}: {counted.macs / 1e9:.2f} G multiply-accumulates, "
         f"{counted.params / 1e6:.2f} M parameters"
     )
-    return 0
+    return SUCCESS
 
 
-def _input_shape(files, options):
-    """Returns the shape of one input: as asked for, else as the preset is made for."""
+def _input_shape(files: "Preset", options: argparse.Namespace) -> tuple[int, ...]:
+    """Returns the shape of one input: of the options, or else of the preset."""
     clip = files.clip
     size = options.size or (clip.size if clip else files.metadata.get("image_size")) or (224, 224)
     if files.class_name == "CycleMLP":

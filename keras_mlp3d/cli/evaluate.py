@@ -1,47 +1,48 @@
 """`keras-mlp3d evaluate`: how well a network classifies a data set."""
 
+import argparse
 import os
 import pathlib
-import sys
+from typing import TYPE_CHECKING, Any
 
-from keras_mlp3d._utils.progress import Progress
-from keras_mlp3d.cli._views import add_view_options, asked_converter
-from keras_mlp3d.cli.common import (
-    BAD_INPUT,
-    CLASSIFIERS,
-    SUCCESS,
+from keras_mlp3d._utils.text import one_line
+from keras_mlp3d.cli.inputs import CLASSIFIERS, asked_converter, load_model, read_data
+from keras_mlp3d.cli.options import (
     add_command,
-    load_model,
-    one_line,
+    add_manifest_options,
+    add_view_options,
     positive,
-    print_error,
 )
-from keras_mlp3d.cli.manifest_options import add_manifest_options, read_data
+from keras_mlp3d.cli.terminal import BAD_INPUT, SUCCESS, StatusLine, print_error, say
+
+if TYPE_CHECKING:
+    from keras_mlp3d.inference import Evaluation
 
 _NAMED_FAILURES = 10
 
 
-def add_parser(commands):
+def add_parser(commands: Any) -> None:
     """Adds the command to the command line."""
     parser = add_command(
         commands,
         "evaluate",
         run,
-        "measure accuracy on labelled videos",
-        "Measure top-1 and top-5 accuracy on labelled videos, with 95 % Wilson intervals. Scores "
-        "are averaged over all views of a video: clips x crops. A video that cannot be read "
-        "counts as wrong and is named on standard error, and the exit code is 2.",
+        "measure accuracy on labeled videos",
+        "Measure top-1 and top-5 accuracy on labeled videos, with 95 % Wilson intervals. Scores "
+        "are averaged over all views of a video: clips x crops. An unreadable video counts as "
+        "wrong and is named on standard error, and the exit code is 2.",
         [
             "keras-mlp3d evaluate --data videos/val --preset my_preset",
             "keras-mlp3d evaluate --data val.csv --preset my_preset --clips 4 --crops 3 \\",
             "    --json result.json --plot confusion.png --plot-wrong wrong.png",
         ],
+        computes=True,
     )
     parser.add_argument(
         "--data",
         required=True,
         metavar="MANIFEST_OR_FOLDER",
-        help="CSV of path,label[,start,end], or folder with a sub-folder a class",
+        help="CSV of path,label[,start,end], or folder with a sub-folder per class",
     )
     parser.add_argument(
         "--preset", required=True, help="built-in name, directory or hf:// address of the network"
@@ -49,8 +50,7 @@ def add_parser(commands):
     parser.add_argument(
         "--split",
         default="val",
-        help="name of the split: that sub-folder is read where the folder has it; default: "
-        "%(default)s",
+        help="split, and the sub-folder to read if the folder has it; default: %(default)s",
     )
     add_view_options(parser, crops=1)
     parser.add_argument(
@@ -68,12 +68,12 @@ def add_parser(commands):
     )
 
 
-def run(options):
+def run(options: argparse.Namespace) -> int:
     """Evaluates, prints a table, writes and draws."""
     from keras_mlp3d import plots
     from keras_mlp3d.inference import evaluate, wrong_answers
 
-    # Whatever cannot be written must be known before an hour of work and not after it.
+    # Checked before an hour of work and not after it.
     for picture in filter(None, (options.plot, options.plot_wrong)):
         plots.check_picture_path(picture)
     if options.json is not None:
@@ -82,7 +82,7 @@ def run(options):
     # A folder names all its classes; a CSV may lack some of the model's.
     names = None if os.path.isdir(options.data) else model.class_names
     manifest = read_data(options, options.data, options.split, names)
-    with Progress("videos") as progress:
+    with StatusLine("videos") as line:
         evaluation = evaluate(
             model,
             manifest,
@@ -91,7 +91,7 @@ def run(options):
             batch_size=options.batch_size,
             converter=asked_converter(model, files, options),
             workers=options.workers,
-            progress=progress,
+            progress=line,
         )
     _print_table(evaluation)
     if options.json is not None:
@@ -104,11 +104,11 @@ def run(options):
         print_error(f"cannot read the video {path!r}: {reason}")
     more = len(evaluation.failed) - _NAMED_FAILURES
     if more > 0:
-        print_error(f"and {more} more videos cannot be read; --json lists them all")
+        print_error(f"and {more} more unreadable videos; --json lists them all")
     return BAD_INPUT if evaluation.failed else SUCCESS
 
 
-def _check_file(name):
+def _check_file(name: str) -> None:
     path = pathlib.Path(name)
     if path.is_dir():
         raise IsADirectoryError(f"Cannot write {name!r}: it is a directory.")
@@ -118,7 +118,7 @@ def _check_file(name):
         )
 
 
-def _print_table(evaluation):
+def _print_table(evaluation: "Evaluation") -> None:
     failed = len(evaluation.failed)
     kinds = [("", "", evaluation.expected)]
     if failed:
@@ -132,15 +132,14 @@ def _print_table(evaluation):
     _print_row("videos", counts)
     _print_row("clips x crops", f"{evaluation.clips} x {evaluation.crops}")
     _print_row("manifest", f"{one_line(evaluation.split)}, SHA-256 {evaluation.digest}")
-    sys.stdout.flush()
 
 
-def _print_row(name, text):
-    print(f"{name:<17} {text}")
+def _print_row(name: str, text: str) -> None:
+    say(f"{name:<17} {text}")
 
 
-def _percentages(accuracy, interval, total):
-    if accuracy is None:
+def _percentages(accuracy: float | None, interval: tuple[float, float] | None, total: int) -> str:
+    if accuracy is None or interval is None:
         return "none"
     low, high = (100 * bound for bound in interval)
     correct = round(accuracy * total)

@@ -1,10 +1,15 @@
-"""The command `keras-mlp3d`: finds the command, runs it, and turns errors into exit codes."""
+"""The command `keras-mlp3d`: finds the command, runs it, and turns errors into exit codes.
+
+Help, the version and errors of arguments come without Keras: it is imported when a command runs.
+"""
 
 import argparse
 import os
 import shlex
 import sys
 import traceback
+from collections.abc import Sequence
+from typing import NoReturn
 
 from keras_mlp3d.cli import (
     check_videos,
@@ -20,7 +25,8 @@ from keras_mlp3d.cli import (
     train,
     upload,
 )
-from keras_mlp3d.cli.common import (
+from keras_mlp3d.cli.start_keras import start_keras
+from keras_mlp3d.cli.terminal import (
     BAD_INPUT,
     FAILURE,
     INTERRUPTED,
@@ -28,6 +34,8 @@ from keras_mlp3d.cli.common import (
     SUCCESS,
     exit_code,
     print_error,
+    say,
+    warnings_as_lines,
 )
 from keras_mlp3d.version import __version__
 
@@ -35,18 +43,19 @@ from keras_mlp3d.version import __version__
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, as all errors here do."""
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         print_error(f"{message} (see {self.prog} --help)")
         self.exit(BAD_INPUT)
 
 
-def build_parser():
+def build_parser() -> argparse.ArgumentParser:
     """Returns the parser of the whole command line."""
     parser = _Parser(
         prog=PROGRAM,
         description="MLP-3D: video recognition with neither convolution blocks nor attention.",
-        epilog="Exit codes: 0 success, 1 failure, 2 bad input. The environment variable "
-        "KERAS_BACKEND (tensorflow, jax or torch) chooses what computes.",
+        epilog="Exit codes: 0 success, 1 failure, 2 bad input. The option --backend of a command, "
+        "or the environment variable KERAS_BACKEND (tensorflow, jax or torch), chooses what "
+        "computes; by default it is the first that is installed.",
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     parser.add_argument(
@@ -61,11 +70,11 @@ def build_parser():
     return parser
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
     Args:
-        arguments: None for those of the process, or a list of strings.
+        arguments: List of strings, or None for the arguments of the process.
 
     Returns:
         The exit code: 0 success, 1 failure, 2 bad input, 130 interrupted.
@@ -76,35 +85,41 @@ def main(arguments=None):
     keras-mlp3d ...
     0
     """
-    # Before TensorFlow is imported, which reads it then.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     for stream in (sys.stdout, sys.stderr):
-        # A file name or a class may hold what the terminal's encoding has not.
+        # A file name or a class may hold characters that the terminal's encoding lacks.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
         options = build_parser().parse_args(arguments)
         given = sys.argv[1:] if arguments is None else arguments
-        options.command_line = shlex.join(["keras-mlp3d", *given])
+        options.command_line = shlex.join([PROGRAM, *given])
     except SystemExit as end:
-        return end.code or SUCCESS
+        return end.code if isinstance(end.code, int) else SUCCESS
+    with warnings_as_lines():
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
+        start_keras(options.backend)
         code = options.run(options)
         sys.stdout.flush()
     except KeyboardInterrupt as stopped:
         if str(stopped):  # a training says what it has kept
-            print(f"\n{stopped} The same command goes on from there.", flush=True)
+            say()
+            say(f"{stopped} The same command resumes from there.")
         else:
-            print(file=sys.stderr)
+            say(error=True)
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read the output has gone; Python would say so once more when it closes stdout.
+        # The reader of the output has gone; Python would say so again when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILURE
     # As broad as it is because this is where an error meets its reader, whatever it is.
     except Exception as error:
         if options.traceback:
-            traceback.print_exc()
+            for line in traceback.format_exc().splitlines():
+                say(f"  {line}", error=True)
         print_error(error)
         return exit_code(error)
     return code

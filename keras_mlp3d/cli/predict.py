@@ -1,35 +1,43 @@
-"""`keras-mlp3d predict`: what a network says of videos."""
+"""`keras-mlp3d predict`: classifies videos."""
 
+import argparse
 import contextlib
 import hashlib
 import itertools
 import json
 import sys
+from typing import TYPE_CHECKING, Any
 
-from keras_mlp3d._utils.progress import Progress
-from keras_mlp3d.cli._find_videos import VideoFinder
-from keras_mlp3d.cli._results import ResultsFile
-from keras_mlp3d.cli._views import add_view_options, asked_converter
-from keras_mlp3d.cli._warnings import warnings_as_lines
-from keras_mlp3d.cli.common import (
+from keras_mlp3d._utils.text import one_line
+from keras_mlp3d.cli.find_videos import Found, VideoFinder
+from keras_mlp3d.cli.inputs import CLASSIFIERS, asked_converter, load_model
+from keras_mlp3d.cli.options import add_command, add_view_options, positive
+from keras_mlp3d.cli.results_file import ResultsFile
+from keras_mlp3d.cli.terminal import (
     BAD_INPUT,
-    CLASSIFIERS,
-    PROGRAM,
     SUCCESS,
-    add_command,
-    load_model,
-    one_line,
-    positive,
+    StatusLine,
+    json_lines,
+    note,
     print_error,
+    say,
 )
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    from keras_mlp3d.data import VideoConverter
+    from keras_mlp3d.hub import Preset
+    from keras_mlp3d.inference import Prediction
 
 DEFAULT_PRESET = "mlp3d_nano_motion_shapes"
 
 _SHOWN_FRAMES, _SHOWN_HEIGHT = 8, 240
-_COUNTED = 10_000  # videos that are looked for before the first is read, to know how many there are
+_COUNTED = 10_000  # videos to find before the first is read, so that their number is known
 
 
-def add_parser(commands):
+def add_parser(commands: Any) -> None:
     """Adds the command to the command line."""
     parser = add_command(
         commands,
@@ -37,15 +45,16 @@ def add_parser(commands):
         run,
         "classify videos",
         "Classify videos. Scores are averaged over all views of a video: clips x crops. A video "
-        "that is missing or unreadable is named on standard error, the others are classified, and "
-        "the exit code is 2. With --output, each result is written as it comes, and the same "
-        "command run again resumes: it skips the videos that have a result, and tries those again "
-        "that failed.",
+        "that is missing or unreadable is named on standard error, the other videos are "
+        "classified, and the exit code is 2. With --output, each result is written at once, and "
+        "the same command resumes: it skips the videos that have a result and tries failed videos "
+        "again.",
         [
             "keras-mlp3d predict video.mp4",
             "keras-mlp3d predict videos/ --preset my_preset --clips 4 --plot predictions.png",
             "keras-mlp3d predict videos/ --output results.jsonl",
         ],
+        computes=True,
     )
     parser.add_argument(
         "videos",
@@ -73,14 +82,14 @@ def add_parser(commands):
     parser.add_argument("--json", action="store_true", help="print a JSON list instead of text")
 
 
-def run(options):
+def run(options: argparse.Namespace) -> int:
     """Classifies, prints, writes, and draws."""
     from keras_mlp3d import plots
     from keras_mlp3d.data.video.sources import VIDEO_SUFFIXES
 
     if options.plot is not None:
         plots.check_picture_path(options.plot)
-    finder = VideoFinder(options.videos, _note, VIDEO_SUFFIXES)
+    finder = VideoFinder(options.videos, note, VIDEO_SUFFIXES)
     videos = iter(finder)
     first = list(itertools.islice(videos, _COUNTED))
     if options.plot is not None and len(first) > plots.MAX_ROWS:
@@ -91,11 +100,11 @@ def run(options):
         if options.output is not None:
             drawn = [found.path for found in first] if options.plot is not None else ()
             results = stack.enter_context(ResultsFile(options.output, drawn))
-        # Nothing to classify, and no file that would need to know with what: no network then.
+        # The network is not loaded if there is nothing to classify and no results file.
         idle = results is None and all(found.error for found in first)
         job = _Job(options, total, results, None if idle else _Classifier(options))
         job.start()
-        stack.enter_context(warnings_as_lines(job.clear))
+        stack.callback(StatusLine.clear_all)
         try:
             for found in itertools.chain(first, videos):
                 job.take(found)
@@ -104,14 +113,14 @@ def run(options):
                 raise
             raise KeyboardInterrupt(f"{results.count} results are in {options.output}.") from None
         if finder.left_out and not options.json and not idle:
-            _note(finder.left_out)
+            note(finder.left_out)
         return job.finish()
 
 
 class _Classifier:
     """A network and what its results depend on."""
 
-    def __init__(self, options):
+    def __init__(self, options: argparse.Namespace):
         self._options = options
         self.model, files = load_model(options.preset, CLASSIFIERS)
         self._converter = asked_converter(self.model, files, options)
@@ -126,7 +135,7 @@ class _Classifier:
             "size": list(self._converter.image_size),
         }
 
-    def __call__(self, path):
+    def __call__(self, path: str) -> "Prediction":
         from keras_mlp3d.inference import classify
 
         [prediction] = classify(
@@ -143,7 +152,7 @@ class _Classifier:
 
 
 class _Job:
-    """What becomes of the videos: each is skipped or classified, then printed, written and drawn.
+    """Skips or classifies each video, and prints, writes and draws the results.
 
     Args:
         options: Those of the command.
@@ -152,30 +161,37 @@ class _Job:
         classifier: None if there is nothing to classify.
     """
 
-    def __init__(self, options, total, results, classifier):
+    def __init__(
+        self,
+        options: argparse.Namespace,
+        total: int | None,
+        results: ResultsFile | None,
+        classifier: Any,
+    ):
         self._options, self._results, self._classifier = options, results, classifier
-        # Text on the same terminal shows well enough how far it is.
+        # Text on the same terminal shows well enough how much is done.
         watched = options.json or not sys.stdout.isatty()
-        self._progress = Progress(show=None if watched and total != 1 else False)
+        self._line = StatusLine(show=None if watched and total != 1 else False)
         self._done, self._total = 0, total
         self._list = _JsonList() if options.json else None
-        self._drawn, self._code = [], SUCCESS
+        self._code = SUCCESS
+        self._drawn: list[tuple[Prediction, np.ndarray]] = []
 
-    def start(self):
-        """Checks that the results in the file are of the same kind."""
+    def start(self) -> None:
+        """Checks that the results in the file were made with the same settings."""
         if self._results is None:
             return
         self._results.start(self._classifier.settings, self._classifier.labels)
         if self._results.count:
-            _note(
+            note(
                 f"{self._options.output} holds {_videos(self._results.count)}, which are not "
                 "classified again"
             )
 
-    def take(self, found):
-        """Does all that is to be done with what was found."""
+    def take(self, found: Found) -> None:
+        """Handles one video, or one place without videos."""
         self._done += 1
-        self._progress(self._done, self._total, found.path)
+        self._line(self._done, self._total, found.path)
         if found.error:
             self._fail(found.path, found.error, found.message)
         elif self._results is not None and self._results.is_done(found.path):
@@ -183,13 +199,8 @@ class _Job:
                 self._draw(_prediction_of(self._results.row(found.path)))
         else:
             self._classify(found.path)
-        self._progress.clear()
 
-    def clear(self):
-        """Takes the line of progress away, before another is printed."""
-        self._progress.clear()
-
-    def finish(self):
+    def finish(self) -> int:
         """Completes what is printed and drawn, and returns the exit code."""
         from keras_mlp3d import plots
 
@@ -202,14 +213,13 @@ class _Job:
             )
         return self._code
 
-    def _classify(self, path):
+    def _classify(self, path: str) -> None:
         prediction = self._classifier(path)
         if prediction.error:
             self._fail(path, prediction.error)
             return
         if self._results is not None:
             self._results.write(path, _row_of(prediction))
-        self._progress.clear()
         if self._list is not None:
             self._list.add({"path": path, **_row_of(prediction)})
         else:
@@ -217,28 +227,32 @@ class _Job:
         if self._options.plot is not None:
             self._draw(prediction)
 
-    def _draw(self, prediction):
+    def _draw(self, prediction: "Prediction") -> None:
         from keras_mlp3d.data.datasets.check_file import reason_of
 
         try:
             self._drawn.append((prediction, _shown_frames(prediction)))
-        except Exception as error:  # it has gone since
+        except Exception as error:  # it was removed or damaged meanwhile
             self._say(f"cannot read the video {prediction.path!r}: {reason_of(error)}")
 
-    def _fail(self, path, reason, message=""):
+    def _fail(self, path: str, reason: str, message: str = "") -> None:
         if self._results is not None:
-            nothing = {"labels": [], "scores": [], "frame_indices": None, "frame_times": None}
+            nothing: dict[str, Any] = {
+                "labels": [],
+                "scores": [],
+                "frame_indices": None,
+                "frame_times": None,
+            }
             self._results.write(path, {"error": reason, **nothing})
         self._say(message or f"cannot read the video {path!r}: {reason}")
 
-    def _say(self, message):
-        self._progress.clear()
+    def _say(self, message: str) -> None:
         self._code = BAD_INPUT
         print_error(message)
 
 
-def _digest(model, files, converter):
-    """What tells networks and their clips apart, whatever the preset is called."""
+def _digest(model: "keras.Model", files: "Preset", converter: "VideoConverter") -> str:
+    """Returns a text that differs for other weights, settings or clips under the same name."""
     known = [files.class_name, files.config, files.task, converter.get_config()]
     digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode())
     for weight in model.weights:
@@ -246,8 +260,8 @@ def _digest(model, files, converter):
     return digest.hexdigest()[:16]
 
 
-def _shown_frames(prediction):
-    """Returns some of the frames that the first clip of a video holds, whole and small."""
+def _shown_frames(prediction: "Prediction") -> "np.ndarray":
+    """Returns some frames of the first clip of a video, uncropped and reduced."""
     import numpy as np
 
     from keras_mlp3d.data import read_video
@@ -259,14 +273,13 @@ def _shown_frames(prediction):
     return frames[:, ::step, ::step].copy()
 
 
-def _print_text(prediction):
-    print(one_line(prediction.path))
+def _print_text(prediction: "Prediction") -> None:
+    say(one_line(prediction.path))
     for label, score in zip(prediction.labels, prediction.scores, strict=True):
-        print(f"  {100 * score:5.1f} %  {one_line(label)}")
-    sys.stdout.flush()
+        say(f"  {100 * score:5.1f} %  {one_line(label)}")
 
 
-def _row_of(prediction):
+def _row_of(prediction: "Prediction") -> dict[str, Any]:
     times = prediction.frame_times
     return {
         "error": None,
@@ -277,7 +290,7 @@ def _row_of(prediction):
     }
 
 
-def _prediction_of(row):
+def _prediction_of(row: dict[str, Any]) -> "Prediction":
     import numpy as np
 
     from keras_mlp3d.inference import Prediction
@@ -286,24 +299,25 @@ def _prediction_of(row):
     return Prediction(row["path"], tuple(row["labels"]), tuple(row["scores"]), indices)
 
 
-def _note(text):
-    print(f"{PROGRAM}: note: {one_line(text)}", file=sys.stderr, flush=True)
-
-
-def _videos(count):
+def _videos(count: int) -> str:
     return "1 video" if count == 1 else f"{count:,} videos"
 
 
 class _JsonList:
-    """Prints a JSON list item by item, so that no item need be kept."""
+    """Prints a JSON list item by item, so that no item is kept."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._count = 0
 
-    def add(self, item):
-        text = json.dumps(item, indent=2, allow_nan=False).replace("\n", "\n  ")
-        print(f"{',' if self._count else '['}\n  {text}", end="", flush=True)
+    def add(self, item: Any) -> None:
+        say("," if self._count else "[")
+        *lines, last = json_lines(item)
+        for line in lines:
+            say(f"  {line}")
+        say(f"  {last}", end="")
         self._count += 1
 
-    def end(self):
-        print("\n]" if self._count else "[]")
+    def end(self) -> None:
+        if self._count:
+            say()
+        say("]" if self._count else "[]")

@@ -1,12 +1,20 @@
 """`keras-mlp3d presets`: the built-in presets."""
 
+import argparse
 import shutil
 import textwrap
+from typing import TYPE_CHECKING, Any
 
-from keras_mlp3d.cli.common import add_command, print_json
+from keras_mlp3d.cli.options import add_command
+from keras_mlp3d.cli.terminal import SUCCESS, print_json, say
+
+if TYPE_CHECKING:
+    from keras_mlp3d.hub import Preset
+
+_INDENT = "    "
 
 
-def add_parser(commands):
+def add_parser(commands: Any) -> None:
     """Adds the command to the command line."""
     parser = add_command(
         commands,
@@ -20,14 +28,14 @@ def add_parser(commands):
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
-def run(options):
+def run(options: argparse.Namespace) -> int:
     """Prints the presets."""
     from keras_mlp3d import hub
 
     presets = [_row(hub.read_preset(name)) for name in hub.list_presets()]
     if options.json:
         print_json(presets)
-        return 0
+        return SUCCESS
     table = [("name", "class", "parameters", "GMACs", "clip", "weights")]
     for row in presets:
         size = [row["frames"], *row["image_size"]] if row["image_size"] else []
@@ -43,21 +51,19 @@ def run(options):
         )
     widths = [max(len(line[column]) for line in table) for column in range(6)]
     width = min(max(shutil.get_terminal_size().columns, 60), 120)
-    for line, row in zip(table, [None, *presets], strict=True):
+    descriptions = ["", *(row["description"] for row in presets)]
+    for line, description in zip(table, descriptions, strict=True):
         cells = [
             f"{cell:>{size}}" if column in (2, 3) else f"{cell:<{size}}"
             for column, (cell, size) in enumerate(zip(line, widths, strict=True))
         ]
-        print("  ".join(cells).rstrip())
-        if row is not None:
-            print(textwrap.fill(row["description"], width, **dict.fromkeys(_INDENTS, "    ")))
-    return 0
+        say("  ".join(cells).rstrip())
+        for part in textwrap.wrap(description, width - len(_INDENT)):
+            say(_INDENT + part)
+    return SUCCESS
 
 
-_INDENTS = ("initial_indent", "subsequent_indent")
-
-
-def _row(preset):
+def _row(preset: "Preset") -> dict[str, Any]:
     metadata, clip = preset.metadata, preset.clip
     size = clip.size if clip else metadata.get("image_size")
     return {

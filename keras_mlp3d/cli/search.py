@@ -1,39 +1,43 @@
-"""`keras-mlp3d search`: finds the schedule for one's own videos."""
+"""`keras-mlp3d search`: finds the schedule for your own videos."""
 
+import argparse
 import importlib.util
 import os
 import pathlib
+from typing import TYPE_CHECKING, Any
 
-from keras_mlp3d._utils.progress import Progress
-from keras_mlp3d.cli._runs import (
-    add_data_options,
-    add_recipe_options,
-    manifests,
-    recipe_of,
-    verbosity,
-)
-from keras_mlp3d.cli._stop_on_signal import StopOnSignal
-from keras_mlp3d.cli.common import SUCCESS, add_command, positive
+from keras_mlp3d._utils.checks import check_integer, check_number
+from keras_mlp3d.cli.inputs import manifests, recipe_of
+from keras_mlp3d.cli.options import add_command, add_data_options, add_recipe_options, positive
+from keras_mlp3d.cli.signals import StopOnSignal
+from keras_mlp3d.cli.terminal import SUCCESS, StatusLine, say, verbosity
+
+if TYPE_CHECKING:
+    from keras_mlp3d import MLP3D
+    from keras_mlp3d.data import Manifest
+    from keras_mlp3d.search import Scorer, SearchResult
 
 
-def add_parser(commands):
+def add_parser(commands: Any) -> None:
     """Adds the command to the command line."""
     parser = add_command(
         commands,
         "search",
         run,
-        "find the kinds and group sizes of time mixing for one's own videos",
-        "Search the schedule of a network by accuracy minus cost. A supernet is trained whose "
-        "blocks draw kind and group size at random; then block after block gets the candidate that "
-        "does best on the validation videos. The folder of the run gets the supernet, every score, "
-        "and in the end a preset with the schedule and the supernet's weights, and pictures. "
-        "Killed or interrupted, the same command resumes it, also if a few videos are gone or new; "
-        "with another --alpha it keeps the supernet and every score that it can use again.",
+        "find the kinds and group sizes of time mixing for your own videos",
+        "Search the schedule of a network by accuracy minus cost. First a supernet is trained, "
+        "whose blocks sample kind and group size at random. Then one block after another gets the "
+        "candidate with the best result on the validation videos. The folder of the run gets the "
+        "supernet, every score, and at the end pictures and a preset with the schedule and the "
+        "supernet's weights. After a kill or Ctrl-C, the same command resumes, also if a few "
+        "videos are gone or new; with another --alpha it keeps the supernet and every score that "
+        "is still valid.",
         [
             "keras-mlp3d search --data videos --preset mlp3d_nano --recipe motion_shapes \\",
             "    --run runs/search --set epochs=30",
             "keras-mlp3d train --data videos --preset runs/search/preset --run runs/found",
         ],
+        computes=True,
     )
     add_data_options(parser)
     parser.add_argument(
@@ -53,7 +57,7 @@ def add_parser(commands):
     parser.add_argument(
         "--anew",
         action="store_true",
-        help="where the folder holds another search, move its files aside and start anew",
+        help="if the folder holds another search, move its files aside and start from scratch",
     )
     parser.add_argument(
         "--space",
@@ -67,7 +71,7 @@ def add_parser(commands):
         type=float,
         default=5e-3,
         metavar="A",
-        help="accuracy that one GMAC must be worth; default: %(default)s",
+        help="accuracy that one GMAC must gain; default: %(default)s",
     )
     parser.add_argument(
         "--repeats", type=positive, default=3, metavar="N", help="searches; default: %(default)s"
@@ -81,7 +85,7 @@ def add_parser(commands):
     )  # fmt: skip
 
 
-def run(options):
+def run(options: argparse.Namespace) -> int:
     """Trains the supernet, searches, writes the preset and draws."""
     from keras_mlp3d import search
 
@@ -89,9 +93,9 @@ def run(options):
     _check_numbers(options)
     training, validation = manifests(options)
     folder = pathlib.Path(options.folder)
-    print(
+    say(
         f"{len(training)} training and {len(validation)} validation videos of "
-        f"{len(training.class_names)} classes; {len(space.mixings)} candidates a block; run in "
+        f"{len(training.class_names)} classes; {len(space.mixings)} candidates per block; run in "
         f"{folder}"
     )
     with StopOnSignal() as stop:
@@ -108,7 +112,7 @@ def run(options):
             anew=options.anew,
             accept_changed_data=options.accept_changed_data,
         )
-    with Progress("videos") as decoding, Progress("candidates") as progress:
+    with StatusLine("videos") as decoding, StatusLine("candidates") as progress:
         result, scorer = search.find_schedule(
             model,
             space,
@@ -125,20 +129,25 @@ def run(options):
             progress=progress,
         )
     if scorer.failed:
-        print(f"{len(scorer.failed)} validation videos cannot be read and count as wrong")
+        say(f"{len(scorer.failed)} validation videos cannot be read and count as wrong")
     _save(options, model, validation, result, scorer, folder)
     return SUCCESS
 
 
-def _check_numbers(options):
-    """What the search would refuse after hours of training."""
-    if not 0 <= options.alpha < float("inf"):
-        raise ValueError(f"--alpha must be a number of at least 0, got {options.alpha}.")
-    if options.seed < 0:
-        raise ValueError(f"--seed must be at least 0, got {options.seed}.")
+def _check_numbers(options: argparse.Namespace) -> None:
+    """Checks what the search would refuse after hours of training."""
+    check_number("--alpha", options.alpha, minimum=0)
+    check_integer("--seed", options.seed, minimum=0)
 
 
-def _save(options, model, validation, result, scorer, folder):
+def _save(
+    options: argparse.Namespace,
+    model: "MLP3D",
+    validation: "Manifest",
+    result: "SearchResult",
+    scorer: "Scorer",
+    folder: pathlib.Path,
+) -> None:
     from keras_mlp3d import search
 
     found = search.extract(model, result.schedule)
@@ -178,7 +187,7 @@ def _save(options, model, validation, result, scorer, folder):
     _print_result(result, folder)
 
 
-def _draw(model, result, folder):
+def _draw(model: "MLP3D", result: "SearchResult", folder: pathlib.Path) -> None:
     if importlib.util.find_spec("matplotlib") is None:
         return
     from keras_mlp3d import plots
@@ -192,14 +201,14 @@ def _draw(model, result, folder):
     )
 
 
-def _print_result(result, folder):
+def _print_result(result: "SearchResult", folder: pathlib.Path) -> None:
     for repeat, schedule in enumerate(result.schedules):
         texts = " ".join(str(mixing) for mixing in schedule)
         mark = "*" if repeat == result.best else " "
-        print(
+        say(
             f"{mark} repeat {repeat + 1}: V {result.values[repeat]:.4f}, C "
             f"{result.costs[repeat]:.4g} GMACs: {texts}"
         )
     shares = " ".join(f"{share:.2f}" for share in result.agreement)
-    print(f"  repeats that agree, block by block: {shares}")
-    print(f"the network is the preset {folder / 'preset'}")
+    say(f"  repeats that agree, block by block: {shares}")
+    say(f"the network is the preset {folder / 'preset'}")

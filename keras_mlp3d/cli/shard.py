@@ -1,28 +1,29 @@
 """`keras-mlp3d shard`: writes a data set as TFRecord shards, which training reads fastest."""
 
-import sys
+import argparse
+from typing import TYPE_CHECKING, Any
 
-from keras_mlp3d._utils.progress import Progress
-from keras_mlp3d.cli.common import SUCCESS, add_command, one_line, positive
-from keras_mlp3d.cli.manifest_options import (
-    add_manifest_options,
-    read_data,
-    refuse_manifest_options,
-)
+from keras_mlp3d._utils.text import one_line
+from keras_mlp3d.cli.inputs import read_data, refuse_manifest_options
+from keras_mlp3d.cli.options import add_command, add_manifest_options, positive
+from keras_mlp3d.cli.terminal import SUCCESS, StatusLine, say
+
+if TYPE_CHECKING:
+    from keras_mlp3d.data import Manifest
 
 _FORMATS = ("auto", "kinetics", "something-v1", "something-v2")
 
 
-def add_parser(commands):
+def add_parser(commands: Any) -> None:
     """Adds the command to the command line."""
     parser = add_command(
         commands,
         "shard",
         run,
         "write a data set as TFRecord shards, the fastest to train on",
-        "Write the videos of a data set into TFRecord files, frames as JPEG pictures. Killed or "
-        "interrupted, the same command goes on where it was. The folder is then read by --data "
-        "and --val of train and evaluate. Needs keras-mlp3d[shards].",
+        "Write the videos of a data set into TFRecord files, frames as JPEG pictures. After a "
+        "kill or Ctrl-C, the same command resumes. --data and --val of train and evaluate take "
+        "the folder. Needs keras-mlp3d[shards].",
         [
             "keras-mlp3d shard videos/ --to shards --short-side 128",
             "keras-mlp3d shard validate.csv --split val --format kinetics --videos k400/val \\",
@@ -32,7 +33,7 @@ def add_parser(commands):
     parser.add_argument(
         "manifest",
         metavar="MANIFEST",
-        help="folder with one sub-folder a class, or CSV file: path,label[,start,end]; with "
+        help="folder with one sub-folder per class, or CSV file: path,label[,start,end]; with "
         "--format, the list of Kinetics or the folder of Something-Something's lists",
     )
     parser.add_argument("--to", required=True, metavar="DIRECTORY", help="folder to write to")
@@ -46,7 +47,7 @@ def add_parser(commands):
         "--videos", metavar="DIRECTORY", help="folder of the videos, for the data sets of --format"
     )
     parser.add_argument(
-        "--shards", type=positive, metavar="N", help="files; default: one for every 500 videos"
+        "--shards", type=positive, metavar="N", help="files; default: one per 500 videos"
     )
     parser.add_argument(
         "--store",
@@ -66,27 +67,27 @@ def add_parser(commands):
         type=positive,
         default=3,
         metavar="N",
-        help="quantiser of the JPEG pictures, from 1 (best, largest) to 31; default: %(default)s",
+        help="quantizer of the JPEG pictures, from 1 (best, largest) to 31; default: %(default)s",
     )
     parser.add_argument(
         "--unreadable",
         choices=("skip", "error"),
-        help="leave out videos that cannot be read, or stop; default: skip in the split train",
+        help="leave out unreadable videos, or stop; default: skip in the split train",
     )
     parser.add_argument(
-        "--workers", type=positive, metavar="N", help="threads; default: one for each processor"
+        "--workers", type=positive, metavar="N", help="threads; default: one per processor"
     )
     add_manifest_options(parser)
 
 
-def run(options):
-    """Writes the shards, and says what was left out."""
+def run(options: argparse.Namespace) -> int:
+    """Writes the shards, and prints what was left out."""
     from keras_mlp3d.data import write_shards
 
     manifest = _manifest(options)
     if manifest.not_found:
-        print(f"{len(manifest.not_found)} videos of the list are not there", file=sys.stderr)
-    with Progress("clips") as progress:
+        say(f"{len(manifest.not_found)} videos of the list do not exist", error=True)
+    with StatusLine("clips") as line:
         report = write_shards(
             manifest,
             options.to,
@@ -96,20 +97,20 @@ def run(options):
             quality=options.quality,
             unreadable=options.unreadable,
             workers=options.workers,
-            progress=progress,
+            progress=line,
         )
     for name, reason in report.left_out:
-        print(one_line(f"{name}: left out: {reason}"))
+        say(one_line(f"{name}: left out: {reason}"))
     for name, reason in report.damaged:
-        print(one_line(f"{name}: stored in part: {reason}"))
-    print(
+        say(one_line(f"{name}: stored in part: {reason}"))
+    say(
         f"{report.clips} clips, {len(report.left_out)} left out; {report.written} shards written, "
         f"{report.kept} kept; {report.index}"
     )
     return SUCCESS
 
 
-def _manifest(options):
+def _manifest(options: argparse.Namespace) -> "Manifest":
     from keras_mlp3d import data
 
     if options.format == "auto":

@@ -1,49 +1,47 @@
-"""`keras-mlp3d train`: trains or fine-tunes a network on labelled videos."""
+"""`keras-mlp3d train`: trains or fine-tunes a network on labeled videos."""
 
+import argparse
 import contextlib
 import importlib.util
 import os
 import pathlib
 import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from keras_mlp3d.cli._runs import (
-    add_data_options,
-    add_recipe_options,
-    manifests,
-    recipe_of,
-    verbosity,
-)
-from keras_mlp3d.cli._stop_on_signal import StopOnSignal
-from keras_mlp3d.cli._views import image_converter
-from keras_mlp3d.cli.common import (
-    CLASSIFIERS,
-    SUCCESS,
-    add_command,
-    load_model,
-    positive,
-    print_error,
-)
+from keras_mlp3d.cli.inputs import CLASSIFIERS, image_converter, load_model, manifests, recipe_of
+from keras_mlp3d.cli.options import add_command, add_data_options, add_recipe_options, positive
+from keras_mlp3d.cli.signals import StopOnSignal
+from keras_mlp3d.cli.terminal import SUCCESS, print_error, say, verbosity
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_mlp3d.data import Manifest
+    from keras_mlp3d.inference import Evaluation
+    from keras_mlp3d.training import Distribution, Recipe, TrainingRun
 
 _NAMED = 5  # unreadable videos that are named when all is done
 
 
-def add_parser(commands):
+def add_parser(commands: Any) -> None:
     """Adds the command to the command line."""
     parser = add_command(
         commands,
         "train",
         run,
-        "train or fine-tune a network on labelled videos",
+        "train or fine-tune a network on labeled videos",
         "Train a network as a recipe says. Everything is written into the folder of the run: a "
-        "checkpoint after every epoch, the history, and in the end the best network as a preset, "
-        "with its curves, its confusion matrix and some wrong answers. Ctrl-C stops it behind a "
-        "checkpoint after the step at hand (a second Ctrl-C at once); stopped or killed, the same "
-        "command resumes it, also if a few videos are gone or new.",
+        "checkpoint after every epoch, the history, and at the end the best network as a preset, "
+        "with its curves, its confusion matrix and some wrong answers. Ctrl-C stops it after the "
+        "current step and a checkpoint, a second Ctrl-C at once. The same command then resumes, "
+        "also after a kill, and also if a few videos are gone or new.",
         [
             "keras-mlp3d train --data videos --preset mlp3d_nano_motion_shapes \\",
             "    --recipe fine_tune --run runs/first --set epochs=10",
             "keras-mlp3d predict video.mp4 --preset runs/first/preset",
         ],
+        computes=True,
     )
     add_data_options(parser)
     parser.add_argument(
@@ -68,23 +66,24 @@ def add_parser(commands):
         "--checkpoint-every",
         type=positive,
         metavar="STEPS",
-        help="write a checkpoint every so many steps too; default: after every epoch alone",
+        help="write a checkpoint also every STEPS steps; default: only after every epoch",
     )
     parser.add_argument(
         "--anew",
         action="store_true",
-        help="where the folder holds another run, move its files into a sub-folder and start anew",
+        help="if the folder holds another run, move its files into a sub-folder and start from "
+        "scratch",
     )
     parser.add_argument(
         "--devices",
         type=positive,
         metavar="N",
-        help="devices of this process that share each batch; default: all (TensorFlow, JAX)",
+        help="devices of this process that share each batch (TensorFlow, JAX); default: all",
     )
 
 
-def run(options):
-    """Trains on all the devices there are, evaluates, and writes the preset."""
+def run(options: argparse.Namespace) -> int:
+    """Trains on all devices, evaluates, and writes the preset."""
     from keras_mlp3d.training import distribute
 
     with distribute(options.devices) as distribution, contextlib.ExitStack() as stack:
@@ -94,7 +93,7 @@ def run(options):
         return _train(options, distribution)
 
 
-def _train(options, distribution):
+def _train(options: argparse.Namespace, distribution: "Distribution") -> int:
     from keras_mlp3d.training import (
         EventFiles,
         data_identity,
@@ -118,12 +117,12 @@ def _train(options, distribution):
         },
         **data_identity(training, validation),
     }
-    print(
+    say(
         f"{len(training)} training and {len(validation or ())} validation videos of "
         f"{len(training.class_names)} classes; run in {options.folder}"
     )
     if EventFiles.available():
-        print(f"curves while it trains: tensorboard --logdir {shlex.quote(options.folder)}")
+        say(f"curves while it trains: tensorboard --logdir {shlex.quote(options.folder)}")
     with StopOnSignal() as stop:
         result = train(
             model,
@@ -143,7 +142,9 @@ def _train(options, distribution):
     return SUCCESS
 
 
-def _model(options, recipe, class_names):
+def _model(
+    options: argparse.Namespace, recipe: "Recipe", class_names: Sequence[str]
+) -> "keras.Model":
     from keras_mlp3d import hub
     from keras_mlp3d.training import clip_converter, network_options
 
@@ -153,9 +154,7 @@ def _model(options, recipe, class_names):
     elif stored.class_name == "CycleMLP":
         converter = image_converter(stored)
     else:
-        raise ValueError(
-            f"The preset {options.preset!r} does not say how clips are made of videos."
-        )
+        raise ValueError(f"The preset {options.preset!r} does not say how a video becomes a clip.")
     converter = clip_converter(converter, recipe)
     overrides = network_options(recipe, converter.num_frames)
     if options.schedule is not None:
@@ -174,7 +173,12 @@ def _model(options, recipe, class_names):
     return model
 
 
-def _finish(options, model, validation, result):
+def _finish(
+    options: argparse.Namespace,
+    model: "keras.Model",
+    validation: "Manifest | None",
+    result: "TrainingRun",
+) -> None:
     """Evaluates the best network, writes it as a preset, and draws."""
     from keras_mlp3d.inference import evaluate, wrong_answers
     from keras_mlp3d.training import current_distribution
@@ -190,7 +194,9 @@ def _finish(options, model, validation, result):
 
         plots.plot_curves(result.history, folder / "curves.png")
     command = options.command_line
-    metadata = {"training": {"command": command, "best_epoch": result.best_epoch + 1}}
+    metadata: dict[str, Any] = {
+        "training": {"command": command, "best_epoch": result.best_epoch + 1}
+    }
     if validation is not None:
         evaluation = evaluate(model, validation, workers=options.workers)
         evaluation.write_json(folder / "evaluation.json")
@@ -201,7 +207,7 @@ def _finish(options, model, validation, result):
             )
             plots.plot_wrong_answers(*wrong_answers(evaluation), folder / "wrong.png")
         low, high = evaluation.top1_interval
-        print(
+        say(
             f"top-1 {evaluation.top1:.4f} (95 % interval {low:.4f} to {high:.4f}) on "
             f"{evaluation.expected} validation videos, epoch {result.best_epoch + 1}"
         )
@@ -220,36 +226,36 @@ def _finish(options, model, validation, result):
         description=f"{options.preset} trained with {options.recipe}.",
         **metadata,
     )
-    print(f"the network is the preset {folder / 'preset'}")
+    say(f"the network is the preset {folder / 'preset'}")
 
 
-def _print_unreadable(result):
-    """Says how many videos could not be read in the run, and which file names them."""
+def _print_unreadable(result: "TrainingRun") -> None:
+    """Prints how many videos were unreadable in the run, and which file names them."""
     for split, what in (("training", "replaced by others"), ("validation", "counted as wrong")):
         count = sum(video.split == split for video in result.unreadable)
         if count:
-            print(
+            say(
                 f"{count} {split} video{'s were' if count > 1 else ' was'} unreadable in some "
                 f"epochs and {what}: {pathlib.Path(result.folder) / 'unreadable.csv'}"
             )
 
 
-def _print_failed(evaluation, path):
-    """Names the videos of an evaluation that could not be read."""
+def _print_failed(evaluation: "Evaluation", path: pathlib.Path) -> None:
+    """Names the unreadable videos of an evaluation."""
     shown = evaluation.failed[:_NAMED]
     for name, reason in shown:
         print_error(f"cannot read the video {name!r}: {reason}")
     if len(evaluation.failed) > len(shown):
         print_error(f"and {len(evaluation.failed) - len(shown)} more; {path} lists them all")
     if evaluation.failed:
-        print(
+        say(
             f"{len(evaluation.failed)} of {evaluation.expected} validation videos cannot be read "
             "and count as wrong"
         )
 
 
-def _without_training(model):
-    """The network without what it has for its training alone."""
+def _without_training(model: "keras.Model") -> "keras.Model":
+    """Returns the network without what only its training needs."""
     from keras_mlp3d.models import MLP3D, extract
 
     if isinstance(model, MLP3D) and (model.backbone.candidates or model.backbone.remat):

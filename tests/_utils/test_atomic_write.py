@@ -14,7 +14,7 @@ import pytest
 
 from keras_mlp3d import MLP3D, MLP3DBackbone, hub, plots
 from keras_mlp3d._utils.atomic_write import append, naming, reserve, write_whole, written_beside
-from keras_mlp3d.cli.common import print_error
+from keras_mlp3d.cli.terminal import print_error
 from keras_mlp3d.data import Manifest, VideoConverter, VideoRow, check_videos
 from keras_mlp3d.data.datasets import motion_shapes
 from keras_mlp3d.data.datasets.check import write_check_report

@@ -112,7 +112,7 @@ def test_failed_videos(run, presets, data, tmp_path):
     assert out.splitlines()[3].endswith("1 of 1")
     assert len(content["failed"]) == 12
     assert err.count("no such video file") == 10
-    assert err.endswith("error: and 2 more videos cannot be read; --json lists them all\n")
+    assert err.endswith("error: and 2 more unreadable videos; --json lists them all\n")
 
 
 def test_bar_where_a_person_watches(run, presets, data, monkeypatch):

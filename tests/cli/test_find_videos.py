@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from keras_mlp3d.cli._find_videos import VideoFinder
+from keras_mlp3d.cli.find_videos import VideoFinder
 
 
 def found_in(*names):
@@ -146,7 +146,7 @@ def test_folders_that_cannot_be_read(folder, monkeypatch):
     assert found == [
         (str(folder / "a.mp4"), ""),
         (str(folder / "b.MKV"), ""),
-        (str(folder / "sub" / "deep"), "the folder cannot be read: Permission denied"),
+        (str(folder / "sub" / "deep"), "the folder is unreadable: Permission denied"),
     ]
 
 
@@ -160,7 +160,7 @@ def test_folders_deeper_than_a_path_may_be(tmp_path, monkeypatch):
     *good, (path, error) = found
     assert len(good) > 15
     assert not any(error for _, error in good)
-    assert (error, len(path) > 4000) == ("the folder cannot be read: File name too long", True)
+    assert (error, len(path) > 4000) == ("the folder is unreadable: File name too long", True)
 
 
 def test_a_folder_of_numbered_pictures_is_a_video(folder):

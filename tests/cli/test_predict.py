@@ -17,8 +17,8 @@ from data.make_videos import moving_frames, write_damaged
 from matplotlib.image import imread
 
 from keras_mlp3d.cli import predict
-from keras_mlp3d.cli._find_videos import Found
-from keras_mlp3d.cli._results import ResultsFile
+from keras_mlp3d.cli.find_videos import Found
+from keras_mlp3d.cli.results_file import ResultsFile
 from keras_mlp3d.data import VideoConverter
 from keras_mlp3d.inference import Prediction
 from keras_mlp3d.models import MLP3D

@@ -169,7 +169,7 @@ def test_ctrl_c_within_a_comparison(common, preset, tmp_path, capsys, monkeypatc
     folder = tmp_path / "compare"
     arguments = ["compare", *common, "--preset", preset, "--from-scratch", "--sizes", "1"]
     assert main([*arguments, "--without-2d", "--run", str(folder)]) == 130
-    assert "The same command goes on from there." in capsys.readouterr().out
+    assert "The same command resumes from there." in capsys.readouterr().out
     assert list((folder / "S1-seed0").glob("checkpoint-*"))
 
 

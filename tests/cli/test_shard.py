@@ -46,7 +46,7 @@ def test_data_sets_of_other_formats(run, tmp_path):
     assert code == 2
     assert "needs --videos" in err
     code, out, err = run(*command, "--videos", tmp_path / "videos")
-    assert (code, err) == (0, "1 videos of the list are not there\n")
+    assert (code, err) == (0, "1 videos of the list do not exist\n")
     assert out.startswith("1 clips, 0 left out; 1 shards written")
     assert run("shard", tmp_path, "--to", tmp_path / "to", "--videos", tmp_path)[0] == 2
 

@@ -298,7 +298,7 @@ def test_ctrl_c_ends_behind_a_checkpoint_and_the_same_command_goes_on(videos, pr
         assert process.returncode == 130, errors
         last = printed.strip().splitlines()[-1]
         assert last.startswith("Stopped after ")
-        assert last.endswith(f"is in {tmp_path / 'run'}. The same command goes on from there.")
+        assert last.endswith(f"is in {tmp_path / 'run'}. The same command resumes from there.")
         assert newest(tmp_path / "run") > before
         assert not (tmp_path / "run" / "preset").exists()
 

@@ -5,8 +5,8 @@ import argparse
 import pytest
 from data.make_videos import moving_frames, write_lossless
 
+from keras_mlp3d.cli.inputs import read_data
 from keras_mlp3d.cli.main import build_parser
-from keras_mlp3d.cli.manifest_options import read_data
 
 #: Each command that reads a data set, with what else it needs.
 COMMANDS = {
@@ -100,7 +100,7 @@ def test_a_list_for_training_and_a_folder_for_validation(folder):
         (["--columns", "path="], "expected NAME=COLUMN"),
         (["--columns", "video=file"], "columns must have keys among"),
         (["--separator", "|"], "invalid choice: '|'"),
-        (["--class-names", "nowhere.txt"], "or a text file that is there, got 'nowhere.txt'"),
+        (["--class-names", "nowhere.txt"], "or an existing text file, got 'nowhere.txt'"),
         (["--class-names", "run,run"], "distinct"),
     ],
 )

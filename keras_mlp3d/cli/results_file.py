@@ -1,42 +1,51 @@
 """A file of results that grows by a row per video, and from which a stopped command resumes.
 
-Every row is plain and complete by itself: it says of which video it is, what was found or why
-nothing was, and with which settings. So pandas reads the file as it is, and no second file can get
-lost. A row is written at once; of a process that is killed, or a disk that is full, at most the
-last row is incomplete. It is found and written again.
+Each row is complete: the video, its result or its error, and the settings. So pandas reads the file
+directly, and there is no second file to lose. Rows are written at once: after a kill or on a full
+disk at most the last row is incomplete, and it is detected and written again.
 """
 
 import contextlib
 import os
 import pathlib
+from collections.abc import Iterable
+from typing import Any
 
-from keras_mlp3d._utils.atomic_write import naming
-from keras_mlp3d.cli._rows import MAX_ROW_BYTES, JsonLines, Table
+from keras_mlp3d._utils.atomic_write import naming, written_beside
+from keras_mlp3d._utils.types import StrPath
+from keras_mlp3d.cli.result_rows import MAX_ROW_BYTES, JsonLines, Table
 
-_FORMATS = {".jsonl": JsonLines, ".csv": Table}
+_FORMATS: dict[str, type[JsonLines] | type[Table]] = {".jsonl": JsonLines, ".csv": Table}
 
 
 class ResultsFile:
-    """An open file of results. Failed rows count as not done, and a later row replaces them.
+    """An open file of results. A row with an error counts as not done; a later row replaces it.
 
     Args:
         path: The file, `.jsonl` or `.csv`; it may hold results of an earlier run.
-        wanted: Paths of which `row` is asked for.
+        wanted: Paths that `row` will be called with.
 
     Raises:
-        ValueError: The ending is another one, or the file holds anything else than results.
-        OSError: It cannot be read and written, or another process writes to it.
+        ValueError: If the ending is another, the file holds anything except results, or another
+            process writes to it.
+        OSError: If it is unreadable or cannot be written.
     """
 
-    def __init__(self, path, wanted=()):
+    def __init__(self, path: StrPath, wanted: Iterable[str] = ()):
         self.path, self._created = os.fspath(path), False
         suffix = pathlib.Path(path).suffix.lower()
         if suffix not in _FORMATS:
             raise ValueError(f"--output must end in {' or '.join(_FORMATS)}, got {self.path!r}")
-        self._format = _FORMATS[suffix]()
-        self._wanted, self._rows = {_key(name) for name in wanted}, {}
-        self._done, self._failed, self._stale = set(), {}, {}
-        self._settings, self._end, self._ending = None, 0, b""
+        self._format: JsonLines | Table = _FORMATS[suffix]()
+        self._wanted = {_key(name) for name in wanted}
+        self._rows: dict[str, dict[str, Any]] = {}
+        # Hashes of the videos that are done; those that failed, with how many rows each has, and
+        # how many of them a later row replaces.
+        self._done: set[int] = set()
+        self._failed: dict[int, int] = {}
+        self._stale: dict[int, int] = {}
+        self._settings: dict[str, Any] = {}
+        self._end, self._ending = 0, b""
         self._open()
         try:
             self._scan()
@@ -44,34 +53,34 @@ class ResultsFile:
             self._file.close()
             raise
 
-    def __enter__(self):
+    def __enter__(self) -> "ResultsFile":
         return self
 
-    def __exit__(self, kind, error, traceback):
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     @property
-    def count(self):
-        """How many videos have a result that is no failure."""
+    def count(self) -> int:
+        """How many videos have a result without an error."""
         return len(self._done)
 
-    def is_done(self, path):
-        """Whether the file has a result of a video that is no failure."""
+    def is_done(self, path: str) -> bool:
+        """Returns whether the file has a result of a video without an error."""
         return hash(_key(path)) in self._done
 
-    def row(self, path):
-        """The row of a wanted path that is done."""
+    def row(self, path: str) -> dict[str, Any]:
+        """Returns the row of a wanted path that is done."""
         return self._rows[_key(path)]
 
-    def start(self, settings, labels):
+    def start(self, settings: dict[str, Any], labels: int) -> None:
         """Prepares for new rows.
 
         Args:
-            settings: Dict of what the results depend on; those in the file must have the same.
-            labels: How many labels a row has.
+            settings: Dict of what the results depend on; the rows in the file must have the same.
+            labels: Number of labels per row.
 
         Raises:
-            ValueError: The results in the file were made with other settings.
+            ValueError: If the results in the file were made with other settings.
         """
         different = self._settings and _differences(self._settings, settings)
         if different:
@@ -86,7 +95,7 @@ class ResultsFile:
         else:
             self._append(self._format.header(labels))
 
-    def write(self, path, row):
+    def write(self, path: str, row: dict[str, Any]) -> None:
         """Adds the row of a video; it is in the file when this returns.
 
         Args:
@@ -95,30 +104,30 @@ class ResultsFile:
                 `frame_times`.
 
         Raises:
-            OSError: It cannot be written; the file then ends behind the row before.
+            OSError: If it cannot be written; the file then ends with the row before.
         """
         self._append(self._format.encode({"path": path, **row, "settings": self._settings}))
         self._count(path, row["error"])
         self._created = False
 
-    def close(self):
-        """Closes the file, without the failed rows that later ones replace."""
+    def close(self) -> None:
+        """Removes failed rows that a later row replaces, and closes the file."""
         try:
             if self._stale and self._end:
                 self._drop_stale()
         finally:
             self._file.close()
-            if self._created:  # no row came, so there is nothing to keep
+            if self._created:  # no row was written
                 with contextlib.suppress(OSError):
                     os.unlink(self.path)
 
     # Reading ------------------------------------------------------------------------------------
 
-    def _open(self):
-        # Through links, so that the file is replaced where it is, and not the link to it.
+    def _open(self) -> None:
+        # Links are followed, so that the file is replaced and not the link to it.
         real = os.path.realpath(self.path)
         if os.path.exists(real) and not os.path.isfile(real):
-            raise ValueError(f"--output must be a file, and is none: {self.path}")
+            raise ValueError(f"--output must be a file, got {self.path!r}")
         if not os.path.isdir(os.path.dirname(real)):
             raise FileNotFoundError(f"no such folder for --output: {os.path.dirname(real)}")
         # Whether the file is new and without a row.
@@ -127,7 +136,7 @@ class ResultsFile:
             self._file = open(real, "a+b", buffering=0)  # noqa: SIM115 (`close` closes it)
         _lock(self._file, self.path)
 
-    def _scan(self):
+    def _scan(self) -> None:
         with naming(self.path, stands_for=(self._real,)), open(self._real, "rb") as file:
             for number, (record, is_whole) in enumerate(self._format.records(file), start=1):
                 if len(record) > MAX_ROW_BYTES:
@@ -143,34 +152,34 @@ class ResultsFile:
                 if row is not None:
                     self._take(number, row)
 
-    def _take(self, number, row):
+    def _take(self, number: int, row: dict[str, Any]) -> None:
         self._settings = self._settings or row["settings"]
         different = _differences(self._settings, row["settings"])
         if different:
-            raise self._foreign(number, f"it has other settings than those before: {different}")
+            raise self._foreign(number, f"its settings differ from the rows before: {different}")
         self._count(row["path"], row["error"])
         if _key(row["path"]) in self._wanted and row["error"] is None:
             self._rows[_key(row["path"])] = row
 
-    def _count(self, path, error):
-        """Keeps account: by hashes, as there may be millions of videos."""
+    def _count(self, path: str, error: str | None) -> None:
+        """Counts the row as done or failed; by hashes, as there may be millions of videos."""
         key = hash(_key(path))
-        if key in self._failed:  # that row is no longer the last word on it
+        if key in self._failed:  # this row replaces a failed row
             self._stale[key] = self._stale.get(key, 0) + self._failed.pop(key)
         if error is None:
             self._done.add(key)
         else:
             self._failed[key] = 1
 
-    def _foreign(self, number, why):
+    def _foreign(self, number: int, why: object) -> ValueError:
         return ValueError(
             f"{self.path} is no file of results that this command can resume: row {number}: {why}. "
-            "It is left as it is; name another --output."
+            "It was not changed; name another --output."
         )
 
     # Writing ------------------------------------------------------------------------------------
 
-    def _append(self, data):
+    def _append(self, data: bytes) -> None:
         with naming(self.path, stands_for=(self._real,)):
             try:
                 left = data
@@ -182,38 +191,30 @@ class ResultsFile:
                 raise
         self._end += len(data)
 
-    def _drop_stale(self):
+    def _drop_stale(self) -> None:
         """Replaces the file by one without stale rows; if that fails, it stays as it is."""
-        beside = os.path.join(
-            os.path.dirname(self._real), f".{os.path.basename(self._real)}.{os.getpid()}.part"
-        )
         stale = dict(self._stale)
-        try:
-            with naming(self.path, stands_for=(self._real, beside)):
-                with open(self._real, "rb") as old, open(beside, "wb") as new:
-                    for number, (record, _) in enumerate(self._format.records(old), start=1):
-                        row = self._format.decode(record, number)
-                        key = hash(_key(row["path"])) if row and row["error"] is not None else None
-                        if stale.get(key):
-                            stale[key] -= 1
-                        else:
-                            new.write(record)
-                    new.flush()
-                    os.fsync(new.fileno())
-                os.chmod(beside, os.stat(self._real).st_mode & 0o7777)
-                os.replace(beside, self._real)
-        finally:
-            with contextlib.suppress(OSError):
-                os.unlink(beside)
+        with naming(self.path, stands_for=(self._real,)), written_beside(self._real) as beside:
+            with open(self._real, "rb") as old, open(beside, "wb") as new:
+                for number, (record, _) in enumerate(self._format.records(old), start=1):
+                    row = self._format.decode(record, number)
+                    key = hash(_key(row["path"])) if row and row["error"] is not None else None
+                    if key is not None and stale.get(key):
+                        stale[key] -= 1
+                    else:
+                        new.write(record)
+                new.flush()
+                os.fsync(new.fileno())
+            os.chmod(beside, os.stat(self._real).st_mode & 0o7777)
 
 
-def _key(path):
-    """What makes two paths the same video: `./a.mp4` is `a.mp4`."""
+def _key(path: str) -> str:
+    """Returns the path that all paths of a video share: `./a.mp4` is `a.mp4`."""
     return path if "://" in path else os.path.normpath(path)
 
 
-def _differences(before, now):
-    """In words, what differs between the settings of two results, or ""."""
+def _differences(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """Returns in words what differs between the settings of two results, or ""."""
     names = sorted({*before, *now} - {"preset", "model"}, key=[*before, *now].index)
     said = [
         f"{name} {before.get(name)}, now {now.get(name)}"
@@ -228,8 +229,8 @@ def _differences(before, now):
     return "; ".join(said)
 
 
-def _lock(file, path):
-    """Keeps other processes from adding rows meanwhile, if the system can."""
+def _lock(file: Any, path: str) -> None:
+    """Keeps other processes from adding rows, if the system can."""
     try:
         import fcntl
     except ImportError:

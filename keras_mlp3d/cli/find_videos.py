@@ -1,19 +1,20 @@
-"""Finds the videos that a command line names: files, and all that is in folders and below."""
+"""Finds the videos of a command line: files, and all videos in folders and their sub-folders."""
 
 import collections
 import dataclasses
 import os
 import re
+from collections.abc import Callable, Iterator, Sequence
 
 _PICTURE = re.compile(r"[0-9]{1,9}\.jpe?g", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """A video to read, or a place where none can be found.
+    """A video to read, or a path at which there is none.
 
     Args:
-        path: The video, as given, or below the folder that was given.
+        path: The video, as given or inside a folder that was given.
         error: "", or why there is nothing to read.
         message: The error as a sentence with the path, if "cannot read the video" does not fit.
     """
@@ -24,26 +25,29 @@ class Found:
 
 
 class VideoFinder:
-    """Iterates over the videos of files and folders, those of a folder sorted, as they are found.
+    """Iterates over the videos of files and folders, as they are found, sorted in each folder.
 
     A folder of numbered JPEG pictures without a video is a video. Links to folders are followed,
-    and no folder is read twice, so that links in a circle come to an end. Hidden files and folders
-    are ignored.
+    and no folder is read twice, so that circular links end. Hidden files and folders are ignored.
 
     Args:
-        names: Paths as given; one with `://` is remote and taken as it is.
-        note: Function that is called with a sentence about what is worth knowing and no error.
+        names: Paths as given; a path with `://` is remote and not checked.
+        note: Function that gets a sentence about what is worth knowing and no error.
         suffixes: Endings of videos.
     """
 
-    def __init__(self, names, note, suffixes):
+    def __init__(
+        self, names: Sequence[str], note: Callable[[str], None], suffixes: tuple[str, ...]
+    ):
         self._names, self._note, self._suffixes = names, note, suffixes
-        self._seen, self._again = {}, 0  # (device, number) of a folder: its path; those met again
-        self._endings = collections.Counter()  # of the files in folders that are no videos
+        # Folders by (device, number), how many were met again, and the endings of what is no video.
+        self._seen: dict[tuple[int, int], str] = {}
+        self._again = 0
+        self._endings: collections.Counter[str] = collections.Counter()
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Found]:
         for name in self._names:
-            # An address, a record of a shard, a file: reading it tells what is wrong with it.
+            # Reading an address, a record of a shard or a file tells what is wrong with it.
             if "://" in name or not os.path.isdir(name):
                 yield self._file(name)
                 continue
@@ -55,12 +59,12 @@ class VideoFinder:
                 yield self._empty(name, self._endings.total() - left_out)
 
     @property
-    def left_out(self):
-        """Files in the folders that are no videos, counted in words, or ""."""
+    def left_out(self) -> str:
+        """How many files in the folders are no videos, by ending, in words; or ""."""
         kinds = ", ".join(f"{count} {end}" for end, count in self._endings.most_common(10))
         return f"left out by their endings: {kinds}" if kinds else ""
 
-    def _file(self, name):
+    def _file(self, name: str) -> Found:
         if "://" in name or "#" in name or os.path.exists(name):
             return Found(name)
         if os.path.islink(name):
@@ -68,13 +72,13 @@ class VideoFinder:
         error = "no such video file or folder"
         return Found(name, error, f"{error}: {name}")
 
-    def _empty(self, folder, left_out):
+    def _empty(self, folder: str, left_out: int) -> Found:
         others = f"; the {left_out} files in it have other endings" if left_out else ""
         error = f"holds no videos; files ending in {', '.join(self._suffixes)} count{others}"
         return Found(folder, f"the folder {error}", f"the folder {folder!r} {error}")
 
-    def _walk(self, folder):
-        """Yields what is in a folder and below; a stack of its own, as folders may be very deep."""
+    def _walk(self, folder: str) -> Iterator[Found]:
+        """Yields what is in a folder and below it, without recursion: it may be very deep."""
         stack = [iter([(folder, True)])]
         while stack:
             path, is_folder = next(stack[-1], (None, False))
@@ -87,9 +91,9 @@ class VideoFinder:
                     stack.append(self._entries(path))
                 except OSError as error:
                     why = f"cannot read the folder {path!r}: {error.strerror}"
-                    yield Found(path, f"the folder cannot be read: {error.strerror}", why)
+                    yield Found(path, f"the folder is unreadable: {error.strerror}", why)
 
-    def _entries(self, folder):
+    def _entries(self, folder: str) -> Iterator[tuple[str, bool]]:
         """Returns an iterator over `(path, whether it is a folder)` of what counts in a folder."""
         if os.path.islink(folder) and _is_above(folder):
             self._again += 1
@@ -122,27 +126,27 @@ class VideoFinder:
         return inside
 
 
-def _is_folder(entry):
+def _is_folder(entry: os.DirEntry) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # links in a circle
+    except OSError:  # circular links
         return False
 
 
-def _may_be_folder(entry):
-    """Whether it is a broken link without an ending: what it was to name may hold videos."""
+def _may_be_folder(entry: os.DirEntry) -> bool:
+    """Returns whether it is a broken link without an ending: its target may have held videos."""
     return "." not in entry.name and entry.is_symlink() and not os.path.exists(entry.path)
 
 
-def _is_above(link):
-    """Whether a link leads to a folder that it is in itself."""
+def _is_above(link: str) -> bool:
+    """Returns whether a link leads to a folder that contains it."""
     target = os.path.realpath(link)
     place = os.path.realpath(os.path.dirname(link))
     return os.path.commonpath([target, place]) == target
 
 
-def _broken_link(path):
-    """Returns in words that a path is a link to nothing, or "" if it is not."""
+def _broken_link(path: str) -> str:
+    """Returns why a path is a broken link, or "" if it is none."""
     if not os.path.islink(path):
         return ""
     try:
@@ -154,5 +158,5 @@ def _broken_link(path):
     return ""
 
 
-def _ending(name):
+def _ending(name: str) -> str:
     return os.path.splitext(name)[1].lower() or "without an ending"

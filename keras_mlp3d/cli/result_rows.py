@@ -1,59 +1,61 @@
-"""Results as the rows of a file: a line of JSON each, or a line of CSV."""
+"""The two formats of results: one JSON object per line, or CSV."""
 
 import csv
 import io
 import json
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO
 
-#: Longer rows are not read: whatever they are, they are no results.
+#: A longer row is no result, and is not read.
 MAX_ROW_BYTES = 64 * 2**20
 
 
 class JsonLines:
     """A JSON object per line."""
 
-    def header(self, labels):
+    def header(self, labels: int) -> bytes:
         return b""
 
-    def records(self, file):
+    def records(self, file: BinaryIO) -> Iterator[tuple[bytes, bool]]:
         """Yields `(record, whether it is whole)` of a file that is open for reading bytes."""
         while record := file.readline(MAX_ROW_BYTES + 1):
             yield record, record.endswith(b"\n")
 
-    def is_torn(self, record, number):
-        """Whether a record that is not whole is the beginning of one of ours."""
+    def is_torn(self, record: bytes, number: int) -> bool:
+        """Returns whether an incomplete record is the beginning of one of ours."""
         try:
             json.loads(record)
         except (ValueError, RecursionError):
             return number > 1 or record.startswith(b'{"path": "'[: len(record)])
         return False
 
-    def decode(self, record, number):
-        """The row; ValueError: it is none."""
+    def decode(self, record: bytes, number: int) -> dict[str, Any]:
+        """Returns the row, or raises ValueError if it is none."""
         try:
             return _checked(json.loads(record))
         except RecursionError:
             raise ValueError("it is nested too deeply") from None
 
-    def encode(self, row):
+    def encode(self, row: dict[str, Any]) -> bytes:
         return json.dumps(row, allow_nan=False).encode("ascii") + b"\n"
 
 
 class Table:
-    """CSV: a column for each label and each score; what has more than one value is JSON.
+    """CSV with a column per label and per score; lists and settings are JSON in a column.
 
-    Paths that are not UTF-8 are written as the bytes that they are.
+    Paths that are not UTF-8 are written as their bytes.
     """
 
     _FIRST, _LAST = ("path", "error"), ("frame_indices", "frame_times", "settings")
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._labels = 0
 
-    def header(self, labels):
+    def header(self, labels: int) -> bytes:
         self._labels = labels
         return _line(self._columns())
 
-    def records(self, file):
+    def records(self, file: BinaryIO) -> Iterator[tuple[bytes, bool]]:
         """Yields `(record, whether it is whole)`; a record may have line breaks within quotes."""
         record, quotes = b"", 0
         while line := file.readline(MAX_ROW_BYTES + 1):
@@ -64,14 +66,14 @@ class Table:
         if record:
             yield record, False
 
-    def is_torn(self, record, number):
-        """Whether a record that is not whole is the beginning of one of ours."""
+    def is_torn(self, record: bytes, number: int) -> bool:
+        """Returns whether an incomplete record is the beginning of one of ours."""
         most = record.count(b"label_") + 1
         headers = (_line(self._columns(labels)) for labels in range(1, most + 1))
         return number > 1 or any(header.startswith(record) for header in headers)
 
-    def decode(self, record, number):
-        """The row, None for the header; ValueError: it is neither."""
+    def decode(self, record: bytes, number: int) -> dict[str, Any] | None:
+        """Returns the row, or None for the header, or raises ValueError if it is neither."""
         fields = _fields(record)
         if number == 1:
             self._labels = (len(fields) - len(self._FIRST) - len(self._LAST)) // 2
@@ -93,7 +95,7 @@ class Table:
             }
         )
 
-    def encode(self, row):
+    def encode(self, row: dict[str, Any]) -> bytes:
         pairs = zip(row["labels"], row["scores"], strict=True)
         values = [value for pair in pairs for value in pair]
         values += [""] * (2 * self._labels - len(values))
@@ -102,19 +104,19 @@ class Table:
         settings = json.dumps(row["settings"])
         return _line([row["path"], row["error"] or "", *values, *last, settings])
 
-    def _columns(self, labels=None):
+    def _columns(self, labels: int | None = None) -> list[str]:
         labels = self._labels if labels is None else labels
         pairs = [f"{name}_{k}" for k in range(1, labels + 1) for name in ("label", "score")]
         return [*self._FIRST, *pairs, *self._LAST]
 
 
-def _line(fields):
+def _line(fields: Sequence[Any]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerow(fields)  # so that both are quoted in a field
     return text.getvalue()[:-2].encode("utf-8", "surrogateescape") + b"\n"
 
 
-def _fields(record):
+def _fields(record: bytes) -> list[str]:
     text = io.StringIO(record.decode("utf-8", "surrogateescape"), newline="")
     limit = csv.field_size_limit(MAX_ROW_BYTES)
     try:
@@ -125,10 +127,10 @@ def _fields(record):
         csv.field_size_limit(limit)
 
 
-def _checked(row):
-    """A row whose values have the types of ours."""
+def _checked(row: Any) -> dict[str, Any]:
+    """Returns the row if its values have the types of ours, or raises ValueError."""
 
-    def is_list(value, kind):
+    def is_list(value: Any, kind: Any) -> bool:
         return isinstance(value, list) and all(isinstance(item, kind) for item in value)
 
     if not isinstance(row, dict):
@@ -142,5 +144,5 @@ def _checked(row):
     }
     wrong = [name for name, is_good in good.items() if not is_good]
     if wrong:
-        raise ValueError(f"{' and '.join(map(repr, wrong))} of it are not those of a result")
+        raise ValueError(f"{' and '.join(map(repr, wrong))} are missing or have another type")
     return row

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from keras_mlp3d.cli._results import ResultsFile
+from keras_mlp3d.cli.results_file import ResultsFile
 
 SETTINGS = {
     "preset": "mine", "model": "0123456789abcdef", "clips": 1, "crops": 3, "top_k": 2,
@@ -208,7 +208,11 @@ def test_the_same_preset_by_another_name(tmp_path, name):
     [
         ("out.jsonl", b"my notes\n", "row 1"),
         ("out.jsonl", b"my notes", "row 1"),
-        ("out.jsonl", b"{}\n", "row 1: 'path' and 'labels' and 'scores' and 'settings' of it"),
+        (
+            "out.jsonl",
+            b"{}\n",
+            "row 1: 'path' and 'labels' and 'scores' and 'settings' are missing",
+        ),
         ("out.jsonl", b'{"path": "a", "labels": 3}', "row 1: 'labels' and"),
         ("out.jsonl", b"[1, 2]\n", "it is no JSON object"),
         ("out.jsonl", b"\0" * 99 + b"\n", "row 1"),
@@ -264,14 +268,14 @@ def test_where_no_results_can_go(tmp_path):
     (tmp_path / "folder.csv").mkdir()
     os.mkfifo(tmp_path / "pipe.csv")
     for name in ("folder.csv", "pipe.csv"):
-        with pytest.raises(ValueError, match="--output must be a file, and is none"):
+        with pytest.raises(ValueError, match="--output must be a file, got "):
             ResultsFile(tmp_path / name)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["folder.csv", "pipe.csv"]
 
 
 def test_two_processes_do_not_write_one_file(tmp_path):
     program = (
-        "import sys\nfrom keras_mlp3d.cli._results import ResultsFile\n"
+        "import sys\nfrom keras_mlp3d.cli.results_file import ResultsFile\n"
         "try:\n    ResultsFile(sys.argv[1])\nexcept ValueError as error:\n    print(error)\n"
     )
     with ResultsFile(tmp_path / "out.csv"):

@@ -1,0 +1,161 @@
+"""Keras's backend: an installed one if none is chosen, and an error that says how to get one.
+
+Keras decides when it is first imported, so this file imports neither Keras nor a backend.
+"""
+
+import importlib.util
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable
+
+#: In Keras's order: TensorFlow is its default. Another order would let the backend depend on
+#: whether `keras` or `keras_mlp3d` is imported first.
+BACKENDS = ("tensorflow", "jax", "torch")
+VARIABLE = "KERAS_BACKEND"
+
+#: Modules that a backend cannot do without.
+_MODULES = {"tensorflow": ("tensorflow",), "jax": ("jax", "jaxlib"), "torch": ("torch",)}
+#: Backends of Keras that this package is not tested on, and does not refuse.
+_UNTESTED = ("numpy", "openvino")
+_DEFAULT = "tensorflow"
+_PROGRAM, _PACKAGE = "keras-mlp3d", "keras_mlp3d"
+
+_logger = logging.getLogger(_PACKAGE)
+
+
+class BackendError(ImportError):
+    """Keras has no backend, or not the one that was chosen."""
+
+
+def is_command() -> bool:
+    """Returns whether this process was started as `keras-mlp3d` or `python -m keras_mlp3d`.
+
+    The command imports Keras itself: after its options are read, as `--backend` must come first
+    and `--help` must not wait for it.
+    """
+    if not sys.argv:
+        return False
+    program = os.path.basename(sys.argv[0])
+    if program == "-m":  # what Python puts there until it has found the module
+        module = sys.orig_argv[-len(sys.argv) :][:1]
+        return module in ([_PACKAGE], [f"-m{_PACKAGE}"])
+    return program.removesuffix(".exe").removesuffix("-script.py") == _PROGRAM
+
+
+def is_installed(backend: str) -> bool:
+    """Returns whether a backend can be found, without importing it."""
+    return all(map(_is_module, _MODULES[backend]))
+
+
+def installed_backends() -> list[str]:
+    """Returns the backends that can be found, in the order of `BACKENDS`."""
+    return [backend for backend in BACKENDS if is_installed(backend)]
+
+
+def install_line(backend: str) -> str:
+    """Returns the command that installs a backend."""
+    return f"pip install '{_PROGRAM}[{backend}]'"
+
+
+def import_keras() -> None:
+    """Imports Keras, on an installed backend if none is chosen.
+
+    Raises:
+        BackendError: If no backend is installed, or the chosen one is missing or broken.
+    """
+    if "keras" in sys.modules:
+        return
+    failed = sys.modules.get("keras.src.backend.config")
+    if failed is None:
+        choose_backend()
+    try:
+        import keras  # noqa: F401
+    except (ImportError, OSError) as error:  # OSError: a library that the backend needs
+        if getattr(error, "name", None) == "keras":
+            raise
+        if failed is None:
+            reason = f"Keras cannot be imported on its backend {_chosen()[0]}: {error}."
+            raise _error(reason) from error
+        raise _error(
+            f"Keras was imported before {_PACKAGE}, on its backend {failed.backend()}, and failed "
+            f"({error}). Restart Python, and import {_PACKAGE} first or set {VARIABLE}."
+        ) from error
+
+
+def choose_backend(say: Callable[[str], None] | None = None) -> None:
+    """Sets KERAS_BACKEND to an installed backend, unless it or Keras's own file chooses one.
+
+    Keras writes that file itself, with "tensorflow" in it, so that this value is no choice.
+
+    Args:
+        say: Function that gets one sentence if this function chooses; by default it is logged as
+            a warning, which Python writes to standard error.
+
+    Raises:
+        BackendError: If no backend is installed, or the chosen one is missing.
+    """
+    backend, source = _chosen()
+    if backend is not None and (backend != _DEFAULT or source == VARIABLE):
+        if backend in _UNTESTED or (backend in BACKENDS and is_installed(backend)):
+            return
+        what = "is not installed" if backend in BACKENDS else "is no backend of Keras"
+        raise _error(f"{source} chooses the Keras backend {backend!r}, which {what}.")
+    installed = installed_backends()
+    if not installed:
+        raise _error("No Keras backend is installed.")
+    if installed[0] == backend:  # as Keras itself will do
+        return
+    os.environ[VARIABLE] = installed[0]
+    (say or _logger.warning)(
+        f"{_PACKAGE} uses the Keras backend {installed[0]}, the first installed of "
+        f"{', '.join(BACKENDS)}; set {VARIABLE} to choose."
+    )
+
+
+def _chosen() -> tuple[str | None, str]:
+    """Returns the backend that Keras would use and what says so, or None and an empty text."""
+    if os.environ.get(VARIABLE):
+        return os.environ[VARIABLE], VARIABLE
+    path = _config_path()
+    try:
+        with open(path) as file:
+            content = json.load(file)
+    except (OSError, ValueError):  # as Keras: a file that it cannot parse is an empty one
+        return None, ""
+    backend = content.get("backend") if isinstance(content, dict) else None
+    return (backend, path) if isinstance(backend, str) else (None, "")
+
+
+def _config_path() -> str:
+    """Returns the path of Keras's configuration file, found as Keras finds it."""
+    folder = os.environ.get("KERAS_HOME")
+    if folder is None:
+        home = os.path.expanduser("~")
+        folder = os.path.join(home if os.access(home, os.W_OK) else "/tmp", ".keras")
+    return os.path.expanduser(os.path.join(folder, "keras.json"))
+
+
+def _is_module(name: str) -> bool:
+    if name in sys.modules:
+        return sys.modules[name] is not None
+    spec = importlib.util.find_spec(name)
+    # Without an origin it is a folder of that name, such as an uninstalled package leaves.
+    return spec is not None and spec.origin is not None
+
+
+def _error(reason: str) -> BackendError:
+    installed = installed_backends()
+    if installed:
+        reason = f"{reason} Installed: {', '.join(installed)}."
+    return BackendError(
+        "\n".join(
+            [
+                reason,
+                "Install a backend:",
+                *(f"  {install_line(backend)}" for backend in ("jax", "torch", "tensorflow")),
+                f"The environment variable {VARIABLE} chooses: jax, torch or tensorflow.",
+            ]
+        )
+    )

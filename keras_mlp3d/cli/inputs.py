@@ -1,0 +1,156 @@
+"""Loads what the options name: the network, how its clips are made, the videos, the recipe."""
+
+import argparse
+import dataclasses
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_mlp3d.data import Manifest, VideoConverter
+    from keras_mlp3d.hub import Preset
+    from keras_mlp3d.training import Recipe
+
+#: Networks that have classes.
+CLASSIFIERS = ("MLP3D", "TwoPathMLP3D", "FrameCycleMLP", "CycleMLP")
+#: Frames per video, and their size, for a network on single images if no option says more.
+_IMAGE_FRAMES, _IMAGE_SIZE = 16, (224, 224)
+_TABLE = ("columns", "separator", "header")
+
+
+def load_model(
+    handle: str, classes: Sequence[str] | None = None, on_clips: bool = False, **options: Any
+) -> "tuple[keras.Model, Preset]":
+    """Loads whatever network a preset holds.
+
+    Args:
+        handle: Built-in name, directory, or "hf://user/repo[@revision]".
+        classes: Names of the allowed model classes, or None for all.
+        on_clips: Whether a `CycleMLP` is to become a `FrameCycleMLP`.
+        **options: Arguments of `from_preset`.
+
+    Returns:
+        The model and its `hub.Preset`.
+
+    Raises:
+        ValueError: If the preset is unknown, damaged, or of a class that is not allowed.
+    """
+    from keras_mlp3d import hub, models
+
+    files = hub.read_preset(handle)
+    known = classes or ("MLP3D", "MLP3DBackbone", "TwoPathMLP3D", "FrameCycleMLP", "CycleMLP")
+    if files.class_name not in known:
+        raise ValueError(
+            f"The preset {files.handle!r} holds a {files.class_name}; expected "
+            f"{' or '.join(known)}."
+        )
+    by_frame = on_clips and files.class_name == "CycleMLP"
+    network = models.FrameCycleMLP if by_frame else getattr(models, files.class_name)
+    return network.from_preset(handle, **options), files
+
+
+def asked_converter(
+    model: "keras.Model", files: "Preset", options: argparse.Namespace
+) -> "VideoConverter":
+    """Returns what makes the clips: the preset's converter, changed as the options ask."""
+    from keras_mlp3d.data import VideoConverter
+
+    asked = {"num_frames": options.frames, "image_size": options.size}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    converter = getattr(model, "converter", None)
+    if converter is not None:
+        if "image_size" in asked:
+            asked["resize"] = None
+        return dataclasses.replace(converter, **asked)
+    if files.class_name == "CycleMLP":
+        return dataclasses.replace(image_converter(files), **asked)
+    if len(asked) < 2:
+        raise ValueError(
+            f"The preset {files.handle!r} does not say how a video becomes a clip: pass --frames "
+            "and --size."
+        )
+    return VideoConverter(**asked)
+
+
+def image_converter(files: "Preset") -> "VideoConverter":
+    """Returns what makes clips for a network on single images, frame by frame.
+
+    Args:
+        files: The preset of a `CycleMLP`.
+    """
+    from keras_mlp3d.data import VideoConverter
+
+    return VideoConverter(_IMAGE_FRAMES, tuple(files.metadata.get("image_size") or _IMAGE_SIZE))
+
+
+def read_data(
+    options: argparse.Namespace, source: str, split: str, class_names: Sequence[str] | None = None
+) -> "Manifest":
+    """Reads a data set as the options say.
+
+    Args:
+        options: The parsed arguments.
+        source: The folder or the file.
+        split: Name of the split.
+        class_names: The classes if --class-names is not given.
+
+    Raises:
+        ValueError: If the data set is unreadable, or options of a CSV are given without one.
+    """
+    from keras_mlp3d.data import read_manifest
+
+    table = {name: getattr(options, name) for name in _TABLE}
+    sources = [getattr(options, name, None) for name in ("data", "val", "manifest")]
+    # The training videos may be a CSV and the validation videos a folder.
+    if not _is_table(source) and any(map(_is_table, sources)):
+        table = {}
+    names = class_names if options.class_names is None else options.class_names
+    return read_manifest(source, split, names, **table)
+
+
+def refuse_manifest_options(options: argparse.Namespace, why: str) -> None:
+    """Raises an error if an option of manifests is given.
+
+    Args:
+        options: The parsed arguments.
+        why: What the error says after the option's name.
+    """
+    for name in (*_TABLE, "class_names"):
+        if getattr(options, name) is not None:
+            raise ValueError(f"--{name.replace('_', '-')} {why}")
+
+
+def manifests(options: argparse.Namespace, needs_validation: bool = True) -> "tuple[Manifest, Any]":
+    """Returns the training manifest, and the validation manifest of the same classes, or None."""
+    training = read_data(options, options.data, "train")
+    val = options.val
+    if val is None and os.path.isdir(os.path.join(options.data, "val")):
+        val = options.data
+    if val is None and not needs_validation:
+        return training, None
+    if val is None:
+        raise ValueError("--val is needed, as --data has no sub-folder 'val'.")
+    names = None if os.path.isdir(val) else training.class_names
+    validation = read_data(options, val, "val", names)
+    if validation.class_names != training.class_names:
+        odd = sorted({*validation.class_names} ^ {*training.class_names})
+        raise ValueError(
+            f"--val must have the classes of --data; only one of them has "
+            f"{', '.join(map(repr, odd[:5]))}."
+        )
+    return training, validation
+
+
+def recipe_of(options: argparse.Namespace) -> "Recipe":
+    """Returns the recipe with the values of --set."""
+    from keras_mlp3d.training import Recipe, parse_overrides
+
+    return Recipe.load(options.recipe).replace(**parse_overrides(options.set))
+
+
+def _is_table(source: str | None) -> bool:
+    from keras_mlp3d.data.datasets.read_manifest import TABLE_SUFFIXES
+
+    return source is not None and source.lower().endswith(TABLE_SUFFIXES)

@@ -1,0 +1,208 @@
+"""The options that several commands share, and the types of their values.
+
+Nothing here imports more than the standard library: help and errors of arguments come at once.
+"""
+
+import argparse
+import os
+import re
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from keras_mlp3d._backend import BACKENDS
+
+
+def add_command(
+    commands: Any,
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    summary: str,
+    description: str,
+    example: Sequence[str],
+    computes: bool = False,
+) -> argparse.ArgumentParser:
+    """Adds a command and returns its parser.
+
+    Args:
+        commands: What `add_subparsers` returned.
+        name: Name of the command.
+        run: Function that gets the parsed arguments and returns the exit code.
+        summary: A line for the list of commands.
+        description: A sentence or more for the command's own help.
+        example: Lines that can be typed as they stand.
+        computes: Whether the command runs or builds a network, and so has `--backend`.
+    """
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=textwrap.fill(description, 79),
+        epilog="example:\n" + "\n".join(f"  {line}" for line in example),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run, backend=None)
+    if computes:
+        parser.add_argument(
+            "--backend",
+            choices=BACKENDS,
+            help="Keras backend that computes; default: KERAS_BACKEND, else the first installed",
+        )
+    return parser
+
+
+def positive(text: str) -> int:
+    """Reads a positive integer."""
+    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive integer, got {text!r}")
+    return int(text)
+
+
+def image_size(text: str) -> tuple[int, int]:
+    """Reads N or HxW in pixels, as (height, width)."""
+    parts = text.lower().split("x")
+    try:
+        sides = [positive(part) for part in parts]
+    except argparse.ArgumentTypeError:
+        sides = []
+    if len(sides) not in (1, 2):
+        raise argparse.ArgumentTypeError(
+            f"expected pixels as N or HEIGHTxWIDTH, such as 224 or 128x171, got {text!r}"
+        )
+    return (sides[0], sides[-1])
+
+
+def seconds(text: str) -> float:
+    """Reads a time of at least one second."""
+    try:
+        time = float(text)
+    except ValueError:
+        time = 0.0
+    if not 1 <= time < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected at least 1 second, got {text!r}")
+    return time
+
+
+def add_view_options(parser: argparse.ArgumentParser, crops: int) -> None:
+    """Adds --clips, --crops, --batch-size, --frames and --size.
+
+    Args:
+        parser: The command's.
+        crops: Default of --crops.
+    """
+    parser.add_argument(
+        "--clips", type=positive, default=1, metavar="N", help="clips per video; default: 1"
+    )
+    parser.add_argument(
+        "--crops",
+        type=positive,
+        default=crops,
+        metavar="N",
+        help=f"crops per clip; default: {crops}",
+    )
+    parser.add_argument(
+        "--batch-size", type=positive, default=8, metavar="N", help="views per batch; default: 8"
+    )
+    parser.add_argument(
+        "--frames", type=positive, metavar="N", help="frames per clip; default: the preset's"
+    )
+    parser.add_argument(
+        "--size", type=image_size, metavar="N|HxW", help="pixels of a clip; default: the preset's"
+    )
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """Adds --data, --val, --accept-changed-data, --workers and the options of manifests."""
+    parser.add_argument(
+        "--data",
+        required=True,
+        metavar="MANIFEST_OR_FOLDER",
+        help="training videos: CSV of path,label[,start,end], or folder with one sub-folder per "
+        "class (its sub-folder 'train' if it has one)",
+    )
+    parser.add_argument(
+        "--val",
+        metavar="MANIFEST_OR_FOLDER",
+        help="validation videos; default: the sub-folder 'val' of --data",
+    )
+    parser.add_argument(
+        "--accept-changed-data",
+        action="store_true",
+        help="resume although more than a few of the videos are gone, new or of another class",
+    )
+    parser.add_argument(
+        "--workers", type=positive, default=2, metavar="N", help="threads that decode; default: 2"
+    )
+    add_manifest_options(parser)
+
+
+def add_recipe_options(parser: argparse.ArgumentParser) -> None:
+    """Adds --recipe and --set."""
+    parser.add_argument(
+        "--recipe", default="fine_tune", help="built-in name or file; default: %(default)s"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a value of the recipe, such as epochs=10 or augmentation.flip=0.5",
+    )
+
+
+def add_manifest_options(parser: argparse.ArgumentParser) -> None:
+    """Adds --columns, --separator, --header and --class-names."""
+    group = parser.add_argument_group("CSV files (.csv, .tsv, .txt) and classes")
+    group.add_argument(
+        "--columns",
+        type=_columns,
+        metavar="NAME=COLUMN,...",
+        help="columns by name or by number from 1, such as path=file,label=class; also start, end",
+    )
+    group.add_argument(
+        "--separator",
+        choices=("comma", "semicolon", "tab", "space"),
+        help="what separates the columns; default: detected",
+    )
+    group.add_argument(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        help="whether the first line names the columns; default: detected",
+    )
+    group.add_argument(
+        "--class-names",
+        type=_class_names,
+        metavar="NAME,...|FILE",
+        help="classes in the order of their labels, or a text file with one class per line; "
+        "default: sorted by name",
+    )
+
+
+def _columns(text: str) -> dict[str, int | str]:
+    """Reads NAME=COLUMN,... as a dictionary."""
+    columns: dict[str, int | str] = {}
+    for part in text.split(","):
+        name, equals, column = (side.strip() for side in part.partition("="))
+        if not (name and equals and column) or name in columns:
+            raise argparse.ArgumentTypeError(
+                f"expected NAME=COLUMN,... such as path=file,label=class, got {text!r}"
+            )
+        columns[name] = int(column) if column.isdecimal() and len(column) < 6 else column
+    return columns
+
+
+def _class_names(text: str) -> list[str]:
+    """Reads NAME,... or the file that has them."""
+    if not os.path.isfile(text):
+        if "," not in text:
+            raise argparse.ArgumentTypeError(
+                f"expected names separated by commas, or an existing text file, got {text!r}"
+            )
+        return [name.strip() for name in text.split(",")]
+    try:
+        with open(text, encoding="utf-8-sig") as file:
+            names = [line.strip() for line in file]
+    except (OSError, UnicodeDecodeError) as error:
+        raise argparse.ArgumentTypeError(f"{text} is no text file in UTF-8 ({error})") from None
+    while names and not names[-1]:
+        names.pop()
+    return names

@@ -1,0 +1,151 @@
+"""What the commands tell their user: lines, errors, progress, exit codes.
+
+All text that a command prints goes through `say`. It holds names from files, folders and presets of
+others, which could otherwise steer the terminal by control characters.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import sys
+import warnings
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from keras_mlp3d._backend import BACKENDS, BackendError, install_line
+from keras_mlp3d._utils.progress import Progress
+from keras_mlp3d._utils.text import one_line
+
+PROGRAM = "keras-mlp3d"
+SUCCESS, FAILURE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+#: Modules and loggers of the backends: their warnings are about themselves.
+_BACKENDS = ("absl", "jax", "tensorflow", "torch")
+
+
+def printable(text: object) -> str:
+    """Returns text with a space for each character that is not printable, also line breaks."""
+    return "".join(character if character.isprintable() else " " for character in str(text))
+
+
+def say(text: object = "", *, error: bool = False, end: str = "\n") -> None:
+    """Prints one line.
+
+    Args:
+        text: The line. Line breaks and control characters in it become spaces.
+        error: Whether it goes to standard error.
+        end: What follows the text, as for `print`.
+    """
+    StatusLine.clear_all()
+    print(printable(text), end=end, file=sys.stderr if error else sys.stdout, flush=True)
+
+
+def note(text: object) -> None:
+    """Prints what is worth knowing and no error, as one line on standard error."""
+    say(f"{PROGRAM}: note: {one_line(text)}", error=True)
+
+
+def print_json(content: Any) -> None:
+    """Prints a value as readable JSON."""
+    for line in json_lines(content):
+        say(line)
+
+
+def json_lines(content: Any) -> list[str]:
+    """Returns a value as lines of readable JSON; it is ASCII, with all else as escapes."""
+    return json.dumps(content, indent=2, allow_nan=False).split("\n")
+
+
+def print_error(error: object) -> None:
+    """Prints an error, or a message, as one line on standard error."""
+    say(f"{PROGRAM}: error: {one_line(_explain(error))}", error=True)
+
+
+def exit_code(error: Exception) -> int:
+    """Returns 2 for an error that other input would avoid, else 1."""
+    bad = (
+        *(ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError, FileExistsError),
+        BackendError,
+    )
+    return BAD_INPUT if isinstance(error, bad) else FAILURE
+
+
+def verbosity() -> int:
+    """Returns Keras's `verbose`: a bar on a terminal, a line per epoch in a log."""
+    return 1 if sys.stdout.isatty() else 2
+
+
+class StatusLine(Progress):
+    """The line of a `Progress`, which `say` removes before it prints."""
+
+    def __init__(self, unit: str = "", show: bool | None = None):
+        super().__init__(unit, show)
+        _LINES.add(self)
+
+    @staticmethod
+    def clear_all() -> None:
+        """Removes the lines that are shown, if any."""
+        for line in list(_LINES):
+            line.clear()
+
+
+_LINES: "weakref.WeakSet[StatusLine]" = weakref.WeakSet()
+
+
+@contextlib.contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """While it is entered, logged records and Python's warnings are printed by `say`.
+
+    Of the backends' loggers only errors are printed.
+    """
+    logger, handler = logging.getLogger(), _Lines(logging.WARNING)
+    show = warnings.showwarning
+    logger.addHandler(handler)
+    warnings.showwarning = _showing(show)
+    try:
+        yield
+    finally:
+        warnings.showwarning = show
+        logger.removeHandler(handler)
+
+
+class _Lines(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.name.split(".")[0] in _BACKENDS and record.levelno < logging.ERROR:
+            return
+        level = record.levelname.lower()
+        say(f"{PROGRAM}: {level}: {one_line(record.getMessage())}", error=True)
+
+
+def _showing(before: Callable[..., None]) -> Callable[..., None]:
+    """Returns `warnings.showwarning` for the command; `before` gets what goes into a file."""
+
+    def show(message, category, filename, lineno, file=None, line=None):
+        if file is not None:
+            before(message, category, filename, lineno, file, line)
+        elif not filename.startswith(tuple(_folders_of_backends())):
+            say(f"{PROGRAM}: warning: {one_line(message)}", error=True)
+
+    return show
+
+
+def _folders_of_backends() -> Iterator[str]:
+    for name in _BACKENDS:
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file is not None:
+            yield os.path.join(os.path.dirname(file), "")
+
+
+def _explain(error: object) -> str:
+    if isinstance(error, BackendError):  # its lines with a command each, as one sentence
+        return str(error).replace("'\n  pip", "' or pip").replace("'\n", "'. ")
+    if isinstance(error, ModuleNotFoundError) and error.name in BACKENDS:
+        return f"{error.name} is not installed: {install_line(error.name)}"
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        text = f"{error.strerror}: {os.fsdecode(error.filename)}"
+        return ". ".join([text, *getattr(error, "__notes__", ())])  # what a full disk left whole
+    if isinstance(error, str | ValueError | OSError | ImportError) and str(error):
+        return str(error)
+    return f"{type(error).__name__}: {error}"

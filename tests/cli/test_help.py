@@ -1,0 +1,185 @@
+"""Help, the version and errors of arguments: at once, without Keras, in processes of their own."""
+
+import os
+import re
+import resource
+import subprocess
+import sys
+
+import keras
+import pytest
+
+import keras_mlp3d
+from keras_mlp3d import _backend
+from keras_mlp3d.cli import cost as cost_command
+from keras_mlp3d.cli.main import build_parser
+
+COMMANDS = (
+    *("presets", "predict", "train", "evaluate", "search", "compare", "correlation"),
+    *("check-videos", "shard", "cost", "convert", "upload"),
+)
+#: Commands that run or build a network.
+COMPUTING = {"predict", "train", "evaluate", "search", "compare", "correlation", "cost", "convert"}
+SECONDS = 0.4
+#: What `pip` makes of `[project.scripts]`.
+SCRIPT = """import re
+import sys
+from keras_mlp3d.cli.main import main
+if __name__ == '__main__':
+    sys.argv[0] = re.sub(r'(-script\\.pyw|\\.exe)?$', '', sys.argv[0])
+    sys.exit(main())
+"""
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory):
+    path = tmp_path_factory.mktemp("bin") / "keras-mlp3d"
+    path.write_text(SCRIPT)
+    return [str(path)]
+
+
+def measured(root_dir, command):
+    """(exit code, standard output, standard error, modules imported, processor seconds)."""
+    kept = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    result = subprocess.run(
+        [sys.executable, "-X", "importtime", *command],
+        env={**kept, "PYTHONPATH": str(root_dir), "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    errors, modules = [], set()
+    for line in result.stderr.splitlines():
+        if line.startswith("import time:"):
+            modules.add(line.rpartition("|")[2].strip())
+        else:
+            errors.append(line)
+    return result.returncode, result.stdout, errors, modules, seconds
+
+
+def check_light(root_dir, command):
+    """The result of a command that imports nothing heavy and is quick: the best of three runs."""
+    code, out, errors, modules, seconds = measured(root_dir, command)
+    ours = {name for name in modules if name.split(".")[0] == "keras_mlp3d"}
+    foreign = {name.split(".")[0] for name in modules} - {*sys.stdlib_module_names}
+    assert "keras_mlp3d.cli.main" in ours
+    packages = {".".join(name.split(".")[:2]) for name in ours}
+    light = {"", "._backend", "._utils", ".cli", ".version", ".__main__"}
+    assert packages <= {f"keras_mlp3d{name}" for name in light}
+    # What `site` imports for the environment comes before the program.
+    assert not foreign & {"keras", "numpy", "av", "jax", "torch", "tensorflow", "huggingface_hub"}
+    runs = [seconds]
+    while min(runs) >= SECONDS and len(runs) < 3:
+        runs.append(measured(root_dir, command)[-1])
+    assert min(runs) < SECONDS, runs
+    return code, out, errors
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command(root_dir, script, command):
+    code, out, errors = check_light(root_dir, [*script, command, "--help"])
+    assert (code, errors) == (0, [])
+    assert f"example:\n  keras-mlp3d {command}" in out
+    assert max(len(line) for line in out.splitlines()) <= 100
+    assert ("--backend {tensorflow,jax,torch}" in out) == (command in COMPUTING)
+
+
+@pytest.mark.parametrize("start", [["keras-mlp3d"], ["-m", "keras_mlp3d"]])
+def test_help_and_version(root_dir, script, start):
+    start = start if "-m" in start else script
+    code, out, errors = check_light(root_dir, [*start, "--help"])
+    assert (code, errors) == (0, [])
+    listed = re.findall(r"^    ([a-z-]+)(?: |$)", out, re.MULTILINE)
+    assert listed == list(COMMANDS)
+    assert "KERAS_BACKEND" in out
+    version = check_light(root_dir, [*start, "--version"])
+    assert version == (0, f"keras-mlp3d {keras_mlp3d.__version__}\n", [])
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["dance"], ["cost"], ["predict", "a.mp4", "--backend", "theano"]]
+)
+def test_errors_of_arguments(root_dir, script, arguments):
+    code, out, errors = check_light(root_dir, [*script, *arguments])
+    assert (code, out, len(errors)) == (2, "", 1)
+    assert errors[0].startswith("keras-mlp3d: error: ")
+
+
+def test_the_list_of_commands_is_the_parsers():
+    [choices] = [action.choices for action in build_parser()._actions if action.dest == "command"]
+    assert tuple(choices) == COMMANDS
+
+
+# --- --backend -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("start", [["keras-mlp3d"], ["-m", "keras_mlp3d"]])
+def test_the_backend_of_the_option_computes_in_silence(root_dir, script, presets, start):
+    """Whatever KERAS_BACKEND says, and nothing is logged."""
+    backend = keras.backend.backend()
+    start = start if "-m" in start else script
+    unset = {"TF_CPP_MIN_LOG_LEVEL", "KERAS_BACKEND"}
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    result = subprocess.run(
+        [
+            *(sys.executable, "-X", "importtime", *start, "cost", presets / "clips"),
+            *("--backend", backend),
+        ],
+        env={**environment, "PYTHONPATH": str(root_dir), "KERAS_BACKEND": "theano"},
+        capture_output=True,
+        text=True,
+    )
+    lines = result.stderr.splitlines()
+    assert [line for line in lines if not line.startswith("import time:")] == []
+    assert result.returncode == 0
+    assert "G multiply-accumulates" in result.stdout
+    imported = {line.rpartition("|")[2].strip() for line in lines}
+    assert f"keras.src.backend.{backend}" in imported
+    assert ("tensorflow" in imported) == (backend == "tensorflow")
+
+
+@pytest.mark.parametrize("backend", _backend.BACKENDS)
+def test_a_backend_that_is_not_installed(run, monkeypatch, backend):
+    monkeypatch.setattr(_backend, "is_installed", lambda name: False)
+    line = f"--backend {backend} is not installed: pip install 'keras-mlp3d[{backend}]'"
+    expected = (2, "", f"keras-mlp3d: error: {line}\n")
+    assert run("cost", "mlp3d_nano", "--backend", backend) == expected
+
+
+def test_a_backend_that_comes_too_late(run, monkeypatch):
+    other = "jax" if keras.backend.backend() != "jax" else "torch"
+    monkeypatch.setattr(_backend, "is_installed", lambda name: True)
+    code, out, err = run("cost", "mlp3d_nano", "--backend", other)
+    assert (code, out) == (2, "")
+    assert f"--backend {other} came too late" in err
+    assert os.environ["KERAS_BACKEND"] == keras.backend.backend()
+
+
+def test_a_command_without_any_backend(root_dir, tmp_path):
+    """One line with all that helps, and exit code 2."""
+    code = (
+        "import sys\nfor name in ('tensorflow', 'jax', 'torch'): sys.modules[name] = None\n"
+        "sys.argv = ['keras-mlp3d', 'presets']\n"
+        "from keras_mlp3d.cli.main import main\nsys.exit(main())"
+    )
+    kept = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**kept, "PYTHONPATH": str(root_dir), "KERAS_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert result.stderr.startswith("keras-mlp3d: error: No Keras backend is installed.")
+    installs = [f"pip install 'keras-mlp3d[{name}]'" for name in ("jax", "torch", "tensorflow")]
+    assert f"Install a backend: {' or '.join(installs)}. " in result.stderr
+    assert "KERAS_BACKEND" in result.stderr
+
+
+def test_the_note_on_a_backend_that_was_taken(run, monkeypatch):
+    """In a process that has Keras already there is nothing to take."""
+    monkeypatch.setattr(cost_command, "run", lambda options: 0)
+    monkeypatch.delenv("KERAS_BACKEND")
+    assert run("cost", "mlp3d_nano") == (0, "", "")

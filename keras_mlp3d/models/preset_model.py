@@ -1,13 +1,12 @@
 """What every network can do with presets: load from one, and save as one."""
 
 import datetime
-import functools
 import inspect
 import logging
 import math
 import pathlib
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 import keras
@@ -18,6 +17,7 @@ from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d._utils.keras_patches import WholeWeights
 from keras_mlp3d._utils.printable import MAX_CLASS_NAME, is_printable, printable
 from keras_mlp3d._utils.types import StrPath, Tensor
+from keras_mlp3d.models.builtin_presets import BuiltinPresets
 from keras_mlp3d.models.parameter_count import check_preset_size
 from keras_mlp3d.models.stored_time_mixing import TIME_MIXING_ARGUMENTS, time_mixing_loaders
 from keras_mlp3d.version import __version__
@@ -28,43 +28,10 @@ logger = logging.getLogger("keras_mlp3d")
 STRUCTURE = ("channels", "depths", "mlp_ratios")
 
 
-class _Presets:
-    """The class attribute `presets`: name of each built-in preset of the class -> metadata."""
-
-    def __get__(self, instance: Any, owner: "type[PresetModel]") -> Mapping[str, dict[str, Any]]:
-        table = _PresetTable(owner.preset_class_names())
-        # Keras gets every attribute of a model that it saves or loads: that must read no file.
-        return dict(table) if instance is None else table
-
-
-class _PresetTable(Mapping[str, dict[str, Any]]):
-    """Name -> metadata of the built-in presets of some classes, read when they are asked for."""
-
-    def __init__(self, class_names: Sequence[str]) -> None:
-        self._class_names = class_names
-
-    @functools.cached_property
-    def _metadata(self) -> dict[str, dict[str, Any]]:
-        presets = (hub.read_preset(name) for name in hub.list_presets())
-        return {p.handle: p.metadata for p in presets if p.class_name in self._class_names}
-
-    def __getitem__(self, name: str) -> dict[str, Any]:
-        return self._metadata[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._metadata)
-
-    def __len__(self) -> int:
-        return len(self._metadata)
-
-    def __repr__(self) -> str:
-        return repr(self._metadata)
-
-
 class PresetModel(WholeWeights):
     """Base of the networks: `from_preset`, `save_to_preset` and `presets`."""
 
-    presets = _Presets()
+    presets = BuiltinPresets()
 
     # Every backend calls a model here, except JAX's trainer, which only uses `call`.
     def __call__(self, inputs: Tensor, *args: Any, **kwargs: Any) -> Tensor:

@@ -6,7 +6,7 @@ import logging
 import math
 import pathlib
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 import keras
@@ -165,7 +165,7 @@ class PresetModel(WholeWeights):
                     instead[layer] = lambda arrays: None
                     missing.extend(f"{prefix}{weight.path}" for weight in layer.weights)
             if backbone is not None and not TIME_MIXING_ARGUMENTS.isdisjoint(overrides):
-                report = _reporter(missing, prefix)
+                report = lambda path, prefix=prefix: missing.append(f"{prefix}{path}")  # noqa: E731
                 instead.update(time_mixing_loaders(network, backbone, report))
         for name, part in self._weight_parts().items():
             if name in weights:
@@ -288,10 +288,6 @@ class PresetModel(WholeWeights):
         model = cls(**config)
         model.trainable = trainable
         return model
-
-
-def _reporter(missing: list[str], prefix: str) -> Callable[[str], None]:
-    return lambda path: missing.append(f"{prefix}{path}")
 
 
 def portable_config(model: keras.Model) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import logging
 import math
 import pathlib
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 import keras
@@ -17,6 +17,7 @@ from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d._utils.keras_patches import WholeWeights
 from keras_mlp3d._utils.printable import MAX_CLASS_NAME, is_printable, printable
 from keras_mlp3d._utils.types import StrPath, Tensor
+from keras_mlp3d.models.builtin_presets import BuiltinPresets
 from keras_mlp3d.models.parameter_count import check_preset_size
 from keras_mlp3d.models.stored_time_mixing import TIME_MIXING_ARGUMENTS, time_mixing_loaders
 from keras_mlp3d.version import __version__
@@ -27,19 +28,10 @@ logger = logging.getLogger("keras_mlp3d")
 STRUCTURE = ("channels", "depths", "mlp_ratios")
 
 
-class _Presets:
-    """The class attribute `presets`: name of each built-in preset of the class -> metadata."""
-
-    def __get__(self, instance: Any, owner: "type[PresetModel]") -> dict[str, dict[str, Any]]:
-        presets = (hub.read_preset(name) for name in hub.list_presets())
-        names = owner.preset_class_names()
-        return {p.handle: p.metadata for p in presets if p.class_name in names}
-
-
 class PresetModel(WholeWeights):
     """Base of the networks: `from_preset`, `save_to_preset` and `presets`."""
 
-    presets = _Presets()
+    presets = BuiltinPresets()
 
     # Every backend calls a model here, except JAX's trainer, which only uses `call`.
     def __call__(self, inputs: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -173,7 +165,7 @@ class PresetModel(WholeWeights):
                     instead[layer] = lambda arrays: None
                     missing.extend(f"{prefix}{weight.path}" for weight in layer.weights)
             if backbone is not None and not TIME_MIXING_ARGUMENTS.isdisjoint(overrides):
-                report = _reporter(missing, prefix)
+                report = lambda path, prefix=prefix: missing.append(f"{prefix}{path}")  # noqa: E731
                 instead.update(time_mixing_loaders(network, backbone, report))
         for name, part in self._weight_parts().items():
             if name in weights:
@@ -296,10 +288,6 @@ class PresetModel(WholeWeights):
         model = cls(**config)
         model.trainable = trainable
         return model
-
-
-def _reporter(missing: list[str], prefix: str) -> Callable[[str], None]:
-    return lambda path: missing.append(f"{prefix}{path}")
 
 
 def portable_config(model: keras.Model) -> dict[str, Any]:

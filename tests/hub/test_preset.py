@@ -127,7 +127,7 @@ def test_objects_in_a_configuration_are_never_made(preset):
     ("name", "change", "message"),
     [
         ("config.json", {"colour": 3}, "cannot be built: TypeError.*colour"),
-        ("config.json", {"drop_path_rate": "high"}, r"must be a number in \[0, 1\), got 'high'"),
+        ("config.json", {"drop_path_rate": "high"}, "must be a number .*, got 'high'"),
         ("task.json", {"backbone": None}, "cannot be built: TypeError.*backbone"),
         ("task.json", {"class_names": ["a"]}, "class_names must be 3 different names"),
         ("config.json", {"channels": [10**6] * 4}, r"metadata\.json states 3,611"),

@@ -77,22 +77,22 @@ QUICK = (
     "test_backend.py",
     "test_backend_free.py",
     "test_imports.py",
-    "training/test_optimiser.py",
+    "training/test_optimizer.py",
     "training/test_recipe.py",
 )
 
 #: Files that take longest on the backend where they take longest, longest first.
 LONGEST = (
     "training/test_run.py",
-    "training/test_distribution.py",
+    "distribution/test_distribute.py",
     "cli/test_train.py",
     "test_docstrings.py",
     "search/test_run.py",
     "search/test_trainer.py",
     "cli/test_search.py",
-    "training/test_unreadable.py",
+    "training/test_unreadable_videos.py",
     "training/test_data_change.py",
-    "training/test_optimiser.py",
+    "training/test_optimizer.py",
     "models/test_mlp3d_backbone.py",
     "search/test_supernet.py",
     "test_notebooks.py",

@@ -3,7 +3,7 @@
 A test is here if it computes nothing with Keras: no operation, no variable, no question which
 backend it is. `no_backend` makes each of these an error while such a test runs, on whatever backend
 it runs, so a path that is listed here wrongly fails. A file that is not listed runs on every
-backend. A single test of another file can be marked `@pytest.mark.backend_free`.
+backend.
 """
 
 import contextlib
@@ -95,8 +95,8 @@ def _entrances():
 def _refuse(name):
     def refuse(*args, **kwargs):
         raise BackendUsed(
-            f"{name} was called by a test that tests/backend_free.py or its mark says needs no "
-            "backend: take it out of the list, and every backend runs it"
+            f"{name} was called by a test that needs no backend by "
+            "tests/backend_free.py: take its file out of the list, and every backend runs it"
         )
 
     return refuse

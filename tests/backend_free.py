@@ -3,7 +3,7 @@
 A test is here if it computes nothing with Keras: no operation, no variable, no question which
 backend it is. `no_backend` makes each of these an error while such a test runs, on whatever backend
 it runs, so a path that is listed here wrongly fails. A file that is not listed runs on every
-backend. A single test of another file can be marked `@pytest.mark.backend_free`.
+backend.
 """
 
 import contextlib
@@ -16,6 +16,9 @@ import keras
 PATHS = {
     "_utils/test_checks.py": "checks of arguments: plain Python",
     "_utils/test_child_process.py": "child processes: plain Python",
+    "_utils/test_ordered_map.py": "threads",
+    "_utils/test_printable.py": "text",
+    "_utils/test_progress.py": "text",
     "_utils/test_recent.py": "a dictionary",
     "cli/test_check_videos.py": "decodes videos",
     "cli/test_find_videos.py": "lists folders",
@@ -28,7 +31,9 @@ PATHS = {
     "data/loading/test_clip_source.py": "rows to NumPy arrays",
     "data/video": "decoding: NumPy and PyAV",
     "hub/test_model_card.py": "text",
-    "hub/test_remote.py": "downloads and uploads of files",
+    "hub/test_client.py": "talks with a server",
+    "hub/test_download.py": "downloads of files",
+    "hub/test_upload.py": "uploads of files",
     "inference/test_evaluation.py": "arithmetic on scores: NumPy",
     "inference/test_wrong_answers.py": "pictures of videos: NumPy and PyAV",
     "models/test_schedule.py": "text to a schedule",
@@ -41,9 +46,9 @@ PATHS = {
     "search/test_greedy.py": "the search against a table of scores",
     "search/test_scorer.py": "the scores of a function in place of a network",
     "search/test_space.py": "lists of candidates",
-    "training/test_event_files.py": "TensorBoard's files",
-    "training/test_overrides.py": "text to numbers",
+    "training/test_tensorboard.py": "TensorBoard's files",
     "training/test_recipe.py": "recipes as files",
+    "training/test_recipe_rules.py": "values of recipes",
     "test_annotations.py": "signatures",
     "test_backend_free.py": "this list",
     "test_documents.py": "text",
@@ -90,8 +95,8 @@ def _entrances():
 def _refuse(name):
     def refuse(*args, **kwargs):
         raise BackendUsed(
-            f"{name} was called by a test that tests/backend_free.py or its mark says needs no "
-            "backend: take it out of the list, and every backend runs it"
+            f"{name} was called by a test that needs no backend by "
+            "tests/backend_free.py: take its file out of the list, and every backend runs it"
         )
 
     return refuse

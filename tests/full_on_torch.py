@@ -140,7 +140,7 @@ FILES = {
             "test_a_full_disk_in_a_run_says_what_the_run_resumes_from",
         ),
     ),
-    "training/test_unreadable.py": Heavy(
+    "training/test_unreadable_videos.py": Heavy(
         "which videos are counted, named and left out",
         (
             "test_a_validation_video_that_becomes_unreadable[cut]",

@@ -24,7 +24,7 @@ def layers() -> None:
     assert_type(mixing, km.layers.GroupedTimeMixing)
     km.layers.StochasticDepth(0.1, name="drop", dtype="mixed_bfloat16")
     km.layers.StageTransition(128)
-    assert_type(km.layers.stochastic_depth_rates(0.1, 4), list[float])
+    assert_type(km.layers.stochastic_depth_rates((1, 2), 0.1), tuple[tuple[float, ...], ...])
 
 
 def models() -> None:

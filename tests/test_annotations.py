@@ -24,6 +24,7 @@ PACKAGES = [
         if path.parent.name != "cli" and not path.parent.name.startswith("_")
     ),
 ]
+_PACKAGE_NAMES = {f"{keras_mlp3d.__name__}.{name}" for name in PACKAGES}
 #: Methods that are called without being named.
 UNNAMED = {"__call__", "__enter__", "__exit__", "__getitem__", "__iter__", "__len__", "__next__"}
 
@@ -34,7 +35,7 @@ def public_things(module, prefix):
         value = getattr(module, name)
         if inspect.isclass(value) or inspect.isroutine(inspect.unwrap(value)):
             yield f"{prefix}{name}", value
-        elif inspect.ismodule(value) and prefix and hasattr(value, "__all__"):
+        elif inspect.ismodule(value) and value.__name__ not in _PACKAGE_NAMES:
             yield from public_things(value, f"{prefix}{name}.")
 
 
@@ -60,7 +61,10 @@ def _functions(member):
     if isinstance(member, functools.cached_property):
         return [member.func]
     member = getattr(member, "__func__", member)  # of a class method or a static method
-    return [member] if isinstance(inspect.unwrap(member), types.FunctionType) else []
+    inner = inspect.unwrap(member)
+    # A wrapper around a method of Keras has the signature of Keras.
+    ours = isinstance(inner, types.FunctionType) and not inner.__module__.startswith("keras.")
+    return [member] if ours else []
 
 
 def missing(function):

@@ -157,4 +157,4 @@ def _model_rows(model: keras.Model, shape: Shape) -> list[Row]:
 
 
 def _prefixed(prefix: str, rows: list[Row]) -> list[Row]:
-    return [(f"{prefix}/{name}", *rest) for name, *rest in rows]
+    return [(f"{prefix}/{name}", output, macs, params) for name, output, macs, params in rows]

@@ -78,9 +78,9 @@ def layer_rows(layer: keras.layers.Layer, shape: Shape) -> list[Row]:
 
 def _rows_of(layer: keras.layers.Layer, parts: list[tuple[keras.layers.Layer, Shape]]) -> list[Row]:
     return [
-        (f"{layer.name}/{name}", *rest)
+        (f"{layer.name}/{name}", output, macs, params)
         for part, shape in parts
-        for name, *rest in layer_rows(part, shape)
+        for name, output, macs, params in layer_rows(part, shape)
     ]
 
 

@@ -68,7 +68,9 @@ def _multi_worker(tf: Any, devices: int | None) -> Any:
             "and omit devices."
         )
 
-    class LocalBatches(strategy_for_keras(tf, tf.distribute.MultiWorkerMirroredStrategy)):
+    strategy: Any = strategy_for_keras(tf, tf.distribute.MultiWorkerMirroredStrategy)
+
+    class LocalBatches(strategy):
         """Takes a worker's data as its part of the batch, not as the whole batch."""
 
         def experimental_distribute_dataset(self, dataset, options=None):

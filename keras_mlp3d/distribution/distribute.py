@@ -36,7 +36,9 @@ class Distribution:
 
     num_replicas: int = 1
     shard: tuple[int, int] = (0, 1)
-    add_up: Callable[[np.ndarray], np.ndarray] | None = dataclasses.field(default=None, repr=False)
+    add_up: Callable[[np.ndarray | np.floating], np.ndarray] | None = dataclasses.field(
+        default=None, repr=False
+    )
     apart: bool = dataclasses.field(default=False, repr=False)
 
     @property

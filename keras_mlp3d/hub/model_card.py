@@ -91,7 +91,7 @@ def model_card(
 def _front_matter(metadata: Mapping[str, Any], class_name: str) -> str:
     from huggingface_hub import ModelCardData
 
-    fields = {}
+    fields: dict[str, Any] = {}
     if metadata.get("license"):
         name = _line(metadata["license"])
         if _LICENSE_ID.fullmatch(name.lower()):
@@ -202,11 +202,11 @@ def _schedules(config: Any) -> Iterator[str]:
     for path, backbone in _backbones(_dict(config)):
         pairs = [pair for pair in _list(backbone["schedule"]) if len(_list(pair)) == 2]
         depths = [depth for depth in _list(backbone.get("depths")) if type(depth) is int]
-        stages = [stage for stage, depth in enumerate(depths, 1) for _ in range(depth)]
+        stages = [str(stage) for stage, depth in enumerate(depths, 1) for _ in range(depth)]
         if len(stages) != len(pairs):
             stages = [""] * len(pairs)
         rows = [
-            (str(block), str(stage), _text(kind), "all" if size is None else _text(size))
+            (str(block), stage, _text(kind), "all" if size is None else _text(size))
             for block, (stage, (kind, size)) in enumerate(zip(stages, pairs, strict=True), 1)
         ]
         if rows:

@@ -53,7 +53,7 @@ def upload_preset(
     with explained(address, "creating the repository"):
         page = hub_api().create_repo(address.repo_id, private=private or None, exist_ok=True)
     _, remote = list_files(address)
-    operations = []
+    operations: list[CommitOperationAdd | CommitOperationDelete] = []
     for name in PRESET_FILES:
         if (directory / name).is_file():
             operations.append(CommitOperationAdd(name, str(directory / name)))

@@ -130,7 +130,8 @@ class MotionView(SubtractMean):
 
     def __init__(self, size: tuple[int, int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.size = check_integers("size", size, 2)
+        height, width = check_integers("size", size, 2)
+        self.size = height, width
 
     def call(self, clip: Tensor) -> Tensor:
         clip = ops.cast(clip, self.compute_dtype)  # resizing integers would round them

@@ -222,7 +222,7 @@ class _SampleCandidate(keras.layers.Layer):
 
 
 def _checked_candidates(candidates: Sequence[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
-    pairs = [tuple(pair) for pair in candidates]
+    pairs = [(kind, size) for kind, size in candidates]
     if not pairs:
         raise ValueError("candidates must hold at least one (kind, group_size), got none.")
     for kind, size in pairs:

@@ -288,7 +288,7 @@ class GroupedTimeMixing(keras.layers.Layer):
                     f"kind='full' on {size} tokens in time needs max_group_size of at least "
                     f"{size}, got {self.max_group_size}."
                 )
-            shape = (2 * self.max_group_size - 1, channels, channels)
+            shape: tuple[int, ...] = (2 * self.max_group_size - 1, channels, channels)
         elif self.share_weights:
             shape = (size if shift else 2 * size - 1, channels, channels)
         else:

@@ -4,7 +4,7 @@ Source: section 3.2, Eq. (2).
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 from keras import ops
@@ -16,7 +16,7 @@ from keras_mlp3d.layers.linear import Dense, call_sublayer, check_tokens
 from keras_mlp3d.layers.time_mixing import GroupedTimeMixing
 
 #: What a block takes as time mixing: a layer, or its configuration.
-TimeMixing = keras.layers.Layer | Mapping[str, Any]
+TimeMixing: TypeAlias = "keras.layers.Layer | Mapping[str, Any]"
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")

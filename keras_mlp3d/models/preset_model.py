@@ -183,7 +183,7 @@ class PresetModel(WholeWeights):
             yield "", self, files.config if "schedule" in files.config else None
 
     @classmethod
-    def check_overrides(cls, overrides: Mapping[str, Any], *signatures: type) -> None:
+    def check_overrides(cls, overrides: Mapping[str, Any], *signatures: type[Any]) -> None:
         """Raises ValueError for an override that no constructor among `signatures` takes."""
         known = [
             name
@@ -254,11 +254,11 @@ class PresetModel(WholeWeights):
         }
         converter = getattr(self, "converter", None)
         if converter is not None and "clip" not in content:
-            config = converter.get_config()
+            frames = converter.get_config()
             content["clip"] = {
-                "frames": config["num_frames"],
-                "size": list(config["image_size"]),
-                "sampling": config["sampling"],
+                "frames": frames["num_frames"],
+                "size": list(frames["image_size"]),
+                "sampling": frames["sampling"],
             }
         hub.write_json(folder / hub.METADATA, content)
         config, task, clip = (
@@ -281,7 +281,7 @@ class PresetModel(WholeWeights):
         return []
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Self:
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
         """Builds a network from what `get_config` returned."""
         config = dict(config)
         trainable = config.pop("trainable", True)

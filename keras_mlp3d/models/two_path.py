@@ -131,7 +131,8 @@ class TwoPathMLP3D(PresetModel):
             raise ValueError(f"activation must be None or 'softmax', got {activation!r}.")
         if appearance.name == motion.name:
             raise ValueError(f"Both paths are named {motion.name!r}; give one another name.")
-        motion_size = check_integers("motion_size", motion_size, 2, 1)
+        height, width = check_integers("motion_size", motion_size, 2, 1)
+        motion_size = height, width
         frames = appearance.input_shape[1]
         motion.backbone.check_input(keras.KerasTensor((None, frames, *motion_size, 3)))
         clip = keras.Input(appearance.input_shape[1:], dtype="float32", name="clip")

@@ -86,9 +86,10 @@ def greedy(
     (['shift_token:2', 'shift_token:2', 'shift_token:2'], 1.0, (1.0, 1.0, 1.0))
     """
     _check(space, depth, repeats, alpha, seed)
+    journal = None
     if trace is not None:
         searched = {"space": space.to_dict(), "depth": depth, "seed": seed}
-        trace = Trace(trace, {**searched, **(identity or {})}, anew)
+        journal = Trace(trace, {**searched, **(identity or {})}, anew)
     total = repeats * depth * len(space.mixings)
     scores, schedules = [], []
     for repeat in range(repeats):
@@ -99,7 +100,7 @@ def greedy(
             for mixing in space.mixings:
                 candidate = (*choices[:block], mixing, *choices[block + 1 :])
                 spent = float(cost(candidate)) if cost else 0.0
-                value = _value(score, candidate, block_seed, trace, repeat, block, spent)
+                value = _value(score, candidate, block_seed, journal, repeat, block, spent)
                 rows.append(CandidateScore(repeat, block, mixing, block_seed, value, spent))
                 if progress is not None:
                     progress(len(scores) + len(rows), total)

@@ -95,7 +95,7 @@ class SearchSpace:
         return {"kinds": list(self.kinds), "group_sizes": list(self.group_sizes)}
 
     @classmethod
-    def from_dict(cls, content: dict[str, list[Any]]) -> "SearchSpace":
+    def from_dict(cls, content: dict[str, Any]) -> "SearchSpace":
         """Makes a space from the result of `to_dict`.
 
         Args:
@@ -122,7 +122,7 @@ class SearchSpace:
             ValueError: If it cannot be read, or a value is wrong.
         """
         kinds, _, sizes = str(text).partition("/")
-        values = {}
+        values: dict[str, Any] = {}
         if kinds.strip():
             values["kinds"] = tuple(kind.strip() for kind in kinds.split(","))
         if sizes.strip():

@@ -126,8 +126,16 @@ class Trainer:
             **data_identity(self.training, self.validation),
         }
         data = make_loaders(recipe, self.training, self.validation, self.converter, self.workers)
-        options = {"stop": self.stop, "accept_changed_data": self.accept_changed_data}
-        train(model, recipe, *data, folder, identity, self.verbose, **options)
+        train(
+            model,
+            recipe,
+            *data,
+            folder,
+            identity,
+            self.verbose,
+            stop=self.stop,
+            accept_changed_data=self.accept_changed_data,
+        )
         return self._measured(model, folder / _EVALUATION)
 
     def _recipe(self, schedule):

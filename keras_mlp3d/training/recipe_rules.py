@@ -83,6 +83,7 @@ class Augmentation:
 
 _MANY = 2**16  # clips in a batch
 _RATE, _MOMENTUM = Number(0, 0.99), Number(0, 0.999999)  # above these, float32 rounds to 1
+_AUGMENTATION = Augmentation()
 
 #: Field -> what it may be.
 RULES: dict[str, Rule] = {
@@ -93,7 +94,7 @@ RULES: dict[str, Rule] = {
     "image_size": OrNone(Pair(Whole(32, 4096), "[height, width] in pixels")),
     "sampling": OrNone(OneOf(SAMPLINGS)),
     "frame_stride": OrNone(Whole(1, 10_000)),
-    "augmentation": Augmentation(),
+    "augmentation": _AUGMENTATION,
     "label_smoothing": _RATE,
     "batch_augmentation": Whole(1, 64),
     "learning_rate": Number(1e-12, 10),
@@ -234,7 +235,7 @@ def problem(recipe: "Recipe") -> str | None:
         if not rule.allows(value):
             given = list(value) if isinstance(value, tuple) else value  # as JSON has it
             return f"{name} must be {rule.words}, got {shown(given)}."
-    sentence = RULES["augmentation"].problem_in(recipe.augmentation)
+    sentence = _AUGMENTATION.problem_in(recipe.augmentation)
     if sentence is not None:
         return sentence
     return next(filter(None, (relation(recipe) for relation in RELATIONS.values())), None)

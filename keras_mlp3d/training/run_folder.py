@@ -85,7 +85,8 @@ class RunFolder:
         accept_changed_data: bool = False,
     ):
         self._folder, self._path = folder, folder / _DESCRIPTION
-        self._before, self._other = None, None
+        self._before: dict[str, Any] | None = None
+        self._other: str | None = None
         self._content, self._videos, self.changes = {"recipe": recipe.to_dict()}, {}, {}
         for entry, value in json.loads(json.dumps(identity)).items():
             if isinstance(value, dict) and "videos" in value:

@@ -16,7 +16,7 @@ EMBEDDING, NORM = "embedding", "norm"
 def stage_of(name: str) -> int | None:
     """Returns the stage, 1 to 4, of the layer with this name, or None."""
     match = _STAGE.fullmatch(name)
-    return match and int(match[1])
+    return int(match[1]) if match else None
 
 
 def is_block(name: str) -> bool:

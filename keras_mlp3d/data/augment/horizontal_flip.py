@@ -5,6 +5,7 @@ import operator
 import re
 import unicodedata
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -77,7 +78,7 @@ class HorizontalFlip(Configured):
         names = [unicodedata.normalize("NFC", name) for name in class_names]
         if self.label_map == "left_right":
             return dataclasses.replace(self, label_map=_left_right_pairs(names))
-        pairs = self.label_map
+        pairs: Any = self.label_map
         if not self.is_bound:
             pairs = [[unicodedata.normalize("NFC", name) for name in pair] for pair in pairs]
             missing = sorted({name for pair in pairs for name in pair} - set(names))

@@ -32,24 +32,24 @@ def smooth_labels(
     [[0.05, 0.85, 0.05, 0.05]]
     """
     smoothing = checked_smoothing("smoothing", smoothing)
-    labels = np.asarray(labels)
+    values: np.ndarray = np.asarray(labels)
     if num_classes is not None:
         num_classes = check_integer("num_classes", num_classes)
-    if labels.ndim == 1 and labels.dtype.kind in "iu":
-        labels = _one_hot(labels, num_classes)
-    elif labels.ndim != 2 or labels.dtype.kind != "f":
+    if values.ndim == 1 and values.dtype.kind in "iu":
+        values = _one_hot(values, num_classes)
+    elif values.ndim != 2 or values.dtype.kind != "f":
         raise ValueError(
             "labels must be integers (B,) or floats (B, num_classes), got "
-            f"shape {labels.shape} of {labels.dtype}."
+            f"shape {values.shape} of {values.dtype}."
         )
-    elif num_classes not in (None, labels.shape[1]):
+    elif num_classes not in (None, values.shape[1]):
         raise ValueError(
-            f"labels must have num_classes {num_classes} columns, got {labels.shape[1]}."
+            f"labels must have num_classes {num_classes} columns, got {values.shape[1]}."
         )
-    labels = labels.astype("float32")
+    values = values.astype("float32")
     if not smoothing:
-        return labels
-    return labels * np.float32(1 - smoothing) + np.float32(smoothing / labels.shape[1])
+        return values
+    return values * np.float32(1 - smoothing) + np.float32(smoothing / values.shape[1])
 
 
 def checked_smoothing(name: str, value: Any) -> float:

@@ -4,6 +4,7 @@ import errno
 import io
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import av
 from av.stream import Disposition
@@ -87,7 +88,7 @@ def open_stream(
     """
     try:
         source = "file:" + path if data is None else io.BytesIO(data)
-        container = av.open(source, options=_OPTIONS)
+        container: Any = av.open(source, options=_OPTIONS)
     except Exception as error:
         raise VideoError(path, f"it cannot be opened as a video ({why(error)})") from error
     try:

@@ -9,6 +9,7 @@ headers. In all other cases, and at the first difference, the file is decoded fr
 import array
 import collections
 import logging
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,9 @@ class FileReader(Reader):
 
     def __init__(self, path: str, data: bytes | None = None):
         super().__init__(path)
-        self._index = self._cache = self._numbers = self._edges = None
+        self._index = self._cache = None
+        self._numbers: Any = None
+        self._edges: np.ndarray | None = None
         self._settled = self._is_interlaced = False
         self._packets = Packets(path, data)
         self.codec, self.fps = self._packets.codec, self._packets.fps

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+from typing import Any
 
 import av
 from av.error import InvalidDataError
@@ -38,7 +39,8 @@ class JpegFrames(Reader):
         self._decoder = av.CodecContext.create("mjpeg", "r")
         self._decoder.options = {"max_pixels": str(MAX_PIXELS)}
         self._decoder.thread_count = 1
-        self._num_frames = self._last = None
+        self._num_frames: int | None = None
+        self._last: Any = None
 
     def picture_bytes(self, index: int) -> bytes:
         """Returns the bytes of a picture."""

@@ -46,7 +46,8 @@ class Packets:
 
     def __init__(self, path: str, data: bytes | None = None):
         self.path, self.data = path, data
-        self._container = self._kept = self.damage = None
+        self._container: Any = None
+        self._kept = self.damage = None
         self.open(is_strict=True)
         try:
             self._read()

@@ -1,6 +1,7 @@
 """Turns a decoded picture into an upright RGB array of the right size, and places crops in it."""
 
 import functools
+from typing import Any
 
 import av
 import numpy as np
@@ -79,7 +80,9 @@ def orientation(frame: av.VideoFrame) -> tuple[int, bool, tuple[int, int]]:
     """
     upright = 0, False, (1, 1)
     try:
-        matrix = np.frombuffer(bytes(frame.side_data["DISPLAYMATRIX"]), "=i4", count=9)
+        # By the name that FFmpeg gives it: the types of PyAV know it only by PyAV's own.
+        side_data: Any = frame.side_data
+        matrix = np.frombuffer(bytes(side_data["DISPLAYMATRIX"]), "=i4", count=9)
     except (KeyError, ValueError):
         return upright
     (a, b), (c, d) = matrix.reshape(3, 3)[:2, :2].astype("float64")

@@ -53,7 +53,7 @@ class Reader:
 
     def __init__(self, path: str):
         self.path = path
-        self._size = None  # of the first picture, before it is turned
+        self._size: tuple[int, int] | None = None  # of the first picture, before it is turned
         self._rotation, self._axes, self._flips = 0, False, (1, 1)
         self._scaler = Scaler()
 

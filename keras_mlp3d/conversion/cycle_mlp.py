@@ -94,7 +94,9 @@ def load_cyclemlp(cycle_mlp: CycleMLP, checkpoint: StrPath | Mapping[str, Any]) 
 
 def _weight_table(model: CycleMLP) -> dict[str, tuple[Any, tuple[int, ...]]]:
     """Returns {key: (variable of the model, shape in the checkpoint)} of every weight."""
-    modules = {"patch_embed.proj": (model.get_layer("embedding"), 7)}
+    modules: dict[str, tuple[Any, int | None]] = {
+        "patch_embed.proj": (model.get_layer("embedding"), 7)
+    }
     for stage, depth in enumerate(model.depths, start=1):
         if stage > 1:
             transition = model.get_layer(f"stage{stage}_transition").projection

@@ -108,8 +108,8 @@ def count(model_or_backbone: keras.Model, input_shape: Shape | None = None) -> C
     model = model_or_backbone
     if input_shape is None:
         input_shape = (224, 224, 3) if isinstance(model, CycleMLP) else (64, 224, 224, 3)
-    input_shape = check_integers("input_shape", input_shape, len(input_shape))
-    rows = _model_rows(model, (1, *input_shape))
+    lengths = check_integers("input_shape", input_shape, len(input_shape))
+    rows = _model_rows(model, (1, *lengths))
     layers = tuple(
         LayerCost(name, tuple(shape[1:]), macs, params) for name, shape, macs, params in rows
     )
@@ -123,7 +123,7 @@ def count(model_or_backbone: keras.Model, input_shape: Shape | None = None) -> C
     return Cost(sum(row.macs for row in layers), counted, layers)
 
 
-def _model_rows(model: keras.Model, shape: Shape) -> list[Row]:
+def _model_rows(model: keras.Model, shape: tuple[int, ...]) -> list[Row]:
     if isinstance(model, TwoPathMLP3D):
         batch, frames, *_, channels = shape
         motion_shape = (batch, frames, *model.motion_size, channels)
@@ -133,8 +133,8 @@ def _model_rows(model: keras.Model, shape: Shape) -> list[Row]:
         ]
     if isinstance(model, FrameCycleMLP):
         batch, frames, *image = shape
-        rows = _model_rows(model.cycle_mlp, (batch, *image))
-        return [(name, output, frames * macs, params) for name, output, macs, params in rows]
+        of_a_frame = _model_rows(model.cycle_mlp, (batch, *image))
+        return [(name, output, frames * macs, params) for name, output, macs, params in of_a_frame]
     if not isinstance(model, MLP3D | MLP3DBackbone | CycleMLP):
         raise ValueError(
             "count takes an MLP3D, MLP3DBackbone, TwoPathMLP3D, FrameCycleMLP or CycleMLP, got "
@@ -143,7 +143,7 @@ def _model_rows(model: keras.Model, shape: Shape) -> list[Row]:
     model.check_input(keras.KerasTensor((None, *shape[1:])))
     if isinstance(model, CycleMLP):
         shape = (shape[0], 1, *shape[1:])
-    rows = []
+    rows: list[Row] = []
     for layer in model.layers:
         if isinstance(layer, keras.layers.InputLayer):
             continue

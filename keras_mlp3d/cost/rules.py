@@ -5,7 +5,6 @@ from typing import Any, TypeAlias
 
 import keras
 
-from keras_mlp3d._utils.types import Shape
 from keras_mlp3d.layers import (
     ChannelMLP,
     CycleFC,
@@ -21,7 +20,7 @@ from keras_mlp3d.layers import (
 )
 
 #: Path, output shape, multiply-accumulates, parameters.
-Row: TypeAlias = tuple[str, Shape, int, int]
+Row: TypeAlias = tuple[str, tuple[int, ...], int, int]
 #: Layers that multiply no weight with an activation.
 FREE = (
     PixelNormalization,
@@ -38,12 +37,12 @@ def is_parameter(weight: Any) -> bool:
     return weight.dtype not in ("uint32", "int32", "int64")
 
 
-def layer_rows(layer: keras.layers.Layer, shape: Shape) -> list[Row]:
+def layer_rows(layer: keras.layers.Layer, shape: tuple[int, ...]) -> list[Row]:
     """Returns the rows of a layer for an input shape.
 
     Args:
         layer: A built layer.
-        shape: Shape of its input, batch axis first.
+        shape: tuple[int, ...] of its input, batch axis first.
 
     Returns:
         List of (path, output shape, multiply-accumulates, parameters).
@@ -76,7 +75,9 @@ def layer_rows(layer: keras.layers.Layer, shape: Shape) -> list[Row]:
     return [(layer.name, output, _macs(layer, shape, output), params)]
 
 
-def _rows_of(layer: keras.layers.Layer, parts: list[tuple[keras.layers.Layer, Shape]]) -> list[Row]:
+def _rows_of(
+    layer: keras.layers.Layer, parts: list[tuple[keras.layers.Layer, tuple[int, ...]]]
+) -> list[Row]:
     return [
         (f"{layer.name}/{name}", output, macs, params)
         for part, shape in parts
@@ -84,7 +85,7 @@ def _rows_of(layer: keras.layers.Layer, parts: list[tuple[keras.layers.Layer, Sh
     ]
 
 
-def _macs(layer: keras.layers.Layer, shape: Shape, output: Shape) -> int:
+def _macs(layer: keras.layers.Layer, shape: tuple[int, ...], output: tuple[int, ...]) -> int:
     positions = math.prod(output[:-1]) // output[0]
     if isinstance(layer, FREE):
         return 0
@@ -94,9 +95,8 @@ def _macs(layer: keras.layers.Layer, shape: Shape, output: Shape) -> int:
         return positions * math.prod(layer.kernel.shape)
     if isinstance(layer, GroupedTimeMixing):
         switchable = isinstance(layer, SwitchableTimeMixing)
-        kind, size = layer.chosen if switchable else (layer.kind, layer.group_size)
-        size = shape[1] if kind == "full" else size
-        return positions * size * shape[-1] ** 2
+        size = layer.chosen[1] if switchable else layer.group_size
+        return positions * (shape[1] if size is None else size) * shape[-1] ** 2
     raise ValueError(
         f"No counting rule for {type(layer).__name__} {layer.name!r}: add one to "
         "keras_mlp3d/cost/rules.py."

@@ -140,13 +140,13 @@ def list_files(
             files_metadata=True,
             timeout=constants.HF_HUB_ETAG_TIMEOUT,
         )
-    stated = {}
+    stated: dict[str, tuple[int | None, str | None]] = {}
     for file in info.siblings or ():
         if file.lfs is not None:
             stated[file.rfilename] = (file.lfs.size, file.lfs.sha256)
         else:
             stated[file.rfilename] = (file.size, file.blob_id)
-    return info.sha, stated
+    return str(info.sha), stated
 
 
 @contextlib.contextmanager

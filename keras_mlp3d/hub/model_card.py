@@ -149,13 +149,13 @@ def _clip(metadata: Mapping[str, Any], converter: Any) -> str:
     settings = _dict(converter)
     settings = _dict(settings.get("config")) or settings
     size = clip.get("size", settings.get("image_size"))
-    rows = [
+    stated = [
         ("frames", clip.get("frames", settings.get("num_frames"))),
         ("height × width", " × ".join(str(side) for side in _list(size)) or None),
         ("sampling of frames", clip.get("sampling", settings.get("sampling"))),
         ("crop", settings.get("crop")),
     ]
-    rows = [(name, _text(value)) for name, value in rows if value is not None]
+    rows = [(name, _text(value)) for name, value in stated if value is not None]
     return "## Clip\n\n" + _table(("", ""), rows) if rows else ""
 
 
@@ -202,9 +202,9 @@ def _schedules(config: Any) -> Iterator[str]:
     for path, backbone in _backbones(_dict(config)):
         pairs = [pair for pair in _list(backbone["schedule"]) if len(_list(pair)) == 2]
         depths = [depth for depth in _list(backbone.get("depths")) if type(depth) is int]
-        stages = [str(stage) for stage, depth in enumerate(depths, 1) for _ in range(depth)]
-        if len(stages) != len(pairs):
-            stages = [""] * len(pairs)
+        stages = [""] * len(pairs)
+        if sum(depths) == len(pairs) and min(depths, default=0) > 0:  # before any list is made
+            stages = [str(stage) for stage, depth in enumerate(depths, 1) for _ in range(depth)]
         rows = [
             (str(block), stage, _text(kind), "all" if size is None else _text(size))
             for block, (stage, (kind, size)) in enumerate(zip(stages, pairs, strict=True), 1)

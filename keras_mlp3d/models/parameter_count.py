@@ -306,11 +306,11 @@ def _time_mixing_parameters(
 ) -> int:
     """Kernel and bias of a block's grouped time mixing; with candidates, the choice too."""
     if candidates is not None:
-        sizes = [each.group_size for each in (mixing, *candidates)]
-        if None in sizes:
+        sizes = [each.group_size for each in (mixing, *candidates) if each.group_size is not None]
+        if len(sizes) <= len(candidates):
             raise ValueError("candidates cannot be switched to or from 'full' time mixing.")
         return (2 * max(sizes) - 1) * width**2 + width + 1
-    size = _tokens(config) if mixing.kind == "full" else mixing.group_size
+    size = _tokens(config) if mixing.group_size is None else mixing.group_size
     largest = config.get("max_group_size")
     if largest is not None:
         return (2 * check_integer("max_group_size", largest) - 1) * width**2 + width

@@ -183,7 +183,7 @@ class PresetModel(WholeWeights):
             yield "", self, files.config if "schedule" in files.config else None
 
     @classmethod
-    def check_overrides(cls, overrides: Mapping[str, Any], *signatures: type[Any]) -> None:
+    def check_overrides(cls, overrides: Mapping[str, Any], *signatures: Any) -> None:
         """Raises ValueError for an override that no constructor among `signatures` takes."""
         known = [
             name
@@ -254,18 +254,16 @@ class PresetModel(WholeWeights):
         }
         converter = getattr(self, "converter", None)
         if converter is not None and "clip" not in content:
-            frames = converter.get_config()
+            made = converter.get_config()
             content["clip"] = {
-                "frames": frames["num_frames"],
-                "size": list(frames["image_size"]),
-                "sampling": frames["sampling"],
+                "frames": made["num_frames"],
+                "size": list(made["image_size"]),
+                "sampling": made["sampling"],
             }
         hub.write_json(folder / hub.METADATA, content)
-        config, task, clip = (
-            objects[name][1] if name in objects else None
-            for name in (hub.CONFIG, hub.TASK, hub.CONVERTER)
-        )
-        card = hub.model_card(content, hub.serialized(type(self).__name__, config), task, clip)
+        task, clip = (objects.get(name, (None, None))[1] for name in (hub.TASK, hub.CONVERTER))
+        network = hub.serialized(type(self).__name__, objects[hub.CONFIG][1])
+        card = hub.model_card(content, network, task, clip)
         write_whole(folder / hub.CARD, card.encode())
 
     def _preset_objects(self) -> dict[str, tuple[str, dict[str, Any]]]:

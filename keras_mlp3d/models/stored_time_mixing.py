@@ -56,7 +56,7 @@ def _stored_blocks(stored: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, A
             }
             if candidates is not None:
                 others = parse_schedule(list(candidates), len(candidates))
-                sizes = [other.group_size for other in (mixing, *others)]
+                sizes = [other.group_size or 1 for other in (mixing, *others)]
                 form |= {"share_weights": True, "max_group_size": max(sizes)}
             time = None if frames is None else frames // TUBELET_FRAMES
             shape = (None, time, None, None, stored["channels"][stage])
@@ -77,7 +77,7 @@ def _loader(
         origin.kernel.assign(np.asarray(arrays["0"]))
         if not take_intervals(layer, origin):
             report(f"{layer.kernel.path} (time intervals new to it are zero)")
-        if layer.bias is None:
+        if layer.bias is None or origin.bias is None:
             return
         origin.bias.assign(np.asarray(arrays["1"]))
         if tuple(origin.bias.shape) == tuple(layer.bias.shape):

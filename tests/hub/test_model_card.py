@@ -247,3 +247,10 @@ def test_absent_and_wrong_keys():
     assert "unmeasured" in card
     assert "## Size" not in card
     assert "## Schedule" not in card
+
+
+def test_depths_of_any_size_cost_nothing():
+    config = {"config": {"depths": [10**12, 1], "schedule": [["short_range", 2]]}}
+    assert rows(section(model_card(METADATA, config), "Schedule")) == [
+        ["1", "", r"short\_range", "2"]
+    ]

@@ -168,7 +168,7 @@ def compiled_outputs(layer, x, open_axes=()):
 
 
 def forward(layer, x):
-    """Outputs of a built layer by the quickest way: eagerly, but for JAX as one program.
+    """Outputs of a built layer by the quickest way: eagerly, except on JAX, as one program.
 
     JAX compiles every operation of an eager call for every shape, which takes far longer.
     """

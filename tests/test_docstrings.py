@@ -1,6 +1,6 @@
 """Public docstrings: the headings that a reader looks for, and examples that run.
 
-Public is what a room's `__init__` names, and every public method and property of a public class.
+Public is what a package's `__init__` names, and every public method and property of a public class.
 """
 
 import ast

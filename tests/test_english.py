@@ -57,6 +57,9 @@ ALLOWED = {
     # A command-line option and an argument of a public function: their names are the interface.
     ("keras_mlp3d/cli/", "anew"): "`--anew` is an option that scripts use",
     ("keras_mlp3d/search/", "anew"): "`anew` is an argument of `find_schedule`",
+    ("keras_mlp3d/training/", "anew"): "`anew` is an argument of `train`",
+    ("keras_mlp3d/training/data_change.py", "labelled"): "`DataChange.relabelled` is public",
+    ("CHANGELOG.md", "anew"): "it names the option",
     ("tests/", "anew"): "tests of that option and argument",
     # This file and the list of words name what they forbid.
     ("tests/test_english.py", ""): "it names what it forbids",

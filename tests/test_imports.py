@@ -1,4 +1,4 @@
-"""Imports run one way: every file's, those inside functions too, against the table of rooms."""
+"""Imports run one way: every file's, those inside functions too, against the table of packages."""
 
 import ast
 import os
@@ -35,7 +35,7 @@ ALLOWED_IN_DATA = {
 }
 #: Rooms that may import what they like; nothing imports them.
 TOPS = {"cli"}
-#: Other libraries that a room may import, beside the standard library.
+#: Other libraries that a package may import, besides the standard library.
 LIBRARIES = {
     "layers": {"keras", "numpy"},
     "models": {"keras", "numpy"},

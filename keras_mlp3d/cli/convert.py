@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
         fresh = conversion.inflate(frame_model, model)
         description = (
             f"MLP-3D with the sizes and schedule of {target.handle}, started from the CycleMLP "
-            f"weights of {name} by center initialisation; not trained on videos."
+            f"weights of {name} by center initialization; not trained on videos."
         )
         shape = target.clip and (target.clip.frames, *target.clip.size, 3)
     if shape:

@@ -9,7 +9,7 @@ NAMES = ["fall", "jump", "run", "turn"]
 
 
 def logits_of(batch):
-    """Four logits of each clip or frame, from its mean colour."""
+    """Four logits of each clip or frame, from its mean color."""
     means = np.asarray(batch, "float64").mean(axis=tuple(range(1, batch.ndim - 1))) / 32
     return np.concatenate([means, means[:, :1] * means[:, 2:] / 8], axis=1).astype("float32")
 

@@ -7,7 +7,7 @@ import keras
 
 @contextlib.contextmanager
 def quick_compilation():
-    """On JAX most of the time would go into optimising programs that run once."""
+    """On JAX, most of the time would be spent on the optimization of programs that run once."""
     if keras.backend.backend() != "jax":
         yield
         return

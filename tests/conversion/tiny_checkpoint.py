@@ -35,7 +35,7 @@ def shapes():
 
 
 def state_dict(seed=0):
-    """Returns {key: float32 array}, random but for the constants `offset`."""
+    """Returns {key: float32 array}, random except for the constants `offset`."""
     random = np.random.default_rng(seed)
     state = {key: random.normal(0, 0.2, shape) for key, shape in shapes().items()}
     for key in state:

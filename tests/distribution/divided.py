@@ -128,7 +128,7 @@ def curve(folder, shard=(0, 1)):
 
 
 def trained(folder, shard=(0, 1)):
-    """Ends a run of two epochs, cut short in the second one and gone on with."""
+    """Ends a run of two epochs that is interrupted in the second one and resumed."""
     calls = []
 
     def stop():

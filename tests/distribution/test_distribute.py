@@ -196,7 +196,7 @@ def test_dropout_draws_anew_on_each_device(both):
 
 @pytest.mark.skipif(BACKEND != "torch", reason="the processes of PyTorch start soonest")
 def test_a_run_of_two_processes_ends_with_the_weights_of_one(both, folder):
-    """Interrupted in one of the processes, in the middle of an epoch, and gone on with."""
+    """Interrupted in one of the processes, in the middle of an epoch, and resumed."""
     one, two = (result["train"] for result in both)
     assert len(one["weights"]) == len(two["weights"])
     for first, second in zip(one["weights"], two["weights"], strict=True):

@@ -47,6 +47,6 @@ def state_dict(name, seed=7):
 
 
 def image(seed=7, size=96):
-    """(2, 3, size, size) float32, channels first, already normalised."""
+    """(2, 3, size, size) float32, channels first, normalized."""
     rng = np.random.default_rng([seed, 999])
     return rng.standard_normal((2, 3, size, size)).astype(np.float32)

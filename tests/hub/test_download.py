@@ -158,7 +158,7 @@ def test_file_damaged_in_the_cache_is_fetched_anew(hub, monkeypatch):
 
 
 def test_file_of_the_shared_store_is_checked_by_its_own_hash(hub, monkeypatch):
-    """Xet files lie in a store of the whole cache, under a name that is no SHA-256."""
+    """Xet files are in a store of the whole cache, under a name that is no SHA-256."""
     hub.add(REPO, FILES)
     folder = folder_of(URI, WANTED)
     blob = (folder / "model.weights.h5").resolve()

@@ -8,7 +8,7 @@ from keras_mlp3d.layers import ChannelMLP, CycleFC, GlorotUniform
 
 @pytest.mark.parametrize("shape", [(40, 60), (3, 3, 16, 32), (7, 24, 24)])
 def test_law_is_that_of_keras(shape):
-    """Uniform within the limit that Keras's own initialiser has for the shape."""
+    """Uniform within the limit that Keras's own initializer has for the shape."""
     values = to_numpy(GlorotUniform(seed=1)(shape, "float32"))
     receptive = np.prod(shape[:-2])
     limit = np.sqrt(6 / (receptive * (shape[-2] + shape[-1])))

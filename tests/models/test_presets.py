@@ -28,7 +28,7 @@ PUBLISHED = {
 
 @pytest.fixture(autouse=True)
 def _quick_weights(monkeypatch):
-    """Initialisers give zeros, which take no time to draw."""
+    """Initializers return zeros, which take no time to sample."""
 
     def zeros(self, shape, dtype=None):
         return keras.ops.convert_to_tensor(np.zeros(shape, dtype or "float32"))

@@ -85,7 +85,7 @@ def brightness(clip, factor):
 
 
 def contrast(clip, factor):
-    """Blend with the clip's mean grey."""
+    """Blend with the clip's mean gray."""
     pixels = clip.reshape(-1, 3)
     total = sum(77 * int(r) + 150 * int(g) + 29 * int(b) for r, g, b in pixels)
     mean = math.floor(total / 256 / len(pixels) + 0.5)
@@ -93,7 +93,7 @@ def contrast(clip, factor):
 
 
 def color(clip, factor):
-    """Blend with the pixel's own grey."""
+    """Blend with the pixel's own gray."""
     result = np.empty_like(clip)
     for place in np.ndindex(clip.shape[:3]):
         result[place] = [blend(grey(clip[place]), int(value), factor) for value in clip[place]]

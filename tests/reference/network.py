@@ -12,7 +12,7 @@ STD = np.array([0.229, 0.224, 0.225])
 
 
 def backbone(clip, weights, depths, schedule, frames=4, **options):
-    """(B, T, H, W, 3) -> normalised tokens, and the tokens behind each of the four stages.
+    """(B, T, H, W, 3) -> normalized tokens, and the tokens behind each of the four stages.
 
     `schedule` holds (kind, group size) of every block; `frames` is the length of a tubelet.
     """

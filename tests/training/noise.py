@@ -1,4 +1,4 @@
-"""A small network, a recipe and clips without files, for runs that are killed and gone on with.
+"""A small network, a recipe and clips without files, for runs that are killed and resumed.
 
 As a script it trains in a folder, and kills itself where it is told to:
 `python noise.py FOLDER OUTPUT EVERY [EVENT COUNT]`, EVERY being the steps from one checkpoint to

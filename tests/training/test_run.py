@@ -159,7 +159,7 @@ def test_begun_anew_another_run_is_set_aside_whole(tmp_path, caplog):
     assert {path.name: path.read_bytes() for path in (tmp_path / "before-1").glob("*.*")} == files
     assert (tmp_path / "notes.txt").read_text() == "mine"
     assert len(result.history["loss"]) == 1
-    # The same run is gone on with, so that the same command may be given again.
+    # The same run is resumed, so that the same command may be given again.
     _, again = noise.run(tmp_path, {"anew": True}, epochs=1, weight_decay=0.1)
     assert again == result
     (tmp_path / "run.json").write_text("{")

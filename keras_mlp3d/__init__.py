@@ -7,7 +7,7 @@ Mei; CVPR 2022) that gives the same results on TensorFlow, JAX and PyTorch.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from keras_mlp3d import _backend
+from keras_mlp3d._utils import backend as _backend
 from keras_mlp3d.version import __version__
 
 if TYPE_CHECKING:  # what editors and type checkers see of the names that `__getattr__` imports

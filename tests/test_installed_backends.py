@@ -13,7 +13,7 @@ import keras
 import pytest
 
 import keras_mlp3d as km
-from keras_mlp3d import _backend
+from keras_mlp3d._utils import backend as keras_backend
 
 BACKENDS = ["tensorflow", "jax", "torch"]
 INSTALL = [f"pip install 'keras-mlp3d[{name}]'" for name in ("jax", "torch", "tensorflow")]
@@ -62,7 +62,7 @@ def write_config(folder, **content):
 )
 def test_the_first_installed_backend_is_taken_and_named(machine, caplog, installed, chosen):
     machine(*installed)
-    _backend.choose_backend()
+    keras_backend.choose_backend()
     assert os.environ["KERAS_BACKEND"] == chosen
     assert [record.getMessage() for record in caplog.records] == [LINE.format(chosen)]
 
@@ -70,7 +70,7 @@ def test_the_first_installed_backend_is_taken_and_named(machine, caplog, install
 def test_a_sentence_can_go_elsewhere(machine, caplog):
     machine("torch")
     said = []
-    _backend.choose_backend(said.append)
+    keras_backend.choose_backend(said.append)
     assert (said, caplog.records) == ([LINE.format("torch")], [])
 
 
@@ -78,7 +78,7 @@ def test_a_sentence_can_go_elsewhere(machine, caplog):
 def test_the_variable_is_obeyed_in_silence(machine, monkeypatch, caplog, backend):
     machine(*BACKENDS)
     monkeypatch.setenv("KERAS_BACKEND", backend)
-    _backend.choose_backend()
+    keras_backend.choose_backend()
     assert os.environ["KERAS_BACKEND"] == backend
     assert caplog.records == []
 
@@ -87,7 +87,7 @@ def test_the_variable_is_obeyed_in_silence(machine, monkeypatch, caplog, backend
 def test_keras_own_file_is_obeyed_in_silence(machine, tmp_path, caplog, backend):
     machine(*BACKENDS)
     write_config(tmp_path, backend=backend)
-    _backend.choose_backend()
+    keras_backend.choose_backend()
     assert (os.environ["KERAS_BACKEND"], caplog.records) == ("", [])
 
 
@@ -97,7 +97,7 @@ def test_a_file_without_a_choice_does_not_hinder(machine, tmp_path, content):
     machine("torch")
     write_config(tmp_path)
     (tmp_path / "keras" / "keras.json").write_text(content)
-    _backend.choose_backend()
+    keras_backend.choose_backend()
     assert os.environ["KERAS_BACKEND"] == "torch"
 
 
@@ -113,7 +113,7 @@ def assert_helpful(error):
 def test_without_a_backend(machine):
     machine()
     with pytest.raises(ImportError) as caught:
-        _backend.choose_backend()
+        keras_backend.choose_backend()
     assert assert_helpful(caught.value) == "No Keras backend is installed."
 
 
@@ -125,13 +125,13 @@ def test_a_chosen_backend_that_is_missing(machine, tmp_path, monkeypatch, backen
     told += ", ".join(others) + "."
     monkeypatch.setenv("KERAS_BACKEND", backend)
     with pytest.raises(ImportError) as caught:
-        _backend.choose_backend()
+        keras_backend.choose_backend()
     assert assert_helpful(caught.value) == "KERAS_BACKEND" + told
     monkeypatch.setenv("KERAS_BACKEND", "")
     if backend != "tensorflow":
         write_config(tmp_path, backend=backend)
         with pytest.raises(ImportError) as caught:
-            _backend.choose_backend()
+            keras_backend.choose_backend()
         assert assert_helpful(caught.value) == str(tmp_path / "keras" / "keras.json") + told
 
 
@@ -139,7 +139,7 @@ def test_a_chosen_backend_that_keras_does_not_have(machine, monkeypatch):
     machine("torch")
     monkeypatch.setenv("KERAS_BACKEND", "theano")
     with pytest.raises(ImportError) as caught:
-        _backend.choose_backend()
+        keras_backend.choose_backend()
     assert "'theano', which is no backend of Keras" in assert_helpful(caught.value)
 
 
@@ -148,19 +148,19 @@ def test_what_looks_like_a_backend_and_is_none(machine):
     (site / "jaxlib" / "__init__.py").unlink()
     (site / "jaxlib").rmdir()  # JAX does not work without it
     (site / "tensorflow" / "python").mkdir(parents=True)  # as an uninstalled package leaves it
-    assert _backend.installed_backends() == []
+    assert keras_backend.installed_backends() == []
 
 
 def test_the_file_is_found_as_keras_finds_it(monkeypatch):
     from keras.src.backend import config  # private; the rule is Keras's
 
-    assert _backend._config_path() == config._config_path
+    assert keras_backend._config_path() == config._config_path
     assert config.keras_home() == os.path.dirname(config._config_path)
     monkeypatch.setenv("KERAS_HOME", "~/elsewhere")
-    assert _backend._config_path() == os.path.expanduser("~/elsewhere/keras.json")
+    assert keras_backend._config_path() == os.path.expanduser("~/elsewhere/keras.json")
     monkeypatch.delenv("KERAS_HOME")
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    assert _backend._config_path() == "/tmp/.keras/keras.json"
+    assert keras_backend._config_path() == "/tmp/.keras/keras.json"
 
 
 # --- in processes of their own, with Keras itself ------------------------------------------------
@@ -257,7 +257,7 @@ def test_an_import_on_a_broken_backend(root_dir, tmp_path):
 def test_only_the_command_imports_keras_later(monkeypatch, argv, original, is_command):
     monkeypatch.setattr(sys, "argv", argv)
     monkeypatch.setattr(sys, "orig_argv", original)
-    assert _backend.is_command() == is_command
+    assert keras_backend.is_command() == is_command
 
 
 def test_names_are_the_same_whenever_they_are_imported():

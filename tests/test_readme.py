@@ -24,7 +24,7 @@ def test_the_main_job_runs_as_written(root_dir, tmp_path, monkeypatch):
     exec(code.replace("epochs=10", "epochs=1"), names)
     again = km.MLP3D.from_preset("my_preset")
     assert again.class_names == list(classes)
-    assert "`my_videos` holds `train` and `val`, with one sub-folder a class" in readme(root_dir)
+    assert "folders `train` and `val`, each with one folder per class" in readme(root_dir)
 
 
 def test_the_table_of_presets_is_theirs(root_dir):

@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from keras_mlp3d._backend import BACKENDS
+from keras_mlp3d._utils.backend import BACKENDS
 
 
 def add_command(

@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 
-from keras_mlp3d import _backend
+from keras_mlp3d._utils import backend as keras_backend
 from keras_mlp3d.cli.terminal import note
 
 #: Read when the backends are imported. Errors are still logged.
@@ -26,21 +26,21 @@ def start_keras(backend: str | None) -> None:
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    if backend is not None and not _backend.is_installed(backend):
-        line = _backend.install_line(backend)
-        raise _backend.BackendError(f"--backend {backend} is not installed: {line}")
+    if backend is not None and not keras_backend.is_installed(backend):
+        line = keras_backend.install_line(backend)
+        raise keras_backend.BackendError(f"--backend {backend} is not installed: {line}")
     if "keras" not in sys.modules:
         if backend is None:
-            _backend.choose_backend(note)
+            keras_backend.choose_backend(note)
         else:
-            os.environ[_backend.VARIABLE] = backend
-    _backend.import_keras()
+            os.environ[keras_backend.VARIABLE] = backend
+    keras_backend.import_keras()
     import keras
 
     if backend not in (None, keras.backend.backend()):
-        raise _backend.BackendError(
+        raise keras_backend.BackendError(
             f"--backend {backend} came too late: Keras runs on {keras.backend.backend()} already; "
-            f"set {_backend.VARIABLE}={backend}"
+            f"set {keras_backend.VARIABLE}={backend}"
         )
     # These have handlers of their own; setting levels earlier would be undone by their imports.
     for name in ("tensorflow", "torch"):

@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from keras_mlp3d._backend import BACKENDS, BackendError, install_line
+from keras_mlp3d._utils.backend import BACKENDS, BackendError, install_line
 from keras_mlp3d._utils.progress import Progress
 from keras_mlp3d._utils.text import one_line
 

@@ -5,7 +5,7 @@ from keras_mlp3d.layers.embedding import StageTransition, TubeletEmbedding
 from keras_mlp3d.layers.linear import GlorotUniform
 from keras_mlp3d.layers.mlp3d_block import ChannelMLP, MLP3DBlock
 from keras_mlp3d.layers.pixels import MotionView, PixelNormalization, SubtractMean
-from keras_mlp3d.layers.remat_block import RematBlock
+from keras_mlp3d.layers.remat import recompute_activations
 from keras_mlp3d.layers.stochastic_depth import StochasticDepth, stochastic_depth_rates
 from keras_mlp3d.layers.switchable_time_mixing import SwitchableTimeMixing
 from keras_mlp3d.layers.time_mixing import GroupedTimeMixing
@@ -19,12 +19,12 @@ __all__ = [
     "MLP3DBlock",
     "MotionView",
     "PixelNormalization",
-    "RematBlock",
     "StageTransition",
     "StochasticDepth",
     "SubtractMean",
     "SwitchableTimeMixing",
     "TokenMixing",
     "TubeletEmbedding",
+    "recompute_activations",
     "stochastic_depth_rates",
 ]

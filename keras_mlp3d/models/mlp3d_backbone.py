@@ -40,7 +40,7 @@ def build_stages(
     dtype: DType,
     window: int,
     time_mixing: Callable[[Mixing], keras.layers.Layer],
-    block: type[MLP3DBlock] = MLP3DBlock,
+    block: Callable[..., MLP3DBlock] = MLP3DBlock,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Embeds a clip and runs the four stages.
 
@@ -54,7 +54,7 @@ def build_stages(
         dtype: Dtype policy of every layer.
         window: Frames of the embedding's window, and its stride in time.
         time_mixing: Function that returns the time-mixing layer of a `Mixing`.
-        block: Class of the blocks.
+        block: `MLP3DBlock`, or a function that makes one of the same arguments.
 
     Returns:
         Normalized tokens (B, T', H', W', C4), and {"P2": ..., "P5": ...}: the tokens behind each
@@ -211,7 +211,7 @@ class MLP3DBackbone(PresetModel):
             policy,
             window=TUBELET_FRAMES,
             time_mixing=time_mixing,
-            block=switchable.block_class(remat),
+            block=switchable.rematerialized_block if remat else MLP3DBlock,
         )
         super().__init__(inputs=clip, outputs=tokens, name=name)
         self.dtype_policy = policy

@@ -8,7 +8,12 @@ from typing import Any
 
 import keras
 
-from keras_mlp3d.layers import GroupedTimeMixing, MLP3DBlock, RematBlock, SwitchableTimeMixing
+from keras_mlp3d.layers import (
+    GroupedTimeMixing,
+    MLP3DBlock,
+    SwitchableTimeMixing,
+    recompute_activations,
+)
 from keras_mlp3d.models.schedule import Mixing, parse_schedule
 from keras_mlp3d.models.transfer import transfer_weights
 
@@ -37,9 +42,9 @@ def time_mixing(
     )
 
 
-def block_class(remat: bool) -> type[MLP3DBlock]:
-    """Returns the class of a network's blocks."""
-    return RematBlock if remat else MLP3DBlock
+def rematerialized_block(*args: Any, **kwargs: Any) -> MLP3DBlock:
+    """Returns an `MLP3DBlock` that computes its activations again in the backward pass."""
+    return recompute_activations(MLP3DBlock(*args, **kwargs))
 
 
 def choices(backbone: keras.Model) -> tuple[Mixing, ...]:

@@ -10,7 +10,7 @@ import keras
 import pytest
 
 import keras_mlp3d
-from keras_mlp3d import _backend
+from keras_mlp3d._utils import backend as keras_backend
 from keras_mlp3d.cli import cost as cost_command
 from keras_mlp3d.cli.main import build_parser
 
@@ -66,7 +66,7 @@ def check_light(root_dir, command):
     foreign = {name.split(".")[0] for name in modules} - {*sys.stdlib_module_names}
     assert "keras_mlp3d.cli.main" in ours
     packages = {".".join(name.split(".")[:2]) for name in ours}
-    light = {"", "._backend", "._utils", ".cli", ".version", ".__main__"}
+    light = {"", "._utils", ".cli", ".version", ".__main__"}
     assert packages <= {f"keras_mlp3d{name}" for name in light}
     # What `site` imports for the environment comes before the program.
     assert not foreign & {"keras", "numpy", "av", "jax", "torch", "tensorflow", "huggingface_hub"}
@@ -140,9 +140,9 @@ def test_the_backend_of_the_option_computes_in_silence(root_dir, script, presets
     assert ("tensorflow" in imported) == (backend == "tensorflow")
 
 
-@pytest.mark.parametrize("backend", _backend.BACKENDS)
+@pytest.mark.parametrize("backend", keras_backend.BACKENDS)
 def test_a_backend_that_is_not_installed(run, monkeypatch, backend):
-    monkeypatch.setattr(_backend, "is_installed", lambda name: False)
+    monkeypatch.setattr(keras_backend, "is_installed", lambda name: False)
     line = f"--backend {backend} is not installed: pip install 'keras-mlp3d[{backend}]'"
     expected = (2, "", f"keras-mlp3d: error: {line}\n")
     assert run("cost", "mlp3d_nano", "--backend", backend) == expected
@@ -150,7 +150,7 @@ def test_a_backend_that_is_not_installed(run, monkeypatch, backend):
 
 def test_a_backend_that_comes_too_late(run, monkeypatch):
     other = "jax" if keras.backend.backend() != "jax" else "torch"
-    monkeypatch.setattr(_backend, "is_installed", lambda name: True)
+    monkeypatch.setattr(keras_backend, "is_installed", lambda name: True)
     code, out, err = run("cost", "mlp3d_nano", "--backend", other)
     assert (code, out) == (2, "")
     assert f"--backend {other} came too late" in err

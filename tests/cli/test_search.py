@@ -178,7 +178,7 @@ def test_ctrl_c_within_a_comparison(common, preset, tmp_path, capsys, monkeypatc
     [
         (["--sizes", "1,x"], "--sizes must be whole numbers from 1, as in 1,2, got '1,x'"),
         (["--seeds", ""], "--seeds must be whole numbers from 0"),
-        (["--sizes", "8"], "refuse the candidates"),
+        (["--sizes", "8"], "do not fit the candidates"),
         (["--families", "ST,2D"], "families must be among SR, LR, ST, SR-LR, SR-SW, got '2D'"),
         (["--searched", "cyclemlp_b1"], "--searched must have a schedule"),
     ],

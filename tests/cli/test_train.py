@@ -116,7 +116,7 @@ def test_random_mixing_and_activations_computed_again(videos, preset, tmp_path):
         (("label_smoothing=2",), "label_smoothing must be"),
         (("augmentation.flip=7",), "augmentation.flip is 7: probability must be a number"),
         (("augmentation.flips=0.5",), "augmentation has no 'flips'. Did you mean 'flip'?"),
-        (("image_size=[100000,100000]",), "image_size must be [height, width] in pixels, each a "),
+        (("image_size=[100000,100000]",), "image_size must be [height, width] in pixels, each an "),
         (("learning_rate=1e30",), "learning_rate must be a number from 1e-12 to 10, got 1e+30."),
         (("epochs=1000000000",), "epochs must be an integer from 1 to 100000, got 1000000000."),
         (("warmup_epochs=0.9", "epochs=1"), "too few to train with"),

@@ -1,9 +1,10 @@
+import keras
 import numpy as np
 import pytest
 from layer_contract import to_numpy
 from models import tiny
 
-from keras_mlp3d import MLP3D
+from keras_mlp3d import MLP3D, MLP3DBackbone
 from keras_mlp3d.models import extract
 
 CANDIDATES = ["short_range:1", "long_range:2", "shift_token:2", "shift_window:4"]
@@ -37,3 +38,23 @@ def test_weights_that_are_not_there():
     model = tiny.tiny_model("long_range:2", candidates=CANDIDATES)
     with pytest.raises(ValueError, match="no weights for 'long_range:16'"):
         extract(model, "long_range:16")
+
+
+def test_recomputing_activations_changes_no_weights_file(tmp_path):
+    """A network trained with `remat` is saved and loaded as one without, and the other way."""
+    plain, frugal = (
+        MLP3D(
+            MLP3DBackbone((8, 8, 8, 8), (1, 1, 1, 1), 2, "short_range:2", remat=remat),
+            num_classes=3,
+        )
+        for remat in (False, True)
+    )
+    clip = np.random.default_rng(0).integers(0, 256, (1, 8, 32, 32, 3)).astype("uint8")
+    for number, (source, target) in enumerate([(plain, frugal), (frugal, plain)]):
+        for weight in source.trainable_weights:
+            weight.assign(keras.ops.convert_to_numpy(weight) + 0.1 * (number + 1))
+        path = tmp_path / f"{number}.weights.h5"
+        source.save_weights(path)
+        target.load_weights(path)
+        outputs = [keras.ops.convert_to_numpy(model(clip)) for model in (source, target)]
+        np.testing.assert_allclose(outputs[0], outputs[1], rtol=0, atol=1e-5)

@@ -22,8 +22,8 @@ PATHS = {
     "_utils/test_recent.py": "a dictionary",
     "cli/test_check_videos.py": "decodes videos",
     "cli/test_find_videos.py": "lists folders",
-    "cli/test_manifest_options.py": "parses arguments",
-    "cli/test_results.py": "result files",
+    "cli/test_inputs.py": "parses arguments",
+    "cli/test_results_file.py": "result files",
     "cli/test_shard.py": "writes shards of pictures",
     "data/augment": "NumPy: a loader's threads augment, not a network",
     "data/datasets": "folders, tables, shards and rendered videos: NumPy and PyAV",
@@ -55,10 +55,23 @@ PATHS = {
     "test_measures.py": "counts of files and lines",
 }
 
+#: Files in the folders above that every backend runs: {path: why}.
+EXCEPT = {
+    "data/augment/test_batch_steps.py": "compares with Keras's own label smoothing",
+    "data/datasets/test_shard.py": "compares loaders of each kind",
+    "data/datasets/test_unicode_classes.py": "builds networks",
+    "data/video/test_remote.py": "remote files are read with TensorFlow, on its backend or another",
+}
+
 
 def is_listed(path, paths):
     """Whether a file (relative to `tests`, with forward slashes) or a folder of it is listed."""
     return any(path == listed or path.startswith(f"{listed}/") for listed in paths)
+
+
+def needs_no_backend(path):
+    """Whether `PATHS` lists a file and `EXCEPT` does not."""
+    return is_listed(path, PATHS) and path not in EXCEPT
 
 
 class BackendUsed(AssertionError):

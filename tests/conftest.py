@@ -112,9 +112,8 @@ def _place(path):
 def pytest_ignore_collect(collection_path, config):
     """On NumPy leaves out the files that need a backend, unless one is named: it then fails."""
     named = {pathlib.Path(argument.split("::")[0]).resolve() for argument in config.args}
-    needs_one = collection_path.name.startswith("test_") and not backend_free.is_listed(
-        _relative(collection_path), backend_free.PATHS
-    )
+    needs_one = collection_path.name.startswith("test_")
+    needs_one = needs_one and not backend_free.needs_no_backend(_relative(collection_path))
     if os.environ["KERAS_BACKEND"] == "numpy" and needs_one and collection_path not in named:
         return True
     return None
@@ -128,7 +127,7 @@ def pytest_collection_modifyitems(config, items):
     kept, left_out = [], []
     for item in items:
         path = _relative(item.path)
-        if backend_free.is_listed(path, backend_free.PATHS):
+        if backend_free.needs_no_backend(path):
             item.add_marker("backend_free")
         if backend_free.is_listed(path, QUICK):
             item.add_marker("quick")

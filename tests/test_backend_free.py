@@ -18,7 +18,10 @@ def functions_in(path):
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
-@pytest.mark.parametrize("path", [*backend_free.PATHS, *conftest.QUICK, *conftest.LONGEST])
+@pytest.mark.parametrize(
+    "path",
+    [*backend_free.PATHS, *backend_free.EXCEPT, *conftest.QUICK, *conftest.LONGEST],
+)
 def test_what_is_listed_exists(path):
     assert (TESTS / path).exists()
 
@@ -34,7 +37,7 @@ def test_heavy_tests_exist_and_leave_one_to_every_backend(path):
         assert not full_on_torch.is_heavy(path, name), name
     for name in heavy.tests:
         assert full_on_torch.is_heavy(path, name)
-    assert not backend_free.is_listed(path, backend_free.PATHS)
+    assert not backend_free.needs_no_backend(path)
 
 
 @pytest.mark.parametrize("path", full_on_torch.FILES)
@@ -43,6 +46,12 @@ def test_no_file_is_heavy_as_a_whole(path):
     tests = {name for name in functions_in(path) if name.startswith("test_")}
     whole = {name for name in full_on_torch.FILES[path].tests if "[" not in name}
     assert tests - whole
+
+
+def test_exceptions_are_in_a_listed_folder():
+    for path in backend_free.EXCEPT:
+        assert backend_free.is_listed(path, backend_free.PATHS)
+        assert not backend_free.needs_no_backend(path)
 
 
 USES = {

@@ -6,7 +6,7 @@ A line with `# type: ignore[...]` is a mistake that the types must find: mypy sa
 
 import io
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import assert_type
 
 import numpy as np
@@ -100,7 +100,7 @@ def videos(file: io.BytesIO) -> None:
 def datasets() -> None:
     manifest = km.data.read_folder("videos/train")
     assert_type(manifest, km.data.Manifest)
-    assert_type(manifest.class_names, tuple[str, ...])
+    assert_type(manifest.class_names, Sequence[str])
     assert_type([row.label for row in manifest.rows], list[int])
     assert_type(km.data.read_manifest("videos.csv"), km.data.Manifest)
     checked = km.data.check_videos(manifest)

@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
     from keras_mlp3d import hub, parse_schedule, search
 
     sizes, seeds = _numbers("--sizes", options.sizes, 1), _numbers("--seeds", options.seeds, 0)
-    searched = None
+    searched: Any = None
     if options.searched is not None:
         searched = hub.read_preset(options.searched).schedule
         if searched is None:

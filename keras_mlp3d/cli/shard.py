@@ -1,6 +1,7 @@
 """`keras-mlp3d shard`: writes a data set as TFRecord shards, which training reads fastest."""
 
 import argparse
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from keras_mlp3d._utils.text import one_line
@@ -120,7 +121,7 @@ def _manifest(options: argparse.Namespace) -> "Manifest":
     refuse_manifest_options(options, f"is not for --format {options.format}")
     if options.videos is None:
         raise ValueError(f"--format {options.format} needs --videos, the folder of the videos")
-    readers = {
+    readers: dict[str, Callable[..., Manifest]] = {
         "kinetics": data.read_kinetics,
         "something-v1": data.read_something_v1,
         "something-v2": data.read_something_v2,

@@ -1,7 +1,7 @@
 """Decodes the views of a data set's videos ahead of their use, in threads and bounded memory."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 import numpy as np
 
@@ -15,7 +15,7 @@ _PART_BYTES = 2**28  # of the views of one video that are decoded together
 
 def decode_ahead(
     rows: Sequence[VideoRow], converter: VideoConverter, clips: int, crops: int, workers: int
-) -> Iterator[tuple[int, np.ndarray | str, int]]:
+) -> Generator[tuple[int, np.ndarray | str, int], None, None]:
     """Yields the views of all rows, in their order.
 
     A video with very many views comes in several parts. For an unreadable video, the reason, a

@@ -119,8 +119,8 @@ def evaluate(
     return Evaluation(
         class_names=class_names,
         class_counts=np.bincount(labels, minlength=len(class_names)),
-        predictions=predictions,
-        failed=failed,
+        predictions=tuple(predictions),
+        failed=tuple(failed),
         digest=manifest.digest,
         split=manifest.split,
         clips=clips,

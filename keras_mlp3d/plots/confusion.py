@@ -1,14 +1,14 @@
 """Plots a confusion matrix, readably for two classes and for four hundred."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_mlp3d._utils.text import one_line
 from keras_mlp3d._utils.types import StrPath
-from keras_mlp3d.plots.figure import FAINT_INK, INK, fit_text, new_figure, save_figure
+from keras_mlp3d.plots.figure import FAINT_INK, INK, fit_text, new_figure, renderer_of, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -83,7 +83,7 @@ def plot_confusion(
     return figure
 
 
-def _checked(matrix, class_names):
+def _checked(matrix: Any, class_names: Iterable[str]) -> tuple[np.ndarray, list[str]]:
     matrix, names = np.asarray(matrix), [one_line(name) for name in class_names]
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.dtype.kind not in "iu":
         raise ValueError(
@@ -124,7 +124,7 @@ def _name_classes(axes, names, side):
         "textcoords": "offset points", "annotation_clip": False, "parse_math": False,
     }  # fmt: skip
     dpi, widest = axes.figure.dpi, 0
-    renderer = axes.figure.canvas.get_renderer()
+    renderer = renderer_of(axes.figure)
     for place in range(0, len(names), step):
         left = axes.annotate(
             names[place], (-0.5, place), (-72 * _GAP, 0), horizontalalignment="right",

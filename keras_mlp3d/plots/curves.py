@@ -4,7 +4,7 @@ import csv
 import math
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from keras_mlp3d._utils.text import one_line
@@ -22,7 +22,7 @@ _STYLES = ("-", "--", ":", "-.")
 
 
 def plot_curves(
-    history: dict[str, Sequence[float]] | StrPath, path: StrPath | None = None
+    history: Mapping[str, Sequence[float]] | StrPath, path: StrPath | None = None
 ) -> "Figure":
     """Draws loss and accuracy by epoch, on the training and on the validation data.
 

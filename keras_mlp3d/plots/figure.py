@@ -3,7 +3,7 @@
 import pathlib
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -83,9 +83,14 @@ def save_figure(figure: "Figure", path: StrPath) -> None:
         figure.savefig(beside, format=path.suffix[1:].lower())
 
 
+def renderer_of(figure: Any) -> Any:
+    """Returns the renderer that measures the text of a figure."""
+    return figure.canvas.get_renderer()
+
+
 def fit_text(artist: "Text", width: float) -> None:
     """Shortens a text artist from its end until it is at most `width` pixels wide."""
-    renderer = artist.figure.canvas.get_renderer()
+    renderer = renderer_of(artist.figure)
     text = artist.get_text()
     kept = len(text)
     while kept and artist.get_window_extent(renderer).width > width:
@@ -95,7 +100,7 @@ def fit_text(artist: "Text", width: float) -> None:
 
 def fit_path(artist: "Text", width: float) -> None:
     """Shortens a path until it is at most `width` pixels wide: by folders, then by letters."""
-    text, renderer = artist.get_text(), artist.figure.canvas.get_renderer()
+    text, renderer = artist.get_text(), renderer_of(artist.figure)
 
     def fits(start):
         artist.set_text(text if start == 0 else "…" + text[start:])
@@ -178,7 +183,7 @@ def name_points(
 
     figure = axes.figure
     halo = [withStroke(linewidth=2, foreground="white")]
-    renderer = figure.canvas.get_renderer()
+    renderer = renderer_of(figure)
     pixels = axes.transData.transform(points)
     step = 5 * figure.dpi / 72
     taken = [_box_around(x, y, step * 0.7) for x, y in pixels]

@@ -98,8 +98,8 @@ class Correlation:
 
 def correlation(
     schedules: Mapping[str, Schedule],
-    estimate: Callable[[Schedule], float],
-    measure: Callable[[Schedule], float],
+    estimate: Callable[[Any], float],
+    measure: Callable[[Any], float],
     path: StrPath | None = None,
     progress: Callable[[int, int, str | None], None] | None = None,
 ) -> Correlation:

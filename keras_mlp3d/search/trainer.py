@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from keras_mlp3d import hub
@@ -80,7 +80,7 @@ class Trainer:
         frames_preset: StrPath | None = None,
         workers: int = 2,
         verbose: str | int = "auto",
-    ):
+    ) -> None:
         if training.class_names != validation.class_names:
             odd = sorted({*training.class_names} ^ {*validation.class_names})
             raise ValueError(
@@ -94,7 +94,8 @@ class Trainer:
         self.training, self.validation = training, validation
         self.folder, self.workers, self.verbose = pathlib.Path(folder), workers, verbose
         self.from_scratch = from_scratch or stored.weights == "none"
-        self.stop, self.accept_changed_data = None, False
+        self.stop: Callable[[], bool] | None = None
+        self.accept_changed_data = False
         self._stored, self.depth = stored, sum(stored.size.depths)
         self.converter = clip_converter(hub.make_converter(stored.converter), recipe)
 

@@ -69,7 +69,7 @@ def random_box(
     rows, columns = size
     for _ in range(_ATTEMPTS):
         area = rows * columns * rng.uniform(*scale)
-        shape = math.exp(rng.uniform(*map(math.log, ratio)))
+        shape = math.exp(rng.uniform(math.log(ratio[0]), math.log(ratio[1])))
         height, width = round(math.sqrt(area / shape)), round(math.sqrt(area * shape))
         if 0 < height <= rows and 0 < width <= columns:
             top, left = rng.integers(rows - height + 1), rng.integers(columns - width + 1)

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -54,12 +55,12 @@ class Manifest:
     (2, [1, 0], 'a780945f')
     """
 
-    rows: tuple[VideoRow, ...]
-    class_names: tuple[str, ...]
+    rows: Sequence[VideoRow]
+    class_names: Sequence[str]
     split: str
-    root: str | None = None
-    not_found: tuple[str, ...] = ()
-    left_out: tuple[tuple[str, str], ...] = dataclasses.field(default=(), compare=False, repr=False)
+    root: StrPath | None = None
+    not_found: Sequence[str] = ()
+    left_out: Sequence[tuple[str, str]] = dataclasses.field(default=(), compare=False, repr=False)
 
     def __post_init__(self):
         set_field = object.__setattr__
@@ -139,7 +140,7 @@ class Manifest:
         if self.root is None:
             return path
         if is_remote(path) or is_remote(self.root):
-            return path.removeprefix(self.root.rstrip("/") + "/")
+            return path.removeprefix(str(self.root).rstrip("/") + "/")
         return _below(path, self.root) or path
 
     def missing(self) -> tuple[VideoRow, ...]:

@@ -1,6 +1,7 @@
 """Reads any data set: a folder of class folders, a CSV, or shards."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.datasets.csv import read_csv
@@ -53,7 +54,7 @@ def read_manifest(
     source = checked_path(
         "source", source, _is_there, "a folder of class folders, a CSV or an index of shards"
     )
-    options = {"columns": columns, "separator": separator, "header": header}
+    options: dict[str, Any] = {"columns": columns, "separator": separator, "header": header}
     is_shards = is_file(index_path(source, split))
     if is_shards or is_folder(source):
         given = [name for name, value in options.items() if value is not None]

@@ -177,7 +177,7 @@ def seconds_from_text(name: str, text: str | None) -> float | None:
         ) from None
 
 
-def load_json(path: str, kind: type) -> Any:
+def load_json(path: str, kind: type[list] | type[dict]) -> Any:
     """Returns the content of a JSON file, which must be a `kind` (`list` or `dict`)."""
     try:
         with _open_text(path) as file:
@@ -185,12 +185,12 @@ def load_json(path: str, kind: type) -> Any:
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is no JSON file ({error})") from None
     if not isinstance(content, kind):
-        name = {list: "a list", dict: "an object"}[kind]
+        name = "a list" if kind is list else "an object"
         raise ValueError(f"{path} must hold {name}, and holds a {type(content).__name__}")
     return content
 
 
-def first_file(folder: str, names: Sequence[str]) -> str:
+def first_file(folder: StrPath, names: Sequence[str]) -> str:
     """Returns the path of the first of `names` that is in `folder`."""
     for name in names:
         path = os.path.join(folder, name)

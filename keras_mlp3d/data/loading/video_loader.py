@@ -155,8 +155,8 @@ class VideoLoader(keras.utils.PyDataset):
         if self.source.training and (_in_torch_worker() or _in_data_loader()):
             self._refuse("asked for a batch by its number alone by")
         self._check_process()
-        index = self._checked_index(index)
-        return self.batch_of(self._note(index), index)
+        number = self._checked_index(index)
+        return self.batch_of(self._note(number), number)
 
     def __getitems__(self, indices: Any) -> None:
         """Raises an error for a `DataLoader` that would make batches of batches."""

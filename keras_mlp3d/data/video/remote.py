@@ -33,7 +33,7 @@ def is_remote(path: StrPath) -> bool:
 
 
 def read_bytes(
-    path: str, offset: int = 0, length: int | None = None, max_bytes: int = MAX_REMOTE_BYTES
+    path: StrPath, offset: int = 0, length: int | None = None, max_bytes: int = MAX_REMOTE_BYTES
 ) -> bytes:
     """Reads a remote file, or a part of it.
 
@@ -59,7 +59,7 @@ def read_bytes(
             return file.read(max(length, 0))
 
 
-def size(path: str) -> int:
+def size(path: StrPath) -> int:
     """Returns the size of a remote file in bytes. Errors are those of `read_bytes`.
 
     Args:

@@ -114,7 +114,8 @@ def make_clips(
     labels = np.empty(len(plan), np.int32)
     for row, place in enumerate(order):
         name, _, scene_seed = plan[place]
-        clips[row] = render_clip(*name.split("_then_"), scene_seed, split, num_frames, size)
+        first, second = name.split("_then_")
+        clips[row] = render_clip(first, second, scene_seed, split, num_frames, size)
         labels[row] = classes.index(name)
     return clips, labels
 
@@ -187,7 +188,8 @@ def write_motion_shapes(
         path = folder / name / f"{index:05d}.mp4"
         if not path.exists():
             path.parent.mkdir(exist_ok=True)
-            clip = render_clip(*name.split("_then_"), scene_seed, split, num_frames, size)
+            first, second = name.split("_then_")
+            clip = render_clip(first, second, scene_seed, split, num_frames, size)
             write_whole(path, encode_clip(clip, fps))
             written += 1
         if progress is not None:

@@ -8,6 +8,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 from keras_mlp3d._utils.atomic_write import write_whole, written_beside
 from keras_mlp3d._utils.checks import check_choice, check_integer
@@ -124,7 +125,8 @@ def write_shards(
     options = {"num_shards": num_shards, "store": store}
     if store == "frames":
         options |= {"short_side": short_side, "quality": quality}
-    index = {
+    shards: dict[str, Any] = {}
+    index: dict[str, Any] = {
         "format": INDEX_FORMAT,
         "version": INDEX_VERSION,
         "complete": False,
@@ -132,7 +134,7 @@ def write_shards(
         "class_names": list(manifest.class_names),
         "manifest": manifest.digest,
         "options": options,
-        "shards": {},
+        "shards": shards,
     }
     folder.mkdir(parents=True, exist_ok=True)
     path = pathlib.Path(index_path(folder, name))
@@ -143,13 +145,13 @@ def write_shards(
         shard = f"{name}-{number:05d}-of-{num_shards:05d}.tfrecord"
         numbers = range(number, total, num_shards)
         if _is_finished(folder / shard, finished.get(shard)):
-            index["shards"][shard], kept = finished[shard], kept + 1
+            shards[shard], kept = finished[shard], kept + 1
             done += len(numbers)
             continue
         with make_clips(manifest, numbers, options, unreadable, workers) as clips:
             entry = _write_shard(folder / shard, _counted(clips, done, total, progress), checksum)
         done += len(numbers)
-        index["shards"][shard] = entry
+        shards[shard] = entry
         write_whole(path, json.dumps(index).encode("ascii"))
     return _report(path, index, kept)
 

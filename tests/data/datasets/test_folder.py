@@ -74,8 +74,8 @@ def test_a_class_may_have_the_name_of_the_split(tmp_path):
             ["run holds no video", "2 x file"],
         ),
         (["run/"], "val", ["run holds no video"]),
-        (["a.mp4", "b.mp4"], "val", ["one sub-folder a class", "2 x video"]),
-        ([], "val", ["one sub-folder a class", "nothing"]),
+        (["a.mp4", "b.mp4"], "val", ["one sub-folder per class", "2 x video"]),
+        ([], "val", ["one sub-folder per class", "nothing"]),
     ],
 )
 def test_folders_of_another_layout(tmp_path, files, split, parts):
@@ -168,7 +168,7 @@ def test_class_names_in_another_unicode_form(tmp_path):
 @pytest.mark.parametrize(
     ("files", "class_names", "error", "message"),
     [
-        (["a.mp4"], None, ValueError, "one sub-folder a class"),
+        (["a.mp4"], None, ValueError, "one sub-folder per class"),
         (["run/a.mp4", "jump/notes.txt"], None, ValueError, r"class folder \S*jump holds no video"),
         (
             ["run/a.mp4"],

@@ -277,7 +277,7 @@ def test_a_foreign_folder_is_left_alone(tmp_path):
     with pytest.raises(ValueError, match="is a file"):
         shapes.write_motion_shapes(tmp_path / "mine.txt", num_clips=1)
     (tmp_path / "motion_shapes.json").write_text("[1")
-    with pytest.raises(ValueError, match="is not a description"):
+    with pytest.raises(ValueError, match="is no description of this data set"):
         shapes.write_motion_shapes(tmp_path, num_clips=1)
 
 

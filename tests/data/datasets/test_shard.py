@@ -438,7 +438,7 @@ def test_a_csv_of_records(copied):
     [
         ({"num_shards": 7}, "num_shards must be an integer from 1 to 6"),
         ({"quality": 0}, "quality must be an integer from 1 to 31"),
-        ({"short_side": 1.5}, "short_side must be a whole number"),
+        ({"short_side": 1.5}, "short_side must be an integer from 1 to 8192"),
         ({"store": "png"}, "store must be one of"),
         ({"unreadable": "ignore"}, "unreadable must be one of"),
         ({"name": "a/b"}, "name must be letters"),

@@ -16,6 +16,20 @@ _UNSAFE = re.compile(f"[\x00-\x1f{_WITHOUT_ASCII}]")
 _UNSAFE_IN_JSON = re.compile(f"[{_WITHOUT_ASCII}]")
 
 
+def one_line(text: object) -> str:
+    """Returns text as one line of printable characters.
+
+    Each run of white space and of characters that cannot be printed, such as those that steer a
+    terminal, becomes one space.
+
+    Example:
+
+    >>> one_line("run\\x1b[2J \\n fast")
+    'run [2J fast'
+    """
+    return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+
+
 def is_printable(text: str) -> bool:
     """Returns whether `text` can be printed and encoded as it is.
 

@@ -6,7 +6,7 @@ import time
 import unicodedata
 from typing import Self
 
-from keras_mlp3d._utils.text import one_line
+from keras_mlp3d._utils.printable import one_line
 
 _BAR = 30  # characters of a full bar
 _LABEL = 50  # characters of a label, of which the end is kept

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from keras_mlp3d._utils.text import one_line
+from keras_mlp3d._utils.printable import one_line
 from keras_mlp3d.cli.inputs import read_data
 from keras_mlp3d.cli.options import add_command, add_manifest_options, positive, seconds
 from keras_mlp3d.cli.signals import sigterm_as_ctrl_c

@@ -5,7 +5,7 @@ import os
 import pathlib
 from typing import TYPE_CHECKING, Any
 
-from keras_mlp3d._utils.text import one_line
+from keras_mlp3d._utils.printable import one_line
 from keras_mlp3d.cli.inputs import CLASSIFIERS, asked_converter, load_model, read_data
 from keras_mlp3d.cli.options import (
     add_command,

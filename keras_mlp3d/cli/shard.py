@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from keras_mlp3d._utils.text import one_line
+from keras_mlp3d._utils.printable import one_line
 from keras_mlp3d.cli.inputs import read_data, refuse_manifest_options
 from keras_mlp3d.cli.options import add_command, add_manifest_options, positive
 from keras_mlp3d.cli.terminal import SUCCESS, StatusLine, say

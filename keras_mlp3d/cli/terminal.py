@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from keras_mlp3d._utils.backend import BACKENDS, BackendError, install_line
+from keras_mlp3d._utils.printable import one_line
 from keras_mlp3d._utils.progress import Progress
-from keras_mlp3d._utils.text import one_line
 
 PROGRAM = "keras-mlp3d"
 SUCCESS, FAILURE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from keras_mlp3d._utils.text import one_line
+from keras_mlp3d._utils.printable import one_line
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.plots.figure import FAINT_INK, INK, in_percent, new_figure, quiet_axes, save_figure
 

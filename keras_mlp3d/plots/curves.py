@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from keras_mlp3d._utils.text import one_line
+from keras_mlp3d._utils.printable import one_line
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.plots.figure import FAINT_INK, INK, new_figure, save_figure
 

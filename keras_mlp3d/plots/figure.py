@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_mlp3d._utils.atomic_write import written_beside
-from keras_mlp3d._utils.text import one_line
+from keras_mlp3d._utils.printable import one_line
 from keras_mlp3d._utils.types import StrPath
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_mlp3d._utils.checks import check_integer
-from keras_mlp3d._utils.text import one_line
+from keras_mlp3d._utils.printable import one_line
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.plots.figure import (
     FAINT_INK,

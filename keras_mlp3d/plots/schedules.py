@@ -6,7 +6,7 @@ Source: Figure 7.
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from keras_mlp3d._utils.text import one_line
+from keras_mlp3d._utils.printable import one_line
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.plots.figure import FAINT_INK, INK, fit_text, new_figure, save_figure
 

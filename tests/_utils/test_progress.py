@@ -5,8 +5,8 @@ import io
 import pytest
 
 from keras_mlp3d._utils import progress as module
+from keras_mlp3d._utils.printable import one_line
 from keras_mlp3d._utils.progress import Progress
-from keras_mlp3d._utils.text import one_line
 
 CLEAR = "\r\x1b[K"
 

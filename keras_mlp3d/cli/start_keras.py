@@ -37,7 +37,7 @@ def start_keras(backend: str | None) -> None:
     keras_backend.import_keras()
     import keras
 
-    if backend not in (None, keras.backend.backend()):
+    if backend is not None and backend != keras.backend.backend():
         raise keras_backend.BackendError(
             f"--backend {backend} came too late: Keras runs on {keras.backend.backend()} already; "
             f"set {keras_backend.VARIABLE}={backend}"

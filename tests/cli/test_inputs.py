@@ -85,7 +85,7 @@ def test_a_list_for_training_and_a_folder_for_validation(folder):
     )
     assert read_data(options, options.val, "val").class_names == ("1",)
     options.data = str(folder)
-    with pytest.raises(ValueError, match="`columns` is for a CSV"):
+    with pytest.raises(ValueError, match="columns is for a CSV"):
         read_data(options, options.val, "val")
 
 

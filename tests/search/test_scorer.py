@@ -120,5 +120,5 @@ def test_bad_arguments(videos):
 def test_outputs_that_are_no_numbers(monkeypatch):
     model = FakeSupernet(SPACE.mixings)
     model.predict_on_batch = lambda clips: np.full((len(clips), 2), np.nan)
-    with pytest.raises(ValueError, match="fake gives outputs that are not finite"):
+    with pytest.raises(ValueError, match="fake returns outputs that are not finite"):
         Scorer(model, bright_clips([0]))((ONE, ONE))

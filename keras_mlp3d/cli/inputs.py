@@ -48,7 +48,7 @@ def load_model(
         )
     by_frame = on_clips and files.class_name == "CycleMLP"
     network = models.FrameCycleMLP if by_frame else getattr(models, files.class_name)
-    return network.from_preset(handle, **options), files
+    return network.from_preset(files, **options), files
 
 
 def asked_converter(

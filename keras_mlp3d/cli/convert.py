@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     source = source or _find_architecture(shapes, options.checkpoint)
     if target is not None:
         _check_sizes(source, target)
-    model, _ = load_model(source.handle, load_weights=False, num_classes=_num_classes(shapes))
+    model, _ = load_model(source, load_weights=False, num_classes=_num_classes(shapes))
     conversion.load_cyclemlp(model, options.checkpoint)
 
     name = os.path.basename(options.checkpoint)
@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
         fresh = []
     else:
         frame_model = model
-        model, _ = load_model(target.handle, load_weights=False, num_classes=options.num_classes)
+        model, _ = load_model(target, load_weights=False, num_classes=options.num_classes)
         fresh = conversion.inflate(frame_model, model)
         description = (
             f"MLP-3D with the sizes and schedule of {target.handle}, started from the CycleMLP "

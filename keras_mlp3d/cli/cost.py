@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
             raise ValueError("--schedule is for networks on clips; a CycleMLP mixes no time.")
         turns = options.schedule.split(",")
         overrides["schedule"] = turns if len(turns) > 1 else options.schedule
-    model, _ = load_model(options.preset, **overrides)
+    model, _ = load_model(files, **overrides)
     counted = cost.count(model, shape)
     if options.json:
         print_json(

@@ -21,12 +21,15 @@ _TABLE = ("columns", "separator", "header")
 
 
 def load_model(
-    handle: str, classes: Sequence[str] | None = None, on_clips: bool = False, **options: Any
+    handle: "str | Preset",
+    classes: Sequence[str] | None = None,
+    on_clips: bool = False,
+    **options: Any,
 ) -> "tuple[keras.Model, Preset]":
     """Loads whatever network a preset holds.
 
     Args:
-        handle: Built-in name, directory, or "hf://user/repo[@revision]".
+        handle: Built-in name, directory, "hf://user/repo[@revision]", or a `hub.Preset`.
         classes: Names of the allowed model classes, or None for all.
         on_clips: Whether a `CycleMLP` is to become a `FrameCycleMLP`.
         **options: Arguments of `from_preset`.

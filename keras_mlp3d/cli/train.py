@@ -160,7 +160,7 @@ def _model(
     if options.schedule is not None:
         overrides["schedule"] = options.schedule
     model, _ = load_model(
-        options.preset,
+        stored,
         CLASSIFIERS,
         on_clips=True,
         load_weights=not options.from_scratch and stored.metadata.get("weights") != "none",

@@ -49,6 +49,14 @@ def set_random_seed(seed: int) -> None:
 
     Args:
         seed: An integer.
+
+    Example:
+
+    >>> set_random_seed(1)
+    >>> first = np.random.rand()
+    >>> set_random_seed(1)
+    >>> first == np.random.rand()
+    True
     """
     if "tensorflow" in sys.modules:
         keras.utils.set_random_seed(seed)

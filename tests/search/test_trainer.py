@@ -133,5 +133,5 @@ def test_what_the_recipe_says_of_clips(preset, manifests, tmp_path):
 def test_other_classes_are_refused(preset, recipe, videos, tmp_path):
     training = read_manifest(videos, "train")
     validation = read_manifest(videos, "val", class_names=["dark", "bright"])
-    with pytest.raises(ValueError, match=r"the same classes in the same order; .* this order"):
+    with pytest.raises(ValueError, match=r"the same classes in the same order, .* this order"):
         Trainer(preset, recipe, training, validation, tmp_path)

@@ -58,7 +58,7 @@ def test_stretches_are_videos_of_their_own():
 
 def test_another_order_and_another_folder():
     found = change(manifest([1, 2, 3]), manifest([3, 2, 1]))
-    assert str(found) == "the order of 3 videos is another"
+    assert str(found) == "the order of 3 videos changed"
     assert found.is_small
     moved = change(manifest(range(4), root="/old/"), manifest(range(4), root="/new/"))
     assert moved == DataChange(4)
@@ -98,7 +98,7 @@ def test_how_many_are_a_few(before, changed, is_small):
     ],
 )
 def test_damaged_lists(damaged):
-    with pytest.raises(ValueError, match="it is no list of videos"):
+    with pytest.raises(ValueError, match="it is not a list of videos"):
         data_change(damaged, video_list(manifest([0])))
 
 
@@ -171,7 +171,7 @@ def test_a_run_that_does_not_say_which_videos_it_had(begun, content, caplog):
         (begun / "videos.json").write_bytes(content)
     run = RunFolder(begun, RECIPE, identity(range(40)))
     assert not run.changes
-    with pytest.raises(ValueError, match=r"the digest was .* is not known.*accept-changed-data"):
+    with pytest.raises(ValueError, match=r"the digest was .* are not known.*accept-changed-data"):
         RunFolder(begun, RECIPE, identity(range(1, 40)))
     accepted = RunFolder(begun, RECIPE, identity(range(1, 40)), accept_changed_data=True)
     assert "is not known" in accepted.changes["training"]

@@ -307,7 +307,7 @@ OTHERS = {
     "data/datasets/motion_shapes/files.py: av.open",  # into memory
     "hub/files.py: os.rename",  # a whole preset to its place
     "search/trace.py: os.replace",  # a trace out of the way
-    "training/_files.py: os.replace",  # a run out of the way
+    "training/run_folder.py: os.replace",  # a run out of the way
 }
 #: What is written inside one of these.
 NAMED = {"naming", "written_beside"}

@@ -23,7 +23,7 @@ PREFIX = "keras-mlp3d: error: "
         (["cost", "mlp3d_nano", "--frames", "1.5"], "got '1.5'"),
         (["cost", "mlp3d_nano", "--size", "32x32x3"], "N or HEIGHTxWIDTH"),
         (["predict"], "VIDEO"),
-        (["predict", "a.mp4", "--crops", "many"], "at least 1, got 'many'"),
+        (["predict", "a.mp4", "--crops", "many"], "a positive integer, got 'many'"),
         (["convert", "a.pth"], "--to"),
     ],
 )

@@ -194,12 +194,13 @@ def failing(*arguments, **options):
 
 
 def test_train(run, hostile, monkeypatch):
+    """A folder's name that no terminal should get is refused as a class before any training."""
     monkeypatch.setattr(training, "train", failing)
     arguments = ["--data", hostile / "videos", "--preset", hostile / "preset", "--run", HOSTILE]
     code, out, err = run("--traceback", "train", *arguments)
-    assert code == 1, err
+    assert code == 2, err
     assert_harmless(out)
-    assert_harmless(err, names="Failure: evil")
+    assert_harmless(err, names="class_names must hold no control characters")
 
 
 def test_search(run, hostile, monkeypatch):

@@ -249,7 +249,7 @@ def test_what_is_known_survives_a_kill(manifests, tmp_path):
     [{"unreadable": "skip"}, {"unreadable": None}, {"unreadable": "count", "training": 1}],
 )
 def test_bad_arguments(manifests, options):
-    with pytest.raises(ValueError, match="unreadable must be .*'error'"):
+    with pytest.raises(ValueError, match=r"unreadable must be .*'error'"):
         VideoLoader(manifests[0], CONVERTER, **options)
 
 

@@ -142,7 +142,7 @@ def test_bar_where_a_person_watches(run, presets, data, monkeypatch):
         ),
         (["--data", "{data}", "--preset", "{presets}/clips", "--json", "absent/a"], "not exist"),
         (["--data", "{data}", "--preset", "{presets}/clips", "--json", "{data}"], "a directory"),
-        (["--data", "{data}", "--preset", "{presets}/clips", "--clips", "0"], "at least 1"),
+        (["--data", "{data}", "--preset", "{presets}/clips", "--clips", "0"], "a positive integer"),
         (["--data", "{data}"], "--preset"),
     ],
 )

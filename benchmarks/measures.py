@@ -17,10 +17,13 @@ import tarfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGE = "keras_mlp3d/"
-#: The network proper: what a newcomer reads to know the network.
-NETWORK = ("ops/", "layers/", "models/")
-#: In these folders, but they handle files.
-NO_NETWORK = ("models/preset_model.py", "models/_whole_weights.py")
+#: The network proper: what a newcomer reads to know MLP-3D, from pixels to logits.
+NETWORK = (
+    *("ops/", "layers/", "models/_network.py", "models/mlp3d_backbone.py", "models/mlp3d.py"),
+    "models/schedule.py",
+)
+#: With the other networks, weights that move between them, and presets.
+MODELS = ("ops/", "layers/", "models/")
 DATA_PACKAGES = ("video", "datasets", "loading", "augment")
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 #: {helper: what a file that has a copy of it contains, in whole lines}.
@@ -76,12 +79,12 @@ def code_lines_of(text):
 def measures(files):
     """{measure: number or text} of a package's files."""
     files = {path.removeprefix(PACKAGE): text for path, text in files.items()}
-    network = [path for path in files if path.startswith(NETWORK) and path not in NO_NETWORK]
-    found = {
-        "network proper, files": len(network),
-        "network proper, lines": sum(lines_of(files[path]) for path in network),
-        "network proper, lines of code": sum(code_lines_of(files[path]) for path in network),
-    }
+    found = {}
+    for name, places in (("network proper", NETWORK), ("layers and models", MODELS)):
+        inside = [path for path in files if path.startswith(places)]
+        found[f"{name}, files"] = len(inside)
+        found[f"{name}, lines"] = sum(lines_of(files[path]) for path in inside)
+        found[f"{name}, lines of code"] = sum(code_lines_of(files[path]) for path in inside)
     for name in DATA_PACKAGES:
         inside = [path for path in files if path.startswith(f"data/{name}/")]
         found[f"data/{name}, files"] = sum(path.count("/") == 2 for path in inside)

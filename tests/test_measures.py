@@ -25,9 +25,10 @@ def test_a_small_package(measures):
         "_utils/e.py": "print('\\r', end='')\n",
     }
     found = measures.measures({f"keras_mlp3d/{path}": text for path, text in files.items()})
-    assert found["network proper, files"] == 2
-    assert found["network proper, lines"] == 402
-    assert found["network proper, lines of code"] == 402
+    assert found["network proper, files"] == 1
+    assert found["network proper, lines"] == 400
+    assert found["layers and models, files"] == 3
+    assert found["layers and models, lines of code"] == 404
     assert found["data/video, files"] == 1
     assert found["data/datasets, files"] == 0
     assert found["files with checks of a positive integer"] == 2

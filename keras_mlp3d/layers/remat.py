@@ -28,9 +28,11 @@ def recompute_activations(block: MLP3DBlock) -> MLP3DBlock:
     mix_tokens, mix_channels = block.mix_tokens, block.mix_channels
     mix_time = block.token_mixing.mix_time
 
+    # A new function in every call: JAX keeps what it has traced by the identity of a function, with
+    # the weights of that trace.
     def mix_tokens_again(inputs: Tensor) -> Tensor:
         if not isinstance(mix_time, SwitchableTimeMixing):
-            return keras.remat(mix_tokens)(inputs)
+            return keras.remat(lambda inputs: mix_tokens(inputs))(inputs)
 
         def mix(inputs: Tensor, candidate: Tensor) -> Tensor:
             with mix_time.using(candidate):
@@ -39,7 +41,7 @@ def recompute_activations(block: MLP3DBlock) -> MLP3DBlock:
         return keras.remat(mix)(inputs, mix_time.sample())
 
     def mix_channels_again(tokens: Tensor) -> Tensor:
-        return keras.remat(mix_channels)(tokens)
+        return keras.remat(lambda tokens: mix_channels(tokens))(tokens)
 
     # `setattr`, as type checkers allow no method to be replaced on one object.
     for name, function in (("mix_tokens", mix_tokens_again), ("mix_channels", mix_channels_again)):

@@ -59,3 +59,19 @@ def test_contract(rate, random_states, tmp_path):
         random_states=random_states,
         tmp_path=tmp_path,
     )
+
+
+@pytest.mark.parametrize("random_mixing", [None, 0.5])
+def test_weights_that_change_between_traces_are_seen(random_mixing, rng):
+    """Nothing of an earlier trace is kept: JAX frees the weights that training replaces."""
+    x = rng.standard_normal((2, 6, 3, 5, C)).astype("float32")
+    block = make_block(True, random_mixing)
+    model = keras.Sequential([keras.Input(x.shape[1:]), block])
+    for _ in range(2):
+        model.compile(keras.optimizers.SGD(0.1), loss="mse")
+        model.fit(x, x, batch_size=2, verbose=0)
+        before = model.predict(x, verbose=0)
+        model.evaluate(x, x, batch_size=2, verbose=0)
+        for weight in block.trainable_weights:
+            weight.assign(keras.ops.convert_to_numpy(weight) * 1.1)
+        assert np.abs(model.predict(x, verbose=0) - before).max() > 1e-3

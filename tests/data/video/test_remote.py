@@ -99,7 +99,7 @@ def test_what_is_not_there_is_named(data, monkeypatch):
     assert info.value.path == f"{address}/a.mp4"
     with pytest.raises(VideoError, match="cannot be opened as a video"):
         read_video(f"{address}/train.csv")
-    with pytest.raises(FileNotFoundError, match=f"nothing of the kind is at {address}/no"):
+    with pytest.raises(FileNotFoundError, match=f"there is none at {address}/no"):
         read_manifest(f"{address}/no")
     with pytest.raises(FileNotFoundError, match="a CSV file"):
         read_csv(f"{address}/no.csv")

@@ -8,6 +8,8 @@
 
 import os
 import pathlib
+import signal
+import threading
 
 import backend_free
 import full_on_torch
@@ -28,6 +30,11 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 # are fused as ever, and only LLVM does less.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
+
+# A shell has its background jobs ignore Ctrl-C, and so would the programs that tests interrupt.
+main_thread = threading.current_thread() is threading.main_thread()
+if main_thread and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TESTS = ROOT / "tests"
 BACKENDS = ("tensorflow", "jax", "torch")

@@ -11,6 +11,7 @@ from keras import ops
 from keras_mlp3d._utils.checks import check_integer, check_integers
 from keras_mlp3d._utils.types import Shape, Tensor
 from keras_mlp3d.layers import _torch
+from keras_mlp3d.layers.adaptable import AdaptableLayer
 from keras_mlp3d.layers.linear import (
     GlorotUniform,
     PaddedConv2D,
@@ -22,7 +23,7 @@ from keras_mlp3d.layers.linear import (
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
-class TubeletEmbedding(keras.layers.Layer):
+class TubeletEmbedding(AdaptableLayer):
     """Maps every space-time window of a clip (7 x 7 pixels, four frames) linearly to a token.
 
     The frames of a window are folded into the channels of one frame, and a 2-D convolution over
@@ -81,11 +82,7 @@ class TubeletEmbedding(keras.layers.Layer):
 
     def build(self, input_shape: Shape) -> None:
         check_tokens(self, input_shape, "a clip (B, T, H, W, C)")
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(*self.window, input_shape[-1], self.filters),
-            initializer=self.kernel_initializer,
-        )
+        self.add_kernel((*self.window, input_shape[-1], self.filters), self.kernel_initializer)
         self.bias = self.add_weight(
             name="bias", shape=(self.filters,), initializer=self.bias_initializer
         )

@@ -1,7 +1,7 @@
 """Linear maps with trained weights, and what every layer of the network uses.
 
 `linear` and `convolve` multiply, `GlorotUniform` sets the first weights, and `Dense` and
-`PaddedConv2D` are Keras's layers with both. `call_sublayer` is how a layer calls its parts, and
+`PaddedConv2D` are the layers with both. `call_sublayer` is how a layer calls its parts, and
 `check_tokens` how it checks its input.
 """
 
@@ -16,6 +16,7 @@ from keras import ops
 
 from keras_mlp3d._utils.types import Shape, Tensor
 from keras_mlp3d.layers import _torch
+from keras_mlp3d.layers.adaptable import AdaptableLayer
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
@@ -112,34 +113,53 @@ def convolve(
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
-class PaddedConv2D(keras.layers.Conv2D):
-    """A `keras.layers.Conv2D` with `GlorotUniform` weights and zeros on both sides of its input.
+class PaddedConv2D(AdaptableLayer):
+    """A convolution with `GlorotUniform` weights and zeros on both sides of its input.
 
     Args:
         filters: Number of output channels.
         kernel_size: Rows and columns of the window, one integer.
         strides: Steps in rows and columns, one integer.
         zeros: Zeros on both sides in rows and columns, one integer.
-        **kwargs: Other arguments of `keras.layers.Conv2D`.
+        **kwargs: `name`, `dtype` and other arguments of `keras.layers.Layer`.
+
+    Input shape:
+        (B, H, W, C)
+
+    Output shape:
+        (B, H', W', filters), H' being `(H + 2 * zeros - kernel_size) // strides + 1`.
     """
 
     def __init__(
         self, filters: int, kernel_size: int, strides: int = 1, zeros: int = 0, **kwargs: Any
     ) -> None:
-        options = {"kernel_initializer": GlorotUniform(), "data_format": "channels_last"}
-        super().__init__(filters, kernel_size, strides=strides, **{**options, **kwargs})
+        super().__init__(**kwargs)
+        self.filters, self.kernel_size, self.strides = filters, kernel_size, strides
         self.zeros = zeros
 
+    def build(self, input_shape: Shape) -> None:
+        window = (self.kernel_size, self.kernel_size)
+        self.add_kernel((*window, input_shape[-1], self.filters), GlorotUniform())
+        self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+
     def call(self, inputs: Tensor) -> Tensor:
-        return convolve(inputs, self.kernel, self.bias, self.strides, (self.zeros, self.zeros))
+        strides, zeros = (self.strides, self.strides), (self.zeros, self.zeros)
+        return convolve(inputs, self.kernel, self.bias, strides, zeros)
 
     def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
-        batch, *lengths, channels = input_shape
-        padded = [None if length is None else length + 2 * self.zeros for length in lengths]
-        return tuple(super().compute_output_shape((batch, *padded, channels)))
+        batch, *lengths, _ = input_shape
+        outside = 2 * self.zeros - self.kernel_size
+        steps = (None if n is None else (n + outside) // self.strides + 1 for n in lengths)
+        return (batch, *steps, self.filters)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "zeros": self.zeros}
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "zeros": self.zeros,
+        }
 
 
 def pad_zeros(x: Tensor, axis: int, before: int, after: int) -> Tensor:
@@ -180,9 +200,8 @@ def call_sublayer(layer: keras.layers.Layer, inputs: Tensor) -> Tensor:
         and not layer._call_has_training_arg
         and not _torch.has_hooks(layer)
     ):
-        policy = layer.dtype_policy
-        same = policy.compute_dtype == str(inputs.dtype).removeprefix("torch.")
-        if same and policy.compute_dtype == policy.variable_dtype:
+        same = layer.compute_dtype == str(inputs.dtype).removeprefix("torch.")
+        if same and layer.compute_dtype == layer.variable_dtype:
             return layer.call(inputs)
     return layer(inputs)
 

@@ -14,6 +14,7 @@ from keras import ops
 from keras_mlp3d._utils.checks import check_boolean, check_integer
 from keras_mlp3d._utils.types import Shape, Tensor
 from keras_mlp3d.layers import _torch
+from keras_mlp3d.layers.adaptable import AdaptableLayer
 from keras_mlp3d.layers.linear import GlorotUniform, check_tokens, linear
 
 #: Kinds that divide the T' tokens in time into T' / S groups of S.
@@ -182,7 +183,7 @@ def mix_groups(
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
-class GroupedTimeMixing(keras.layers.Layer):
+class GroupedTimeMixing(AdaptableLayer):
     """Mixes tokens in time, within groups of S tokens, channels included.
 
     The kinds differ in which tokens form a group:
@@ -293,10 +294,7 @@ class GroupedTimeMixing(keras.layers.Layer):
             shape = (size if shift else 2 * size - 1, channels, channels)
         else:
             shape = (size * channels, channels if shift else size * channels)
-        self.kernel = self.add_weight(
-            name="kernel", shape=shape, initializer=self.kernel_initializer
-        )
-        self.bias = None
+        self.add_kernel(shape, self.kernel_initializer)
         if self.use_bias:
             grouped = not (self.share_weights or shift)
             self.bias = self.add_weight(

@@ -13,8 +13,14 @@ from keras_mlp3d import hub
 from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d._utils.types import DType, Tensor
 from keras_mlp3d.layers import GroupedTimeMixing, PixelNormalization
+from keras_mlp3d.models.dtype_policies import (
+    network_policy,
+    settle_policies,
+    stored_policies,
+    without_policy,
+)
 from keras_mlp3d.models.mlp3d import classify_tokens
-from keras_mlp3d.models.mlp3d_backbone import build_stages, policy_config
+from keras_mlp3d.models.mlp3d_backbone import build_stages, stage_outputs
 from keras_mlp3d.models.network_checks import IMAGE_FORM, check_frames, check_stages, static_shape
 from keras_mlp3d.models.preset_model import PresetModel, check_class_names
 from keras_mlp3d.models.schedule import Mixing
@@ -86,7 +92,7 @@ class CycleMLP(PresetModel):
         if not isinstance(input_shape, list | tuple) or len(input_shape) != 3:
             raise ValueError(f"input_shape must be (height, width, 3), got {input_shape!r}.")
         check_frames("input_shape", (None, *input_shape), IMAGE_FORM)
-        policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
+        policy = network_policy(dtype)
 
         def channel_mixing(mixing: Mixing) -> keras.layers.Layer:
             return GroupedTimeMixing(
@@ -96,7 +102,7 @@ class CycleMLP(PresetModel):
         image = pixels = keras.Input(tuple(input_shape), dtype="float32", name="image")
         if include_rescaling:
             pixels = PixelNormalization(name="normalization")(pixels)
-        tokens, pyramid = build_stages(
+        tokens, _ = build_stages(
             ops.expand_dims(pixels, 1),
             channels,
             depths,
@@ -107,9 +113,11 @@ class CycleMLP(PresetModel):
             window=1,
             time_mixing=channel_mixing,
         )
-        outputs = classify_tokens(tokens, num_classes, dropout, activation)
+        mapped = isinstance(policy, keras.dtype_policies.DTypePolicyMap) and "head" in policy
+        outputs = classify_tokens(
+            tokens, num_classes, dropout, activation, policy["head"] if mapped else None
+        )
         super().__init__(inputs=image, outputs=outputs, name=name)
-        self._pyramid = {key: ops.squeeze(level, 1) for key, level in pyramid.items()}
         self.channels, self.depths, self.mlp_ratios = channels, depths, mlp_ratios
         self.num_classes = num_classes
         self.drop_path_rate = drop_path_rate
@@ -117,12 +125,12 @@ class CycleMLP(PresetModel):
         self.activation = keras.activations.get(activation) if activation is not None else None
         self.include_rescaling = include_rescaling
         self.class_names = class_names
-        self.dtype_policy = policy
+        settle_policies(self, policy)
 
     @property
     def pyramid_outputs(self) -> dict[str, Tensor]:
         """Symbolic tokens behind each stage: {"P2": ..., "P3": ..., "P4": ..., "P5": ...}."""
-        return dict(self._pyramid)  # JAX accepts no dictionary that Keras tracks
+        return {key: ops.squeeze(level, 1) for key, level in stage_outputs(self).items()}
 
     def check_input(self, inputs: Any) -> None:
         """Raises ValueError if images of this shape do not fit the network."""
@@ -135,7 +143,8 @@ class CycleMLP(PresetModel):
         cls.check_overrides(overrides, cls)
         config = dict(files.config)
         if num_classes is not None:
-            config.update(num_classes=num_classes, class_names=None)
+            dtype = without_policy(config.get("dtype"), "head")
+            config.update(num_classes=num_classes, class_names=None, dtype=dtype)
         return cls(**{**config, **overrides})
 
     def head_layers(self) -> list[keras.layers.Layer]:
@@ -143,7 +152,7 @@ class CycleMLP(PresetModel):
 
     def get_config(self) -> dict[str, Any]:
         activation = self.activation
-        return {
+        config = {
             "name": self.name,
             "trainable": self.trainable,
             "channels": list(self.channels),
@@ -156,5 +165,6 @@ class CycleMLP(PresetModel):
             "include_rescaling": self.include_rescaling,
             "input_shape": list(self.input_shape[1:]),
             "class_names": None if self.class_names is None else list(self.class_names),
-            "dtype": policy_config(self.dtype_policy),
+            "dtype": stored_policies(self),
         }
+        return self._with_state(config)

@@ -11,8 +11,10 @@ from keras import ops
 from keras_mlp3d import hub
 from keras_mlp3d._utils.types import Tensor
 from keras_mlp3d.models.cycle_mlp import CycleMLP
+from keras_mlp3d.models.dtype_policies import without_policy
+from keras_mlp3d.models.network import portable_config
 from keras_mlp3d.models.network_checks import CLIP_FORM, check_frames, static_shape
-from keras_mlp3d.models.preset_model import PresetModel, portable_config
+from keras_mlp3d.models.preset_model import PresetModel
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
@@ -149,13 +151,14 @@ class FrameCycleMLP(PresetModel):
         check_frames(self.name, static_shape(inputs), CLIP_FORM)
 
     def get_config(self) -> dict[str, Any]:
-        return {
+        config = {
             "name": self.name,
             "trainable": self.trainable,
             "cycle_mlp": keras.saving.serialize_keras_object(self.cycle_mlp),
             "converter": keras.saving.serialize_keras_object(self.converter),
             "activation": None if self.activation is None else "softmax",
         }
+        return self._with_state(config)
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "FrameCycleMLP":
@@ -184,7 +187,8 @@ class FrameCycleMLP(PresetModel):
                     if key in overrides})  # fmt: skip
         config = {**files.config, "activation": None}
         if num_classes is not None:
-            config.update(num_classes=num_classes, class_names=None)
+            dtype = without_policy(config.get("dtype"), "head")
+            config.update(num_classes=num_classes, class_names=None, dtype=dtype)
         return cls(CycleMLP(**{**config, **overrides}), **own)
 
     def _preset_objects(self) -> dict[str, tuple[str, dict[str, Any]]]:

@@ -12,16 +12,21 @@ import keras
 
 from keras_mlp3d import hub
 from keras_mlp3d._utils.checks import check_integer
-from keras_mlp3d._utils.types import Tensor
+from keras_mlp3d._utils.types import DType, Tensor
 from keras_mlp3d.layers import GlorotUniform
+from keras_mlp3d.models.dtype_policies import layer_policy, stored_policy
 from keras_mlp3d.models.mlp3d_backbone import MLP3DBackbone
-from keras_mlp3d.models.preset_model import PresetModel, check_class_names, portable_config
+from keras_mlp3d.models.network import portable_config
+from keras_mlp3d.models.preset_model import PresetModel, check_class_names
 
 
-def classify_tokens(tokens: Tensor, num_classes: int, dropout: float, activation: Any) -> Tensor:
+def classify_tokens(
+    tokens: Tensor, num_classes: int, dropout: float, activation: Any, head_dtype: DType = None
+) -> Tensor:
     """Averages tokens over space and time, drops some of the mean, and maps it to the classes.
 
-    It computes in float32 whatever the policy, so that logits are exact.
+    It computes in float32 whatever the policy, so that logits are exact. `head_dtype` is the policy
+    of a linear layer that is quantized.
     """
     options = {"dtype": "float32"}
     pooling = keras.layers.GlobalAveragePooling3D(
@@ -36,7 +41,7 @@ def classify_tokens(tokens: Tensor, num_classes: int, dropout: float, activation
         activation=activation,
         kernel_initializer=GlorotUniform(),
         name="head",
-        **options,
+        dtype=head_dtype or "float32",
     )
     return head(drop(pooling(tokens)))
 
@@ -53,6 +58,7 @@ class MLP3D(PresetModel):
         class_names: None, or the name of each class, in the order of the outputs.
         converter: None, or the `data.VideoConverter` that turns a video into the clips that this
             network takes; saved in a preset with it.
+        head_dtype: Dtype policy of the linear layer, which is float32 unless it is quantized.
         name: Name of the model.
 
     Input shape:
@@ -83,6 +89,7 @@ class MLP3D(PresetModel):
         activation: Any = None,
         class_names: Sequence[str] | None = None,
         converter: Any = None,
+        head_dtype: DType = None,
         name: str | None = None,
     ) -> None:
         if not isinstance(backbone, MLP3DBackbone):
@@ -90,7 +97,9 @@ class MLP3D(PresetModel):
         num_classes = check_integer("num_classes", num_classes)
         class_names = check_class_names(num_classes, class_names)
         clip = keras.Input(backbone.input_shape[1:], dtype="float32", name="clip")
-        outputs = classify_tokens(backbone(clip), num_classes, dropout, activation)
+        outputs = classify_tokens(
+            backbone(clip), num_classes, dropout, activation, layer_policy(head_dtype)
+        )
         super().__init__(inputs=clip, outputs=outputs, name=name)
         self.backbone = backbone
         self.num_classes = num_classes
@@ -105,22 +114,25 @@ class MLP3D(PresetModel):
         self.backbone.check_input(inputs)
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "trainable": self.trainable,
-            "backbone": keras.saving.serialize_keras_object(self.backbone),
-            "converter": keras.saving.serialize_keras_object(self.converter),
-            **self.task_config(),
-        }
+        return self._with_state(
+            {
+                "name": self.name,
+                "trainable": self.trainable,
+                "backbone": keras.saving.serialize_keras_object(self.backbone),
+                "converter": keras.saving.serialize_keras_object(self.converter),
+                **self.task_config(),
+            }
+        )
 
     def task_config(self) -> dict[str, Any]:
         """Returns the arguments of the classifier, without backbone and converter."""
-        activation = self.activation
+        activation, head = self.activation, self.get_layer("head")
         return {
             "num_classes": self.num_classes,
             "dropout": self.dropout,
             "activation": None if activation is None else keras.activations.serialize(activation),
             "class_names": None if self.class_names is None else list(self.class_names),
+            "head_dtype": None if head.quantization_mode is None else stored_policy(head),
         }
 
     @classmethod
@@ -134,7 +146,7 @@ class MLP3D(PresetModel):
         cls.check_overrides(overrides, cls, MLP3DBackbone)
         task = dict(files.task or {})
         if num_classes is not None:
-            task.update(num_classes=num_classes, class_names=None)
+            task.update(num_classes=num_classes, class_names=None, head_dtype=None)
         elif not task:
             raise ValueError(
                 f"The preset {files.handle!r} is a backbone without classes: pass num_classes."

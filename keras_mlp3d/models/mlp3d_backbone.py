@@ -19,6 +19,7 @@ from keras_mlp3d.layers import (
     stochastic_depth_rates,
 )
 from keras_mlp3d.models import switchable
+from keras_mlp3d.models.dtype_policies import network_policy, settle_policies, stored_policies
 from keras_mlp3d.models.network_checks import (
     TUBELET_FRAMES,
     check_clip,
@@ -89,6 +90,14 @@ def build_stages(
     return tokens, pyramid
 
 
+def stage_outputs(model: keras.Model) -> dict[str, Tensor]:
+    """Returns {"P2": ..., "P5": ...}: the symbolic tokens behind each stage of a network."""
+    return {
+        f"P{stage + 2}": model.get_layer(f"stage{stage + 1}_block{depth}").output
+        for stage, depth in enumerate(model.depths)
+    }
+
+
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
 class MLP3DBackbone(PresetModel):
     """Tubelet embedding and four stages of MLP-3D blocks.
@@ -114,7 +123,8 @@ class MLP3DBackbone(PresetModel):
             step.
         remat: Whether the blocks' activations are computed again in the backward pass instead of
             kept: less memory, longer steps.
-        dtype: Dtype or dtype policy of the layers, such as "mixed_bfloat16".
+        dtype: Dtype or dtype policy of the layers, such as "mixed_bfloat16"; or a
+            `keras.DTypePolicyMap` by the paths of layers.
         name: Name of the model.
 
     Attributes:
@@ -174,7 +184,7 @@ class MLP3DBackbone(PresetModel):
                 f"input_shape must be (frames, height, width, 3), got {input_shape!r}."
             )
         check_clip((*schedule, *(candidates or ())), (None, *input_shape), "input_shape")
-        policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
+        policy = network_policy(dtype)
         # Made before `super().__init__`, behind which Keras would wrap its entries.
         config = {
             "channels": channels,
@@ -201,7 +211,7 @@ class MLP3DBackbone(PresetModel):
             pixels = PixelNormalization(name="normalization")(pixels)
         if subtract_mean:
             pixels = SubtractMean(name="subtract_mean")(pixels)
-        tokens, pyramid = build_stages(
+        tokens, _ = build_stages(
             pixels,
             channels,
             depths,
@@ -214,15 +224,14 @@ class MLP3DBackbone(PresetModel):
             block=switchable.rematerialized_block if remat else MLP3DBlock,
         )
         super().__init__(inputs=clip, outputs=tokens, name=name)
-        self.dtype_policy = policy
-        self._pyramid = pyramid
+        settle_policies(self, policy)
         for key, value in config.items():
             setattr(self, key, value)
 
     @property
     def pyramid_outputs(self) -> dict[str, Tensor]:
         """Symbolic tokens behind each stage: {"P2": ..., "P3": ..., "P4": ..., "P5": ...}."""
-        return dict(self._pyramid)  # JAX accepts no dictionary that Keras tracks
+        return stage_outputs(self)
 
     def check_input(self, inputs: Any) -> None:
         """Raises ValueError if clips of this shape do not fit the network and its schedule."""
@@ -291,7 +300,7 @@ class MLP3DBackbone(PresetModel):
 
     def get_config(self) -> dict[str, Any]:
         candidates = self.candidates
-        return {
+        config = {
             "name": self.name,
             "trainable": self.trainable,
             "channels": list(self.channels),
@@ -307,14 +316,6 @@ class MLP3DBackbone(PresetModel):
             "candidates": candidates and [[each.kind, each.group_size] for each in candidates],
             "random_mixing": self.random_mixing,
             "remat": self.remat,
-            "dtype": policy_config(self.dtype_policy),
+            "dtype": stored_policies(self),
         }
-
-
-def policy_config(policy: keras.DTypePolicy) -> Any:
-    """Returns a dtype policy as its name if that says everything, else serialized."""
-    plain = type(policy) in (
-        keras.dtype_policies.DTypePolicy,
-        keras.dtype_policies.FloatDTypePolicy,
-    )
-    return policy.name if plain else keras.dtype_policies.serialize(policy)
+        return self._with_state(config)

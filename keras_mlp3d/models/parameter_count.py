@@ -14,6 +14,7 @@ from typing import Any
 from keras_mlp3d import hub
 from keras_mlp3d._utils.checks import check_boolean, check_integer, check_integers, check_number
 from keras_mlp3d._utils.printable import printable
+from keras_mlp3d.models.dtype_policies import layer_policy, stored_modes
 from keras_mlp3d.models.network_checks import TUBELET_FRAMES
 from keras_mlp3d.models.schedule import Mixing, parse_schedule
 
@@ -169,17 +170,40 @@ def check_preset_size(
         elif (preset.folder / name).is_file():
             with contextlib.suppress(ValueError):
                 files[name] = hub.check_weights_file(preset.folder / name)
+    packed = quantization(preset)
     for name, file in files.items():
-        if file.parameter_count != asked[name]:
+        held = file.parameter_count
+        # Quantized weights come with scales, and int4 packs two into one number.
+        if asked[name] > 2 * held if packed else asked[name] != held:
             raise ValueError(
                 f"The preset {preset.handle!r} is refused: its configuration asks for "
                 f"{_number(asked[name])} parameters, and its weights file {name} holds "
-                f"{file.parameter_count:,}. They are not of this network."
+                f"{held:,}. They are not of this network."
             )
     if len(files) < len(asked):
         whole = asked if with_task else _counted(preset, with_task=True)
         _check_without_weights(preset, sum(whole.values()))
     return files
+
+
+def quantization(preset: hub.Preset) -> list[str]:
+    """Returns the modes that weights of a preset are quantized to, sorted.
+
+    Raises:
+        ValueError: If a dtype policy of the configuration is none.
+
+    Example:
+
+    >>> quantization(hub.read_preset("mlp3d_xs"))
+    []
+    """
+    paths = [preset.config[path] for path in _PATHS if path in preset.config]
+    backbones = [path["backbone"] for path in paths] or [preset.config]
+    tasks = [path["task"] for path in paths] or [preset.task or {}]
+    modes = {mode for config in backbones for mode in stored_modes(config.get("dtype"))}
+    heads = [layer_policy(task.get("head_dtype")) for task in tasks]
+    modes |= {head.quantization_mode for head in heads if head is not None}
+    return sorted(mode for mode in modes if mode is not None)
 
 
 def _counted(preset: hub.Preset, with_task: bool) -> dict[str, int]:

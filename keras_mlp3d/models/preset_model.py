@@ -3,7 +3,6 @@
 import datetime
 import inspect
 import logging
-import math
 import pathlib
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -14,11 +13,11 @@ import keras
 from keras_mlp3d import hub
 from keras_mlp3d._utils.atomic_write import write_whole
 from keras_mlp3d._utils.checks import check_integer
-from keras_mlp3d._utils.keras_patches import WholeWeights
 from keras_mlp3d._utils.printable import MAX_CLASS_NAME, is_printable, printable
-from keras_mlp3d._utils.types import StrPath, Tensor
+from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.models.builtin_presets import BuiltinPresets
-from keras_mlp3d.models.parameter_count import check_preset_size
+from keras_mlp3d.models.network import Network, portable_config
+from keras_mlp3d.models.parameter_count import check_preset_size, preset_parameters, quantization
 from keras_mlp3d.models.stored_time_mixing import TIME_MIXING_ARGUMENTS, time_mixing_loaders
 from keras_mlp3d.version import __version__
 
@@ -28,29 +27,10 @@ logger = logging.getLogger("keras_mlp3d")
 STRUCTURE = ("channels", "depths", "mlp_ratios")
 
 
-class PresetModel(WholeWeights):
+class PresetModel(Network):
     """Base of the networks: `from_preset`, `save_to_preset` and `presets`."""
 
     presets = BuiltinPresets()
-
-    # Every backend calls a model here, except JAX's trainer, which only uses `call`.
-    def __call__(self, inputs: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        self.check_input(inputs)
-        return super().__call__(inputs, *args, **kwargs)
-
-    def call(
-        self,
-        inputs: Tensor,
-        training: bool | None = None,
-        mask: Tensor | None = None,
-        **kwargs: Any,
-    ) -> Tensor:
-        self.check_input(inputs)
-        return super().call(inputs, training=training, mask=mask, **kwargs)
-
-    def check_input(self, inputs: Tensor) -> None:
-        """Raises ValueError if inputs of this shape do not fit the network."""
-        raise NotImplementedError(f"{type(self).__name__} must say which inputs it takes.")
 
     @classmethod
     def preset_class_names(cls) -> tuple[str, ...]:
@@ -98,6 +78,7 @@ class PresetModel(WholeWeights):
         cls._check_class(files)
         if load_weights:
             files = cls._with_weights(files, overrides)
+            _check_unquantized(files, overrides)
         has_classes = "num_classes" in inspect.signature(cls.__init__).parameters
         weights = check_preset_size(
             files, load_weights, with_task=has_classes and num_classes is None
@@ -241,12 +222,15 @@ class PresetModel(WholeWeights):
         for name, part in self._weight_parts().items():
             hub.save_weights(part, folder / name)
             sums[name] = hub.file_sha256(folder / name)
+        config, task = (objects.get(name, (None, None))[1] for name in (hub.CONFIG, hub.TASK))
+        # Counted from the arguments: int4 packs two weights into one number.
+        preset = hub.Preset(str(folder), folder, objects[hub.CONFIG][0], config, task, None, {})
         content = {
             "keras_mlp3d_version": __version__,
             "keras_version": keras.__version__,
             "class_name": type(self).__name__,
             "description": description or f"A {type(self).__name__} saved from a session.",
-            "parameter_count": sum(math.prod(v.shape) for v in self.weights),
+            "parameter_count": sum(preset_parameters(preset).values()),
             "weights": "bundled",
             "sha256": sums,
             "date_saved": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
@@ -274,24 +258,16 @@ class PresetModel(WholeWeights):
         """Returns {file name: model whose weights it holds}."""
         return {hub.WEIGHTS: self}
 
-    def head_layers(self) -> list[keras.layers.Layer]:
-        """Returns the layers that a new number of classes replaces."""
-        return []
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
-        """Builds a network from what `get_config` returned."""
-        config = dict(config)
-        trainable = config.pop("trainable", True)
-        model = cls(**config)
-        model.trainable = trainable
-        return model
-
-
-def portable_config(model: keras.Model) -> dict[str, Any]:
-    """Returns the arguments of a model without those of its session, `name` and `trainable`."""
-    config = model.get_config()
-    return {key: value for key, value in config.items() if key not in ("name", "trainable")}
+def _check_unquantized(files: hub.Preset, overrides: Mapping[str, Any]) -> None:
+    """Raises ValueError for an override that quantized weights cannot follow."""
+    fixed = [name for name in overrides if name in TIME_MIXING_ARGUMENTS | {"dtype"}]
+    modes = quantization(files)
+    if fixed and modes:
+        raise ValueError(
+            f"{', '.join(fixed)} cannot be overridden: the weights of the preset {files.handle!r} "
+            f"are quantized to {', '.join(modes)}."
+        )
 
 
 def check_class_names(num_classes: Any, class_names: Any) -> list[str] | None:

@@ -14,6 +14,9 @@ from keras_mlp3d.layers import (
     SwitchableTimeMixing,
     recompute_activations,
 )
+from keras_mlp3d.models.dtype_policies import quantized_layers
+from keras_mlp3d.models.lora import adapted_layers
+from keras_mlp3d.models.network import portable_config
 from keras_mlp3d.models.schedule import Mixing, parse_schedule
 from keras_mlp3d.models.transfer import transfer_weights
 
@@ -89,7 +92,8 @@ def extract(model: Any, schedule: Any = None) -> Any:
         An `MLP3D` with one kind and size per block; `model` is not changed.
 
     Raises:
-        ValueError: If the schedule cannot be read, or `model` has no weights for it.
+        ValueError: If the schedule cannot be read, or `model` has no weights for it, has LoRA
+            adapters or is quantized.
 
     Source:
         Section 3.4.
@@ -105,8 +109,14 @@ def extract(model: Any, schedule: Any = None) -> Any:
     ('shift_token:2', None)
     """
     backbone = model.backbone
+    for what, layers in (
+        ("LoRA adapters", adapted_layers(model)),
+        ("quantized weights", quantized_layers(model)),
+    ):
+        if layers:
+            raise ValueError(f"{model.name} has {what}: extract the network before, or merge them.")
     schedule = backbone.choices if schedule is None else schedule
-    config = {**backbone.get_config(), "schedule": schedule, **_TRAINING}
+    config = {**portable_config(backbone), "name": backbone.name, "schedule": schedule, **_TRAINING}
     network = type(model)(
         type(backbone).from_config(config),
         **{**model.task_config(), "class_names": model.class_names},

@@ -17,8 +17,9 @@ from keras_mlp3d._utils.types import Tensor
 from keras_mlp3d.layers import MotionView
 from keras_mlp3d.models.mlp3d import MLP3D
 from keras_mlp3d.models.mlp3d_backbone import MLP3DBackbone
+from keras_mlp3d.models.network import portable_config
 from keras_mlp3d.models.network_checks import static_shape
-from keras_mlp3d.models.preset_model import PresetModel, check_class_names, portable_config
+from keras_mlp3d.models.preset_model import PresetModel, check_class_names
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
@@ -161,7 +162,7 @@ class TwoPathMLP3D(PresetModel):
         self.motion.check_input(keras.KerasTensor((None, frames, *self.motion_size, 3)))
 
     def get_config(self) -> dict[str, Any]:
-        return {
+        config = {
             "name": self.name,
             "trainable": self.trainable,
             "appearance": keras.saving.serialize_keras_object(self.appearance),
@@ -171,6 +172,7 @@ class TwoPathMLP3D(PresetModel):
             "activation": None if self.activation is None else "softmax",
             "class_names": None if self.class_names is None else list(self.class_names),
         }
+        return self._with_state(config)
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "TwoPathMLP3D":
@@ -200,8 +202,9 @@ class TwoPathMLP3D(PresetModel):
         paths = []
         for key in ("appearance", "motion"):
             path = files.config[key]
-            task = {**path["task"], **({} if num_classes is None else {"num_classes": num_classes})}
-            task["class_names"] = own["class_names"]
+            task = {**path["task"], "class_names": own["class_names"]}
+            if num_classes is not None:
+                task.update(num_classes=num_classes, head_dtype=None)
             task.update({k: v for k, v in overrides.items() if k in task_names})
             rest = {k: v for k, v in overrides.items() if k not in task_names}
             paths.append(MLP3D(MLP3DBackbone(**{**path["backbone"], **rest}), **task))

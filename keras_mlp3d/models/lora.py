@@ -1,0 +1,272 @@
+"""Low-rank adapters (LoRA): fine-tuning a few small matrices beside frozen weights.
+
+Keras's layers hold the adapters; here they are put into a network, written to a file and read.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_mlp3d import hub
+from keras_mlp3d._utils.atomic_write import written_beside
+from keras_mlp3d._utils.checks import check_integer
+from keras_mlp3d._utils.printable import printable
+from keras_mlp3d._utils.types import StrPath
+from keras_mlp3d.layers.adaptable import AdaptableLayer
+from keras_mlp3d.models.dtype_policies import quantized_layers
+from keras_mlp3d.models.transfer import walk_layers
+
+#: Layers that take adapters if nothing else is asked for, by the ends of their paths.
+DEFAULT_TARGETS = ("mix_time", "mix_width", "mix_height", "token_mixing/projection", "channel_mlp")
+
+ENDING = ".lora.h5"
+
+
+def enable_lora(
+    model: keras.Model, rank: int, targets: str | Sequence[str] | None, heads: Sequence[Any]
+) -> None:
+    """Freezes all weights of a network except its heads, and adds trainable adapters.
+
+    Args:
+        model: A built network.
+        rank: Rank of each adapter.
+        targets: None, or parts of paths of the layers that take one.
+        heads: Layers that are trained whole.
+
+    Raises:
+        ValueError: If an argument is wrong, or the network has adapters or is quantized.
+    """
+    check_integer("rank", rank)
+    if targets is None:
+        targets = DEFAULT_TARGETS
+    elif isinstance(targets, str):
+        targets = (targets,)
+    if adapted_layers(model):
+        raise ValueError(
+            f"{model.name} has LoRA adapters already. Call merge_lora() first, or load the "
+            "network again."
+        )
+    if quantized_layers(model):
+        raise ValueError(
+            f"{model.name} is quantized; LoRA needs float weights. Adapt the network first, then "
+            "call merge_lora() and quantize()."
+        )
+    _enable(model, rank, _find(model, targets, heads), heads)
+
+
+def _find(
+    model: keras.Model, targets: Sequence[str], heads: Sequence[Any]
+) -> list[keras.layers.Layer]:
+    """Returns the layers that match one of the targets."""
+    able = {path: layer for path, layer in _adaptable(model) if layer not in heads}
+    found: dict[str, keras.layers.Layer] = {}
+    for target in targets:
+        if not isinstance(target, str) or not target.strip("/"):
+            raise ValueError(f"targets must be parts of paths of layers, got {target!r}.")
+        matches = {
+            path: layer for path, layer in able.items() if f"/{target.strip('/')}/" in f"/{path}/"
+        }
+        if not matches:
+            names = sorted({part for path in able for part in path.split("/")[1:]})
+            raise ValueError(
+                f"targets: no layer of {model.name} that takes an adapter has {target!r} in its "
+                f"path; names in the paths: {', '.join(names)}."
+            )
+        found |= matches
+    return list(found.values())
+
+
+def _enable(model: keras.Model, rank: int, chosen: Sequence[Any], heads: Sequence[Any]) -> None:
+    kept = {id(layer) for layer in (*chosen, *heads)}
+    for layer in walk_layers(model):
+        # A frozen layer would hide the adapters of the layers inside it.
+        layer._trainable = bool(layer._layers) or id(layer) in kept
+        for weight in layer._trainable_variables:
+            weight.trainable = id(layer) in kept
+    for layer in chosen:
+        for weight in layer._trainable_variables:
+            weight.trainable = False
+        layer.enable_lora(rank)
+    model.train_function = None
+
+
+def adapted_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
+    """Returns {path: layer} of the layers of a network that have an adapter."""
+    return {path: layer for path, layer in _adaptable(model) if layer.lora_enabled}
+
+
+def _adaptable(model: keras.Model) -> Iterator[tuple[str, keras.layers.Layer]]:
+    """Yields (path, layer) of every layer that can have an adapter; two paths tell themselves."""
+
+    def visit(layer: keras.layers.Layer, path: str) -> Iterator[tuple[str, keras.layers.Layer]]:
+        if isinstance(layer, keras.layers.Dense | AdaptableLayer):
+            yield path, layer
+        for part in layer._layers:
+            yield from visit(part, f"{path}/{part.name}")
+
+    yield from visit(model, "network")
+
+
+def merge_lora(model: keras.Model) -> None:
+    """Adds each adapter to the weight that it adapts, and removes it."""
+    for layer in adapted_layers(model).values():
+        merged = ops.convert_to_numpy(ops.cast(layer.kernel, "float32"))
+        for name in ("lora_kernel_a", "lora_kernel_b"):
+            layer._untrack_variable(getattr(layer, name))
+            vars(layer).pop(name, None)
+        layer.lora_enabled, layer.lora_rank, layer.lora_alpha = False, None, None
+        layer._kernel.assign(merged)
+    model.trainable = True
+    model.train_function = model.test_function = model.predict_function = None
+
+
+def adapter_state(model: keras.Model) -> dict[str, Any] | None:
+    """Returns {path: rank} of the layers with an adapter, or None if there are none."""
+    return {path: layer.lora_rank for path, layer in adapted_layers(model).items()} or None
+
+
+def restore_adapters(model: keras.Model, ranks: Mapping[str, int]) -> None:
+    """Adds the adapters that `adapter_state` found, which are zero."""
+    known = dict(_adaptable(model))
+    for path, rank in ranks.items():
+        known[path].enable_lora(rank)
+
+
+def save_adapters(model: keras.Model, path: StrPath, heads: Sequence[Any]) -> None:
+    """Writes the adapters of a network, and its heads, to a file.
+
+    Args:
+        model: Network with adapters.
+        path: Path of the file, which ends in ".lora.h5".
+        heads: Layers that are trained whole.
+
+    Raises:
+        ValueError: If the network has no adapters, or the path another ending.
+        OSError: If the file cannot be written; an earlier one stays.
+    """
+    import h5py
+
+    layers = adapted_layers(model)
+    if not layers:
+        raise ValueError(f"{model.name} has no LoRA adapters to save: call enable_lora first.")
+    _check_ending(path)
+    arrays = _arrays(layers, heads)
+    header = {"network": type(model).__name__, "rank": _rank(layers)}
+    with written_beside(path, ending=ENDING) as beside, h5py.File(beside, "w") as file:
+        file.attrs["keras_mlp3d"] = json.dumps(header)
+        for name, variable in arrays.items():
+            file[name] = ops.convert_to_numpy(ops.cast(variable, "float32"))
+
+
+def load_adapters(model: keras.Model, path: StrPath, heads: Sequence[Any]) -> None:
+    """Loads what `save_adapters` wrote; a network without adapters gets them.
+
+    Args:
+        model: Network of the same sizes and number of classes.
+        path: Path of the file.
+        heads: Layers that are trained whole.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is damaged, or of another network or rank. The network is then as
+            it was.
+    """
+    import h5py
+
+    _check_ending(path)
+    hub.check_weights_file(path)
+    with h5py.File(os.fspath(path), "r") as file:
+        header = _header(file, path)
+        stored = {name: np.asarray(item) for name, item in _datasets(file)}
+    rank, known = header["rank"], dict(_adaptable(model))
+    asked = {name.rpartition("/")[0] for name in stored if name.endswith("/lora_kernel_a")}
+    unknown = sorted(asked - known.keys())
+    if unknown or not asked:
+        raise _of_another(path, model, f"it holds an adapter of {unknown[:1] or 'no layer'}")
+    layers = adapted_layers(model)
+    if layers and _rank(layers) != rank:
+        raise ValueError(
+            f"{os.fspath(path)!r} holds adapters of rank {rank}, {model.name} has some of rank "
+            f"{_rank(layers)}."
+        )
+    if layers and layers.keys() != asked:
+        raise _of_another(path, model, "its adapters are of other layers")
+    chosen = [known[name] for name in sorted(asked)]
+    wanted = _shapes({name: known[name] for name in asked}, rank, heads)
+    if {name: array.shape for name, array in stored.items()} != wanted:
+        differing = sorted(
+            name
+            for name in stored.keys() | wanted.keys()
+            if name not in stored or stored[name].shape != wanted.get(name)
+        )
+        raise _of_another(path, model, f"{differing[0]} has another shape or is missing")
+    if not layers:
+        if quantized_layers(model):
+            raise ValueError(f"{model.name} is quantized; LoRA needs float weights.")
+        _enable(model, rank, chosen, heads)
+    for name, variable in _arrays(adapted_layers(model), heads).items():
+        variable.assign(stored[name])
+
+
+def _check_ending(path: StrPath) -> None:
+    if not os.fspath(path).endswith(ENDING):
+        raise ValueError(f"The path of adapters must end in {ENDING!r}, got {os.fspath(path)!r}.")
+
+
+def _rank(layers: Mapping[str, Any]) -> int:
+    return next(iter(layers.values())).lora_rank
+
+
+def _arrays(layers: Mapping[str, Any], heads: Sequence[Any]) -> dict[str, keras.Variable]:
+    """Returns {name in the file: variable}."""
+    arrays = {
+        f"{path}/{name}": getattr(layer, name)
+        for path, layer in layers.items()
+        for name in ("lora_kernel_a", "lora_kernel_b")
+    }
+    for number, head in enumerate(heads):
+        arrays[f"heads/{number}/kernel"] = head._kernel
+        if head.bias is not None:
+            arrays[f"heads/{number}/bias"] = head.bias
+    return arrays
+
+
+def _shapes(
+    layers: Mapping[str, Any], rank: int, heads: Sequence[Any]
+) -> dict[str, tuple[int, ...]]:
+    """Returns the shapes that `_arrays` has for adapters of this rank."""
+    shapes = {name: tuple(variable.shape) for name, variable in _arrays({}, heads).items()}
+    for path, layer in layers.items():
+        *inner, filters = layer._kernel.shape
+        shapes[f"{path}/lora_kernel_a"] = (*inner, rank)
+        shapes[f"{path}/lora_kernel_b"] = (rank, filters)
+    return shapes
+
+
+def _header(file: Any, path: StrPath) -> dict[str, Any]:
+    try:
+        header = json.loads(file.attrs["keras_mlp3d"])
+        check_integer("rank", header["rank"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{os.fspath(path)!r} holds no LoRA adapters of this package.") from error
+    return header
+
+
+def _datasets(group: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    for name, item in group.items():
+        if hasattr(item, "items"):
+            yield from _datasets(item, f"{path}{name}/")
+        else:
+            yield f"{path}{name}", item
+
+
+def _of_another(path: StrPath, model: keras.Model, reason: str) -> ValueError:
+    return ValueError(
+        f"The adapters in {os.fspath(path)!r} are not of this network ({model.name}): "
+        f"{printable(reason)}."
+    )

@@ -1,0 +1,260 @@
+"""What every network can do as a Keras model: check inputs, be quantized, adapted and cloned."""
+
+import functools
+import inspect
+import logging
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import keras
+
+from keras_mlp3d._utils.keras_patches import WholeWeights
+from keras_mlp3d._utils.types import StrPath, Tensor
+from keras_mlp3d.layers import SwitchableTimeMixing
+from keras_mlp3d.layers.adaptable import AdaptableLayer
+from keras_mlp3d.models import lora
+from keras_mlp3d.models.dtype_policies import MODES, quantized_layers
+from keras_mlp3d.models.freezing import freeze_as, frozen_state
+from keras_mlp3d.models.transfer import walk_layers
+
+logger = logging.getLogger("keras_mlp3d")
+
+#: What `get_config` holds besides the arguments of a network, and a preset does not.
+SESSION = ("name", "trainable", "frozen", "lora")
+
+#: Arguments of constructors that Keras or a layer keeps.
+_KERAS_ARGUMENTS = {"self", "name", "dtype", "input_shape", "head_dtype"}
+
+#: In the messages by which Keras says that a layer cannot be quantized.
+_NOT_QUANTIZED = ("has no quantization to", "quantize")
+
+
+class Network(WholeWeights):
+    """Base of the networks, whose constructors make functional models of layers."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls):
+            cls.__init__ = _able_to_clone(cls.__init__)
+
+    # Every backend calls a model here, except JAX's trainer, which only uses `call`.
+    def __call__(self, inputs: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        self.check_input(inputs)
+        return super().__call__(inputs, *args, **kwargs)
+
+    def call(
+        self,
+        inputs: Tensor,
+        training: bool | None = None,
+        mask: Tensor | None = None,
+        **kwargs: Any,
+    ) -> Tensor:
+        self.check_input(inputs)
+        return super().call(inputs, training=training, mask=mask, **kwargs)
+
+    def check_input(self, inputs: Tensor) -> None:
+        """Raises ValueError if inputs of this shape do not fit the network."""
+        raise NotImplementedError(f"{type(self).__name__} must say which inputs it takes.")
+
+    def head_layers(self) -> list[keras.layers.Layer]:
+        """Returns the layers that a new number of classes replaces."""
+        return []
+
+    def quantize(self, mode: Any = None, config: Any = None, **kwargs: Any) -> None:
+        """Quantizes the weights, as `keras.Model.quantize` does.
+
+        "int8" reaches every matrix: those of `Dense` multiply int8 inputs, those of time mixing,
+        embedding and stage transitions are stored as int8 and multiply in the compute dtype.
+        "int4" and "float8" reach the `Dense` layers alone; the log says what stays as it is.
+
+        Args:
+            mode: "int8", "int4" or "float8".
+            config: None, or a `keras.quantizers.QuantizationConfig`. A network with quantizers of
+                its own computes, but cannot be saved.
+            **kwargs: `filters`, which layers to quantize, as in Keras.
+
+        Raises:
+            ValueError: If the mode is another one, or the network is quantized already, has LoRA
+                adapters, or has candidates to switch between.
+
+        Example:
+
+        >>> model = MLP3DBackbone.from_preset("mlp3d_nano", load_weights=False)
+        >>> model.quantize("int8")
+        >>> model.get_layer("stage1_block1").channel_mlp.expand.quantization_mode
+        'int8'
+        """
+        asked = getattr(config, "mode", None) if mode is None else mode
+        if asked not in MODES:
+            raise ValueError(f"mode must be one of {', '.join(MODES)}, got {asked!r}.")
+        if quantized_layers(self):
+            raise ValueError(f"{self.name} is quantized already; load it again for another mode.")
+        if lora.adapted_layers(self):
+            raise ValueError(f"{self.name} has LoRA adapters: call merge_lora() before quantize().")
+        if any(isinstance(layer, SwitchableTimeMixing) for layer in walk_layers(self)):
+            raise ValueError(
+                f"{self.name} has candidates to switch between: quantize what models.extract "
+                "makes of it."
+            )
+        with warnings.catch_warnings(record=True) as left:
+            warnings.simplefilter("always")
+            super().quantize(mode, config=config, **kwargs)
+        _report_unquantized(self, asked, left)
+
+    def enable_lora(self, rank: int, targets: str | Sequence[str] | None = None) -> None:
+        """Freezes the weights, except the classifier's, and adds low-rank adapters to train.
+
+        An adapter is a product of two small matrices that is added to a weight; it starts at zero.
+        Compile the model afterwards. Saving adds the adapters to the weights.
+
+        Args:
+            rank: Rank of the adapters, such as 8.
+            targets: Layers to adapt: names of layers, or of layers around them, or parts of their
+                paths, such as `["mix_time", "stage4_block1/channel_mlp"]`. None for time mixing,
+                Cycle FCs, the projection behind them, and channel MLPs.
+
+        Raises:
+            ValueError: If an argument is wrong, no layer matches a target, or the network is
+                quantized or has adapters already.
+
+        Source:
+            Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021, section 4.1.
+
+        Example:
+
+        >>> model = MLP3D.from_preset("mlp3d_nano", load_weights=False)
+        >>> before = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+        >>> model.enable_lora(4)
+        >>> after = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+        >>> after < 0.3 * before
+        True
+        """
+        lora.enable_lora(self, rank, targets, self.head_layers())
+
+    def merge_lora(self) -> None:
+        """Adds the adapters to the weights and removes them; all weights can be trained again."""
+        lora.merge_lora(self)
+
+    def save_lora_weights(self, path: StrPath) -> None:
+        """Saves the adapters, and the classifier that was trained with them, in a small file.
+
+        Args:
+            path: Path of the file, which ends in ".lora.h5"; an earlier one is replaced.
+
+        Raises:
+            ValueError: If the network has no adapters, or the path another ending.
+            OSError: If the file cannot be written; an earlier one stays.
+
+        Example:
+
+        >>> import tempfile
+        >>> model = MLP3D.from_preset("mlp3d_nano", load_weights=False)
+        >>> model.enable_lora(2)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save_lora_weights(f"{folder}/mine.lora.h5")
+        ...     MLP3D.from_preset("mlp3d_nano", load_weights=False).load_lora_weights(
+        ...         f"{folder}/mine.lora.h5"
+        ...     )
+        """
+        lora.save_adapters(self, path, self.head_layers())
+
+    def load_lora_weights(self, path: StrPath) -> None:
+        """Loads what `save_lora_weights` wrote; a network without adapters gets them first.
+
+        Args:
+            path: Path of the file.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If the file is damaged, or of another network, number of classes or rank.
+                The network is then as it was.
+        """
+        lora.load_adapters(self, path, self.head_layers())
+
+    def _run_through_graph(self, *args: Any, **kwargs: Any) -> Any:
+        # `keras.models.clone_model` makes a model of what this returns: see `_able_to_clone`.
+        outputs = super()._run_through_graph(*args, **kwargs)
+        for output in keras.tree.flatten(outputs):
+            if isinstance(output, keras.KerasTensor):
+                output._cloned_from = self
+        return outputs
+
+    def _with_state(self, config: dict[str, Any]) -> dict[str, Any]:
+        """Adds to a configuration which layers are frozen and which have adapters, if any."""
+        state = frozen_state(self, Network)
+        adapters = None if self._holds_networks() else lora.adapter_state(self)
+        if state["layers"] or state["variables"]:
+            config["frozen"] = state
+        if adapters:
+            config["lora"] = adapters
+        return config
+
+    def _holds_networks(self) -> bool:
+        return any(isinstance(layer, Network) for layer in self.layers)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
+        """Builds a network from what `get_config` returned."""
+        config = dict(config)
+        state = {name: config.pop(name, None) for name in SESSION if name != "name"}
+        model = cls(**config)
+        if state["lora"]:
+            lora.restore_adapters(model, state["lora"])
+        if state["frozen"]:
+            freeze_as(model, state["frozen"], Network)
+        return model
+
+
+def portable_config(model: keras.Model) -> dict[str, Any]:
+    """Returns the arguments of a model without what belongs to its session."""
+    return {key: value for key, value in model.get_config().items() if key not in SESSION}
+
+
+def _able_to_clone(init: Callable[..., None]) -> Callable[..., None]:
+    """Lets a constructor also take what `keras.models.clone_model` calls it with.
+
+    Keras clones the layers and asks for a model of the new inputs and outputs, but only a class
+    whose constructor seems to take them; others become a plain `Functional`, without class names
+    or converter. Keras finds `*args, **kwargs` here; documentation finds the true arguments.
+    """
+
+    arguments = inspect.signature(init).parameters
+
+    @functools.wraps(init)
+    def constructor(self: Any, *args: Any, **kwargs: Any) -> None:
+        source = getattr(args[1], "_cloned_from", None) if len(args) == 2 else None
+        if source is None:
+            init(self, *args, **kwargs)
+            return
+        super(Network, self).__init__(*args, **kwargs)
+        for name in {*arguments, "num_classes", "class_names"} - _KERAS_ARGUMENTS:
+            if hasattr(source, name):
+                value = getattr(source, name)
+                own = isinstance(value, keras.layers.Layer)
+                setattr(self, name, self.get_layer(value.name) if own else value)
+        self.dtype_policy = source.dtype_policy
+
+    return constructor
+
+
+def _report_unquantized(model: keras.Model, mode: str, messages: Sequence[Any]) -> None:
+    """Logs once which kernels stay as they are; Keras warns of each layer, norms included."""
+    left = [
+        layer.path
+        for layer in walk_layers(model)
+        if isinstance(layer, AdaptableLayer) and layer.quantization_mode is None
+    ]
+    if left:
+        logger.warning(
+            "%s: %d kernels are not quantized to %s: %s.",
+            model.name,
+            len(left),
+            mode,
+            ", ".join(left),
+        )
+    for message in messages:
+        if not any(text in str(message.message) for text in _NOT_QUANTIZED):
+            warnings.warn_explicit(
+                message.message, message.category, message.filename, message.lineno
+            )

@@ -7,6 +7,7 @@ unpatched Keras, and so fails as soon as a patch can be removed.
 
 import contextlib
 import functools
+import gc
 import sys
 import threading
 import types
@@ -65,6 +66,19 @@ def set_random_seed(seed: int) -> None:
 
     with replaced([(rng_utils, "tf", lambda tf: types.SimpleNamespace(available=False))]):
         keras.utils.set_random_seed(seed)
+
+
+# --- every backend: quantizing collects garbage per layer -----------------------------------------
+# Fault: a layer that is quantized deletes its float kernel, and `Layer.__delattr__` then collects
+# the garbage of the whole process: nearly all of the time of `quantize`. No issue known.
+
+
+@contextlib.contextmanager
+def garbage_collected_once() -> Iterator[None]:
+    """Collects garbage at the end of the `with`, rather than whenever a layer loses a weight."""
+    with replaced([(gc, "collect", lambda collect: lambda *generation: 0)]):
+        yield
+    gc.collect()
 
 
 # --- JAX: an error takes the weights --------------------------------------------------------------

@@ -221,6 +221,10 @@ def _finish(
                 "command": command,
             }
         ]
+    if getattr(model, "lora_rank", None) is not None:
+        model.save_lora_weights(folder / "adapters.lora.h5")
+        model.merge_lora()
+        say(f"the adapters alone are {folder / 'adapters.lora.h5'}")
     _without_training(model).save_to_preset(
         folder / "preset",
         description=f"{options.preset} trained with {options.recipe}.",

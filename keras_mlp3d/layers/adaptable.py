@@ -87,7 +87,8 @@ class AdaptableLayer(keras.layers.Layer):
         self._tracker.lock()
         self._kernel.assign(values)
         self.kernel_scale.assign(ops.reshape(scale, (-1,)))
-        self.dtype_policy = keras.dtype_policies.get(f"int8_from_{self.dtype_policy.name}")
+        source: Any = self.dtype_policy
+        self.dtype_policy = keras.dtype_policies.get(f"int8_from_{source.name}")
 
     def _int8_call(self, *args: Any, **kwargs: Any) -> Tensor:
         return self.call(*args, **kwargs)
@@ -170,3 +171,17 @@ class AdaptableLayer(keras.layers.Layer):
             apart |= {id(self.lora_kernel_a), id(self.lora_kernel_b)}
         own = [*self._trainable_variables, *self._non_trainable_variables]
         return [variable for variable in own if id(variable) not in apart]
+
+
+def merge_adapter(layer: Any) -> None:
+    """Adds the LoRA adapter of a layer to its kernel and removes it.
+
+    Args:
+        layer: An `AdaptableLayer` or `keras.layers.Dense` with an adapter.
+    """
+    merged = ops.convert_to_numpy(ops.cast(layer.kernel, "float32"))
+    for name in ("lora_kernel_a", "lora_kernel_b"):
+        layer._untrack_variable(getattr(layer, name))
+        vars(layer).pop(name, None)
+    layer.lora_enabled, layer.lora_rank, layer.lora_alpha = False, None, None
+    layer._kernel.assign(merged)

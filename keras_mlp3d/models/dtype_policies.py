@@ -36,7 +36,10 @@ def network_policy(dtype: DType) -> keras.DTypePolicy:
     >>> network_policy("mixed_bfloat16").compute_dtype
     'bfloat16'
     """
-    if isinstance(dtype, Mapping):
+    if isinstance(dtype, keras.dtype_policies.DTypePolicyMap):  # which is a mapping itself
+        entries = {path: layer_policy(dtype[path]) for path in dtype}
+        policy = keras.dtype_policies.DTypePolicyMap(dtype.default_policy, entries)
+    elif isinstance(dtype, Mapping):
         policy = _stored_map(dtype)
     else:
         policy = keras.dtype_policies.get(dtype)

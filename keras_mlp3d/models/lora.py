@@ -17,7 +17,7 @@ from keras_mlp3d._utils.atomic_write import written_beside
 from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d._utils.printable import printable
 from keras_mlp3d._utils.types import StrPath
-from keras_mlp3d.layers.adaptable import AdaptableLayer
+from keras_mlp3d.layers.adaptable import AdaptableLayer, merge_adapter
 from keras_mlp3d.models.dtype_policies import quantized_layers
 from keras_mlp3d.models.transfer import walk_layers
 
@@ -100,27 +100,25 @@ def adapted_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
     return {path: layer for path, layer in _adaptable(model) if layer.lora_enabled}
 
 
-def _adaptable(model: keras.Model) -> Iterator[tuple[str, keras.layers.Layer]]:
-    """Yields (path, layer) of every layer that can have an adapter; two paths tell themselves."""
+def _adaptable(
+    layer: keras.layers.Layer, path: str = "network"
+) -> Iterator[tuple[str, keras.layers.Layer]]:
+    """Yields (path, layer) of every layer that can have an adapter.
 
-    def visit(layer: keras.layers.Layer, path: str) -> Iterator[tuple[str, keras.layers.Layer]]:
-        if isinstance(layer, keras.layers.Dense | AdaptableLayer):
-            yield path, layer
-        for part in layer._layers:
-            yield from visit(part, f"{path}/{part.name}")
-
-    yield from visit(model, "network")
+    Networks inside a network are numbered: their names may differ from one session to the next.
+    """
+    if isinstance(layer, keras.layers.Dense | AdaptableLayer):
+        yield path, layer
+    networks = [part for part in layer._layers if isinstance(part, keras.Model)]
+    for part in layer._layers:
+        name = str(networks.index(part)) if part in networks else part.name
+        yield from _adaptable(part, f"{path}/{name}")
 
 
 def merge_lora(model: keras.Model) -> None:
     """Adds each adapter to the weight that it adapts, and removes it."""
     for layer in adapted_layers(model).values():
-        merged = ops.convert_to_numpy(ops.cast(layer.kernel, "float32"))
-        for name in ("lora_kernel_a", "lora_kernel_b"):
-            layer._untrack_variable(getattr(layer, name))
-            vars(layer).pop(name, None)
-        layer.lora_enabled, layer.lora_rank, layer.lora_alpha = False, None, None
-        layer._kernel.assign(merged)
+        merge_adapter(layer)
     model.trainable = True
     model.train_function = model.test_function = model.predict_function = None
 
@@ -230,7 +228,7 @@ def _arrays(layers: Mapping[str, Any], heads: Sequence[Any]) -> dict[str, keras.
         for name in ("lora_kernel_a", "lora_kernel_b")
     }
     for number, head in enumerate(heads):
-        arrays[f"heads/{number}/kernel"] = head._kernel
+        arrays[f"heads/{number}/kernel"] = head.kernel
         if head.bias is not None:
             arrays[f"heads/{number}/bias"] = head.bias
     return arrays
@@ -242,7 +240,7 @@ def _shapes(
     """Returns the shapes that `_arrays` has for adapters of this rank."""
     shapes = {name: tuple(variable.shape) for name, variable in _arrays({}, heads).items()}
     for path, layer in layers.items():
-        *inner, filters = layer._kernel.shape
+        *inner, filters = layer.kernel.shape
         shapes[f"{path}/lora_kernel_a"] = (*inner, rank)
         shapes[f"{path}/lora_kernel_b"] = (rank, filters)
     return shapes

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import keras
 
-from keras_mlp3d._utils.keras_patches import WholeWeights
+from keras_mlp3d._utils.keras_patches import WholeWeights, garbage_collected_once
 from keras_mlp3d._utils.types import StrPath, Tensor
 from keras_mlp3d.layers import SwitchableTimeMixing
 from keras_mlp3d.layers.adaptable import AdaptableLayer
@@ -36,7 +36,7 @@ class Network(WholeWeights):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "__init__" in vars(cls):
-            cls.__init__ = _able_to_clone(cls.__init__)
+            setattr(cls, "__init__", _able_to_clone(vars(cls)["__init__"]))  # noqa: B010
 
     # Every backend calls a model here, except JAX's trainer, which only uses `call`.
     def __call__(self, inputs: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -97,7 +97,7 @@ class Network(WholeWeights):
                 f"{self.name} has candidates to switch between: quantize what models.extract "
                 "makes of it."
             )
-        with warnings.catch_warnings(record=True) as left:
+        with garbage_collected_once(), warnings.catch_warnings(record=True) as left:
             warnings.simplefilter("always")
             super().quantize(mode, config=config, **kwargs)
         _report_unquantized(self, asked, left)
@@ -131,6 +131,12 @@ class Network(WholeWeights):
         True
         """
         lora.enable_lora(self, rank, targets, self.head_layers())
+
+    @property
+    def lora_rank(self) -> int | None:
+        """Rank of the adapters, or None without any."""
+        layers = lora.adapted_layers(self)
+        return next(iter(layers.values())).lora_rank if layers else None
 
     def merge_lora(self) -> None:
         """Adds the adapters to the weights and removes them; all weights can be trained again."""

@@ -53,6 +53,8 @@ class Recipe:
         ema_momentum: None, or the momentum per update of the moving average of the weights.
         layer_decay: None, or the factor of the learning rate from one block to the block below.
         frozen_stages: Number of stages that are not trained, nor is the embedding; 0 for none.
+        lora_rank: None, or the rank of low-rank adapters, which are then trained together with the
+            classifier in place of all weights; see `MLP3D.enable_lora`.
         drop_path_rate: Rate of stochastic depth at the last block; None for the preset's.
         dropout: Dropout rate before the classifier; None for the preset's.
         dtype: Keras dtype policy, such as "mixed_bfloat16".
@@ -100,6 +102,7 @@ class Recipe:
     ema_momentum: float | None = None
     layer_decay: float | None = None
     frozen_stages: int = 0
+    lora_rank: int | None = None
     drop_path_rate: float | None = None
     dropout: float | None = None
     dtype: str = "float32"

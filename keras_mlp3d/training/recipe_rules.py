@@ -110,6 +110,7 @@ RULES: dict[str, Rule] = {
     "ema_momentum": OrNone(Number(0, _MOMENTUM.most, above=True)),
     "layer_decay": OrNone(Number(0.01, 1)),
     "frozen_stages": Whole(0, 4),
+    "lora_rank": OrNone(Whole(1, 1024)),
     "drop_path_rate": OrNone(_RATE),
     "dropout": OrNone(_RATE),
     "dtype": OneOf(DTYPES),
@@ -211,6 +212,15 @@ def _layer_decay(recipe):
     return None
 
 
+def _lora(recipe):
+    if recipe.lora_rank is not None and recipe.frozen_stages:
+        return (
+            f"lora_rank={recipe.lora_rank} freezes all weights beside its adapters; set "
+            f"frozen_stages to 0, got {recipe.frozen_stages}."
+        )
+    return None
+
+
 #: Fields -> function of a recipe: a sentence on how they contradict each other, or None.
 RELATIONS: dict[tuple[str, ...], Callable[["Recipe"], str | None]] = {
     ("warmup_epochs", "epochs"): _warmup,
@@ -225,6 +235,7 @@ RELATIONS: dict[tuple[str, ...], Callable[["Recipe"], str | None]] = {
     ("random_mixing", "max_group_size"): _random_mixing,
     ("max_group_size", "num_frames"): _group_size,
     ("frozen_stages", "layer_decay"): _layer_decay,
+    ("lora_rank", "frozen_stages"): _lora,
 }
 
 

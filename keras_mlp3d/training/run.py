@@ -23,7 +23,7 @@ from keras_mlp3d.training.epoch_data import EpochOfData, RestOfEpoch
 from keras_mlp3d.training.optimizer import make_optimizer
 from keras_mlp3d.training.recipe import Recipe
 from keras_mlp3d.training.run_folder import RunFolder
-from keras_mlp3d.training.stages import freeze
+from keras_mlp3d.training.stages import choose_trained_weights
 from keras_mlp3d.training.tensorboard import EventFiles
 from keras_mlp3d.training.unreadable_videos import UnreadableVideo, UnreadableVideos
 
@@ -146,7 +146,7 @@ def train(
         checkpoint_every = check_integer("checkpoint_every", checkpoint_every)
     is_chief = current_distribution().is_chief
     verbose = verbose if is_chief else 0
-    freeze(model, recipe.frozen_stages)
+    choose_trained_weights(model, recipe.frozen_stages, recipe.lora_rank)
     optimizer = make_optimizer(model, recipe, len(training), verbose != 0)
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

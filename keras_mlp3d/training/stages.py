@@ -79,3 +79,30 @@ def freeze(model: Model, stages: int) -> Model:
             if stage is not None:
                 layer.trainable = stage > stages
     return model
+
+
+def choose_trained_weights(model: keras.Model, frozen_stages: int, lora_rank: int | None) -> None:
+    """Freezes the first stages, or all weights beside adapters that are added to the network.
+
+    Args:
+        model: The network.
+        frozen_stages: Number of stages to freeze.
+        lora_rank: None, or the rank of the adapters. A network that has them keeps them.
+
+    Raises:
+        ValueError: If the network cannot have adapters, or has some of another rank.
+    """
+    if lora_rank is None:
+        freeze(model, frozen_stages)
+        return
+    if not hasattr(model, "enable_lora"):
+        raise ValueError(
+            f"lora_rank={lora_rank} needs a network of this package, got {type(model).__name__}."
+        )
+    if model.lora_rank is None:
+        model.enable_lora(lora_rank)
+    elif model.lora_rank != lora_rank:
+        raise ValueError(
+            f"lora_rank={lora_rank}, but {model.name} has adapters of rank {model.lora_rank}: call "
+            "merge_lora() before, or train with their rank."
+        )

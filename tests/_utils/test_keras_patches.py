@@ -4,6 +4,7 @@ That the patches work is tested where they are used: `distribution`, `models/tes
 and below.
 """
 
+import gc
 import json
 import os
 import pathlib
@@ -54,6 +55,28 @@ def test_what_was_replaced_comes_back():
         fail()
     assert (Child().name(), Child().own()) == ("base", "own")
     assert "name" not in vars(Child)
+
+
+# --- garbage --------------------------------------------------------------------------------------
+
+
+def collections_of(quantize):
+    """How often garbage is collected while two layers are quantized."""
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3), keras.layers.Dense(2)])
+    times = []
+    with keras_patches.replaced([(gc, "collect", lambda old: lambda *which: times.append(which))]):
+        quantize(model)
+    return len(times)
+
+
+@pytest.mark.filterwarnings("ignore:Layer InputLayer")
+def test_keras_collects_garbage_per_layer_and_the_patch_once():
+    def patched(model):
+        with keras_patches.garbage_collected_once():
+            model.quantize("int8")
+
+    assert collections_of(lambda model: model.quantize("int8")) >= 2, GONE
+    assert collections_of(patched) == 1
 
 
 # --- seeding --------------------------------------------------------------------------------------

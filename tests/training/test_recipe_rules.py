@@ -61,6 +61,7 @@ BAD = {
     "ema_momentum": [*NO_NUMBERS, 0, 1, 0.9999999999],
     "layer_decay": [*NO_NUMBERS, 0, 1.5],
     "frozen_stages": [*NO_WHOLE, None, 5, 1.0],
+    "lora_rank": [*NO_WHOLE, 0, 1025, 8.0],
     "drop_path_rate": [*NO_NUMBERS, 1, 1.0, 0.9999999999],
     "dropout": [*NO_NUMBERS, 1, 1.0, 0.9999999999],
     "dtype": ["float64", "", None, ["float32"], True, 3],
@@ -169,6 +170,7 @@ CONTRADICTIONS = [
     ({"random_mixing": 0.1}, "random_mixing=0.1 needs max_group_size"),
     ({"num_frames": 16, "max_group_size": 8}, "max_group_size=8 is more than the 4 tokens in time"),
     ({"frozen_stages": 4, "layer_decay": 0.5}, "layer_decay has nothing to act on"),
+    ({"lora_rank": 8, "frozen_stages": 2}, "lora_rank=8 freezes all weights beside its adapters"),
 ]
 
 

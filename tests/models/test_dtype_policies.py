@@ -1,0 +1,225 @@
+"""Networks of every dtype policy, quantized ones too, come back as they were saved."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from models import tiny
+
+from keras_mlp3d import FrameCycleMLP, MLP3DBackbone, TwoPathMLP3D
+from keras_mlp3d.models.dtype_policies import layer_policy, network_policy, stored_policies
+
+FLOATS = ("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
+MODES = ("int8", "int4", "float8")
+WAYS = ("keras", "weights", "preset")
+
+
+def two_path():
+    paths = [tiny.tiny_model(seed=seed, task={"name": f"path{seed}"}) for seed in (0, 1)]
+    return TwoPathMLP3D(*paths, motion_size=(32, 40))
+
+
+NETWORKS = {
+    "MLP3D": tiny.tiny_model,
+    "MLP3DBackbone": tiny.tiny_backbone,
+    "TwoPathMLP3D": two_path,
+    "CycleMLP": tiny.tiny_cycle_mlp,
+    "FrameCycleMLP": lambda: FrameCycleMLP(tiny.tiny_cycle_mlp()),
+}
+
+
+def through(model, way, folder):
+    """The network saved and loaded, by one of the `WAYS`."""
+    if way == "keras":
+        model.save(folder / "model.keras")
+        return keras.models.load_model(folder / "model.keras")
+    if way == "weights":
+        model.save_weights(folder / "model.weights.h5")
+        other = type(model).from_config(model.get_config())
+        other.load_weights(folder / "model.weights.h5")
+        return other
+    model.save_to_preset(folder / "preset")
+    return type(model).from_preset(folder / "preset")
+
+
+def made(policy):
+    base, _, mode = policy.partition("+")
+    model = tiny.tiny_model(dtype=base)
+    if mode:
+        model.quantize(mode)
+    return model
+
+
+def values(model):
+    """[(path, dtype, array)] of all weights; float8 adds them in another order."""
+    rows = []
+    for weight in model.weights:
+        array = keras.ops.convert_to_numpy(keras.ops.cast(weight, "float32"))
+        rows.append((weight.path, weight.dtype, array))
+    return sorted(rows, key=lambda row: row[0])
+
+
+def assert_same_weights(found, model):
+    rows = list(zip(values(found), values(model), strict=True))
+    assert [row[0][:2] for row in rows] == [row[1][:2] for row in rows]
+    for (path, _, array), (_, _, expected) in rows:
+        np.testing.assert_array_equal(array, expected, err_msg=path)
+
+
+POLICIES = (*FLOATS, *(f"float32+{mode}" for mode in MODES), "mixed_bfloat16+int8")
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_round_trips(policy, tmp_path):
+    """Equal weights of equal layers give equal logits; for one way per policy they are computed."""
+    model, clip = made(policy), tiny.pixels()
+    expected = tiny.run(model, clip)
+    assert np.isfinite(expected).all()
+    for way in WAYS:
+        found = through(model, way, tmp_path)
+        assert_same_weights(found, model)
+        policies = ([layer.dtype_policy.name for layer in m._flatten_layers()]
+                    for m in (found, model))  # fmt: skip
+        assert next(policies) == next(policies)
+        if way == WAYS[POLICIES.index(policy) % 3]:
+            np.testing.assert_array_equal(tiny.run(found, clip), expected)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_int8_of_every_network(name, tmp_path):
+    model = NETWORKS[name]()
+    floats = {layer.path for layer in kernels(model)}
+    model.quantize("int8")
+    assert {layer.path for layer in kernels(model) if layer.quantization_mode == "int8"} == floats
+    for way in ("keras", "preset"):
+        assert_same_weights(through(model, way, tmp_path), model)
+
+
+def kernels(model):
+    """Every layer that multiplies by a matrix."""
+    return [layer for layer in model._flatten_layers() if hasattr(layer, "_kernel")]
+
+
+def test_int8_reaches_every_matrix_and_changes_little():
+    model = tiny.tiny_model()
+    clip = tiny.pixels()
+    before = tiny.run(model, clip)
+    model.quantize("int8")
+    matrices = [w for w in model.weights if len(w.shape) > 1]
+    assert {w.dtype for w in matrices} == {"int8"}
+    assert sum(w.path.endswith("mix_time/kernel") for w in matrices) == sum(tiny.DEPTHS)
+    after = tiny.run(model, clip)
+    assert 0 < np.abs(after - before).max() < 0.1 * np.std(before)
+
+
+def test_an_int8_kernel_stands_for_the_float_one():
+    model = tiny.tiny_model()
+    layer = model.backbone.get_layer("stage1_block1").token_mixing.mix_time
+    kernel = keras.ops.convert_to_numpy(layer.kernel)
+    layer.quantize("int8")
+    steps = np.abs(kernel).max(axis=(0, 1)) / 127
+    found = keras.ops.convert_to_numpy(layer.kernel)
+    assert (np.abs(found - kernel) <= 0.5001 * steps).all()
+
+
+@pytest.mark.parametrize("mode", ["int4", "float8"])
+def test_what_is_not_quantized_is_said_once(mode, caplog):
+    tiny.tiny_model().quantize(mode)
+    (record,) = caplog.records
+    # Time mixing of five blocks, the embedding, three stage transitions.
+    assert f"9 kernels are not quantized to {mode}" in record.getMessage()
+
+
+def test_policies_in_files(tmp_path):
+    model = tiny.tiny_model()
+    model.quantize("int8")
+    model.save_to_preset(tmp_path / "preset")
+    config = json.loads((tmp_path / "preset" / "config.json").read_text())["config"]
+    assert config["dtype"]["default_policy"] == "float32"
+    policies = config["dtype"]["policy_map"]
+    assert policies["stage1_block1/token_mixing/mix_time"] == "int8_from_float32"
+    task = json.loads((tmp_path / "preset" / "task.json").read_text())["config"]
+    assert task["head_dtype"] == "int8_from_float32"
+    metadata = json.loads((tmp_path / "preset" / "metadata.json").read_text())
+    assert metadata["parameter_count"] == tiny.tiny_model().count_params()
+
+
+def test_a_new_head_of_a_quantized_preset_can_be_trained(tmp_path):
+    model = tiny.tiny_model()
+    model.quantize("int8")
+    model.save_to_preset(tmp_path / "preset")
+    new = type(model).from_preset(tmp_path / "preset", num_classes=3)
+    assert new.get_layer("head").quantization_mode is None
+    assert len(new.get_layer("head").trainable_variables) == 2
+    cycle = tiny.tiny_cycle_mlp()
+    cycle.quantize("int8")
+    cycle.save_to_preset(tmp_path / "images")
+    for network in (type(cycle), FrameCycleMLP):
+        new = network.from_preset(tmp_path / "images", num_classes=3)
+        assert new.head_layers()[0].quantization_mode is None
+
+
+@pytest.mark.parametrize(
+    "override", [{"dtype": "float32"}, {"schedule": "shift_token:2"}, {"max_group_size": 8}]
+)
+def test_overrides_that_quantized_weights_cannot_follow(override, tmp_path):
+    model = tiny.tiny_model()
+    model.quantize("int8")
+    model.save_to_preset(tmp_path / "preset")
+    name = next(iter(override))
+    with pytest.raises(ValueError, match=f"{name} cannot be overridden: the weights .* int8"):
+        type(model).from_preset(tmp_path / "preset", **override)
+
+
+def test_a_map_given_to_the_constructor():
+    policy = keras.dtype_policies.DTypePolicyMap("float32", {"norm": "bfloat16"})
+    backbone = tiny.tiny_backbone(dtype=policy)
+    assert backbone.get_layer("norm").compute_dtype == "bfloat16"
+    assert backbone.get_layer("stage1_block1").compute_dtype == "float32"
+    again = MLP3DBackbone.from_config(backbone.get_config())
+    assert again.get_layer("norm").compute_dtype == "bfloat16"
+
+
+def test_quantizing_what_cannot_be_quantized():
+    model = tiny.tiny_model()
+    with pytest.raises(ValueError, match="GPTQ"):
+        model.quantize("gptq")
+    model.quantize("int8")
+    with pytest.raises(ValueError, match="quantized already"):
+        model.quantize("int4")
+    with pytest.raises(ValueError, match=r"is quantized; LoRA needs float weights"):
+        model.enable_lora(2)
+    supernet = tiny.tiny_model("short_range:1", candidates=["shift_token:2"])
+    with pytest.raises(ValueError, match=r"models\.extract"):
+        supernet.quantize("int8")
+
+
+def test_quantizers_of_ones_own_are_refused_when_saving(tmp_path):
+    model = tiny.tiny_model()
+    model.quantize(config=keras.quantizers.Int8QuantizationConfig(activation_quantizer=None))
+    with pytest.raises(ValueError, match="quantizers of its own, which cannot be stored"):
+        model.save_to_preset(tmp_path / "preset")
+    assert not (tmp_path / "preset").exists()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "reason"),
+    [
+        ("int8_from_float32", r"would quantize every layer.*quantize\('int8'\)"),
+        ({"policy_map": {"(a+)+$": "float32"}}, "for a layer's path"),
+        ({"policy_map": {"norm": {"class_name": "Dense"}}}, "must be named"),
+        ({"default_policy": 3, "policy_map": {}}, "must be named"),
+        ({"class_name": "DTypePolicy"}, "default_policy and a policy_map"),
+        ({"policy_map": []}, "default_policy and a policy_map"),
+    ],
+)
+def test_policies_that_are_none(dtype, reason):
+    with pytest.raises(ValueError, match=reason):
+        network_policy(dtype)
+    with pytest.raises(ValueError, match="must be named"):
+        layer_policy({"class_name": "Dense"})
+
+
+def test_plain_policies_are_stored_by_name():
+    assert stored_policies(tiny.tiny_backbone(dtype="mixed_bfloat16")) == "mixed_bfloat16"

@@ -100,9 +100,11 @@ def _own_names(layer: keras.layers.Layer, store: Mapping[str, Any]) -> dict[str,
 
 def _children(layer: keras.layers.Layer) -> Iterator[tuple[str, keras.layers.Layer]]:
     """Yields (name, layer) of the layers directly in a layer; no name comes twice."""
+    # On PyTorch, a layer is a module, which keeps the layers in it in a dict of their own.
+    held = {**vars(layer), **vars(layer).get("_modules", {})}
     attributes = {
         id(value): name
-        for name, value in sorted(vars(layer).items(), reverse=True)
+        for name, value in sorted(held.items(), reverse=True)
         if isinstance(value, keras.layers.Layer) and not name.startswith("_")
     }
     used: dict[str, int] = {}

@@ -8,6 +8,7 @@ by `hf_xet` do not use this client; that library compares each piece with its ha
 import contextlib
 import contextvars
 import dataclasses
+import re
 import sys
 import time
 import zlib
@@ -22,6 +23,7 @@ MIN_BYTES_PER_SECOND = 1024
 #: The longest time that a server can make us wait before we ask again.
 MAX_WAIT_SECONDS = 30
 
+_WAIT = re.compile(r";\s*t\s*=\s*(\d+)")
 _UNPACKED_AT_ONCE = 2**20
 _WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 
@@ -96,9 +98,8 @@ def _on_response(response: Any) -> None:
     limits = _limits.get()
     if limits is None:
         return
-    wait = response.headers.get("retry-after", "").strip()
-    if response.status_code == 429 and wait.isdecimal() and int(wait) > MAX_WAIT_SECONDS:
-        raise TooSlow(f"the server takes no more requests now and asks to wait {wait[:12]} seconds")
+    if response.status_code >= 400:
+        _check_wait(response)
     if response.request.method == "HEAD":
         return
     packed = [name.strip() for name in response.headers.get("content-encoding", "").split(",")]
@@ -113,6 +114,17 @@ def _on_response(response: Any) -> None:
     http = sys.modules[type(response).__module__.partition(".")[0]]  # httpx, whatever its name
     base = http.SyncByteStream
     response.stream = type("LimitedStream", (_Limited, base), {})(response.stream, limits, packed)
+
+
+def _check_wait(response: Any) -> None:
+    """Refuses a wait that huggingface_hub would sleep through."""
+    waits = _WAIT.findall(response.headers.get("ratelimit", ""))
+    waits.append(response.headers.get("retry-after", "").strip())
+    for wait in waits:
+        if wait.isdecimal() and (len(wait) > 6 or int(wait) > MAX_WAIT_SECONDS):
+            raise TooSlow(
+                f"the server answers {response.status_code} and asks to wait {wait[:12]} seconds"
+            )
 
 
 class _Limited:

@@ -63,9 +63,13 @@ def test_too_many_requests_for_a_file(hub, method, waits):
 
 
 @pytest.mark.parametrize("method", ["HEAD", "GET"])
-def test_a_server_cannot_make_us_wait_for_days(hub, method, waits):
-    hub.add(REPO, FILES, status={(method, "config.json"): (429, {"Retry_After": "864000"})})
-    with pytest.raises(HubError, match=r"asks to wait 864000 seconds"):
+@pytest.mark.parametrize("header", [("Retry_After", "{}"), ("RateLimit", '"api";r=0;t={}')])
+@pytest.mark.parametrize("seconds", ["864000", "9" * 5000])
+def test_a_server_cannot_make_us_wait_for_days(hub, method, header, seconds, waits):
+    name, value = header
+    answer = 429, {name: value.format(seconds)}
+    hub.add(REPO, FILES, status={(method, "config.json"): answer})
+    with pytest.raises(HubError, match=f"answers 429 and asks to wait {seconds[:12]} seconds"):
         get()
     assert not waits
 

@@ -12,7 +12,7 @@ from models import tiny
 
 from keras_mlp3d import MLP3D, MLP3DBackbone, TwoPathMLP3D
 from keras_mlp3d.data import VideoConverter
-from keras_mlp3d.models import FrameCycleMLP
+from keras_mlp3d.models import FrameCycleMLP, extract
 
 STATED = {
     "license": "mit",
@@ -108,6 +108,14 @@ def test_loaded_as_another_network(saved, tmp_path, options):
 
 def test_the_backbone_alone_was_not_measured(saved, tmp_path):
     MLP3DBackbone.from_preset(saved).save_to_preset(tmp_path / "net")
+    assert_only_the_license_is_kept(tmp_path / "net")
+
+
+def test_a_network_of_a_supernet_keeps_the_license(tmp_path):
+    supernet = tiny.tiny_model(candidates=["short_range:2", "long_range:4"])
+    supernet.save_to_preset(tmp_path / "supernet", **STATED)
+    supernet = MLP3D.from_preset(tmp_path / "supernet")
+    extract(supernet).save_to_preset(tmp_path / "net")
     assert_only_the_license_is_kept(tmp_path / "net")
 
 

@@ -140,14 +140,14 @@ def test_names_are_those_of_the_network(folders, networks, cls):
     }
 
 
-OPTIONS = [
-    {},
-    {"num_classes": 3},
-    {"dtype": "mixed_bfloat16"},
-    {"schedule": "shift_token:1+long_range:2"},
-    {"share_weights": False, "num_classes": 3},
-    {"schedule": "short_range:2", "candidates": ["short_range:2", "shift_token:3"]},
-]
+OPTIONS = {
+    "as stored": {},
+    "classes": {"num_classes": 3},
+    "dtype": {"dtype": "mixed_bfloat16"},
+    "schedule": {"schedule": "shift_token:1+long_range:2"},
+    "unshared": {"share_weights": False, "num_classes": 3},
+    "candidates": {"schedule": "short_range:2", "candidates": ["short_range:2", "shift_token:3"]},
+}
 
 
 def takes(cls, options):
@@ -156,9 +156,15 @@ def takes(cls, options):
     return cls in (MLP3D, TwoPathMLP3D) or not {"schedule", "share_weights"} & set(options)
 
 
-@pytest.mark.parametrize(
-    ("cls", "options"), [(c, o) for c in CLASSES for o in OPTIONS if takes(c, o)]
-)
+WAYS = {
+    f"{cls.__name__}, {name}": (cls, options)
+    for cls in CLASSES
+    for name, options in OPTIONS.items()
+    if takes(cls, options)
+}
+
+
+@pytest.mark.parametrize(("cls", "options"), WAYS.values(), ids=WAYS)
 def test_every_way_of_loading(folders, cls, options):
     if cls is MLP3D and "share_weights" in options:
         options = {**options, "candidates": None}

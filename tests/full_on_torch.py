@@ -103,6 +103,7 @@ FILES = {
             "test_after_a_training[CycleMLP-safetensors]",
             "test_both_formats_hold_the_same",
             "test_inner_networks_and_metrics_that_are_compiled",
+            "test_every_kind_of_weights[int8]",
             "test_every_way_of_loading[MLP3D, schedule]",
             "test_every_way_of_loading[MLP3D, dtype]",
             "test_every_way_of_loading[CycleMLP, as stored]",
@@ -127,6 +128,9 @@ FILES = {
                 f"test_every_way_of_loading[MLP3D, {way}]"
                 for way in ("as stored", "classes", "unshared", "candidates")
             ),
+            "test_every_kind_of_weights[int4]",
+            "test_every_kind_of_weights[float8]",
+            "test_every_kind_of_weights[adapters]",
             "test_every_way_of_loading[CycleMLP, classes]",
             "test_every_way_of_loading[CycleMLP, dtype]",
         ),

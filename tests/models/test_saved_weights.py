@@ -176,6 +176,27 @@ def test_every_way_of_loading(folders, cls, options):
             np.testing.assert_array_equal(safe[name], value, err_msg=name)
 
 
+@pytest.mark.parametrize("how", ["int8", "int4", "float8", "adapters", "bfloat16"])
+def test_every_kind_of_weights(how, tmp_path):
+    """Scales, packed numbers, merged adapters: what Keras's own form holds, the other one holds."""
+    model = tiny.tiny_model(**({"dtype": how} if how == "bfloat16" else {}))
+    if how == "adapters":
+        model.enable_lora(2)
+        for variable in model.trainable_variables:
+            variable.assign(0.1 * np.random.default_rng(0).standard_normal(variable.shape))
+    elif how != "bfloat16":
+        model.quantize(how)
+    wanted = tiny.run(model, tiny.pixels())
+    for format in FORMATS:
+        model.save_to_preset(tmp_path / format, format=format)
+        outputs = tiny.run(MLP3D.from_preset(tmp_path / format), tiny.pixels())
+        np.testing.assert_allclose(
+            np.asarray(outputs, "float32"), np.asarray(wanted, "float32"), rtol=0, atol=1e-5
+        )
+    sums = [json.loads((tmp_path / f / "metadata.json").read_text()) for f in FORMATS]
+    assert sums[0]["weights_sha256"] == sums[1]["weights_sha256"]
+
+
 def test_the_other_format_leaves_no_file(networks, tmp_path):
     for format in ("h5", "safetensors", "h5"):
         networks[MLP3D].save_to_preset(tmp_path / "p", format=format)

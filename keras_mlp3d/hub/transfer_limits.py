@@ -39,7 +39,7 @@ class TooMuch(Exception):
 @dataclasses.dataclass
 class _Limits:
     max_bytes: int
-    received: int = 0
+    arrived: int = 0
     seconds: float = 0.0  # spent in responses that have ended
 
 
@@ -138,7 +138,7 @@ class _Limited:
     def __iter__(self) -> Iterator[bytes]:
         unpack = zlib.decompressobj(_WINDOW_BITS[self._packed[0]]) if self._packed else None
         for chunk in self._stream:
-            self._limits.received += len(chunk)
+            self._limits.arrived += len(chunk)
             self._check_pace()
             if unpack is None:
                 yield self._counted(chunk)
@@ -156,9 +156,9 @@ class _Limited:
 
     def _check_pace(self) -> None:
         seconds = self._limits.seconds + time.monotonic() - self._start
-        slow = self._limits.received < (seconds - GRACE_SECONDS) * MIN_BYTES_PER_SECOND
+        slow = self._limits.arrived < (seconds - GRACE_SECONDS) * MIN_BYTES_PER_SECOND
         if slow:
-            raise TooSlow(f"{self._limits.received:,} bytes came in {seconds:.0f} seconds")
+            raise TooSlow(f"{self._limits.arrived:,} bytes came in {seconds:.0f} seconds")
 
     def close(self) -> None:
         # A second more, so that one byte per connection is a drip too.

@@ -33,6 +33,7 @@ PATHS = {
     "hub/test_model_card.py": "text",
     "hub/test_client.py": "talks with a server",
     "hub/test_download.py": "downloads of files",
+    "hub/test_transfer_limits.py": "talks with a server",
     "hub/test_upload.py": "uploads of files",
     "inference/test_evaluation.py": "arithmetic on scores: NumPy",
     "inference/test_wrong_answers.py": "pictures of videos: NumPy and PyAV",

@@ -75,6 +75,66 @@ FILES = {
             "test_anew",
         ),
     ),
+    "models/test_kept_metadata.py": Heavy(
+        "metadata and text, by a sum of the weights that is the same on every backend",
+        (
+            "test_saved_again_a_preset_says_the_same[safetensors]",
+            "test_one_changed_weight_is_enough",
+            "test_the_snippet_runs_as_printed[MLP3D with a converter]",
+        ),
+        (
+            "test_trained_further_its_metrics_are_gone",
+            "test_loaded_as_another_network",
+            "test_a_network_of_a_supernet_keeps_the_license",
+            "test_presets_of_earlier_versions_state_no_sum",
+            *(
+                f"test_the_snippet_runs_as_printed[{name}]"
+                for name in (
+                    *("MLP3D", "MLP3DBackbone", "MLP3DBackbone of one length"),
+                    *("TwoPathMLP3D", "FrameCycleMLP"),
+                )
+            ),
+        ),
+    ),
+    "models/test_saved_weights.py": Heavy(
+        "which arrays are in a file, and by which names",
+        (
+            "test_after_a_training[CycleMLP-h5]",
+            "test_after_a_training[CycleMLP-safetensors]",
+            "test_both_formats_hold_the_same",
+            "test_inner_networks_and_metrics_that_are_compiled",
+            "test_every_kind_of_weights[int8]",
+            "test_every_way_of_loading[MLP3D, schedule]",
+            "test_every_way_of_loading[MLP3D, dtype]",
+            "test_every_way_of_loading[CycleMLP, as stored]",
+        ),
+        (
+            *(
+                f"test_after_a_training[{name}-{form}]"
+                for name in ("MLP3D", "MLP3DBackbone", "TwoPathMLP3D", "FrameCycleMLP")
+                for form in ("h5", "safetensors")
+            ),
+            *(
+                f"test_every_way_of_loading[{name}, {way}]"
+                for name in ("MLP3DBackbone", "TwoPathMLP3D", "FrameCycleMLP")
+                for way in (
+                    *("as stored", "classes", "dtype"),
+                    *("schedule", "unshared", "candidates"),
+                )
+                if not (name == "FrameCycleMLP" and way in ("schedule", "unshared", "candidates"))
+                if not (name == "MLP3DBackbone" and way in ("classes", "unshared"))
+            ),
+            *(
+                f"test_every_way_of_loading[MLP3D, {way}]"
+                for way in ("as stored", "classes", "unshared", "candidates")
+            ),
+            "test_every_kind_of_weights[int4]",
+            "test_every_kind_of_weights[float8]",
+            "test_every_kind_of_weights[adapters]",
+            "test_every_way_of_loading[CycleMLP, classes]",
+            "test_every_way_of_loading[CycleMLP, dtype]",
+        ),
+    ),
     "search/test_run.py": Heavy(
         "scores in a file, and when they may be used again",
         (

@@ -43,7 +43,7 @@ LIBRARIES = {
     "conversion": {"keras", "numpy", "torch", "safetensors", "ml_dtypes"},
     "_utils": {"jax", "keras", "tensorflow", "torch"},
     "data": {"keras", "numpy", "av", "tensorflow", "tensorflow_io", "google_crc32c"},
-    "hub": {"keras", "numpy", "h5py", "huggingface_hub"},
+    "hub": {"keras", "numpy", "h5py", "huggingface_hub", "ml_dtypes", "safetensors"},
     "inference": {"keras", "numpy"},
     "distribution": {"jax", "keras", "numpy", "tensorflow", "torch"},
     "training": {"keras", "numpy", "tensorboard"},

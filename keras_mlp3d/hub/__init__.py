@@ -11,6 +11,7 @@ from keras_mlp3d.hub.files import (
     TASK,
     TASK_WEIGHTS,
     WEIGHTS,
+    WEIGHTS_FORMATS,
     check_directory,
     make_class_names_printable,
     read_json,
@@ -19,6 +20,8 @@ from keras_mlp3d.hub.files import (
     write_preset,
 )
 from keras_mlp3d.hub.model_card import model_card
+from keras_mlp3d.hub.named_weights import weights_sha256
+from keras_mlp3d.hub.origin import Origin
 from keras_mlp3d.hub.preset import (
     Preset,
     builtin_folder,
@@ -45,7 +48,9 @@ __all__ = [
     "TASK",
     "TASK_WEIGHTS",
     "WEIGHTS",
+    "WEIGHTS_FORMATS",
     "HubError",
+    "Origin",
     "Preset",
     "WeightsFile",
     "builtin_folder",
@@ -64,6 +69,7 @@ __all__ = [
     "save_weights",
     "serialized",
     "upload_preset",
+    "weights_sha256",
     "write_json",
     "write_preset",
 ]

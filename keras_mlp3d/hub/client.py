@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NoReturn
 
 from keras_mlp3d._utils.printable import printable
+from keras_mlp3d.hub.transfer_limits import TooMuch, TooSlow, limited
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
+#: Largest list of files that is read: a hundred times what that of a large repository takes.
+MAX_LISTING_BYTES = 16 * 2**20
 LOGIN = "log in with `hf auth login` or set HF_TOKEN"
 
 _SCHEME = "hf://"
@@ -133,7 +136,7 @@ def list_files(
     """
     from huggingface_hub import constants
 
-    with explained(address, "asking for its files"):
+    with explained(address, "asking for its files"), limited(MAX_LISTING_BYTES):
         info = hub_api().model_info(
             address.repo_id,
             revision=commit or address.revision,
@@ -171,8 +174,14 @@ def explained(address: HubAddress, doing: str) -> Iterator[None]:
 def _explain(error: Exception, address: HubAddress, doing: str) -> HubError:
     from huggingface_hub import errors
 
-    if type(error) is RuntimeError and isinstance(error.__cause__, Exception):
-        error = error.__cause__  # The upload wraps what went wrong.
+    # The upload wraps what went wrong, and so does a download of a file that is not cached.
+    wraps = type(error) is RuntimeError or isinstance(error, errors.LocalEntryNotFoundError)
+    if wraps and isinstance(error.__cause__, Exception):
+        error = error.__cause__
+    if isinstance(error, TooMuch):
+        return HubError(f"{address} was stopped while {doing}: {error}.")
+    if isinstance(error, TooSlow):
+        return HubUnreachableError(f"{address} was given up while {doing}: {error}.")
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, errors.OfflineModeIsEnabled):
         return HubUnreachableError(f"{address} was not asked for: HF_HUB_OFFLINE is set.")
@@ -190,10 +199,14 @@ def _explain(error: Exception, address: HubAddress, doing: str) -> HubError:
         )
     if status == 403:
         return HubError(
-            f"Access to {address} was refused while {doing}: {LOGIN} with a token that may do that."
+            f"Access to {address} was refused (403) while {doing}: {LOGIN} with a token that may "
+            f"do that."
         )
     if status == 429:
-        return HubUnreachableError(f"The Hub takes no more requests for {address} now: wait.")
+        return HubUnreachableError(
+            f"The Hub takes no more requests now (429), while {doing} of {address}: wait some "
+            f"minutes, or {LOGIN} for a higher limit."
+        )
     first_line = next(iter(str(error).strip().splitlines()), "")
     what = f"{type(error).__name__}: {printable(first_line)}"
     if isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError):

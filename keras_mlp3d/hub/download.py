@@ -11,7 +11,7 @@ import logging
 import os
 import pathlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from keras_mlp3d.hub.client import (
     HubAddress,
@@ -22,8 +22,10 @@ from keras_mlp3d.hub.client import (
     list_files,
     parse_hub_uri,
 )
+from keras_mlp3d.hub.transfer_limits import limited
 
 MAX_BYTES = 8 * 2**30
+_MAX_ERROR_BYTES = 2**16
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _CHECKSUM = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -64,7 +66,11 @@ def download_preset(
     `HF_HUB_OFFLINE=1` or without a network, only the cache is used. An interrupted transfer
     resumes. Each file's size and content are then compared with what the Hub states (SHA-256, or
     the Git blob hash of small files), also when the file comes from the cache. A damaged file is
-    removed from the cache.
+    removed from the cache. If a mirror states no checksum for a file, a log message says so, and
+    what it does state is compared: the size, and an ETag that is such a hash.
+
+    A transfer ends with an error when it brings more bytes than stated, unpacked, or fewer than
+    1 KiB per second for longer than a minute.
 
     Without a network, the stated hash is the one in the cache. A cache on a system without symbolic
     links keeps none: there, files taken offline are not compared.
@@ -83,7 +89,7 @@ def download_preset(
     Raises:
         ValueError: If the address or a file name is not of the safe form.
         HubError: If there is no such repository, revision or file, no access or no network, or a
-            file is too large or damaged.
+            file is too large, too slow or damaged.
 
     Example:
 
@@ -110,7 +116,7 @@ def download_preset(
         except HubUnreachableError as error:
             return _from_cache(address, filenames, commit, error)
         wanted = _choose(address, filenames, stated, max_bytes)
-        paths = _fetch(address, commit, listed, wanted)
+        paths = _fetch(address, commit, listed, wanted, max_bytes)
         if paths is not None:
             return _checked(address, paths, stated)
     raise HubError(f"{address} changed while it was being downloaded: try again.")
@@ -121,24 +127,25 @@ def _choose(
     filenames: Mapping[str, bool],
     stated: Mapping[str, tuple[int | None, str | None]],
     max_bytes: int,
-) -> list[str]:
-    """Returns the names to download, refusing a preset that lacks one or is too large."""
+) -> dict[str, int | None]:
+    """Returns {name to download: stated size}; refuses a preset that lacks one or is too large."""
     for name, required in filenames.items():
         if required and name not in stated:
             raise HubError(
                 f"{address} has no file {name!r}: it holds no such preset of keras_mlp3d, or lacks "
                 f"its weights. It has: {', '.join(sorted(stated)[:20]) or 'no files'}."
             )
-    wanted = [name for name in filenames if name in stated]
-    total = 0
-    for name in wanted:
-        size, checksum = stated[name]
-        if not isinstance(size, int) or not _CHECKSUM.fullmatch(str(checksum)):
-            raise HubError(
-                f"The Hub must state the size and checksum of {name!r} of {address}; got "
-                f"{stated[name]}."
+    wanted = {name: stated[name][0] for name in filenames if name in stated}
+    for name, size in wanted.items():
+        if size is not None and not (type(size) is int and size >= 0):
+            raise HubError(f"The Hub states no size for {name!r} of {address}, but {size!r}.")
+        if not _CHECKSUM.fullmatch(str(stated[name][1])):
+            _logger.warning(
+                "The server states no checksum for %r of %s: only its size and ETag are compared.",
+                name,
+                address,
             )
-        total += size
+    total = sum(size or 0 for size in wanted.values())
     if total > max_bytes:
         raise HubError(
             f"The files of {address} take {total:,} bytes, and at most {max_bytes:,} are allowed: "
@@ -148,16 +155,29 @@ def _choose(
 
 
 def _fetch(
-    address: HubAddress, commit: str | None, listed: str, names: Iterable[str]
+    address: HubAddress,
+    commit: str | None,
+    listed: str,
+    wanted: Mapping[str, int | None],
+    max_bytes: int,
 ) -> dict[str, pathlib.Path] | None:
     """Returns {name: path in the cache}, or None if the branch no longer points to `listed`."""
     paths: dict[str, pathlib.Path] = {}
-    for name in names:
+    left = max_bytes - sum(size or 0 for size in wanted.values())
+    for name, size in wanted.items():
         # The first file is asked for by branch, so that the cache learns which commit it means.
         revision = listed if paths or commit else address.revision
-        with explained(address, f"downloading {name!r}"):
+        # The answer to a refusal is a page of text, longer than some files.
+        limit = left if size is None else max(size, _MAX_ERROR_BYTES)
+        with explained(address, f"downloading {name!r}"), limited(limit):
             path = hub_api().hf_hub_download(address.repo_id, name, revision=revision)
         paths[name] = pathlib.Path(path)
+        left -= paths[name].stat().st_size if size is None else 0
+        if left < 0:
+            raise HubError(
+                f"The files of {address} take more than {max_bytes:,} bytes: raise `max_bytes` if "
+                f"that is what you expect."
+            )
         if paths[name].parent.name != listed:
             return None
     return paths
@@ -206,12 +226,17 @@ def _checked(
 
 def _verify(address: HubAddress, path: pathlib.Path, size: int | None, checksum: str | None) -> str:
     """Returns the SHA-256 of a cached file; removes a damaged file and raises an error."""
+    if not _CHECKSUM.fullmatch(str(checksum)):
+        etag = path.resolve().name if path.is_symlink() else ""
+        checksum = etag if _CHECKSUM.fullmatch(etag) else None
     actual_size, sha256 = path.stat().st_size, ""
     expected, actual = f"{size} bytes", f"{actual_size} bytes"
-    if actual_size == size:
+    if size is None or actual_size == size:
         is_git_blob = len(str(checksum)) == 40  # of a file that the Hub does not keep as LFS
         sha256, git_blob = _hash_file(path, is_git_blob)
         expected, actual = str(checksum), git_blob if is_git_blob else sha256
+        if checksum is None:
+            return sha256
     if expected == actual:
         return sha256
     # snapshots/<commit>/<name> links to blobs/<checksum>, which may link to a shared store.

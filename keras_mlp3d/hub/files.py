@@ -2,7 +2,8 @@
 
 A preset is a folder with KerasHub's file names: `config.json` (the network), `metadata.json`,
 `model.weights.h5`, `task.json` and `task.weights.h5` (the classifier), `video_converter.json`
-(how videos become clips) and `README.md` (the model card).
+(how videos become clips) and `README.md` (the model card). Instead of the `.weights.h5` files, it
+may have `model.safetensors` and `task.safetensors`.
 """
 
 import json
@@ -24,7 +25,15 @@ CONFIG, METADATA, TASK, CONVERTER, CARD = (
     "README.md",
 )
 WEIGHTS, TASK_WEIGHTS = "model.weights.h5", "task.weights.h5"
-PRESET_FILES = (CONFIG, METADATA, WEIGHTS, TASK, TASK_WEIGHTS, CONVERTER, CARD)
+#: {format: {name of a weights file in HDF5: its name in that format}}.
+WEIGHTS_FORMATS = {
+    "h5": {WEIGHTS: WEIGHTS, TASK_WEIGHTS: TASK_WEIGHTS},
+    "safetensors": {WEIGHTS: "model.safetensors", TASK_WEIGHTS: "task.safetensors"},
+}
+PRESET_FILES = (
+    *(CONFIG, METADATA, TASK, CONVERTER, CARD),
+    *(name for names in WEIGHTS_FORMATS.values() for name in names.values()),
+)
 
 MAX_JSON_BYTES = 4 * 2**20
 _SAFE = "The preset that was there before is untouched."

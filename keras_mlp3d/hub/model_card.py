@@ -7,9 +7,12 @@ escaped: a label cannot become a table cell, a heading, HTML or YAML.
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from keras_mlp3d._utils.printable import printable
+from keras_mlp3d.hub.markdown import code_block, fold, line, paragraphs, table, text
+
+if TYPE_CHECKING:
+    from huggingface_hub import EvalResult
 
 _TASKS = {
     "CycleMLP": "image-classification",
@@ -19,15 +22,13 @@ _TASKS = {
     "MLP3DBackbone": "video-classification",
 }
 _LICENSE_ID = re.compile(r"[a-z0-9][a-z0-9.+-]*")
-_FOLD_ABOVE = 30
 
-_UNPRINTABLE = re.compile(
-    r"[\x00-\x20\x7f-\xa0\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]+"
-)
-_MARKUP = re.compile(r"[\\`*_\[\]<>|~$&]")
-_LINE_START = re.compile(r"^(?:[-+=#]|\d+[.)](?= |$))")
 
 _DATASET_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*", re.ASCII)
+
+_NO_SLUG = re.compile(r"[^a-z0-9]+")
+_FROM_PRESET = re.compile(r'(?<=\.from_preset\()"(?:[^"\\\n]|\\.)*"')
+_CLASSIFIERS = frozenset({"MLP3D", "TwoPathMLP3D", "FrameCycleMLP"})
 
 _CITATION = """\
 ```bibtex
@@ -46,11 +47,13 @@ def model_card(
     task: Mapping[str, Any] | None = None,
     converter: Mapping[str, Any] | None = None,
     uri_hint: str | None = None,
+    example: Sequence[int] | None = None,
 ) -> str:
     """Writes the model card of a preset.
 
     A section whose keys are absent is left out. The results are those in the metadata that have a
-    value; without one, the card says that the accuracy is unmeasured.
+    value; they are also in the `model-index`, which the Hub reads. Without one, the card says that
+    the accuracy is unmeasured.
 
     Args:
         metadata: Content of the preset's `metadata.json`.
@@ -58,6 +61,7 @@ def model_card(
         task: Content of its `task.json`, or None.
         converter: Content of its `video_converter.json`, or None.
         uri_hint: None, or where the preset will be found, such as "hf://user/repo".
+        example: None, or the shape of an input that the network takes, batch axis first.
 
     Returns:
         The text of README.md: YAML front matter, then Markdown.
@@ -74,8 +78,8 @@ def model_card(
     title = f"# {class_name}"
     sections = [
         _front_matter(metadata, class_name) + "\n" + title,
-        _paragraphs(metadata.get("description")),
-        _usage(metadata, class_name, task, uri_hint),
+        paragraphs(metadata.get("description")),
+        _usage(metadata, class_name, converter, uri_hint, example),
         _sizes(metadata),
         _clip(metadata, converter),
         _results(metadata),
@@ -93,7 +97,7 @@ def _front_matter(metadata: Mapping[str, Any], class_name: str) -> str:
 
     fields: dict[str, Any] = {}
     if metadata.get("license"):
-        name = _line(metadata["license"])
+        name = line(metadata["license"])
         if _LICENSE_ID.fullmatch(name.lower()):
             fields["license"] = name.lower()
         else:
@@ -101,6 +105,9 @@ def _front_matter(metadata: Mapping[str, Any], class_name: str) -> str:
             fields |= {"license": "other", "license_name": name}
     datasets = [name for name in _list(metadata.get("datasets")) if isinstance(name, str)]
     datasets = [name for name in datasets if _DATASET_ID.fullmatch(name)]
+    results = [_eval_result(metric, class_name) for metric in _metrics(metadata)]
+    if results:
+        fields |= {"eval_results": results, "model_name": class_name}
     tags = ["cyclemlp"] if class_name in ("CycleMLP", "FrameCycleMLP") else ["mlp-3d"]
     data = ModelCardData(
         library_name="keras",
@@ -112,24 +119,98 @@ def _front_matter(metadata: Mapping[str, Any], class_name: str) -> str:
     return f"---\n{data.to_yaml()}\n---\n"
 
 
-def _usage(metadata: Mapping[str, Any], class_name: str, task: Any, uri_hint: str | None) -> str:
+def _metrics(metadata: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The metrics that were measured."""
+    metrics = [_dict(metric) for metric in _list(metadata.get("metrics"))]
+    return [metric for metric in metrics if _is_number(metric.get("value"))]
+
+
+def _eval_result(metric: Mapping[str, Any], class_name: str) -> "EvalResult":
+    """A metric in the form of the Hub's `model-index`."""
+    from huggingface_hub import EvalResult
+
+    name, dataset = line(metric.get("name", "")), line(metric.get("dataset", ""))
+    slug = _NO_SLUG.sub("-", name.lower()).strip("-")
+    is_id = _DATASET_ID.fullmatch(dataset)
+    return EvalResult(
+        task_type=_TASKS[class_name],
+        dataset_type=dataset if is_id else _NO_SLUG.sub("-", dataset.lower()).strip("-") or "other",
+        dataset_name=dataset or "unnamed",
+        dataset_split=line(metric.get("split", "")) or None,
+        metric_type="accuracy" if slug == "top-1-accuracy" else slug or "other",
+        metric_name=name or None,
+        metric_value=metric["value"],
+    )
+
+
+def with_address(card: str, uri: str) -> str:
+    """Returns a model card whose snippet loads the preset from another place.
+
+    Args:
+        card: Text of the card.
+        uri: The place, such as "hf://user/repo".
+
+    Example:
+
+    >>> with_address('model = keras_mlp3d.MLP3D.from_preset("here")', "hf://me/net")
+    'model = keras_mlp3d.MLP3D.from_preset("hf://me/net")'
+    """
+    address = json.dumps(line(uri), ensure_ascii=False)
+    return _FROM_PRESET.sub(lambda _: address, card, count=1)
+
+
+def _usage(
+    metadata: Mapping[str, Any],
+    class_name: str,
+    converter: Any,
+    uri_hint: str | None,
+    example: Sequence[int] | None,
+) -> str:
     architecture = metadata.get("weights") == "none"
-    arguments = json.dumps(_line(uri_hint or "path/to/preset"), ensure_ascii=False)
+    arguments = json.dumps(line(uri_hint or "path/to/preset"), ensure_ascii=False)
     if architecture:
         arguments += ", load_weights=False"
     lines = ["import keras_mlp3d", "", f"model = keras_mlp3d.{class_name}.from_preset({arguments})"]
-    if class_name == "CycleMLP":
-        lines.append("logits = model(images)  # (batch, height, width, 3), values from 0 to 255")
-    elif task is None:
-        lines.append("tokens = model(clips)  # (batch, time, height, width, 3), values 0 to 255")
-    elif architecture:
-        lines.append("logits = model(clips)  # (batch, time, height, width, 3), values 0 to 255")
-    else:
+    if converter is not None and class_name in _CLASSIFIERS and not architecture:
         lines.append('predictions = keras_mlp3d.inference.classify(model, ["video.mp4"])')
+    else:
+        images = class_name == "CycleMLP"
+        name, axes = ("images", "") if images else ("clips", "time, ")
+        shape = tuple(example or _example_shape(metadata, converter, images))
+        lines = ["import numpy as np", "", *lines]
+        lines += [
+            f"# Your {name}: (batch, {axes}height, width, 3), values from 0 to 255.",
+            f'{name} = np.zeros({shape}, "uint8")',
+            f"{'tokens' if class_name == 'MLP3DBackbone' else 'logits'} = model({name})",
+        ]
     section = "## Use\n\n```python\n" + "\n".join(lines) + "\n```"
+    section += (
+        "\n\n`pip install keras-mlp3d` with a backend of Keras: TensorFlow, JAX or PyTorch. If you "
+        "save the network as a `.keras` file, `import keras_mlp3d` before Keras loads the file: "
+        "Keras does not find the classes otherwise."
+    )
     if architecture:
         section += "\n\nThis preset is an architecture without weights: the model starts untrained."
     return section
+
+
+def _example_shape(metadata: Mapping[str, Any], converter: Any, images: bool) -> tuple[int, ...]:
+    """The shape of an input, from what the metadata and the converter say."""
+
+    def sides(value: Any) -> list[int]:
+        return [side for side in _list(value) if type(side) is int and 32 <= side <= 1024][:2]
+
+    clip, settings = _dict(metadata.get("clip")), _converter_settings(converter)
+    sizes = (clip.get("size"), settings.get("image_size"), metadata.get("image_size"))
+    size = next((side for side in map(sides, sizes) if len(side) == 2), [64, 64])
+    frames = clip.get("frames", settings.get("num_frames"))
+    frames = frames if type(frames) is int and 0 < frames <= 1024 else 32
+    return (1, *size, 3) if images else (1, frames, *size, 3)
+
+
+def _converter_settings(converter: Any) -> dict[str, Any]:
+    settings = _dict(converter)
+    return _dict(settings.get("config")) or settings
 
 
 def _sizes(metadata: Mapping[str, Any]) -> str:
@@ -141,13 +222,12 @@ def _sizes(metadata: Mapping[str, Any]) -> str:
         rows.append(
             (f"multiply-accumulates of one {what}", f"{metadata['macs'] / 1e9:.2f} × 10⁹"),
         )
-    return "## Size\n\n" + _table(("", ""), rows) if rows else ""
+    return "## Size\n\n" + table(("", ""), rows) if rows else ""
 
 
 def _clip(metadata: Mapping[str, Any], converter: Any) -> str:
     clip = _dict(metadata.get("clip"))
-    settings = _dict(converter)
-    settings = _dict(settings.get("config")) or settings
+    settings = _converter_settings(converter)
     size = clip.get("size", settings.get("image_size"))
     stated = [
         ("frames", clip.get("frames", settings.get("num_frames"))),
@@ -155,28 +235,27 @@ def _clip(metadata: Mapping[str, Any], converter: Any) -> str:
         ("sampling of frames", clip.get("sampling", settings.get("sampling"))),
         ("crop", settings.get("crop")),
     ]
-    rows = [(name, _text(value)) for name, value in stated if value is not None]
-    return "## Clip\n\n" + _table(("", ""), rows) if rows else ""
+    rows = [(name, text(value)) for name, value in stated if value is not None]
+    return "## Clip\n\n" + table(("", ""), rows) if rows else ""
 
 
 def _results(metadata: Mapping[str, Any]) -> str:
-    metrics = [_dict(metric) for metric in _list(metadata.get("metrics"))]
-    metrics = [metric for metric in metrics if _is_number(metric.get("value"))]
+    metrics = _metrics(metadata)
     if not metrics:
         return "## Results\n\nThe accuracy of this preset is unmeasured."
     rows = [
         (
-            _text(metric.get("name", "")),
+            text(metric.get("name", "")),
             f"{metric['value']:.6g}",
-            _text(metric.get("dataset", "")),
-            _text(metric.get("split", "")),
+            text(metric.get("dataset", "")),
+            text(metric.get("split", "")),
         )
         for metric in metrics
     ]
     commands = [str(metric["command"]) for metric in metrics if metric.get("command")]
-    section = "## Results\n\n" + _table(("metric", "value", "data set", "split"), rows)
+    section = "## Results\n\n" + table(("metric", "value", "data set", "split"), rows)
     for command in dict.fromkeys(commands):
-        section += "\n\nMeasured with:\n\n" + _code_block(command)
+        section += "\n\nMeasured with:\n\n" + code_block(command)
     return section
 
 
@@ -185,15 +264,15 @@ def _training(metadata: Mapping[str, Any]) -> str:
     if not training:
         return ""
     if not isinstance(training, dict):
-        return "## Training\n\n" + _paragraphs(training)
+        return "## Training\n\n" + paragraphs(training)
     parts = ["## Training"]
     parts += [
-        f"- {name}: {_text(training[key])}"
+        f"- {name}: {text(training[key])}"
         for key, name in (("data", "Data"), ("hardware", "Hardware"))
         if training.get(key)
     ]
     if training.get("command"):
-        parts.append("\nTrained with:\n\n" + _code_block(training["command"]))
+        parts.append("\nTrained with:\n\n" + code_block(training["command"]))
     return "\n".join([parts[0], "", *parts[1:]])
 
 
@@ -206,13 +285,13 @@ def _schedules(config: Any) -> Iterator[str]:
         if sum(depths) == len(pairs) and min(depths, default=0) > 0:  # before any list is made
             stages = [str(stage) for stage, depth in enumerate(depths, 1) for _ in range(depth)]
         rows = [
-            (str(block), stage, _text(kind), "all" if size is None else _text(size))
+            (str(block), stage, text(kind), "all" if size is None else text(size))
             for block, (stage, (kind, size)) in enumerate(zip(stages, pairs, strict=True), 1)
         ]
         if rows:
-            title = "## Schedule" + (f" ({_text(path)} path)" if path else "")
+            title = "## Schedule" + (f" ({text(path)} path)" if path else "")
             columns = ("block", "stage", "kind of time mixing", "group size")
-            yield title + "\n\n" + _fold(_table(columns, rows), len(rows), "blocks")
+            yield title + "\n\n" + fold(table(columns, rows), len(rows), "blocks")
 
 
 def _backbones(
@@ -233,8 +312,8 @@ def _labels(task: Any) -> str:
     if not names:
         count = settings.get("num_classes")
         return f"## Labels\n\n{count} classes, without names." if _is_number(count) else ""
-    rows = [(str(index), _text(name)) for index, name in enumerate(names)]
-    return "## Labels\n\n" + _fold(_table(("index", "label"), rows), len(rows), "labels")
+    rows = [(str(index), text(name)) for index, name in enumerate(names)]
+    return "## Labels\n\n" + fold(table(("index", "label"), rows), len(rows), "labels")
 
 
 def _origin(metadata: Mapping[str, Any]) -> str:
@@ -244,17 +323,17 @@ def _origin(metadata: Mapping[str, Any]) -> str:
         "no code or weights.",
     ]
     versions = [
-        f"{name} {_text(metadata[key])}"
+        f"{name} {text(metadata[key])}"
         for name, key in (("keras-mlp3d", "keras_mlp3d_version"), ("Keras", "keras_version"))
         if metadata.get(key)
     ]
-    date = f" on {_text(metadata['date_saved'])}" if metadata.get("date_saved") else ""
+    date = f" on {text(metadata['date_saved'])}" if metadata.get("date_saved") else ""
     if versions:
         parts.append(f"Saved with {' and '.join(versions)}{date}.")
     if metadata.get("source"):
-        parts.append(f"Source: {_text(metadata['source'])}")
+        parts.append(f"Source: {text(metadata['source'])}")
     if metadata.get("license"):
-        parts.append(f"License: {_text(metadata['license'])}")
+        parts.append(f"License: {text(metadata['license'])}")
     return "\n\n".join(parts)
 
 
@@ -268,45 +347,3 @@ def _list(value: Any) -> list[Any]:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e18
-
-
-# --- Markdown whose text comes from anywhere and stays text ---------------------------------
-
-
-def _line(value: Any) -> str:
-    """One line of plain text: control characters and line breaks become single spaces."""
-    text = str(value).encode("utf-8", "replace").decode()  # no file takes a lone surrogate
-    return _UNPRINTABLE.sub(" ", text).strip()
-
-
-def _text(value: Any) -> str:
-    """One line of Markdown that shows exactly the words of `value`, also inside a table."""
-    escaped = _MARKUP.sub(r"\\\g<0>", _line(value))
-    return _LINE_START.sub(lambda match: f"{match[0][:-1]}\\{match[0][-1]}", escaped)
-
-
-def _paragraphs(value: Any) -> str:
-    """The paragraphs of `value`, each on one line; empty for None."""
-    blocks = re.split(r"\n\s*\n", str(value or ""))
-    return "\n\n".join(_text(block) for block in blocks if _line(block))
-
-
-def _code_block(value: Any) -> str:
-    """A block of code, fenced by more backticks than it has itself."""
-    value = "\n".join(printable(line) for line in str(value).split("\n"))
-    longest = max((len(run) for run in re.findall(r"`+", value)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}text\n{value}\n{fence}"
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of cells that are Markdown already."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
-
-
-def _fold(markdown: str, count: int, what: str) -> str:
-    """Hides a long piece behind a line that says how much there is."""
-    if count <= _FOLD_ABOVE:
-        return markdown
-    return f"<details>\n<summary>{count} {what}</summary>\n\n{markdown}\n\n</details>"

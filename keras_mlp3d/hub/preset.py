@@ -17,6 +17,7 @@ from keras_mlp3d.hub.files import (
     TASK,
     TASK_WEIGHTS,
     WEIGHTS,
+    WEIGHTS_FORMATS,
     make_class_names_printable,
     read_json,
     read_object,
@@ -151,11 +152,24 @@ class Preset:
         """Names of the classes in the order of the outputs, or None."""
         return (self.task or self.config).get("class_names")
 
+    def weights_name(self, name: str) -> str:
+        """Returns the name that a weights file has in the format of this preset.
+
+        That is the one that the metadata list; else the one that is in the folder.
+
+        Args:
+            name: Its name in HDF5, such as `hub.WEIGHTS`.
+        """
+        names = [names[name] for names in WEIGHTS_FORMATS.values()]
+        listed = [name for name in names if name in self.metadata.get("sha256", {})]
+        found = [name for name in names if (self.folder / name).is_file()]
+        return next(iter((*listed, *found)), name)
+
     def weights_file(self, name: str) -> WeightsFile:
         """Checks a weights file of the preset; its SHA-256 is taken once, its arrays not read.
 
         Args:
-            name: Name of the file, such as `hub.WEIGHTS`.
+            name: Its name in HDF5, such as `hub.WEIGHTS`; the file may have the other format.
 
         Returns:
             A `WeightsFile`.
@@ -164,6 +178,7 @@ class Preset:
             FileNotFoundError: If the preset lacks the file.
             ValueError: If the file is damaged or hostile.
         """
+        name = self.weights_name(name)
         if not (self.folder / name).is_file():
             raise FileNotFoundError(
                 f"The preset {self.handle!r} lacks its weights, {name}: get the file, or pass "
@@ -282,7 +297,11 @@ def fetch_weights(preset: Preset) -> Preset:
         return preset
     from keras_mlp3d.hub.download import download_preset
 
-    wanted = {WEIGHTS: True, TASK_WEIGHTS: False}
+    if preset.metadata.get("sha256"):
+        wanted = {preset.weights_name(WEIGHTS): True, preset.weights_name(TASK_WEIGHTS): False}
+    else:  # nothing tells the format
+        wanted = {name: False for names in WEIGHTS_FORMATS.values() for name in names.values()}
+        wanted[CONFIG] = True
     download = download_preset(preset.handle, wanted, commit=preset.folder.name)
     return dataclasses.replace(preset, folder=download.folder, sha256=download.sha256)
 
@@ -315,11 +334,13 @@ def _check_metadata(path: pathlib.Path, metadata: Mapping[str, Any]) -> None:
 
     sums, clip = metadata.get("sha256", {}), metadata.get("clip")
     size = clip.get("size") if isinstance(clip, dict) else None
+    total = metadata.get("weights_sha256", "0" * 64)
     good = {
         "weights": isinstance(metadata.get("weights", ""), str),
         "description": isinstance(metadata.get("description", ""), str),
         "parameter_count": is_count(metadata.get("parameter_count", 1)),
         "macs": metadata.get("macs") is None or is_count(metadata["macs"]),
+        "weights_sha256": isinstance(total, str) and _SHA256.fullmatch(total),
         "sha256": isinstance(sums, dict)
         and all(isinstance(value, str) and _SHA256.fullmatch(value) for value in sums.values()),
         "clip": clip is None

@@ -4,7 +4,8 @@ import pathlib
 
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.hub.client import LOGIN, HubError, explained, hub_api, list_files, parse_hub_uri
-from keras_mlp3d.hub.files import CONFIG, METADATA, PRESET_FILES, read_json
+from keras_mlp3d.hub.files import CARD, CONFIG, METADATA, PRESET_FILES, read_json
+from keras_mlp3d.hub.model_card import with_address
 from keras_mlp3d.hub.weights import file_sha256
 
 
@@ -15,7 +16,8 @@ def upload_preset(
 
     Creates the repository if it does not exist. All files are uploaded in one commit. The commit
     also removes the files of an earlier preset that this preset does not have. Other files of the
-    repository and of the directory are left alone.
+    repository and of the directory are left alone. In the uploaded model card, the snippet loads
+    the preset from the repository.
 
     Args:
         uri: `hf://user/repo`, or `hf://user/repo@branch` for an existing branch.
@@ -55,7 +57,10 @@ def upload_preset(
     _, remote = list_files(address)
     operations: list[CommitOperationAdd | CommitOperationDelete] = []
     for name in PRESET_FILES:
-        if (directory / name).is_file():
+        if name == CARD and (directory / name).is_file():
+            card = (directory / name).read_bytes().decode(errors="replace")
+            operations.append(CommitOperationAdd(name, with_address(card, str(address)).encode()))
+        elif (directory / name).is_file():
             operations.append(CommitOperationAdd(name, str(directory / name)))
         elif name in remote:
             operations.append(CommitOperationDelete(name))

@@ -14,9 +14,17 @@ import keras
 from keras_mlp3d._utils.atomic_write import reserve, written_beside
 from keras_mlp3d._utils.printable import printable
 from keras_mlp3d._utils.types import StrPath
+from keras_mlp3d.hub.named_weights import (
+    load_safetensors,
+    read_safetensors_header,
+    write_safetensors,
+)
 
 #: Loads a layer's own variables instead of the layer: gets {"0": array, "1": array, ...}.
 LayerLoader = Callable[[Mapping[str, Any]], None]
+
+#: The attribute of a compiled model, by which Keras names what it saves of it.
+_OPTIMIZER = "optimizer"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +58,10 @@ class WeightsFile:
             ValueError: If the file is of another network.
         """
         try:
-            with warnings.catch_warnings(), _loaded_instead(instead or {}):
+            if is_safetensors(self.path):
+                load_safetensors(self.path, model, instead or {})
+                return
+            with warnings.catch_warnings(), _replaced_methods(instead or {}, "load_own_variables"):
                 # Keras warns before it raises an error for the same reason.
                 warnings.filterwarnings("ignore", "Skipping nested container", UserWarning)
                 model.load_weights(self.path)
@@ -62,26 +73,39 @@ class WeightsFile:
 
 
 @contextlib.contextmanager
-def _loaded_instead(instead: Mapping[keras.layers.Layer, LayerLoader]) -> Iterator[None]:
-    """Replaces `load_own_variables`, the method by which Keras loads each layer, of some layers."""
-    for layer, loader in instead.items():
-        vars(layer)["load_own_variables"] = loader
+def _replaced_methods(functions: Mapping[Any, Callable[[Any], Any]], name: str) -> Iterator[None]:
+    """Replaces a method of some objects by functions, such as the one that Keras loads them by."""
+    for owner, function in functions.items():
+        vars(owner)[name] = function
     try:
         yield
     finally:
-        for layer in instead:
-            del vars(layer)["load_own_variables"]
+        for owner in functions:
+            del vars(owner)[name]
+
+
+def is_safetensors(path: StrPath) -> bool:
+    """Returns whether a weights file has the form of safetensors, by its name.
+
+    Example:
+
+    >>> is_safetensors("model.safetensors"), is_safetensors("model.weights.h5")
+    (True, False)
+    """
+    return os.fspath(path).endswith(".safetensors")
 
 
 def check_weights_file(
     path: StrPath, sha256: str | None = None, actual_sha256: str | None = None
 ) -> WeightsFile:
-    """Refuses an HDF5 file that is damaged, points outside itself, or declares more than it holds.
+    """Refuses a weights file that is damaged, points outside itself, or declares too much.
 
-    Only the hash reads the whole file; the arrays are counted from the headers.
+    Only the hash reads the whole file; the arrays are counted from the headers. The state of an
+    optimizer, which earlier versions saved in HDF5 after a training, does not count and is not
+    loaded.
 
     Args:
-        path: Path of the file.
+        path: Path of the file: `.safetensors`, or HDF5 under any other name.
         sha256: None, or the SHA-256 that the file must have, in hexadecimal digits.
         actual_sha256: Its SHA-256 if it is known already, which saves reading the file.
 
@@ -99,7 +123,6 @@ def check_weights_file(
     ...
     FileNotFoundError: Weights file 'absent.weights.h5' does not exist.
     """
-    import h5py
 
     path = os.fspath(path)
     if not os.path.isfile(path):
@@ -109,24 +132,38 @@ def check_weights_file(
             f"Weights file {path!r} is damaged: its SHA-256 is not the one in the preset's "
             f"metadata, {sha256}. Get the file again."
         )
-    count = declared = 0
+    kind = "safetensors" if is_safetensors(path) else "HDF5"
     try:
-        with h5py.File(path, "r") as file:
-            for dataset in _datasets(file):
-                size = 0 if dataset.shape is None else math.prod(dataset.shape)
-                count += size
-                declared += size * dataset.dtype.itemsize
-        if declared > os.path.getsize(path):
-            raise _Refused(
-                f"it declares {declared:,} bytes of weights and has {os.path.getsize(path):,}; "
-                "compressed weights are not read"
-            )
+        count = _count_safetensors(path) if kind == "safetensors" else _count_hdf5(path)
     except _Refused as error:
         raise ValueError(f"Weights file {path!r} is refused: {printable(str(error))}.") from error
     except (OSError, RuntimeError, KeyError, ValueError) as error:
-        reason = printable(str(error))
-        raise ValueError(f"Weights file {path!r} is damaged or no HDF5 file: {reason}.") from error
+        raise ValueError(
+            f"Weights file {path!r} is damaged or no {kind} file: {printable(str(error))}."
+        ) from error
     return WeightsFile(path, count)
+
+
+def _count_safetensors(path: str) -> int:
+    return sum(tensor.size for tensor in read_safetensors_header(path).values())
+
+
+def _count_hdf5(path: str) -> int:
+    import h5py
+
+    count = declared = 0
+    with h5py.File(path, "r") as file:
+        for dataset in _datasets(file):
+            size = 0 if dataset.shape is None else math.prod(dataset.shape)
+            declared += size * dataset.dtype.itemsize
+            if _OPTIMIZER not in dataset.name.split("/"):
+                count += size
+    if declared > os.path.getsize(path):
+        raise _Refused(
+            f"it declares {declared:,} bytes of weights and has {os.path.getsize(path):,}; "
+            "compressed weights are not read"
+        )
+    return count
 
 
 class _Refused(Exception):
@@ -187,13 +224,15 @@ def file_sha256(path: StrPath) -> str:
 
 
 def save_weights(model: keras.Model, path: StrPath) -> None:
-    """Saves a model's weights in Keras's HDF5 form.
+    """Saves a model's weights alone, not what training added: its optimizer and metrics.
 
     Args:
         model: A built Keras model.
-        path: Path of the file, which ends in `.weights.h5`; an earlier one is replaced.
+        path: Path of the file, which ends in `.safetensors`, or in `.weights.h5` for Keras's HDF5
+            form; an earlier file is replaced.
 
     Raises:
+        ImportError: If safetensors is asked for, and the library safetensors is missing.
         OSError: If the file cannot be written; it is named, and an earlier one stays.
 
     Example:
@@ -208,13 +247,37 @@ def save_weights(model: keras.Model, path: StrPath) -> None:
     """
     # On a full disk, HDF5 keeps the file open and fails a second time when it closes it.
     reserve(path, sum(math.prod(v.shape) * _bits(v.dtype) // 8 for v in model.weights))
-    with written_beside(path, ending=".weights.h5") as beside:
+    if is_safetensors(path):
+        write_safetensors(model, path)
+        return
+    nothing = dict.fromkeys(_of_training(model), lambda store: None)
+    with (
+        written_beside(path, ending=".weights.h5") as beside,
+        _replaced_methods(nothing, "save_own_variables"),
+    ):
         try:
             model.save_weights(os.fspath(beside), overwrite=True)
         except RuntimeError as error:  # what HDF5 finds while it closes the file
             if "errno = " not in str(error):
                 raise
             raise OSError(str(error)) from error
+
+
+def _of_training(model: keras.Model) -> Iterator[Any]:
+    """Yields the optimizers and metrics that a model and the models in it hold, each once."""
+    kinds = keras.optimizers.Optimizer, keras.metrics.Metric
+    todo, seen = [model, *model._flatten_layers(include_self=False)], set()
+    while todo:
+        held = [*vars(todo.pop()).values()]
+        for value in held:
+            if not isinstance(value, (list, tuple, dict, *kinds)) or id(value) in seen:
+                continue
+            seen.add(id(value))
+            if isinstance(value, kinds):
+                todo.append(value)
+                yield value
+            else:
+                held.extend(value.values() if isinstance(value, dict) else value)
 
 
 def _bits(dtype: Any) -> int:

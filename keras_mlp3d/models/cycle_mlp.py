@@ -21,8 +21,14 @@ from keras_mlp3d.models.dtype_policies import (
 )
 from keras_mlp3d.models.mlp3d import classify_tokens
 from keras_mlp3d.models.mlp3d_backbone import build_stages, stage_outputs
-from keras_mlp3d.models.network_checks import IMAGE_FORM, check_frames, check_stages, static_shape
-from keras_mlp3d.models.preset_model import PresetModel, check_class_names
+from keras_mlp3d.models.network_checks import (
+    IMAGE_FORM,
+    check_class_names,
+    check_frames,
+    check_stages,
+    static_shape,
+)
+from keras_mlp3d.models.preset_model import PresetModel
 from keras_mlp3d.models.schedule import Mixing
 
 

@@ -17,7 +17,8 @@ from keras_mlp3d.layers import GlorotUniform
 from keras_mlp3d.models.dtype_policies import layer_policy, stored_policy
 from keras_mlp3d.models.mlp3d_backbone import MLP3DBackbone
 from keras_mlp3d.models.network import portable_config
-from keras_mlp3d.models.preset_model import PresetModel, check_class_names
+from keras_mlp3d.models.network_checks import check_class_names
+from keras_mlp3d.models.preset_model import PresetModel
 
 
 def classify_tokens(

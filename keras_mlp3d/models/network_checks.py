@@ -1,12 +1,15 @@
 """Checks of what a network is made of, and of the frames that it is given."""
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from keras_mlp3d._utils.checks import check_integers, check_number
+from keras_mlp3d import hub
+from keras_mlp3d._utils.checks import check_integer, check_integers, check_number
+from keras_mlp3d._utils.printable import MAX_CLASS_NAME, is_printable
 from keras_mlp3d._utils.types import Shape
 from keras_mlp3d.layers.time_mixing import GROUPED_KINDS
 from keras_mlp3d.models.schedule import Mixing
@@ -97,3 +100,56 @@ def static_shape(inputs: Any) -> tuple[int | None, ...]:
     """Returns the shape of an array, tensor or nested list, without moving its data."""
     shape = getattr(inputs, "shape", None)
     return tuple(np.shape(inputs) if shape is None else shape)
+
+
+def check_class_names(num_classes: Any, class_names: Any) -> list[str] | None:
+    """Checks class names when a network is made, so that it can be saved after its training.
+
+    Args:
+        num_classes: Number of classes.
+        class_names: None, or one name per class.
+
+    Returns:
+        None, or the names in Unicode's composed form (NFC), as manifests have them.
+
+    Raises:
+        ValueError: If `num_classes` is no positive integer, or `class_names` are not as many
+            different strings, or one of them is too long or cannot be printed.
+
+    Example:
+
+    >>> check_class_names(2, ["left", "left"])
+    Traceback (most recent call last):
+    ...
+    ValueError: class_names must be 2 different names, got 2, some of them twice.
+    """
+    num_classes = check_integer("num_classes", num_classes)
+    if class_names is None:
+        return None
+    names = [class_names] if isinstance(class_names, str) else list(class_names)
+    for name in names:
+        if not isinstance(name, str):
+            raise ValueError(f"class_names must be strings, got {name!r}.")
+        if len(name) > MAX_CLASS_NAME:
+            raise ValueError(
+                f"class_names must have at most {MAX_CLASS_NAME:,} characters each, got "
+                f"{len(name):,}: {name[:40]!r}..."
+            )
+        if not is_printable(name):
+            raise ValueError(
+                "class_names must hold no control characters, line breaks or lone surrogates, got "
+                f"{name!r}."
+            )
+    # As in manifests: the same letters are the same class in every Unicode form.
+    names = [unicodedata.normalize("NFC", name) for name in names]
+    if len(names) != num_classes or len(set(names)) != num_classes:
+        raise ValueError(
+            f"class_names must be {num_classes} different names, got {len(names)}"
+            f"{'' if len(set(names)) == len(names) else ', some of them twice'}."
+        )
+    size = sum(len(name.encode()) + 20 for name in names)
+    if size > hub.MAX_JSON_BYTES // 4:  # a two-path network stores them three times
+        raise ValueError(
+            f"class_names take {size:,} bytes in a preset, which holds {hub.MAX_JSON_BYTES // 4:,}."
+        )
+    return names

@@ -167,9 +167,9 @@ def check_preset_size(
     for name in asked:
         if load_weights:
             files[name] = preset.weights_file(name)
-        elif (preset.folder / name).is_file():
-            with contextlib.suppress(ValueError):
-                files[name] = hub.check_weights_file(preset.folder / name)
+        else:
+            with contextlib.suppress(ValueError, FileNotFoundError):
+                files[name] = hub.check_weights_file(preset.folder / preset.weights_name(name))
     packed = quantization(preset)
     for name, file in files.items():
         held = file.parameter_count
@@ -177,7 +177,8 @@ def check_preset_size(
         if asked[name] > 2 * held if packed else asked[name] != held:
             raise ValueError(
                 f"The preset {preset.handle!r} is refused: its configuration asks for "
-                f"{_number(asked[name])} parameters, and its weights file {name} holds "
+                f"{_number(asked[name])} parameters, and its weights file "
+                f"{preset.weights_name(name)} holds "
                 f"{held:,}. They are not of this network."
             )
     if len(files) < len(asked):

@@ -1,10 +1,10 @@
 """What every network can do with presets: load from one, and save as one."""
 
+import contextlib
 import datetime
 import inspect
 import logging
 import pathlib
-import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
@@ -12,8 +12,8 @@ import keras
 
 from keras_mlp3d import hub
 from keras_mlp3d._utils.atomic_write import write_whole
-from keras_mlp3d._utils.checks import check_integer
-from keras_mlp3d._utils.printable import MAX_CLASS_NAME, is_printable, printable
+from keras_mlp3d._utils.checks import check_choice
+from keras_mlp3d._utils.printable import printable
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.models.builtin_presets import BuiltinPresets
 from keras_mlp3d.models.network import Network, portable_config
@@ -31,6 +31,7 @@ class PresetModel(Network):
     """Base of the networks: `from_preset`, `save_to_preset` and `presets`."""
 
     presets = BuiltinPresets()
+    _origin: hub.Origin | None = None  # None if it was not loaded from a preset
 
     @classmethod
     def preset_class_names(cls) -> tuple[str, ...]:
@@ -93,6 +94,8 @@ class PresetModel(Network):
             ) from error
         if load_weights:
             missing = model._load_preset_weights(files, weights, num_classes, overrides)
+            as_stored = num_classes is None and not overrides and not missing
+            model._origin = model._make_origin(files, as_stored)
             if missing:
                 logger.warning(
                     "%s: weights not loaded from the preset, newly initialized: %s.",
@@ -153,6 +156,14 @@ class PresetModel(Network):
                 weights[name].load(part, instead)
         return missing
 
+    def _make_origin(self, files: hub.Preset, as_stored: bool) -> hub.Origin:
+        """Returns what the network keeps of its preset; old presets do not state their sum."""
+        sums = None
+        if as_stored and files.metadata.get("class_name") == type(self).__name__:
+            stated = files.metadata.get("weights_sha256")
+            sums = stated or hub.weights_sha256(self._weight_parts())
+        return hub.Origin(files.metadata, sums)
+
     def _networks(
         self, files: hub.Preset
     ) -> Iterator[tuple[str, "PresetModel", dict[str, Any] | None]]:
@@ -180,9 +191,18 @@ class PresetModel(Network):
                 )
 
     def save_to_preset(
-        self, directory: StrPath, description: str | None = None, **metadata: Any
+        self,
+        directory: StrPath,
+        description: str | None = None,
+        format: str = "h5",
+        **metadata: Any,
     ) -> None:
         """Saves the network as a preset: whole, or not at all.
+
+        A preset holds the weights alone, without the state of an optimizer. A network that was
+        loaded from a preset keeps its license, source and data sets. It keeps its description,
+        metrics and other metadata too if it was loaded without other arguments and its weights are
+        still the same: their SHA-256 decides.
 
         Class names that cannot be printed never stop a save: they are stored as
         `_utils.printable.printable_class_names` returns them.
@@ -190,6 +210,8 @@ class PresetModel(Network):
         Args:
             directory: A new or empty directory, or an earlier preset, which is replaced.
             description: None, or a sentence for the metadata and the model card.
+            format: Form of the weights files: "h5" (Keras's own), or "safetensors", which other
+                tools of the Hub read (`pip install 'keras-mlp3d[safetensors]'`).
             **metadata: Further entries of `metadata.json`, such as `metrics` (a list of dicts
                 with name, value, dataset, split, command), `training`, `license`, `source`.
 
@@ -197,6 +219,7 @@ class PresetModel(Network):
             ValueError: If the directory holds anything that is no file of a preset, or an argument
                 of the network has no form that a preset can hold.
             TypeError: If the metadata holds anything that JSON does not know.
+            ImportError: If the library safetensors is asked for and missing.
             OSError: If a file cannot be written; it is named, and an earlier preset stays.
 
         Example:
@@ -209,19 +232,32 @@ class PresetModel(Network):
         >>> again.count_params() == model.count_params()
         True
         """
-        hub.write_preset(directory, lambda folder: self._write_files(folder, description, metadata))
+        names = hub.WEIGHTS_FORMATS[check_choice("format", format, hub.WEIGHTS_FORMATS)]
+        given = metadata if description is None else {**metadata, "description": description}
+        uri = pathlib.Path(directory).resolve().name
+        hub.write_preset(directory, lambda folder: self._write_files(folder, names, given, uri))
 
     def _write_files(
-        self, folder: pathlib.Path, description: str | None, metadata: Mapping[str, Any]
+        self,
+        folder: pathlib.Path,
+        names: Mapping[str, str],
+        metadata: Mapping[str, Any],
+        uri: str,
     ) -> None:
         objects = self._preset_objects()
         for name, (class_name, config) in objects.items():
             hub.make_class_names_printable(config)
             hub.write_json(folder / name, hub.serialized(class_name, config))
-        sums = {}
-        for name, part in self._weight_parts().items():
-            hub.save_weights(part, folder / name)
-            sums[name] = hub.file_sha256(folder / name)
+        sums, parts = {}, self._weight_parts()
+        for name, part in parts.items():
+            path = folder / names[name]
+            hub.save_weights(part, path)
+            sums[path.name] = hub.file_sha256(path)
+        total = hub.weights_sha256(parts)
+        kept = {} if self._origin is None else self._origin.kept(total)
+        converter = getattr(self, "converter", None)
+        if converter is not None:
+            kept.pop("clip", None)
         config, task = (objects.get(name, (None, None))[1] for name in (hub.CONFIG, hub.TASK))
         # Counted from the arguments: int4 packs two weights into one number.
         preset = hub.Preset(str(folder), folder, objects[hub.CONFIG][0], config, task, None, {})
@@ -229,14 +265,15 @@ class PresetModel(Network):
             "keras_mlp3d_version": __version__,
             "keras_version": keras.__version__,
             "class_name": type(self).__name__,
-            "description": description or f"A {type(self).__name__} saved from a session.",
+            "description": f"A {type(self).__name__} saved from a session.",
             "parameter_count": sum(preset_parameters(preset).values()),
             "weights": "bundled",
             "sha256": sums,
+            "weights_sha256": total,
             "date_saved": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+            **kept,
             **metadata,
         }
-        converter = getattr(self, "converter", None)
         if converter is not None and "clip" not in content:
             made = converter.get_config()
             content["clip"] = {
@@ -247,8 +284,23 @@ class PresetModel(Network):
         hub.write_json(folder / hub.METADATA, content)
         task, clip = (objects.get(name, (None, None))[1] for name in (hub.TASK, hub.CONVERTER))
         network = hub.serialized(type(self).__name__, objects[hub.CONFIG][1])
-        card = hub.model_card(content, network, task, clip)
+        card = hub.model_card(content, network, task, clip, uri, self._example_shape(content))
         write_whole(folder / hub.CARD, card.encode())
+
+    def _example_shape(self, metadata: Mapping[str, Any]) -> tuple[int, ...]:
+        """Returns the shape of a small input that the network takes, the stated one if any."""
+        clip = metadata.get("clip") or {}
+        size = clip.get("size") or metadata.get("image_size") or (64, 64)
+        size = [own or side for own, side in zip(self.input_shape[-3:-1], size, strict=True)]
+        if len(self.input_shape) == 4:
+            return (1, *size, 3)
+        for frames in (clip.get("frames"), self.input_shape[1], *range(4, 1024, 4)):
+            shape = (1, frames, *size, 3)
+            with contextlib.suppress(ValueError):
+                if frames is not None:
+                    self.check_input(keras.KerasTensor(shape))
+                    break
+        return shape
 
     def _preset_objects(self) -> dict[str, tuple[str, dict[str, Any]]]:
         """Returns {file name: (class name, arguments)} of the JSON files of a preset."""
@@ -268,56 +320,3 @@ def _check_unquantized(files: hub.Preset, overrides: Mapping[str, Any]) -> None:
             f"{', '.join(fixed)} cannot be overridden: the weights of the preset {files.handle!r} "
             f"are quantized to {', '.join(modes)}."
         )
-
-
-def check_class_names(num_classes: Any, class_names: Any) -> list[str] | None:
-    """Checks class names when a network is made, so that it can be saved after its training.
-
-    Args:
-        num_classes: Number of classes.
-        class_names: None, or one name per class.
-
-    Returns:
-        None, or the names in Unicode's composed form (NFC), as manifests have them.
-
-    Raises:
-        ValueError: If `num_classes` is no positive integer, or `class_names` are not as many
-            different strings, or one of them is too long or cannot be printed.
-
-    Example:
-
-    >>> check_class_names(2, ["left", "left"])
-    Traceback (most recent call last):
-    ...
-    ValueError: class_names must be 2 different names, got 2, some of them twice.
-    """
-    num_classes = check_integer("num_classes", num_classes)
-    if class_names is None:
-        return None
-    names = [class_names] if isinstance(class_names, str) else list(class_names)
-    for name in names:
-        if not isinstance(name, str):
-            raise ValueError(f"class_names must be strings, got {name!r}.")
-        if len(name) > MAX_CLASS_NAME:
-            raise ValueError(
-                f"class_names must have at most {MAX_CLASS_NAME:,} characters each, got "
-                f"{len(name):,}: {name[:40]!r}..."
-            )
-        if not is_printable(name):
-            raise ValueError(
-                "class_names must hold no control characters, line breaks or lone surrogates, got "
-                f"{name!r}."
-            )
-    # As in manifests: the same letters are the same class in every Unicode form.
-    names = [unicodedata.normalize("NFC", name) for name in names]
-    if len(names) != num_classes or len(set(names)) != num_classes:
-        raise ValueError(
-            f"class_names must be {num_classes} different names, got {len(names)}"
-            f"{'' if len(set(names)) == len(names) else ', some of them twice'}."
-        )
-    size = sum(len(name.encode()) + 20 for name in names)
-    if size > hub.MAX_JSON_BYTES // 4:  # a two-path network stores them three times
-        raise ValueError(
-            f"class_names take {size:,} bytes in a preset, which holds {hub.MAX_JSON_BYTES // 4:,}."
-        )
-    return names

@@ -3,6 +3,7 @@
 Source: section 3.4 (the supernet of the search), section 4.2 (random change of GTM).
 """
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -126,4 +127,6 @@ def extract(model: Any, schedule: Any = None) -> Any:
     missing = transfer_weights(model, network)
     if missing:
         raise ValueError(f"There are no weights for {schedule!r}: {', '.join(missing)}.")
+    if model._origin is not None:  # the license stays
+        network._origin = dataclasses.replace(model._origin, weights_sha256=None)
     return network

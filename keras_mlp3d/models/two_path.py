@@ -18,8 +18,8 @@ from keras_mlp3d.layers import MotionView
 from keras_mlp3d.models.mlp3d import MLP3D
 from keras_mlp3d.models.mlp3d_backbone import MLP3DBackbone
 from keras_mlp3d.models.network import portable_config
-from keras_mlp3d.models.network_checks import static_shape
-from keras_mlp3d.models.preset_model import PresetModel, check_class_names
+from keras_mlp3d.models.network_checks import check_class_names, static_shape
+from keras_mlp3d.models.preset_model import PresetModel
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")

@@ -10,7 +10,9 @@ import hashlib
 import http.server
 import json
 import re
+import sys
 import threading
+import time
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import yaml
@@ -38,6 +40,12 @@ class Repository:
     sent: dict = dataclasses.field(default_factory=dict)  # other content than the stated one
     stated_size: dict = dataclasses.field(default_factory=dict)  # other size than the true one
     break_after: dict = dataclasses.field(default_factory=dict)  # bytes before the line drops, once
+    status: dict = dataclasses.field(default_factory=dict)  # (method, name) -> status, headers
+    without_checksum: set = dataclasses.field(default_factory=set)
+    without_size: set = dataclasses.field(default_factory=set)
+    etag: dict = dataclasses.field(default_factory=dict)  # another ETag than the hash
+    packed: dict = dataclasses.field(default_factory=dict)  # name -> (content-encoding, bytes)
+    drip: dict = dataclasses.field(default_factory=dict)  # name -> seconds before each byte
 
     def commit(self, files, branch="main"):
         """Adds a commit with these files, and points the branch at it; returns its sha."""
@@ -61,7 +69,8 @@ class FakeHub:
         self.requests = []
         self.answer_all = None  # a status with which to answer everything
         self.before_resolve = None  # called once, before the next file is looked for
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        self.listing = None  # (headers, iterable of chunks) to send in place of a list of files
+        self._server = _Server(("127.0.0.1", 0), _Handler)
         # Joined at the end, so that no connection outlives its test.
         self._server.daemon_threads = False
         self._server.hub = self
@@ -93,6 +102,19 @@ def serve():
         yield hub
     finally:
         hub.stop()
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, request, address):
+        """A client that hangs up is no error of the server."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, address)
+
+
+def _dripping(content, pause):
+    for byte in content:
+        time.sleep(pause)
+        yield bytes([byte])
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -144,6 +166,21 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(content)
 
+    def _send_chunks(self, chunks, **headers):
+        """Sends a body piece by piece, until the client has enough of it."""
+        self.send_response(200)
+        if "length" in headers:
+            self.send_header("Content-Length", str(headers.pop("length")))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), str(value))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.close_connection = True
+        with contextlib.suppress(ConnectionError):
+            for chunk in chunks:
+                self.wfile.write(chunk)
+                self.wfile.flush()
+
     def _fail(self, status, code, message):
         self._send(status, {"error": message}, X_Error_Code=code, X_Error_Message=message)
 
@@ -170,6 +207,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         found = self._find(repo_id, revision)
         if found is None:
             return
+        if self.hub.listing is not None:
+            headers, chunks = self.hub.listing
+            self._send_chunks(chunks, **headers)
+            return
         repository, sha = found
         siblings = []
         for name, content in repository.commits[sha].items():
@@ -177,6 +218,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             file = {"rfilename": name, "size": size, "blobId": git_hash(content)}
             if len(content) > LFS_BYTES:
                 file["lfs"] = {"sha256": sha256(content), "size": size, "pointerSize": 134}
+            if name in repository.without_checksum:
+                file = {key: file[key] for key in ("rfilename", "size")}
+            if name in repository.without_size:
+                del file["size"]
             siblings.append(file)
         self._send(200, {"id": repo_id, "sha": sha, "siblings": siblings, "tags": []})
 
@@ -192,7 +237,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._fail(403, "GatedRepo", "Access to this model is restricted")
             return
         content = repository.commits[sha].get(name)
-        if content is None:
+        if (self.command, name) in repository.status:
+            status, headers = repository.status[self.command, name]
+            self._send(status, b"<html>no</html>", **headers)
+        elif content is None:
             self._fail(404, "EntryNotFound", "Entry not found")
         elif len(content) > LFS_BYTES:
             self._send(
@@ -211,11 +259,19 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._send_file(repository, name, repository.commits[sha][name])
 
     def _send_file(self, repository, name, content, **headers):
-        headers["ETag"] = f'"{git_hash(content)}"'
+        headers["ETag"] = f'"{repository.etag.get(name, git_hash(content))}"'
         if self.command == "HEAD":
             self._send(200, length=len(content), **headers)
             return
         content = repository.sent.get(name, content)
+        if name in repository.packed:
+            encoding, packed = repository.packed[name]
+            self._send(200, packed, Content_Encoding=encoding, **headers)
+            return
+        if name in repository.drip:
+            pause = repository.drip[name]
+            self._send_chunks(_dripping(content, pause), length=len(content), **headers)
+            return
         start = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         status = 200
         if start:

@@ -4,8 +4,9 @@ import re
 
 import pytest
 import yaml
+from huggingface_hub import ModelCard
 
-from keras_mlp3d.hub.model_card import model_card
+from keras_mlp3d.hub.model_card import model_card, with_address
 
 METADATA = {
     "keras_mlp3d_version": "0.1.0",
@@ -79,7 +80,52 @@ def test_front_matter():
         "license": "apache-2.0",
         "pipeline_tag": "video-classification",
         "tags": ["mlp-3d", "keras", "video-classification"],
+        "model-index": [
+            {
+                "name": "MLP3D",
+                "results": [
+                    {
+                        "task": {"type": "video-classification"},
+                        "dataset": {
+                            "name": "motion_shapes",
+                            "type": "motion_shapes",
+                            "split": "validation",
+                        },
+                        "metrics": [
+                            {"name": "top-1 accuracy", "type": "accuracy", "value": 0.9125}
+                        ],
+                    }
+                ],
+            }
+        ],
     }
+
+
+def test_the_hub_reads_the_metrics():
+    metrics = [
+        *METADATA["metrics"],
+        {"name": "top-5 accuracy", "value": 0.99, "dataset": "my own videos"},
+        {"value": 1},
+        {"name": "unmeasured", "value": None},
+    ]
+    card = ModelCard(model_card(METADATA | {"metrics": metrics}, CONFIG, TASK, CONVERTER))
+    assert [
+        (r.metric_type, r.metric_value, r.dataset_type, r.dataset_name, r.dataset_split)
+        for r in card.data.eval_results
+    ] == [
+        ("accuracy", 0.9125, "motion_shapes", "motion_shapes", "validation"),
+        ("top-5-accuracy", 0.99, "my-own-videos", "my own videos", None),
+        ("other", 1, "other", "unnamed", None),
+    ]
+    assert card.data.model_name == "MLP3D"
+    assert ModelCard(model_card(METADATA | {"metrics": []}, CONFIG)).data.eval_results is None
+
+
+def test_another_address():
+    card = model_card(METADATA, CONFIG, TASK, CONVERTER, 'a "quoted\\" folder')
+    moved = with_address(card, "hf://someone/net")
+    assert moved == model_card(METADATA, CONFIG, TASK, CONVERTER, "hf://someone/net")
+    assert with_address("no snippet", "hf://someone/net") == "no snippet"
 
 
 @pytest.mark.parametrize(
@@ -167,7 +213,7 @@ CODE = re.compile(r"^(`{3,})[a-z]*\n(.*?)\n\1$", re.DOTALL | re.MULTILINE)
 
 def structure(card):
     """Of each line outside of code: what makes it a block, and its markup that is not escaped."""
-    found = []
+    found, card = [], front_matter(card)[1]
     for line in CODE.sub("code", card).split("\n"):
         block = re.match(r"#+ |\||[-+*] |\d+[.)] |[-=]{3,}|", line)[0]
         found.append((block, re.findall(r"[`*_<>|~$&\[\]]", re.sub(r"\\.", "", line))))
@@ -179,7 +225,16 @@ def test_hostile_text_stays_text(hostile):
     card = card_of(hostile)
     assert card.encode().decode() == card
     assert structure(card) == structure(card_of("plain"))
-    assert front_matter(card)[0] == front_matter(card_of("plain"))[0]
+    header, plain = front_matter(card)[0], front_matter(card_of("plain"))[0]
+    [index], [plain_index] = header.pop("model-index"), plain.pop("model-index")
+    assert header == plain
+    assert index["name"] == plain_index["name"]
+    [result], [plain_result] = index["results"], plain_index["results"]
+    for part in ("task", "dataset"):
+        assert result[part].keys() == plain_result[part].keys()
+    assert re.fullmatch(r"[\w./-]+", result["dataset"]["type"])
+    assert re.fullmatch(r"[\w./-]+", result["metrics"][0]["type"])
+    assert result["metrics"][0]["value"] == 1.0
     snippet = CODE.search(card)[2]
     assert len(snippet.splitlines()) == 4
     compile(snippet, "snippet", "exec")
@@ -217,6 +272,20 @@ def test_architecture_says_that_it_has_no_weights():
     assert "load_weights=False" in section(card, "Use")
     assert "without weights" in section(card, "Use")
     assert "classify" not in section(card, "Use")
+
+
+@pytest.mark.parametrize(
+    ("class_name", "example", "made"),
+    [
+        ("MLP3DBackbone", (1, 16, 64, 64, 3), 'clips = np.zeros((1, 16, 64, 64, 3), "uint8")'),
+        ("TwoPathMLP3D", None, 'clips = np.zeros((1, 64, 128, 160, 3), "uint8")'),
+        ("CycleMLP", None, 'images = np.zeros((1, 128, 160, 3), "uint8")'),
+    ],
+)
+def test_a_snippet_makes_its_input(class_name, example, made):
+    card = model_card(METADATA | {"class_name": class_name}, CONFIG, example=example)
+    assert made in section(card, "Use")
+    assert "`import keras_mlp3d` before Keras loads the file" in section(card, "Use")
 
 
 def test_two_paths_have_two_schedules():

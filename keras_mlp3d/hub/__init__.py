@@ -1,5 +1,6 @@
 """Presets: folders with a network's configuration and weights, on disk or on the Hub."""
 
+from keras_mlp3d.hub.adapter_file import read_adapters, write_adapters
 from keras_mlp3d.hub.client import HubError
 from keras_mlp3d.hub.download import download_preset
 from keras_mlp3d.hub.files import (
@@ -64,12 +65,14 @@ __all__ = [
     "make_class_names_printable",
     "make_converter",
     "model_card",
+    "read_adapters",
     "read_json",
     "read_preset",
     "save_weights",
     "serialized",
     "upload_preset",
     "weights_sha256",
+    "write_adapters",
     "write_json",
     "write_preset",
 ]

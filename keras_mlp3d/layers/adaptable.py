@@ -87,7 +87,7 @@ class AdaptableLayer(keras.layers.Layer):
         self._tracker.lock()
         self._kernel.assign(values)
         self.kernel_scale.assign(ops.reshape(scale, (-1,)))
-        source: Any = self.dtype_policy
+        source = keras.dtype_policies.get(self._dtype_policy)
         self.dtype_policy = keras.dtype_policies.get(f"int8_from_{source.name}")
 
     def _int8_call(self, *args: Any, **kwargs: Any) -> Tensor:

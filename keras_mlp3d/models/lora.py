@@ -3,17 +3,14 @@
 Keras's layers hold the adapters; here they are put into a network, written to a file and read.
 """
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_mlp3d import hub
-from keras_mlp3d._utils.atomic_write import written_beside
 from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d._utils.printable import printable
 from keras_mlp3d._utils.types import StrPath
@@ -23,8 +20,6 @@ from keras_mlp3d.models.transfer import walk_layers
 
 #: Layers that take adapters if nothing else is asked for, by the ends of their paths.
 DEFAULT_TARGETS = ("mix_time", "mix_width", "mix_height", "token_mixing/projection", "channel_mlp")
-
-ENDING = ".lora.h5"
 
 
 def enable_lora(
@@ -147,18 +142,14 @@ def save_adapters(model: keras.Model, path: StrPath, heads: Sequence[Any]) -> No
         ValueError: If the network has no adapters, or the path another ending.
         OSError: If the file cannot be written; an earlier one stays.
     """
-    import h5py
-
     layers = adapted_layers(model)
     if not layers:
         raise ValueError(f"{model.name} has no LoRA adapters to save: call enable_lora first.")
-    _check_ending(path)
-    arrays = _arrays(layers, heads)
-    header = {"network": type(model).__name__, "rank": _rank(layers)}
-    with written_beside(path, ending=ENDING) as beside, h5py.File(beside, "w") as file:
-        file.attrs["keras_mlp3d"] = json.dumps(header)
-        for name, variable in arrays.items():
-            file[name] = ops.convert_to_numpy(ops.cast(variable, "float32"))
+    arrays = {
+        name: ops.convert_to_numpy(ops.cast(variable, "float32"))
+        for name, variable in _arrays(layers, heads).items()
+    }
+    hub.write_adapters(path, arrays, {"network": type(model).__name__, "rank": _rank(layers)})
 
 
 def load_adapters(model: keras.Model, path: StrPath, heads: Sequence[Any]) -> None:
@@ -174,14 +165,13 @@ def load_adapters(model: keras.Model, path: StrPath, heads: Sequence[Any]) -> No
         ValueError: If the file is damaged, or of another network or rank. The network is then as
             it was.
     """
-    import h5py
-
-    _check_ending(path)
-    hub.check_weights_file(path)
-    with h5py.File(os.fspath(path), "r") as file:
-        header = _header(file, path)
-        stored = {name: np.asarray(item) for name, item in _datasets(file)}
-    rank, known = header["rank"], dict(_adaptable(model))
+    stored, header = hub.read_adapters(path)
+    rank = header.get("rank")
+    try:
+        check_integer("rank", rank)
+    except ValueError as error:
+        raise ValueError(f"{os.fspath(path)!r} holds no LoRA adapters: {error}") from error
+    known = dict(_adaptable(model))
     asked = {name.rpartition("/")[0] for name in stored if name.endswith("/lora_kernel_a")}
     unknown = sorted(asked - known.keys())
     if unknown or not asked:
@@ -209,11 +199,6 @@ def load_adapters(model: keras.Model, path: StrPath, heads: Sequence[Any]) -> No
         _enable(model, rank, chosen, heads)
     for name, variable in _arrays(adapted_layers(model), heads).items():
         variable.assign(stored[name])
-
-
-def _check_ending(path: StrPath) -> None:
-    if not os.fspath(path).endswith(ENDING):
-        raise ValueError(f"The path of adapters must end in {ENDING!r}, got {os.fspath(path)!r}.")
 
 
 def _rank(layers: Mapping[str, Any]) -> int:
@@ -244,23 +229,6 @@ def _shapes(
         shapes[f"{path}/lora_kernel_a"] = (*inner, rank)
         shapes[f"{path}/lora_kernel_b"] = (rank, filters)
     return shapes
-
-
-def _header(file: Any, path: StrPath) -> dict[str, Any]:
-    try:
-        header = json.loads(file.attrs["keras_mlp3d"])
-        check_integer("rank", header["rank"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{os.fspath(path)!r} holds no LoRA adapters of this package.") from error
-    return header
-
-
-def _datasets(group: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    for name, item in group.items():
-        if hasattr(item, "items"):
-            yield from _datasets(item, f"{path}{name}/")
-        else:
-            yield f"{path}{name}", item
 
 
 def _of_another(path: StrPath, model: keras.Model, reason: str) -> ValueError:

@@ -290,7 +290,8 @@ class PresetModel(Network):
     def _example_shape(self, metadata: Mapping[str, Any]) -> tuple[int, ...]:
         """Returns the shape of a small input that the network takes, the stated one if any."""
         clip = metadata.get("clip") or {}
-        size = clip.get("size") or metadata.get("image_size") or (64, 64)
+        stated = (clip.get("size"), metadata.get("image_size"), (64, 64))
+        size = next(size for size in stated if size is not None)
         size = [own or side for own, side in zip(self.input_shape[-3:-1], size, strict=True)]
         if len(self.input_shape) == 4:
             return (1, *size, 3)

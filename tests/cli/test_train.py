@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 
+import keras
 import numpy as np
 import pytest
 from data.make_videos import moving_frames, write_video
@@ -106,6 +107,23 @@ def test_random_mixing_and_activations_computed_again(videos, preset, tmp_path):
     backbone = MLP3D.from_preset(tmp_path / "run" / "preset").backbone
     assert backbone.schedule == MLP3D.from_preset(preset).backbone.schedule
     assert (backbone.candidates, backbone.random_mixing, backbone.remat) == (None, 0.0, False)
+
+
+def test_adapters_are_trained_resumed_and_merged(videos, preset, tmp_path, capsys):
+    command = arguments(videos, preset, tmp_path / "run", "lora_rank=2", "epochs=1")
+    assert main(command) == 0
+    adapters = tmp_path / "run" / "adapters.lora.h5"
+    assert str(adapters) in capsys.readouterr().out
+    found = MLP3D.from_preset(tmp_path / "run" / "preset")
+    assert found.lora_rank is None
+    base = MLP3D.from_preset(preset, num_classes=2)
+    assert found.count_params() == base.count_params()
+    base.load_lora_weights(adapters)
+    base.merge_lora()
+    for one, other in zip(found.weights, base.weights, strict=True):
+        arrays = (keras.ops.convert_to_numpy(weight) for weight in (one, other))
+        np.testing.assert_allclose(*arrays, atol=1e-6)
+    assert main(command) == 0
 
 
 @pytest.mark.parametrize(

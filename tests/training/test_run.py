@@ -219,6 +219,28 @@ def test_asked_to_stop_it_stops_behind_a_checkpoint_and_goes_on(tmp_path, finish
         np.testing.assert_allclose(*arrays, rtol=0, atol=1e-6)
 
 
+def test_adapters_are_trained_and_resumed_as_they_were(tmp_path):
+    """The checkpoint holds the adapters themselves, not their sum with the weights."""
+    changes = {"lora_rank": 2, "epochs": 2}
+    model, result = noise.run(tmp_path / "whole", **changes)
+    asked = iter([False, False, True])
+    with pytest.raises(TrainingInterrupted):
+        noise.run(tmp_path / "cut", {"stop": lambda: next(asked)}, **changes)
+    resumed, again = noise.run(tmp_path / "cut", **changes)
+    assert model.lora_rank == resumed.lora_rank == 2
+    for name, values in result.history.items():
+        np.testing.assert_allclose(again.history[name], values, rtol=0, atol=1e-6, err_msg=name)
+    for one, other in zip(resumed.weights, model.weights, strict=True):
+        arrays = (keras.ops.convert_to_numpy(weight) for weight in (one, other))
+        np.testing.assert_allclose(*arrays, rtol=0, atol=1e-6, err_msg=one.path)
+    untrained = {weight.path: weight for weight in noise.make_model().weights}
+    for weight in model.weights:
+        before = untrained.get(weight.path)
+        if before is not None and "head" not in weight.path:
+            arrays = (keras.ops.convert_to_numpy(each) for each in (weight, before))
+            np.testing.assert_array_equal(*arrays, err_msg=weight.path)
+
+
 @pytest.fixture
 def copied(finished, tmp_path):
     """A copy of the finished run's folder, and the model."""

@@ -4,6 +4,7 @@ import pytest
 
 from keras_mlp3d import MLP3D, CycleMLP, MLP3DBackbone, TwoPathMLP3D
 from keras_mlp3d.training import freeze
+from keras_mlp3d.training.stages import choose_trained_weights
 
 SIZES = ((4, 4, 4, 4), (1, 2, 1, 1), 1)
 
@@ -75,3 +76,15 @@ def test_wrong_number(model, stages):
 def test_another_network():
     with pytest.raises(ValueError, match="has none"):
         freeze(keras.Sequential([keras.layers.Dense(2)]), 1)
+
+
+def test_adapters_of_another_rank_or_no_network_are_refused():
+    model = MLP3D(MLP3DBackbone(*SIZES, "shift_token:2"), 2)
+    model.enable_lora(2)
+    choose_trained_weights(model, 0, 2)
+    with pytest.raises(ValueError, match=r"lora_rank=3, but \w+ has adapters of rank 2"):
+        choose_trained_weights(model, 0, 3)
+    inputs = keras.Input((2,))
+    plain = keras.Model(inputs, keras.layers.Dense(1)(inputs))
+    with pytest.raises(ValueError, match="lora_rank=3 needs a network of this package"):
+        choose_trained_weights(plain, 0, 3)

@@ -40,7 +40,7 @@ def half(manifest, first):
     names = manifest.class_names[:count] if first else manifest.class_names[count:]
     rows = [
         dataclasses.replace(row, label=row.label - (0 if first else count))
-        for row in manifest
+        for row in manifest.rows
         if (row.label < count) == first
     ]
     return Manifest(rows, names, manifest.split)
@@ -74,7 +74,7 @@ def run(options):
         "last": result.history["val_accuracy"][-1],
         "best": evaluate(model, validation).top1,
         "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "videos": len(validation),
+        "videos": len(validation.rows),
         "all": model.count_params(),
     }
 

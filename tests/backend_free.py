@@ -52,7 +52,9 @@ PATHS = {
     "training/test_recipe_rules.py": "values of recipes",
     "test_annotations.py": "signatures",
     "test_backend_free.py": "this list",
+    "test_docstrings.py": "text",
     "test_documents.py": "text",
+    "test_english.py": "text",
     "test_measures.py": "counts of files and lines",
 }
 

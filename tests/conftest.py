@@ -93,7 +93,7 @@ LONGEST = (
     "training/test_run.py",
     "distribution/test_distribute.py",
     "cli/test_train.py",
-    "test_docstrings.py",
+    "test_examples.py",
     "search/test_run.py",
     "search/test_trainer.py",
     "cli/test_search.py",

@@ -63,9 +63,10 @@ FILES = {
         (
             "test_a_run_ends_with_a_preset_of_the_accuracy_it_states",
             "test_the_same_command_again_trains_no_more",
-            "test_random_mixing_and_activations_computed_again",
         ),
         (
+            "test_adapters_are_trained_resumed_and_merged",
+            "test_random_mixing_and_activations_computed_again",
             "test_copies_mixing_and_random_crops",
             "test_a_network_of_images_is_trained_frame_by_frame",
             "test_resumed_with_other_videos",
@@ -135,6 +136,49 @@ FILES = {
             "test_every_way_of_loading[CycleMLP, dtype]",
         ),
     ),
+    "models/test_dtype_policies.py": Heavy(
+        "files of policies that differ from the others in their name alone",
+        (
+            "test_round_trips[float32+int8]",
+            "test_round_trips[float32+float8]",
+            "test_round_trips[mixed_bfloat16]",
+            "test_int8_reaches_every_matrix_and_changes_little",
+            "test_a_new_head_of_a_quantized_preset_can_be_trained",
+        ),
+        (
+            "test_round_trips[float32]",
+            "test_round_trips[float16]",
+            "test_round_trips[bfloat16]",
+            "test_round_trips[mixed_float16]",
+            "test_round_trips[float32+int4]",
+            "test_round_trips[mixed_bfloat16+int8]",
+            "test_int8_of_every_network",
+        ),
+    ),
+    "models/test_freezing.py": Heavy(
+        "names of layers and flags in a configuration",
+        (
+            "test_a_file_keeps_it_and_the_state_of_the_optimizer",
+            "test_a_clone_keeps_class_names_and_converter",
+        ),
+        ("test_the_configuration_keeps_what_is_frozen", "test_a_clone_is_of_the_same_class"),
+    ),
+    "models/test_lora.py": Heavy(
+        "names of layers, and files that NumPy reads and writes",
+        (
+            "test_a_new_adapter_changes_nothing_and_a_trained_one_is_its_sum",
+            "test_training_moves_adapters_and_head_alone",
+            "test_saving_and_merging_keep_the_logits",
+        ),
+        (
+            "test_adapters_and_head_alone_are_trained",
+            "test_adapters_in_a_file",
+            "test_targets",
+            "test_bad_arguments_change_nothing",
+            "test_files_of_other_networks",
+            "test_files_that_hold_no_adapters",
+        ),
+    ),
     "search/test_run.py": Heavy(
         "scores in a file, and when they may be used again",
         (
@@ -167,10 +211,16 @@ FILES = {
         ("test_notebook_runs[01_quickstart]",),
         ("test_notebook_runs[02_fine_tune]", "test_notebook_runs[03_search]"),
     ),
+    "test_examples.py": Heavy(
+        "what the documentation says of functions that have tests of their own on every backend",
+        ("test_example_of_a_layer_runs",),
+        ("test_example_runs",),
+    ),
     "training/test_data_change.py": Heavy(
         "how many steps and epochs are left after the list of videos changed",
-        ("test_refused_it_touches_nothing", "test_the_optimizer_that_scales_the_loss"),
+        ("test_the_optimizer_that_scales_the_loss",),
         (
+            "test_refused_it_touches_nothing",
             "test_resumed_between_epochs_the_schedule_goes_by_the_epoch",
             "test_resumed_in_an_epoch_that_epoch_begins_again_with_its_weights",
             "test_a_kill_while_the_checkpoint_is_put_back",
@@ -193,6 +243,7 @@ FILES = {
             "test_a_damaged_checkpoint_is_named_and_the_one_before_it_used",
         ),
         (
+            "test_adapters_are_trained_and_resumed_as_they_were",
             "test_killed_five_times_it_ends_with_the_same_weights",
             "test_begun_anew_another_run_is_set_aside_whole",
             "test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint",
@@ -202,11 +253,9 @@ FILES = {
     ),
     "training/test_unreadable_videos.py": Heavy(
         "which videos are counted, named and left out",
+        ("test_the_metrics_of_several_processes",),
         (
             "test_a_validation_video_that_becomes_unreadable[cut]",
-            "test_the_metrics_of_several_processes",
-        ),
-        (
             "test_a_validation_video_that_becomes_unreadable[deleted]",
             "test_a_validation_video_that_becomes_unreadable[emptied]",
             "test_a_validation_video_that_becomes_unreadable[replaced]",

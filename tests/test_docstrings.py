@@ -1,17 +1,15 @@
-"""Public docstrings: the headings that a reader looks for, and examples that run.
+"""Public docstrings have the headings that a reader looks for; test_examples.py runs examples.
 
 Public is what a package's `__init__` names, and every public method and property of a public class.
 """
 
 import ast
-import doctest
 import importlib
 import inspect
 import pathlib
 import textwrap
 
 import keras
-import numpy as np
 import pytest
 
 import keras_mlp3d
@@ -161,59 +159,3 @@ def test_public_method_docstring(name):
 def test_every_file_says_what_it_is(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     assert ast.get_docstring(tree), path
-
-
-# --- examples -------------------------------------------------------------------------------------
-
-
-def module_names():
-    names = []
-    for path in sorted(PACKAGE.rglob("*.py")):
-        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
-        if parts[-1] != "__main__":
-            names.append(".".join(part for part in parts if part != "__init__"))
-    return names
-
-
-def examples():
-    """{full name: doctest} of every docstring with an example, in every file of the package."""
-    finder = doctest.DocTestFinder(exclude_empty=True)
-    public = {name: getattr(keras_mlp3d, name) for name in keras_mlp3d.__all__}
-    found = {}
-    for name in module_names():
-        module = importlib.import_module(name)
-        namespace = {"np": np, "keras": keras, **public, **vars(module)}
-        for test in finder.find(module, name, globs=namespace):
-            if test.examples:
-                found[test.name] = test
-    return found
-
-
-EXAMPLES = examples()
-
-
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_example_runs(name, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    written = []
-    # A copy: a run clears the names of the test it is given.
-    test = EXAMPLES[name]
-    test = doctest.DocTest(
-        test.examples, dict(test.globs), name, test.filename, test.lineno, test.docstring
-    )
-    runner = doctest.DocTestRunner(optionflags=doctest.IGNORE_EXCEPTION_DETAIL, verbose=False)
-    results = runner.run(test, out=written.append)
-    assert results.attempted == len(test.examples)
-    assert not results.failed, "".join(written)
-    assert not getattr(results, "skipped", 0), f"{name} skips an example"
-    assert not list(tmp_path.iterdir()), "an example leaves files behind"
-
-
-def test_every_prompt_in_a_docstring_is_found():
-    """No `>>>` stands where the finder does not look."""
-    prompts = sum(
-        line.lstrip().startswith(">>> ")
-        for path in PACKAGE.rglob("*.py")
-        for line in path.read_text(encoding="utf-8").splitlines()
-    )
-    assert prompts == sum(len(test.examples) for test in EXAMPLES.values()) > 50

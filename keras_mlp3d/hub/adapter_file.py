@@ -28,6 +28,15 @@ def write_adapters(
     Raises:
         ValueError: If the path has another ending.
         OSError: If the file cannot be written; an earlier one stays.
+
+    Example:
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_adapters(f"{folder}/mine.lora.h5", {"a/b": np.zeros(2, "float32")}, {"rank": 8})
+    ...     arrays, header = read_adapters(f"{folder}/mine.lora.h5")
+    >>> list(arrays), header
+    (['a/b'], {'rank': 8})
     """
     import h5py
 

@@ -43,7 +43,8 @@ def test_fixed_choices_give_the_ordinary_network_with_one_compilation(model, cli
     model.compile()
     model.predict_on_batch(clips)
     before = len(traced)
-    for schedule in random_schedules(50):
+    # XLA compiles each ordinary network: there, twelve use every mixing in some block.
+    for schedule in random_schedules(50 if keras.backend.backend() == "torch" else 12):
         model.backbone.set_choices(schedule)
         assert model.backbone.choices == tuple(schedule)
         logits = to_numpy(model.predict_on_batch(clips))

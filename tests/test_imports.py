@@ -16,7 +16,8 @@ ALLOWED = {
     "_utils": set(),
     "layers": {"_utils"},
     "hub": {"data.video.converter", "version", "_utils"},
-    "models": {"layers", "hub", "version", "_utils"},
+    "export": {"version", "_utils"},
+    "models": {"layers", "hub", "export", "version", "_utils"},
     "cost": {"models", "layers", "_utils"},
     "conversion": {"models", "layers", "_utils"},
     "data": {"_utils"},
@@ -39,6 +40,10 @@ TOPS = {"cli"}
 LIBRARIES = {
     "layers": {"keras", "numpy"},
     "models": {"keras", "numpy"},
+    "export": {
+        *("keras", "numpy", "tensorflow", "torch", "onnx", "onnxruntime", "tf2onnx", "openvino"),
+        "ai_edge_litert",
+    },
     "cost": {"keras", "numpy"},
     "conversion": {"keras", "numpy", "torch", "safetensors", "ml_dtypes"},
     "_utils": {"jax", "keras", "tensorflow", "torch"},
@@ -57,6 +62,7 @@ BACKEND_FILE = PACKAGE / "layers" / "_torch.py"
 LATE = {
     *("torch", "safetensors", "ml_dtypes", "h5py", "matplotlib", "tensorboard", "tensorflow"),
     *("jax", "tensorflow_io", "google_crc32c"),
+    *("onnx", "onnxruntime", "tf2onnx", "openvino", "ai_edge_litert"),
 }
 
 

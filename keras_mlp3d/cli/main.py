@@ -18,6 +18,7 @@ from keras_mlp3d.cli import (
     correlation,
     cost,
     evaluate,
+    export,
     predict,
     presets,
     search,
@@ -64,7 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in (
         *(presets, predict, train, evaluate, search, compare, correlation),
-        *(check_videos, shard, cost, convert, upload),
+        *(check_videos, shard, cost, convert, export, upload),
     ):
         command.add_parser(commands)
     return parser

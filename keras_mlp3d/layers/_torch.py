@@ -69,6 +69,22 @@ def convolve(
     return frames.permute(0, 2, 3, 1)
 
 
+def take(x: Tensor, indices: Tensor, axis: int) -> Tensor:
+    """Does what `keras.ops.take` does, by operations that ONNX has."""
+    x, indices = ops.convert_to_tensor(x), ops.convert_to_tensor(indices)
+    taken = x.index_select(axis, indices.flatten())
+    return taken.reshape(*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
+
+
+def contiguous(x: Tensor) -> Tensor:
+    """Returns a copy in the order of the axes.
+
+    To reshape a part of a tensor of open shape, PyTorch first asks whether its lengths are 1, and
+    an export would then refuse one or the other. Of a copy it need not ask.
+    """
+    return ops.convert_to_tensor(x).clone(memory_format=torch.contiguous_format)
+
+
 def concatenate_earlier(x: Tensor, size: int) -> Tensor:
     """Concatenates each token with the S - 1 before it, circularly: (B, T', H', W', S C)."""
     x = ops.convert_to_tensor(x)

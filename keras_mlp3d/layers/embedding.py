@@ -99,9 +99,10 @@ class TubeletEmbedding(AdaptableLayer):
             clip = clip[:, : steps * frames]
             return ops.concatenate([clip[:, i::frames] for i in range(frames)], axis=-1)
         if frames == stride:
-            windows = ops.reshape(
-                clip[:, : steps * frames], (batch, steps, frames, height, width, channels)
-            )
+            clip = clip[:, : steps * frames]
+            if keras.config.backend() == "torch" and not isinstance(time, int):
+                clip = _torch.contiguous(clip)
+            windows = ops.reshape(clip, (batch, steps, frames, height, width, channels))
         else:
             starts = ops.arange(steps) * stride
             windows = ops.take(clip, starts[:, None] + ops.arange(frames)[None, :], axis=1)
@@ -131,7 +132,7 @@ class TubeletEmbedding(AdaptableLayer):
             strict=True,
         )
         for what, length, window, stride, pad in rows:
-            if length is None:
+            if not isinstance(length, int):  # an export leaves it open: None, or a symbol
                 lengths.append(None)
                 continue
             if length + 2 * pad < window:

@@ -183,6 +183,25 @@ def pad_zeros(x: Tensor, axis: int, before: int, after: int) -> Tensor:
     return ops.pad(x, padding)
 
 
+def roll(x: Tensor, shift: int, axis: int) -> Tensor:
+    """Moves the entries of an axis `shift` places later, circularly.
+
+    In graphs of TensorFlow it is made of operations that LiteRT and ONNX have as well.
+
+    Example:
+
+    >>> np.array(roll(np.arange(4.0), 1, axis=0)).tolist()
+    [3.0, 0.0, 1.0, 2.0]
+    """
+    length = ops.shape(x)[axis]
+    if keras.config.backend() != "tensorflow" or hasattr(x, "numpy"):
+        return ops.roll(x, shift, axis=axis)
+    if not isinstance(length, int):
+        return ops.take(x, (ops.arange(length) - shift) % length, axis=axis)
+    lead, place = (slice(None),) * axis, length - shift % length
+    return ops.concatenate([x[(*lead, slice(place, None))], x[(*lead, slice(place))]], axis=axis)
+
+
 def call_sublayer(layer: keras.layers.Layer, inputs: Tensor) -> Tensor:
     """Returns `layer(inputs)`.
 

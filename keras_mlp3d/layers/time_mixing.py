@@ -15,7 +15,7 @@ from keras_mlp3d._utils.checks import check_boolean, check_integer
 from keras_mlp3d._utils.types import Shape, Tensor
 from keras_mlp3d.layers import _torch
 from keras_mlp3d.layers.adaptable import AdaptableLayer
-from keras_mlp3d.layers.linear import GlorotUniform, check_tokens, linear
+from keras_mlp3d.layers.linear import GlorotUniform, check_tokens, linear, roll
 
 #: Kinds that divide the T' tokens in time into T' / S groups of S.
 GROUPED_KINDS = ("short_range", "long_range", "shift_window")
@@ -73,7 +73,7 @@ def group_time(x: Tensor, kind: str, group_size: int) -> Tensor:
     batch, time, height, width, channels = ops.shape(x)
     groups = time // group_size
     if kind == "shift_window":
-        x = ops.roll(x, group_size // 2, axis=1)
+        x = roll(x, group_size // 2, axis=1)
     if kind == "long_range":
         x = ops.reshape(x, (batch, group_size, groups, height, width, channels))
         x = ops.transpose(x, (0, 2, 3, 4, 1, 5))
@@ -90,7 +90,7 @@ def ungroup_time(x: Tensor, kind: str, group_size: int) -> Tensor:
     x = ops.reshape(x, (batch, groups, height, width, group_size, channels))
     x = ops.transpose(x, (0, 4, 1, 2, 3, 5) if kind == "long_range" else (0, 1, 4, 2, 3, 5))
     x = ops.reshape(x, (batch, groups * group_size, height, width, channels))
-    return ops.roll(x, -(group_size // 2), axis=1) if kind == "shift_window" else x
+    return roll(x, -(group_size // 2), axis=1) if kind == "shift_window" else x
 
 
 def interval_matrix(kernel: Tensor, size: int, center: int) -> Tensor:
@@ -114,7 +114,8 @@ def interval_matrix(kernel: Tensor, size: int, center: int) -> Tensor:
     [[0.0, 1.0], [-1.0, 0.0]]
     """
     place = ops.arange(size)
-    blocks = ops.take(kernel, center + place[None, :] - place[:, None], axis=0)
+    take = _torch.take if keras.config.backend() == "torch" else ops.take
+    blocks = take(kernel, center + place[None, :] - place[:, None], axis=0)
     matrix = ops.transpose(blocks, (0, 2, 1, 3))  # (S, C, S, filters)
     return ops.reshape(matrix, (size * kernel.shape[1], size * kernel.shape[2]))
 
@@ -145,7 +146,7 @@ def shift_mix(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
     # nothing larger than `x` is kept for the gradient.
     parts = ops.matmul(x, ops.reshape(ops.transpose(kernel, (1, 0, 2)), (channels, size * filters)))
     parts = [parts[..., i * filters : (i + 1) * filters] for i in range(size)]
-    outputs = sum(ops.roll(part, i, axis=1) if i else part for i, part in enumerate(parts))
+    outputs = sum(roll(part, i, axis=1) if i else part for i, part in enumerate(parts))
     return outputs if bias is None else outputs + bias
 
 
@@ -312,7 +313,7 @@ class GroupedTimeMixing(AdaptableLayer):
 
     def call(self, inputs: Tensor) -> Tensor:
         time = inputs.shape[1]
-        if time is not None:
+        if isinstance(time, int):  # an export leaves it open: None, or a symbol
             check_group_size(self.kind, self.group_size, time)
             if self.kind == "full" and time != self.size:
                 raise ValueError(

@@ -97,9 +97,14 @@ def valid_num_frames(mixings: Sequence[Mixing], limit: int) -> list[int]:
 
 
 def static_shape(inputs: Any) -> tuple[int | None, ...]:
-    """Returns the shape of an array, tensor or nested list, without moving its data."""
+    """Returns the shape of an array, tensor or nested list, without moving its data.
+
+    Lengths that an export leaves open, for which JAX and PyTorch have symbols, are None: comparing
+    a symbol would fix it.
+    """
     shape = getattr(inputs, "shape", None)
-    return tuple(np.shape(inputs) if shape is None else shape)
+    shape = np.shape(inputs) if shape is None else shape
+    return tuple(length if isinstance(length, int) else None for length in shape)
 
 
 def check_class_names(num_classes: Any, class_names: Any) -> list[str] | None:

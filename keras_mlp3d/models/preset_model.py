@@ -16,7 +16,8 @@ from keras_mlp3d._utils.checks import check_choice
 from keras_mlp3d._utils.printable import printable
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.models.builtin_presets import BuiltinPresets
-from keras_mlp3d.models.network import Network, portable_config
+from keras_mlp3d.models.exportable import Exportable
+from keras_mlp3d.models.network import portable_config
 from keras_mlp3d.models.parameter_count import check_preset_size, preset_parameters, quantization
 from keras_mlp3d.models.stored_time_mixing import TIME_MIXING_ARGUMENTS, time_mixing_loaders
 from keras_mlp3d.version import __version__
@@ -27,7 +28,7 @@ logger = logging.getLogger("keras_mlp3d")
 STRUCTURE = ("channels", "depths", "mlp_ratios")
 
 
-class PresetModel(Network):
+class PresetModel(Exportable):
     """Base of the networks: `from_preset`, `save_to_preset` and `presets`."""
 
     presets = BuiltinPresets()

@@ -16,10 +16,20 @@ from keras_mlp3d.cli.main import build_parser
 
 COMMANDS = (
     *("presets", "predict", "train", "evaluate", "search", "compare", "correlation"),
-    *("check-videos", "shard", "cost", "convert", "upload"),
+    *("check-videos", "shard", "cost", "convert", "export", "upload"),
 )
 #: Commands that run or build a network.
-COMPUTING = {"predict", "train", "evaluate", "search", "compare", "correlation", "cost", "convert"}
+COMPUTING = {
+    "predict",
+    "train",
+    "evaluate",
+    "search",
+    "compare",
+    "correlation",
+    "cost",
+    "convert",
+    "export",
+}
 SECONDS = 0.4
 #: What `pip` makes of `[project.scripts]`.
 SCRIPT = """import re

@@ -1,0 +1,315 @@
+"""Every cell of backend x format: it works and is compared, or it is refused by a sentence."""
+
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from keras_mlp3d import export
+from keras_mlp3d.data import VideoConverter
+from keras_mlp3d.export import FORMATS, ExportError, export_model, formats, load
+from keras_mlp3d.export import convert as ways
+from keras_mlp3d.inference import score_views
+from keras_mlp3d.models import MLP3D, CycleMLP, FrameCycleMLP, MLP3DBackbone, TwoPathMLP3D
+
+BACKEND = keras.backend.backend()
+#: What works, per backend; all else is refused.
+MATRIX = {
+    "tensorflow": ["tf_saved_model", "onnx", "openvino", "litert"],
+    "jax": ["tf_saved_model"],
+    "torch": ["onnx", "openvino", "torch"],
+}
+#: PyTorch's exporter takes a minute if all lengths are open; of ONNX the issue is batch and clip.
+SIZES = {"torch": {"onnx": (32, 40), "openvino": (32, 40)}}
+SCHEDULE = ["short_range:2", "long_range:2", "shift_window:2", "shift_token:2"]
+NAMES = ["up", "down", "left", "right", "still"]
+
+
+def network(**options):
+    backbone = MLP3DBackbone((8, 8, 8, 8), (1, 1, 1, 1), 1, SCHEDULE, name="backbone")
+    return MLP3D(backbone, 5, class_names=NAMES, name="tiny", **options)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return network(converter=VideoConverter(8, (32, 40)))
+
+
+def clips(batch, frames, height, width):
+    shape = (batch, frames, height, width, 3)
+    return np.random.default_rng(batch).integers(0, 256, shape).astype("float32")
+
+
+def outputs(model, inputs):
+    return np.asarray(model.predict_on_batch(inputs))
+
+
+def test_the_matrix_is_complete():
+    assert formats() == MATRIX[BACKEND]
+    assert {backend: formats(backend) for backend in MATRIX} == MATRIX
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_each_cell_works_or_is_refused(format, model, tmp_path):
+    path = tmp_path / f"model{FORMATS[format]}"
+    if format not in MATRIX[BACKEND]:
+        other = next(backend for backend, known in MATRIX.items() if format in known)
+        with pytest.raises(ValueError, match=f"set KERAS_BACKEND={other} for it"):
+            model.export(path, format)
+        assert not list(tmp_path.iterdir())
+        return
+    size = SIZES.get(BACKEND, {}).get(format)
+    exported = model.export(path, format, size=size)
+    assert exported.open_axes == ("batch", "frames", "height", "width")[: 2 if size else 4]
+    assert 0 <= exported.largest_difference <= 1e-4
+    assert exported.size > 10_000
+    assert exported.version
+    run = load(path, format)
+    # Another shape than those of the export, the smallest picture among them.
+    inputs = clips(3, 24, *(size or (32, 57)))
+    wanted = outputs(model, inputs)
+    np.testing.assert_allclose(run(inputs), wanted, atol=1e-4 * np.ptp(wanted))
+    content = json.loads((tmp_path / f"{path.name}.json").read_text())
+    assert content["labels"] == NAMES
+    assert content["converter"] == model.converter.get_config()
+    assert content["shape"][:2] == ["batch", "frames"]
+    assert content["frames_are_multiples_of"] == 8
+    result = subprocess.run(
+        [sys.executable, f"{path}.example.py"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("(1, 5)")
+    assert sum(name in result.stdout for name in NAMES) == 5
+    kept = {path.name, f"{path.name}.json", f"{path.name}.example.py", "model.bin"}
+    assert {each.name for each in tmp_path.iterdir()} <= kept
+
+
+@pytest.fixture(scope="module")
+def with_preprocessing(model, tmp_path_factory):
+    """The artifact with preprocessing, two clips and three crops, in the backend's best format."""
+    format = {"tensorflow": "onnx", "jax": "tf_saved_model", "torch": "onnx"}[BACKEND]
+    path = tmp_path_factory.mktemp("whole") / f"model{FORMATS[format]}"
+    return path, export_model(model, path, format, preprocessing=True, clips=2, crops=3)
+
+
+@pytest.mark.parametrize("shape", [(8, 32, 40), (21, 45, 60), (5, 70, 33)])
+def test_preprocessing_is_that_of_the_converter(shape, model, with_preprocessing):
+    path, exported = with_preprocessing
+    assert exported.open_axes == ("frames", "height", "width")
+    assert exported.largest_difference <= 1e-4
+    frames = np.random.default_rng(1).integers(0, 256, (*shape, 3)).astype("uint8")
+    views, _ = model.converter.views(frames, clips=2, crops=3)
+    wanted = score_views(model, views).mean(axis=0)
+    scores = load(path, exported.format)(frames)
+    assert scores.shape == (5,)
+    # Exact if nothing is resized; resized pixels may differ by one of 255 levels.
+    part = 1e-4 if shape[1:] == (32, 40) else 1e-2
+    np.testing.assert_allclose(scores, wanted, atol=part * np.ptp(wanted))
+
+
+@pytest.mark.skipif(BACKEND == "jax", reason="JAX makes no ONNX, and refuses it above")
+def test_a_program_without_keras_classifies_a_video(with_preprocessing, model, video, root):
+    path, _ = with_preprocessing
+    program = (root / "examples" / "run_onnx.py").read_text()
+    assert "keras" not in program.split('"""')[2]
+    result = subprocess.run(
+        [sys.executable, "-W", "error", root / "examples" / "run_onnx.py", path, video],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    rows = [line.split("%") for line in result.stdout.splitlines()]
+    views, _ = model.converter.views(str(video), clips=2, crops=3)
+    wanted = score_views(model, views).mean(axis=0)
+    assert [name.strip() for _, name in rows] == [NAMES[i] for i in np.argsort(-wanted)]
+    assert [float(score) for score, _ in rows] == pytest.approx(100 * np.sort(wanted)[::-1], abs=1)
+
+
+@pytest.fixture
+def root(pytestconfig):
+    return pytestconfig.rootpath
+
+
+@pytest.fixture
+def video(tmp_path):
+    import av
+
+    path = tmp_path / "video.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 80, 64, "yuv420p"
+        for number in range(12):
+            pixels = np.zeros((64, 80, 3), "uint8")
+            pixels[:, 5 * number : 5 * number + 20] = 255
+            for packet in stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("name", ["images", "frame by frame", "two paths", "backbone"])
+def test_each_network_is_exported(name, tmp_path):
+    images = CycleMLP((8, 8, 8, 8), (1, 1, 1, 1), 1, num_classes=3, name="images")
+    model = {
+        "images": lambda: images,
+        "frame by frame": lambda: FrameCycleMLP(images, activation="softmax"),
+        "two paths": lambda: TwoPathMLP3D(
+            network(), MLP3D(MLP3DBackbone((8,) * 4, (1,) * 4, 1, SCHEDULE), 5), (32, 32)
+        ),
+        "backbone": lambda: network().backbone,
+    }[name]()
+    format = {"tensorflow": "tf_saved_model", "jax": "tf_saved_model", "torch": "torch"}[BACKEND]
+    fixed = {} if name == "images" else {"frames": 8}
+    path = tmp_path / f"model{FORMATS[format]}"
+    exported = model.export(path, format, batch=2, size=(32, 40), **fixed)
+    assert exported.open_axes == ()
+    assert exported.largest_difference <= 1e-4
+
+
+@pytest.mark.skipif(BACKEND == "jax", reason="neither ONNX nor LiteRT, and refused above")
+def test_int8_is_small_and_close(tmp_path):
+    backbone = MLP3DBackbone((32, 32, 64, 64), (1, 1, 1, 1), 2, SCHEDULE)
+    model, shape = MLP3D(backbone, 5), {"batch": 1, "frames": 8, "size": (32, 32)}
+    format = {"tensorflow": "litert", "torch": "onnx"}[BACKEND]
+    sizes = []
+    for int8 in (False, True):
+        path = tmp_path / f"model{int8}{FORMATS[format]}"
+        exported = model.export(path, format, int8=int8, **shape)
+        assert exported.largest_difference <= (0.1 if int8 else 1e-4)
+        sizes.append(exported.size)
+    assert sizes[1] < 0.6 * sizes[0]
+
+
+# --- nothing is written that is not right --------------------------------------------------------
+
+
+def last_format():
+    return MATRIX[BACKEND][-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"format": "keras"}, "format must be one of"),
+        ({"frames": 12}, "a clip of 12 frames does not fit the schedule"),
+        ({"frames": 0}, "frames must be a positive integer"),
+        ({"batch": 1.5}, "batch must be a positive integer"),
+        ({"size": (16, 40)}, "needs a height of at least 32 pixels"),
+        ({"size": 64}, "size must be"),
+        ({"preprocessing": "yes"}, "preprocessing must be"),
+        ({"preprocessing": True, "frames": 8}, "frames must be None if preprocessing=True"),
+        ({"crops": 3}, "crops needs preprocessing=True"),
+    ],
+)
+def test_bad_arguments(arguments, message, model, tmp_path):
+    format = last_format()
+    options = {"format": format, **arguments}
+    with pytest.raises(ValueError, match=message):
+        model.export(tmp_path / f"model{FORMATS[format]}", **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_networks_that_no_format_can_hold(tmp_path):
+    path, format = tmp_path / f"model{FORMATS[last_format()]}", last_format()
+    with pytest.raises(ValueError, match="needs a converter, and tiny has none: pass converter"):
+        network().export(path, format, preprocessing=True)
+    with pytest.raises(ValueError, match="FrameCycleMLP"):
+        CycleMLP((8,) * 4, (1,) * 4, 1, 3).export(path, format, preprocessing=True)
+    nearest = VideoConverter(8, (32, 40), interpolation="nearest")
+    with pytest.raises(ValueError, match="got 'nearest'"):
+        network(converter=nearest).export(path, format, preprocessing=True)
+    half = MLP3D(MLP3DBackbone((8,) * 4, (1,) * 4, 1, SCHEDULE, dtype="mixed_bfloat16"), 5)
+    with pytest.raises(ValueError, match="of dtype 'float32', got 'mixed_bfloat16'"):
+        half.export(path, format)
+    quantized = network()
+    quantized.quantize("int8")
+    with pytest.raises(ValueError, match="quantized to int8"):
+        quantized.export(path, format)
+    if FORMATS[format]:
+        with pytest.raises(ValueError, match=r"must end in '\."):
+            network().export(tmp_path / "model", format)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_package_is_one_line(model, monkeypatch, tmp_path):
+    format = {"tensorflow": "onnx", "jax": "tf_saved_model", "torch": "onnx"}[BACKEND]
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"pip install 'keras-mlp3d\[(export|tensorflow-cpu)\]'$"):
+        model.export(tmp_path / f"model{FORMATS[format]}", format)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("fault", ["converter", "runtime", "values", "numbers"])
+def test_what_is_wrong_does_not_appear_and_keeps_what_was_there(
+    fault, model, monkeypatch, tmp_path
+):
+    format = last_format()
+    path = tmp_path / f"model{FORMATS[format]}"
+    if FORMATS[format]:
+        path.write_bytes(b"earlier")
+    else:
+        path.mkdir()
+        (path / "saved_model.pb").write_bytes(b"earlier")
+
+    def way(graph, artifact, int8):
+        if fault == "converter":
+            raise KeyError("no such\noperator")
+        artifact.write_bytes(b"new")
+        return "1"
+
+    def load_it(artifact, given, returned):
+        if fault == "runtime":
+            raise RuntimeError("not a model")
+        wrong = {"values": 1e-3, "numbers": np.nan}[fault]
+        return lambda inputs: outputs(model, inputs) * (1 + wrong)
+
+    module = sys.modules["keras_mlp3d.export.export_model"]
+    monkeypatch.setitem(module._WAYS[BACKEND], format, (way, ()))
+    monkeypatch.setitem(module._RUNTIMES, format, load_it)
+    with pytest.raises(ExportError) as caught:
+        model.export(path, format)
+    assert "\n" not in str(caught.value)
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+    earlier = path if FORMATS[format] else path / "saved_model.pb"
+    assert earlier.read_bytes() == b"earlier"
+
+
+@pytest.mark.skipif(BACKEND == "jax", reason="JAX makes no ONNX, and refuses it above")
+def test_foreign_operators_are_refused(model, monkeypatch, tmp_path):
+    finish = ways._finish_onnx
+
+    def foreign(graph, made, path, int8):
+        import onnx
+
+        made.graph.node[0].domain = "com.example"
+        made.opset_import.append(onnx.helper.make_opsetid("com.example", 1))
+        return finish(graph, made, path, int8)
+
+    monkeypatch.setattr(ways, "_finish_onnx", foreign)
+    with pytest.raises(ExportError, match="outside ONNX's standard set: com"):
+        model.export(tmp_path / "model.onnx", "onnx", batch=1, frames=8, size=(32, 32))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_of_something_else_is_kept(model, tmp_path):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("kept")
+    if "tf_saved_model" not in MATRIX[BACKEND]:
+        pytest.skip("this backend writes no folders")
+    with pytest.raises(FileExistsError, match="holds no SavedModel"):
+        model.export(tmp_path / "notes", "tf_saved_model")
+    assert (tmp_path / "notes" / "a.txt").read_text() == "kept"
+
+
+def test_benchmark_has_a_row_per_format(model, monkeypatch):
+    videos = [(clips(1, 8, 32, 40)[0].astype("uint8"), label) for label in range(5)]
+    monkeypatch.setattr("keras_mlp3d.export.benchmark.formats", lambda: [MATRIX[BACKEND][0]])
+    rows = export.benchmark(model, (8, 32, 40, 3), videos)
+    assert [row.name for row in rows][:2] == ["keras", MATRIX[BACKEND][0]]
+    assert {row.top1 for row in rows} == {0.2}  # one picture under each of five labels
+    assert all(row.milliseconds > 0 for row in rows)

@@ -77,11 +77,7 @@ def take(x: Tensor, indices: Tensor, axis: int) -> Tensor:
 
 
 def contiguous(x: Tensor) -> Tensor:
-    """Returns a copy in the order of the axes.
-
-    To reshape a part of a tensor of open shape, PyTorch first asks whether its lengths are 1, and
-    an export would then refuse one or the other. Of a copy it need not ask.
-    """
+    """Returns a copy in the order of the axes."""
     return ops.convert_to_tensor(x).clone(memory_format=torch.contiguous_format)
 
 

@@ -19,6 +19,7 @@ from keras_mlp3d.layers.linear import (
     check_tokens,
     convolve,
     pad_zeros,
+    reshape,
 )
 
 
@@ -100,9 +101,7 @@ class TubeletEmbedding(AdaptableLayer):
             return ops.concatenate([clip[:, i::frames] for i in range(frames)], axis=-1)
         if frames == stride:
             clip = clip[:, : steps * frames]
-            if keras.config.backend() == "torch" and not isinstance(time, int):
-                clip = _torch.contiguous(clip)
-            windows = ops.reshape(clip, (batch, steps, frames, height, width, channels))
+            windows = reshape(clip, (batch, steps, frames, height, width, channels))
         else:
             starts = ops.arange(steps) * stride
             windows = ops.take(clip, starts[:, None] + ops.arange(frames)[None, :], axis=1)

@@ -183,6 +183,22 @@ def pad_zeros(x: Tensor, axis: int, before: int, after: int) -> Tensor:
     return ops.pad(x, padding)
 
 
+def reshape(x: Tensor, shape: Shape) -> Tensor:
+    """Reshapes a transposed or sliced tensor, also if its lengths are open.
+
+    PyTorch asks about lengths of 1 before it reshapes such a tensor, and an export would then take
+    only lengths of the same answer. Of a copy it does not ask.
+
+    Example:
+
+    >>> np.array(reshape(np.arange(4).reshape(2, 2).T, (4,))).tolist()
+    [0, 2, 1, 3]
+    """
+    if keras.config.backend() == "torch" and not all(isinstance(n, int) for n in x.shape):
+        x = _torch.contiguous(x)
+    return ops.reshape(x, shape)
+
+
 def roll(x: Tensor, shift: int, axis: int) -> Tensor:
     """Moves the entries of an axis `shift` places later, circularly.
 

@@ -15,7 +15,7 @@ from keras_mlp3d._utils.checks import check_boolean, check_integer
 from keras_mlp3d._utils.types import Shape, Tensor
 from keras_mlp3d.layers import _torch
 from keras_mlp3d.layers.adaptable import AdaptableLayer
-from keras_mlp3d.layers.linear import GlorotUniform, check_tokens, linear, roll
+from keras_mlp3d.layers.linear import GlorotUniform, check_tokens, linear, reshape, roll
 
 #: Kinds that divide the T' tokens in time into T' / S groups of S.
 GROUPED_KINDS = ("short_range", "long_range", "shift_window")
@@ -80,7 +80,7 @@ def group_time(x: Tensor, kind: str, group_size: int) -> Tensor:
     else:
         x = ops.reshape(x, (batch, groups, group_size, height, width, channels))
         x = ops.transpose(x, (0, 1, 3, 4, 2, 5))
-    return ops.reshape(x, (batch, groups, height, width, group_size * channels))
+    return reshape(x, (batch, groups, height, width, group_size * channels))
 
 
 def ungroup_time(x: Tensor, kind: str, group_size: int) -> Tensor:
@@ -89,7 +89,7 @@ def ungroup_time(x: Tensor, kind: str, group_size: int) -> Tensor:
     channels = channels // group_size
     x = ops.reshape(x, (batch, groups, height, width, group_size, channels))
     x = ops.transpose(x, (0, 4, 1, 2, 3, 5) if kind == "long_range" else (0, 1, 4, 2, 3, 5))
-    x = ops.reshape(x, (batch, groups * group_size, height, width, channels))
+    x = reshape(x, (batch, groups * group_size, height, width, channels))
     return roll(x, -(group_size // 2), axis=1) if kind == "shift_window" else x
 
 

@@ -113,12 +113,12 @@ class TubeletEmbedding(AdaptableLayer):
         pad = self.padding[0]
         folded = self._fold_windows(pad_zeros(inputs, 1, pad, pad))
         batch, steps, height, width, channels = ops.shape(folded)
-        frames = ops.reshape(folded, (-1, height, width, channels))
+        frames = reshape(folded, (-1, height, width, channels))
         kernel = ops.transpose(ops.convert_to_tensor(self.kernel), (1, 2, 0, 3, 4))
         kernel = ops.reshape(kernel, (*self.window[1:], channels, self.filters))
         tokens = convolve(frames, kernel, self.bias, self.strides[1:], self.padding[1:])
         _, height, width, _ = ops.shape(tokens)
-        return ops.reshape(tokens, (batch, steps, height, width, self.filters))
+        return reshape(tokens, (batch, steps, height, width, self.filters))
 
     def _output_lengths(self, shape: Shape) -> list[int | None]:
         lengths: list[int | None] = []
@@ -211,10 +211,10 @@ class StageTransition(keras.layers.Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         batch, time, height, width, channels = ops.shape(inputs)
-        frames = ops.reshape(inputs, (-1, height, width, channels))
+        frames = reshape(inputs, (-1, height, width, channels))
         frames = call_sublayer(self.projection, frames)
         _, height, width, channels = ops.shape(frames)
-        return ops.reshape(frames, (batch, time, height, width, channels))
+        return reshape(frames, (batch, time, height, width, channels))
 
     def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
         batch, time, height, width, _ = input_shape

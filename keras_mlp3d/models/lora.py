@@ -114,7 +114,11 @@ def merge_lora(model: keras.Model) -> None:
     """Adds each adapter to the weight that it adapts, and removes it."""
     for layer in adapted_layers(model).values():
         merge_adapter(layer)
-    model.trainable = True
+    # Not `model.trainable = True`: on TensorFlow that does nothing if the model says True already.
+    for layer in walk_layers(model):
+        layer._trainable = True
+        for weight in layer._trainable_variables:
+            weight.trainable = True
     model.train_function = model.test_function = model.predict_function = None
 
 

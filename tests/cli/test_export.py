@@ -1,5 +1,7 @@
 """`keras-mlp3d export`: a file that is what the preset is, a table, and one line per error."""
 
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -39,7 +41,8 @@ def test_what_is_written_is_the_preset(preset, tmp_path, capsys):
 def test_the_table_of_formats(preset, tmp_path, capsys, monkeypatch):
     write_motion_shapes(tmp_path / "val", split="val", num_clips=4, classes=CLASSES)
     (tmp_path / "val" / CLASSES[0] / "broken.mp4").write_bytes(b"no video")
-    monkeypatch.setattr("keras_mlp3d.export.benchmark.formats", lambda: formats()[-1:])
+    module = sys.modules["keras_mlp3d.export.benchmark"]
+    monkeypatch.setattr(module, "formats", lambda: formats()[-1:])
     arguments = ["export", "--preset", str(preset), "--benchmark", "--data", str(tmp_path)]
     assert main(arguments) == 2  # a video is unreadable
     said = capsys.readouterr()

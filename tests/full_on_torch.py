@@ -27,6 +27,24 @@ class Heavy:
 
 #: {file under `tests`: its heavy tests}.
 FILES = {
+    "cli/test_export.py": Heavy(
+        "a table of rows that other tests make",
+        ("test_what_is_written_is_the_preset",),
+        ("test_the_table_of_formats",),
+    ),
+    "export/test_export.py": Heavy(
+        "networks that are a part of another one that every backend exports",
+        (
+            "test_each_cell_works_or_is_refused",
+            "test_each_network_is_exported[images]",
+            "test_each_network_is_exported[two paths]",
+        ),
+        (
+            "test_each_network_is_exported[backbone]",
+            "test_each_network_is_exported[frame by frame]",
+            "test_benchmark_has_a_row_per_format",
+        ),
+    ),
     "cli/test_predict.py": Heavy(
         "what becomes of the results: files, resuming, tables, words",
         (

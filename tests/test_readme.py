@@ -41,3 +41,15 @@ def test_the_links_lead_somewhere(root_dir):
     assert links
     for link in links:
         assert (root_dir / link).exists(), link
+
+
+def test_small_networks_are_made_as_written(root_dir, tmp_path, monkeypatch):
+    section = readme(root_dir).split("## Small: int8 and LoRA")[1].split("\n## ")[0]
+    blocks = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    assert len(blocks) == 2
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in blocks:
+        exec(block, names)
+    assert km.MLP3D.from_preset("small").get_layer("head").quantization_mode == "int8"
+    assert (tmp_path / "mine.lora.h5").exists()

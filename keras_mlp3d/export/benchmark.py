@@ -35,6 +35,11 @@ class Row:
         milliseconds: Time of the fastest of a few runs on one clip.
         correct: Number of videos whose class has the highest score.
         videos: Number of videos.
+
+    Example:
+
+    >>> Row("onnx", correct=3, videos=4).top1
+    0.75
     """
 
     name: str
@@ -66,6 +71,15 @@ def benchmark(
 
     Returns:
         A `Row` per format, the network itself first. A format that fails is a row with its error.
+
+    Example:
+
+    A network in bfloat16 is measured, and no format can hold it:
+
+    >>> backbone = MLP3DBackbone((4, 4, 4, 4), (1, 1, 1, 1), 1, "shift_token:2", dtype="bfloat16")
+    >>> rows = benchmark(MLP3D(backbone, 2), (8, 32, 32, 3))
+    >>> rows[0].name, "float32" in rows[1].error
+    ('keras', True)
     """
     with tempfile.TemporaryDirectory() as temporary:
         place = pathlib.Path(temporary if folder is None else folder)

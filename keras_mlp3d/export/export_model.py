@@ -68,6 +68,12 @@ class Exported:
         largest_difference: Largest difference from the network's outputs at the shapes tried, as a
             part of their spread.
         size: Size in bytes.
+
+    Example:
+
+    >>> exported = Exported(pathlib.Path("a.onnx"), "onnx", "opset 18", ("batch",), 2e-7, 1000)
+    >>> exported.open_axes
+    ('batch',)
     """
 
     path: pathlib.Path
@@ -104,7 +110,36 @@ def export_model(
     crops: int = 1,
     int8: bool = False,
 ) -> Exported:
-    """Exports a network; see `models.PresetModel.export`."""
+    """Exports a network; `MLP3D.export` says what the arguments do.
+
+    Args:
+        model: Network of this package.
+        path: The artifact.
+        format: One of `FORMATS`.
+        batch: None, or inputs per batch.
+        frames: None, or frames per clip.
+        size: None, or (height, width) in pixels.
+        preprocessing: Whether the artifact takes uint8 frames of any number and size.
+        clips: Number of clips per video, with `preprocessing`.
+        crops: Number of crops per clip, with `preprocessing`.
+        int8: Whether weights become int8.
+
+    Returns:
+        An `Exported`.
+
+    Raises:
+        ValueError: If an argument is wrong, the backend in use cannot make the format, or the
+            network is quantized or not of dtype float32.
+        ImportError: If a package is missing.
+        ExportError: If the artifact cannot be made, is refused or computes something else.
+
+    Example:
+
+    >>> export_model(CycleMLP.from_preset("cyclemlp_nano", load_weights=False), "a.onnx", "ONNX")
+    Traceback (most recent call last):
+    ...
+    ValueError: format must be one of 'tf_saved_model', 'onnx', ..., got 'ONNX'.
+    """
     check_choice("format", format, FORMATS)
     check_boolean("preprocessing", preprocessing)
     check_boolean("int8", int8)
@@ -153,6 +188,16 @@ def load(path: StrPath, format: str) -> runtimes.Run:
 
     Returns:
         A function from an array to an array: from what the artifact takes to what it returns.
+
+    Raises:
+        FileNotFoundError: If there is no such artifact.
+
+    Example:
+
+    >>> load("absent.onnx", "onnx")
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: [Errno 2] No such file or directory: 'absent.onnx.json'
     """
     path = pathlib.Path(path)
     content = json.loads(path.with_name(path.name + ".json").read_text(encoding="utf-8"))

@@ -138,7 +138,7 @@ class FramesToScores(keras.layers.Layer):
             at = ops.cast(inputs + offset, "float32")
             return weight(ops.abs(at[None] - places[:, None]))
 
-        # Beyond the edges the picture goes on with its outermost pixels.
+        # Beyond the edges the outermost pixels repeat.
         first, last = (ops.cast(inputs[None] == end, "float32") for end in (0, length - 1))
         before, after = (ops.sum(shares(offset), 1, keepdims=True) for offset in (-length, length))
         weights = shares(0) + before * first + after * last

@@ -161,8 +161,8 @@ class AdaptableLayer(keras.layers.Layer):
         for index, variable in enumerate(variables):
             variable.assign(store[str(index)])
         if self.lora_enabled:
-            self.lora_kernel_a.assign(ops.zeros_like(self.lora_kernel_a))
-            self.lora_kernel_b.assign(ops.zeros_like(self.lora_kernel_b))
+            self.lora_kernel_a.assign(ops.zeros(self.lora_kernel_a.shape))
+            self.lora_kernel_b.assign(ops.zeros(self.lora_kernel_b.shape))
 
     def _stored_beside_kernel(self) -> list[keras.Variable]:
         """Returns the layer's other variables without LoRA adapters: the bias first."""

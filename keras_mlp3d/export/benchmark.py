@@ -72,14 +72,16 @@ def benchmark(
     Returns:
         A `Row` per format, the network itself first. A format that fails is a row with its error.
 
+    Raises:
+        ValueError: If no format can hold the network.
+
     Example:
 
-    A network in bfloat16 is measured, and no format can hold it:
-
     >>> backbone = MLP3DBackbone((4, 4, 4, 4), (1, 1, 1, 1), 1, "shift_token:2", dtype="bfloat16")
-    >>> rows = benchmark(MLP3D(backbone, 2), (8, 32, 32, 3))
-    >>> rows[0].name, "float32" in rows[1].error
-    ('keras', True)
+    >>> benchmark(MLP3D(backbone, 2), (8, 32, 32, 3))
+    Traceback (most recent call last):
+    ...
+    ValueError: An export needs a network of dtype 'float32', got 'bfloat16': load it with ...
     """
     with tempfile.TemporaryDirectory() as temporary:
         place = pathlib.Path(temporary if folder is None else folder)

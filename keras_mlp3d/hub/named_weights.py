@@ -65,10 +65,10 @@ def named_weights(
     >>> [name for _, stored in named_weights(model) for name, _ in stored.values()]
     ['head/kernel', 'head/bias']
     """
-    todo: list[tuple[str, keras.layers.Layer]] = [("", model)]
+    ahead: list[tuple[str, keras.layers.Layer]] = [("", model)]
     seen, used = {id(model)}, set()
-    while todo:
-        path, layer = todo.pop()
+    while ahead:
+        path, layer = ahead.pop()
         store: dict[str, Any] = {}
         layer.save_own_variables(store)
         stored = {}
@@ -81,7 +81,7 @@ def named_weights(
         inner = [(f"{path}{name}/", child) for name, child in _children(layer)]
         inner = [(name, child) for name, child in inner if id(child) not in seen]
         seen.update(id(child) for _, child in inner)
-        todo.extend(reversed(inner))
+        ahead.extend(reversed(inner))
 
 
 def _own_names(layer: keras.layers.Layer, store: Mapping[str, Any]) -> dict[str, str]:

@@ -266,15 +266,15 @@ def save_weights(model: keras.Model, path: StrPath) -> None:
 def _of_training(model: keras.Model) -> Iterator[Any]:
     """Yields the optimizers and metrics that a model and the models in it hold, each once."""
     kinds = keras.optimizers.Optimizer, keras.metrics.Metric
-    todo, seen = [model, *model._flatten_layers(include_self=False)], set()
-    while todo:
-        held = [*vars(todo.pop()).values()]
+    ahead, seen = [model, *model._flatten_layers(include_self=False)], set()
+    while ahead:
+        held = [*vars(ahead.pop()).values()]
         for value in held:
             if not isinstance(value, (list, tuple, dict, *kinds)) or id(value) in seen:
                 continue
             seen.add(id(value))
             if isinstance(value, kinds):
-                todo.append(value)
+                ahead.append(value)
                 yield value
             else:
                 held.extend(value.values() if isinstance(value, dict) else value)

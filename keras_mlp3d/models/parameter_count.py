@@ -6,13 +6,13 @@ time or memory, whatever the configuration holds.
 
 import contextlib
 import itertools
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_mlp3d import hub
 from keras_mlp3d._utils.checks import check_boolean, check_integer, check_integers, check_number
+from keras_mlp3d._utils.memory import memory_bytes
 from keras_mlp3d._utils.printable import printable
 from keras_mlp3d.models.dtype_policies import layer_policy, stored_modes
 from keras_mlp3d.models.network_checks import TUBELET_FRAMES
@@ -242,33 +242,6 @@ def _preset_blocks(preset: hub.Preset) -> int:
 
 def _number(count: int) -> str:
     return f"{count:,}" if count < 10**18 else "more than 10^18"
-
-
-def memory_bytes() -> int | None:
-    """Returns how much memory this process may use, in bytes, or None if the system cannot tell.
-
-    The smallest of the machine's memory, the container's limit and the process's limit.
-
-    Example:
-
-    >>> memory = memory_bytes()
-    >>> memory is None or memory > 2**20
-    True
-    """
-    limits = []
-    if hasattr(os, "sysconf") and {"SC_PHYS_PAGES", "SC_PAGE_SIZE"} <= os.sysconf_names.keys():
-        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        # Outside a container there is no such file, or it says "max".
-        with contextlib.suppress(OSError, ValueError), open(path, encoding="ascii") as file:
-            limits.append(int(file.read()))
-    with contextlib.suppress(ImportError):  # on Windows
-        import resource
-
-        soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-        if soft != resource.RLIM_INFINITY:
-            limits.append(soft)
-    return min((limit for limit in limits if limit > 0), default=None)
 
 
 def _needed(config: Any, name: str) -> Any:

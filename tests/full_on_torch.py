@@ -234,6 +234,11 @@ FILES = {
         ("test_example_of_a_layer_runs",),
         ("test_example_runs",),
     ),
+    "test_readme.py": Heavy(
+        "an export to ONNX, which needs the backend that the section installs",
+        ("test_the_main_job_runs_as_written",),
+        ("test_the_export_is_made_as_written",),
+    ),
     "training/test_data_change.py": Heavy(
         "how many steps and epochs are left after the list of videos changed",
         ("test_the_optimizer_that_scales_the_loss",),

@@ -66,6 +66,19 @@ def presets(folder: pathlib.Path) -> None:
     assert_type(preset.parameter_count, int)
 
 
+def smaller_and_elsewhere(model: km.MLP3D, folder: pathlib.Path) -> None:
+    model.quantize("int8")
+    model.save_to_preset(folder, format="safetensors")
+    model.enable_lora(8, targets=["mix_time"])
+    assert_type(model.lora_rank, int | None)
+    model.save_lora_weights(folder / "mine.lora.h5")
+    model.load_lora_weights(folder / "mine.lora.h5")
+    model.merge_lora()
+    exported = model.export(folder / "model.onnx", format="onnx", size=(64, 64), int8=True)
+    assert_type(exported, km.export.Exported)
+    assert_type(exported.largest_difference, float)
+
+
 def weights_of_the_frame_network(model: km.MLP3D) -> None:
     frames = km.CycleMLP.from_preset("cyclemlp_b1", load_weights=False)
     km.conversion.load_cyclemlp(frames, "CycleMLP_B1.pth")

@@ -53,3 +53,17 @@ def test_small_networks_are_made_as_written(root_dir, tmp_path, monkeypatch):
         exec(block, names)
     assert km.MLP3D.from_preset("small").get_layer("head").quantization_mode == "int8"
     assert (tmp_path / "mine.lora.h5").exists()
+
+
+def test_the_export_is_made_as_written(root_dir, tmp_path, monkeypatch):
+    """On PyTorch, as the section installs it; every backend's formats have tests of their own."""
+    section = readme(root_dir).split("## Export")[1].split("\n## ")[0]
+    assert "keras-mlp3d[torch,export]" in section
+    (block,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(block, {"model": km.MLP3D.from_preset("mlp3d_nano_motion_shapes")})
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "model.onnx",
+        "model.onnx.json",
+        "model.onnx.example.py",
+    }

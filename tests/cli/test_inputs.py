@@ -17,6 +17,7 @@ COMMANDS = {
     "search": ["--data", "LIST", "--preset", "x"],
     "compare": ["--data", "LIST", "--preset", "x"],
     "correlation": ["--data", "LIST", "--search", "x"],
+    "export": ["--preset", "x", "--benchmark", "--data", "LIST"],
 }
 OPTIONS = ("--columns", "--separator", "--header", "--no-header", "--class-names")
 

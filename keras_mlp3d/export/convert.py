@@ -16,6 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_mlp3d._utils.atomic_write import write_whole
 from keras_mlp3d.export.graph import LEAST_SIZE, Graph
 
 OPSET = 18  # of ONNX: since 2022, and what PyTorch writes without converting
@@ -76,7 +77,7 @@ def litert(graph: Graph, path: pathlib.Path, int8: bool = False) -> str:
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     if int8:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    path.write_bytes(converter.convert())
+    write_whole(path, converter.convert())
     return "schema 3"
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
+from keras_mlp3d._utils.atomic_write import DISK_ERRORS
 from keras_mlp3d._utils.checks import check_boolean, check_choice
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.export import convert, runtimes
@@ -132,6 +133,7 @@ def export_model(
             network is quantized or not of dtype float32.
         ImportError: If a package is missing.
         ExportError: If the artifact cannot be made, is refused or computes something else.
+        OSError: If a file cannot be written. It names `path`.
 
     Example:
 
@@ -163,6 +165,8 @@ def export_model(
                 version = way(graph, artifact, int8)
             # Converters raise whatever they like.
             except Exception as error:
+                if getattr(error, "errno", None) in DISK_ERRORS:
+                    raise
                 raise ExportError(f"Cannot convert {what}: {_reason(error)}") from error
             try:
                 run = _RUNTIMES[format](artifact, graph.input_name, graph.output_name)

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-from keras_mlp3d._utils.atomic_write import naming
+from keras_mlp3d._utils.atomic_write import naming, write_whole
 from keras_mlp3d.export.graph import Graph
 from keras_mlp3d.version import __version__
 
@@ -95,7 +95,7 @@ def about(graph: Graph, format: str, version: str, int8: bool, difference: float
 def write_companions(artifact: pathlib.Path, graph: Graph, content: dict[str, Any]) -> None:
     """Writes `NAME.json`, what `about` returned, and `NAME.example.py` next to the artifact."""
     text = json.dumps(content, indent=2, allow_nan=False)
-    artifact.with_name(artifact.name + ".json").write_text(text + "\n", encoding="utf-8")
+    write_whole(artifact.with_name(artifact.name + ".json"), f"{text}\n".encode())
     library, *run = _RUNS[content["format"]]
     what = (
         "The frames of a video: RGB, all of one size."
@@ -110,7 +110,7 @@ def write_companions(artifact: pathlib.Path, graph: Graph, content: dict[str, An
         shape=graph.example_shapes()[0],
         run="\n".join(run),
     )
-    artifact.with_name(artifact.name + ".example.py").write_text(example, encoding="utf-8")
+    write_whole(artifact.with_name(artifact.name + ".example.py"), example.encode())
 
 
 @contextlib.contextmanager
@@ -129,8 +129,8 @@ def appearing_at(path: pathlib.Path) -> Iterator[pathlib.Path]:
     with naming(path):
         folder = pathlib.Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        yield folder / path.name
         with naming(path, stands_for=[folder]):
+            yield folder / path.name
             stem = path.name.removesuffix(path.suffix) if path.suffix else path.name
             for new in sorted(folder.iterdir()):
                 ours = new.name.startswith(path.name) or new.name == f"{stem}.bin"

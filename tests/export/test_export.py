@@ -299,6 +299,21 @@ def test_foreign_operators_are_refused(domain, tmp_path):
         assert run(np.zeros(2, "float32")).tolist() == [0, 0]
 
 
+def test_a_full_disk_is_named(model, monkeypatch, tmp_path):
+    format = last_format()
+    path = tmp_path / f"model{FORMATS[format]}"
+
+    def way(graph, artifact, int8):
+        raise OSError(28, "No space left on device", str(artifact))
+
+    module = sys.modules["keras_mlp3d.export.export_model"]
+    monkeypatch.setitem(module._WAYS[BACKEND], format, (way, ()))
+    with pytest.raises(OSError, match="No space left") as caught:
+        model.export(path, format)
+    assert caught.value.errno == 28
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_of_something_else_is_kept(model, tmp_path):
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.txt").write_text("kept")

@@ -42,7 +42,6 @@ FILES = {
         (
             "test_each_network_is_exported[backbone]",
             "test_each_network_is_exported[frame by frame]",
-            "test_benchmark_has_a_row_per_format",
         ),
     ),
     "cli/test_predict.py": Heavy(

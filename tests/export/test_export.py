@@ -325,10 +325,21 @@ def test_a_folder_of_something_else_is_kept(model, tmp_path):
 
 
 def test_benchmark_has_a_row_per_format(model, monkeypatch):
+    """The table alone: `tests/cli/test_export.py` makes one of real exports."""
     videos = [(clips(1, 8, 32, 40)[0].astype("uint8"), label) for label in range(5)]
     module = sys.modules["keras_mlp3d.export.benchmark"]
-    monkeypatch.setattr(module, "formats", lambda: [MATRIX[BACKEND][0]])
+
+    def made(network, path, format, **options):
+        if format == "openvino":
+            raise ExportError("it differs")
+        return export.Exported(path, format, "1", (), 1e-7, 1000)
+
+    monkeypatch.setattr(module, "formats", lambda: ["onnx", "openvino"])
+    monkeypatch.setattr(module, "export_model", made)
+    monkeypatch.setattr(module, "load", lambda path, format: lambda x: -outputs(model, x))
     rows = export.benchmark(model, (8, 32, 40, 3), videos)
-    assert [row.name for row in rows][:2] == ["keras", MATRIX[BACKEND][0]]
-    assert {row.top1 for row in rows} == {0.2}  # one picture under each of five labels
-    assert all(row.milliseconds > 0 for row in rows)
+    assert [row.name for row in rows] == ["keras", "onnx", "onnx int8", "openvino"]
+    assert [row.error for row in rows] == ["", "", "", "it differs"]
+    assert [row.top1 for row in rows] == [0.2, 0.2, 0.2, None]  # one clip under each label
+    assert all((row.milliseconds or 0) > 0 for row in rows[:3])
+    assert rows[3].milliseconds is None

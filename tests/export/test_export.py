@@ -22,7 +22,7 @@ MATRIX = {
     "jax": ["tf_saved_model"],
     "torch": ["onnx", "openvino", "torch"],
 }
-#: PyTorch's exporter takes a minute if all lengths are open; of ONNX the issue is batch and clip.
+#: The exporter of PyTorch takes a minute if all lengths are open: "torch" has them, the others two.
 SIZES = {"torch": {"onnx": (32, 40), "openvino": (32, 40)}}
 #: Where a picture of 32 pixels has one token, in the last stage, is the kind that reshapes most.
 SCHEDULE = ["short_range:2", "long_range:2", "shift_token:2", "shift_window:2"]

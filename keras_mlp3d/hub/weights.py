@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import math
 import os
+import pathlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -261,6 +262,31 @@ def save_weights(model: keras.Model, path: StrPath) -> None:
             if "errno = " not in str(error):
                 raise
             raise OSError(str(error)) from error
+        if any(layer.quantization_mode is not None for layer in model._flatten_layers()):
+            _pack(beside)
+
+
+def _pack(path: pathlib.Path) -> None:
+    """Writes an HDF5 file again with the short headers that HDF5 has had since version 1.8.
+
+    The old ones take 200 kB in a network of 300,000 weights: too much beside int8.
+    """
+    import h5py
+
+    def copy(source: Any, target: Any) -> None:
+        target.attrs.update(source.attrs)
+        for name, item in source.items():
+            if isinstance(item, h5py.Group):
+                copy(item, target.create_group(name))
+            else:
+                target.create_dataset(name, data=item[()]).attrs.update(item.attrs)
+
+    with (
+        written_beside(path, ending=".h5") as packed,
+        h5py.File(path, "r") as source,
+        h5py.File(packed, "w", libver="latest") as target,
+    ):
+        copy(source, target)
 
 
 def _of_training(model: keras.Model) -> Iterator[Any]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from models import tiny
 
-from keras_mlp3d import FrameCycleMLP, MLP3DBackbone, TwoPathMLP3D
+from keras_mlp3d import MLP3D, FrameCycleMLP, MLP3DBackbone, TwoPathMLP3D
 from keras_mlp3d.models.dtype_policies import layer_policy, network_policy, stored_policies
 
 FLOATS = ("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
@@ -111,6 +111,20 @@ def test_int8_reaches_every_matrix_and_changes_little():
     assert sum(w.path.endswith("mix_time/kernel") for w in matrices) == sum(tiny.DEPTHS)
     after = tiny.run(model, clip)
     assert 0 < np.abs(after - before).max() < 0.1 * np.std(before)
+
+
+@pytest.mark.parametrize("form", ["h5", "safetensors"])
+def test_int8_takes_at_most_three_tenths_on_disk(form, tmp_path):
+    sizes = []
+    for name in ("float32", "int8"):
+        model = MLP3D.from_preset("mlp3d_nano_motion_shapes")
+        if name == "int8":
+            model.quantize("int8")
+        model.save_to_preset(tmp_path / name, format=form)
+        weights = [*(tmp_path / name).glob("*.h5"), *(tmp_path / name).glob("*.safetensors")]
+        sizes.append(sum(path.stat().st_size for path in weights))
+    assert sizes[1] <= 0.3 * sizes[0]
+    assert_same_weights(MLP3D.from_preset(tmp_path / "int8"), model)
 
 
 def test_an_int8_kernel_stands_for_the_float_one():

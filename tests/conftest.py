@@ -117,13 +117,18 @@ def _place(path):
 
 
 def pytest_ignore_collect(collection_path, config):
-    """On NumPy leaves out the files that need a backend, unless one is named: it then fails."""
+    """Leaves out the files that the backend does not run, unless one is named.
+
+    On NumPy those are the files that need a backend: one that is named then fails.
+    """
     named = {pathlib.Path(argument.split("::")[0]).resolve() for argument in config.args}
-    needs_one = collection_path.name.startswith("test_")
-    needs_one = needs_one and not backend_free.needs_no_backend(_relative(collection_path))
-    if os.environ["KERAS_BACKEND"] == "numpy" and needs_one and collection_path not in named:
-        return True
-    return None
+    if not collection_path.name.startswith("test_") or collection_path in named:
+        return None
+    path, backend = _relative(collection_path), os.environ["KERAS_BACKEND"]
+    if backend == "numpy":
+        return None if backend_free.needs_no_backend(path) else True
+    elsewhere = backend != "torch" and not backend_free.needs_no_backend(path)
+    return True if elsewhere and full_on_torch.is_whole(path) else None
 
 
 def pytest_collection_modifyitems(config, items):

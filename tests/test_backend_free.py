@@ -20,7 +20,13 @@ def functions_in(path):
 
 @pytest.mark.parametrize(
     "path",
-    [*backend_free.PATHS, *backend_free.EXCEPT, *conftest.QUICK, *conftest.LONGEST],
+    [
+        *backend_free.PATHS,
+        *backend_free.EXCEPT,
+        *conftest.QUICK,
+        *conftest.LONGEST,
+        *full_on_torch.WHOLE,
+    ],
 )
 def test_what_is_listed_exists(path):
     assert (TESTS / path).exists()
@@ -38,6 +44,17 @@ def test_heavy_tests_exist_and_leave_one_to_every_backend(path):
     for name in heavy.tests:
         assert full_on_torch.is_heavy(path, name)
     assert not backend_free.needs_no_backend(path)
+
+
+@pytest.mark.parametrize("path", full_on_torch.WHOLE)
+def test_a_file_of_pytorch_alone_names_one_that_every_backend_runs(path):
+    alone = full_on_torch.WHOLE[path]
+    assert alone.reason
+    assert functions_in(alone.instead)
+    assert not full_on_torch.is_whole(alone.instead)
+    assert not backend_free.needs_no_backend(alone.instead)
+    assert not backend_free.needs_no_backend(path)
+    assert path not in full_on_torch.FILES
 
 
 @pytest.mark.parametrize("path", full_on_torch.FILES)

@@ -114,6 +114,42 @@ class WholeWeights(keras.Model):
         pass
 
 
+# --- TensorFlow: the first step is traced twice ---------------------------------------------------
+# Fault: without a strategy, the TensorFlow trainer makes the variables of optimizer and metrics
+# while it traces the first step. `tf.function` then traces the step again without them, and the
+# first graph gets a condition per variable: half of the time until the first step. No issue known.
+
+
+class TracedOnce(keras.Model):
+    """A `keras.Model` of one output that makes all variables before a step is traced."""
+
+    def make_train_function(self, force: bool = False) -> Any:
+        if _on_tensorflow_alone(self) and not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        return super().make_train_function(force)
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        if not _on_tensorflow_alone(self):
+            super()._maybe_symbolic_build(iterator=iterator, data_batch=data_batch)
+            return
+        if data_batch is None:  # reads no batch, which a generator would not give again
+            data_batch = getattr(
+                getattr(iterator, "_distributed_dataset", None), "element_spec", ()
+            )
+        labels = data_batch[1] if len(data_batch) > 1 else None
+        shape = getattr(labels, "shape", None)
+        if shape is None or getattr(shape, "rank", 0) is None or isinstance(self.output, dict):
+            return  # Keras makes the variables when it traces
+        labels = keras.KerasTensor(tuple(shape), keras.backend.standardize_dtype(labels.dtype))
+        for part in (self._compile_metrics, self._compile_loss):
+            if part is not None and not part.built:
+                part.build(labels, self.output)
+
+
+def _on_tensorflow_alone(model):
+    return keras.config.backend() == "tensorflow" and model._distribute_strategy is None
+
+
 # --- JAX: a batch must divide over the devices ----------------------------------------------------
 # Fault: under `keras.distribution.DataParallel` a batch that does not divide over the devices, such
 # as the last one of an evaluation, is an error. keras-team/keras issue 21167.

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import keras
 
-from keras_mlp3d._utils.keras_patches import WholeWeights, garbage_collected_once
+from keras_mlp3d._utils.keras_patches import TracedOnce, WholeWeights, garbage_collected_once
 from keras_mlp3d._utils.types import StrPath, Tensor
 from keras_mlp3d.layers import SwitchableTimeMixing
 from keras_mlp3d.layers.adaptable import AdaptableLayer
@@ -30,7 +30,7 @@ _KERAS_ARGUMENTS = {"self", "name", "dtype", "input_shape", "head_dtype"}
 _NOT_QUANTIZED = ("has no quantization to", "quantize")
 
 
-class Network(WholeWeights):
+class Network(WholeWeights, TracedOnce):
     """Base of the networks, whose constructors make functional models of layers."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

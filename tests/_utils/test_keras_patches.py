@@ -156,6 +156,57 @@ def test_an_error_takes_the_weights_of_keras(what, call):
         pytest.fail(f"{GONE}: {model.get_weights()}")
 
 
+# --- the first step on TensorFlow -----------------------------------------------------------------
+
+
+class Counted(keras.layers.Layer):
+    """Counts how often it is traced."""
+
+    traced = 0
+
+    def call(self, x):
+        Counted.traced += 1
+        return x
+
+
+def first_step(kind, how):
+    """Traces of the training step of a small model, and what a step moved."""
+    inputs = keras.Input((2,))
+    model = kind(inputs, keras.layers.Dense(3)(Counted()(inputs)))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss, metrics=["accuracy"], weighted_metrics=["accuracy"])
+    before, Counted.traced = model.get_weights(), 0
+    x, y = np.ones((4, 2), "float32"), np.array([0, 1, 2, 1])
+    if how == "fit":
+        model.fit(x, y, batch_size=2, verbose=0)
+    elif how == "generator":
+        model.fit(((x, y) for _ in range(3)), steps_per_epoch=3, shuffle=False, verbose=0)
+    else:
+        model.train_on_batch(x, y)
+    assert all(np.any(a != b) for a, b in zip(before, model.get_weights(), strict=True))
+    assert {"accuracy", "loss"} <= set(model.get_metrics_result())
+    return Counted.traced
+
+
+@only("tensorflow")
+@pytest.mark.parametrize("how", ["fit", "generator", "train_on_batch"])
+def test_keras_traces_the_first_step_twice_on_tensorflow_and_the_patch_once(how):
+    assert first_step(keras.Model, how) == 2, GONE
+    assert first_step(keras_patches.TracedOnce, how) == 1
+
+
+@only("tensorflow")
+def test_labels_of_unknown_form_are_left_to_keras():
+    inputs = keras.Input((2,))
+    model = keras_patches.TracedOnce(inputs, keras.layers.Dense(1)(inputs))
+    model.compile("adam", "mse")
+    model.fit(np.ones((4, 2), "float32"), batch_size=2, verbose=0, y=np.ones(4, "float32"))
+    model.predict(np.ones((1, 2), "float32"), verbose=0)
+    two = keras_patches.TracedOnce(inputs, {"a": keras.layers.Dense(1)(inputs)})
+    two.compile("adam", "mse")
+    two.fit(np.ones((4, 2), "float32"), {"a": np.ones((4, 1), "float32")}, verbose=0)
+
+
 # --- several devices ------------------------------------------------------------------------------
 
 

@@ -20,7 +20,7 @@ from keras_mlp3d._utils.progress import Progress
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.hub.client import HubError, HubUnreachableError, explained
 from keras_mlp3d.hub.files import read_json, write_json
-from keras_mlp3d.hub.transfer_limits import limited
+from keras_mlp3d.hub.transfer_limits import TooMuch, limited
 from keras_mlp3d.hub.weights import file_sha256
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -140,6 +140,9 @@ def download_file(url: str, path: StrPath, max_bytes: int) -> WebFile:
             try:
                 _receive(part, max_bytes, bar)
                 break
+            except TooMuch:
+                part.remove()
+                raise
             except _transport_error() as error:
                 if part.size() <= before or not part.read_state().get("validator"):
                     raise

@@ -32,6 +32,25 @@ FILES = {
         ("test_what_is_written_is_the_preset",),
         ("test_the_table_of_formats",),
     ),
+    "conversion/test_released.py": Heavy(
+        "a download, a cache and metadata around a conversion that has tests of its own",
+        (
+            "test_the_first_load_converts_and_later_ones_need_nothing",
+            "test_a_missing_number_of_classes_downloads_nothing",
+            "test_without_torch_the_first_load_says_what_to_install",
+        ),
+        (
+            "test_no_network",
+            "test_broken_off_and_resumed",
+            "test_a_conversion_that_was_stopped_downloads_nothing_again",
+            "test_a_changed_cache_is_noticed",
+            "test_a_checkpoint_of_another_network",
+            "test_a_file_that_is_no_checkpoint",
+            "test_two_epochs_from_the_command_line",
+            "test_the_public_network_computes_what_the_authors_code_does",
+            "test_two_epochs_in_python",
+        ),
+    ),
     "export/test_export.py": Heavy(
         "networks that are a part of another one that every backend exports",
         (

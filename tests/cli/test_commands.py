@@ -40,7 +40,10 @@ def test_presets_as_json(run):
         "frames": None,
         "image_size": [224, 224],
         "weights": "none",
+        "download_bytes": None,
     }
+    assert entries["mlp3d_xs_imagenet"]["weights"] == "inflate:cyclemlp_b1_imagenet"
+    assert entries["mlp3d_xs_imagenet"]["download_bytes"] == 4 * 15_155_400
 
 
 def test_cost_is_the_table_of_the_package(run, presets):

@@ -21,7 +21,7 @@ from hub import release_server
 from hub.release_server import cache  # noqa: F401
 from huggingface_hub import constants
 
-from keras_mlp3d import MLP3D, CycleMLP, FrameCycleMLP, MLP3DBackbone
+from keras_mlp3d import MLP3D, CycleMLP, MLP3DBackbone
 from keras_mlp3d.cli.main import main
 from keras_mlp3d.conversion import inflate, load_cyclemlp, released
 from keras_mlp3d.data import VideoLoader, read_folder
@@ -46,6 +46,7 @@ def _quick_weights(monkeypatch):
 def presets(tmp_path_factory):
     """Two built-in presets of a tiny network."""
     folder = tmp_path_factory.mktemp("builtin")
+    (folder / "recipes").symlink_to(preset.builtin_folder() / "recipes")
     frame = serialized("CycleMLP", {**SIZES, "num_classes": tiny_checkpoint.CLASSES})
     video = serialized("MLP3DBackbone", {**SIZES, "schedule": [["shift_token", 2]] * 5})
     clip = serialized("VideoConverter", {"num_frames": 8, "image_size": [32, 32]})
@@ -135,9 +136,6 @@ def test_the_first_load_converts_and_later_ones_need_nothing(release, alone, fra
     inflate(frame, inflated)
     assert_same(inflated, backbone)
     assert_same(CycleMLP.from_preset(FRAME), frame)
-    assert FrameCycleMLP.from_preset(FRAME).num_classes == tiny_checkpoint.CLASSES
-    other = MLP3D.from_preset(VIDEO, num_classes=3, schedule="short_range:4")
-    assert str(other.backbone.schedule[0]) == "short_range:4"
     assert release.requests == [None]
 
 
@@ -163,10 +161,10 @@ def test_without_torch_the_first_load_says_what_to_install(release, alone):
 
 def test_no_network(release, monkeypatch):
     monkeypatch.setenv(released.MIRROR, "http://127.0.0.1:9")
-    with pytest.raises(HubError, match="http://127.0.0.1:9/CycleMLP_Tiny.pth failed.*try again"):
+    with pytest.raises(HubError, match=r"127\.0\.0\.1:9/CycleMLP_Tiny\.pth failed.*try again"):
         CycleMLP.from_preset(FRAME)
     monkeypatch.setenv(released.MIRROR, "ftp://host")
-    with pytest.raises(ValueError, match="https://host/..., got 'ftp://host/CycleMLP_Tiny.pth'"):
+    with pytest.raises(ValueError, match="got 'ftp://host/CycleMLP_Tiny"):
         CycleMLP.from_preset(FRAME)
 
 
@@ -248,19 +246,6 @@ def test_a_file_that_is_no_checkpoint(release, content, error, message, cache): 
     assert not list(cache.rglob("*.pth*"))
 
 
-def test_origin_and_license_stay_with_the_weights(release, tmp_path):
-    model = MLP3D.from_preset(VIDEO, num_classes=3)
-    model.save_to_preset(tmp_path / "mine")
-    metadata = read_preset(tmp_path / "mine").metadata
-    assert {name: metadata[name] for name in TEXTS} == TEXTS
-    assert f"{release.url}/v0.1/CycleMLP_Tiny.pth (" in metadata["source"]
-    assert "bytes, SHA-256 " in metadata["source"]
-    assert metadata["weights"] == "bundled"
-    card = (tmp_path / "mine" / "README.md").read_text()
-    assert "```text\nCopyright the test\n```" in card
-    assert "```bibtex\n@misc{test}\n```" in card
-
-
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("videos")
@@ -281,8 +266,13 @@ def test_two_epochs_from_the_command_line(release, videos, tmp_path, capsys):
     assert main(command) == 0
     assert len((tmp_path / "run" / "history.csv").read_text().splitlines()) == 3
     metadata = read_preset(tmp_path / "run" / "preset").metadata
-    assert metadata["notice"] == TEXTS["notice"]
-    assert "CycleMLP_Tiny.pth" in metadata["source"]
+    assert {name: metadata[name] for name in TEXTS} == TEXTS
+    assert f"{release.url}/v0.1/CycleMLP_Tiny.pth (" in metadata["source"]
+    assert "bytes, SHA-256 " in metadata["source"]
+    assert metadata["weights"] == "bundled"
+    card = (tmp_path / "run" / "preset" / "README.md").read_text()
+    assert "```text\nCopyright the test\n```" in card
+    assert "```bibtex\n@misc{test}\n```" in card
     capsys.readouterr()
     assert main(["predict", str(videos), "--preset", VIDEO]) == 2
     assert "is a backbone without classes. Train it on yours first" in capsys.readouterr().err

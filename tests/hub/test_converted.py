@@ -143,7 +143,7 @@ def test_another_version_of_the_preset_has_another_folder(preset, folder):
 
 def test_a_cache_that_cannot_be_written(preset, cache):  # noqa: F811
     cache.write_text("a file")
-    with pytest.raises(HubError, match="cannot be written .*set HF_HOME"):
+    with pytest.raises(HubError, match=r"cannot be written .*set HF_HOME"):
         converted_preset(preset, convert)
 
 

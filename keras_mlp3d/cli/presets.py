@@ -22,8 +22,7 @@ def add_parser(commands: Any) -> None:
         run,
         "list the built-in presets",
         "List the built-in presets: class, parameters, multiply-accumulates of one clip, the clip "
-        "(frames x height x width) and whether they come with weights, or download them at the "
-        "first load.",
+        "(frames x height x width) and their weights: none, bundled, or fetched at the first load.",
         ["keras-mlp3d presets"],
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
@@ -46,8 +45,8 @@ def run(options: argparse.Namespace) -> int:
                 row["class_name"],
                 "" if row["parameter_count"] is None else f"{row['parameter_count']:,}",
                 "" if row["macs"] is None else f"{row['macs'] / 1e9:.2f}",
-                " x ".join(str(length) for length in size if length),
-                row["weights"] if row["weights"] in ("none", "bundled") else "download",
+                "x".join(str(length) for length in size if length),
+                row["weights"] if row["weights"] in ("none", "bundled") else "fetched",
             )
         )
     widths = [max(len(line[column]) for line in table) for column in range(6)]

@@ -38,7 +38,8 @@ def make_weights(preset: hub.Preset) -> hub.Preset:
 
     Raises:
         ImportError: If the checkpoint must be converted, and PyTorch is not installed.
-        HubError: If the checkpoint cannot be downloaded, or the cache cannot be written.
+        HubError: If the checkpoint cannot be downloaded.
+        OSError: If the cache cannot be written.
         ValueError: If what was downloaded is no checkpoint of this network.
 
     Source:

@@ -41,7 +41,7 @@ def converted_preset(preset: Preset, convert: Callable[[pathlib.Path], object]) 
         The preset, with its weights on disk.
 
     Raises:
-        HubError: If the cache cannot be written.
+        OSError: If the cache cannot be written.
 
     Example:
 

@@ -117,11 +117,16 @@ class PresetModel(Exportable):
     def _with_weights(cls, files: hub.Preset, overrides: Mapping[str, Any]) -> hub.Preset:
         """Returns the preset that holds the weights, with them on disk."""
         if files.weights == "none":
+            started = f"{files.handle}_imagenet"
+            advice = (
+                f"load {started!r}, which starts from ImageNet"
+                if started in hub.list_presets()
+                else "make a preset with weights from a CycleMLP checkpoint: keras-mlp3d convert "
+                f"CHECKPOINT --to DIRECTORY --inflate {files.handle}"
+            )
             raise ValueError(
                 f"The preset {files.handle!r} is an architecture without weights. Pass "
-                "load_weights=False to start from random ones, or make a preset with weights "
-                "from a CycleMLP checkpoint: keras-mlp3d convert CHECKPOINT --to DIRECTORY "
-                f"--inflate {files.handle}."
+                f"load_weights=False to start from random ones, or {advice}."
             )
         fixed = [name for name in STRUCTURE if name in overrides]
         if fixed:

@@ -18,8 +18,8 @@ TABLE_1 = {
     "mlp3d_m": ((64, 128, 320, 512), (3, 4, 18, 3), (8, 8, 4, 4)),
     "mlp3d_l": ((96, 192, 384, 768), (3, 4, 24, 3), (4, 4, 4, 4)),
 }
-#: Parameters of the public checkpoints, and giga multiply-accumulates at 224 x 224. Of B4 the authors
-#: state 52 M and 10.1 G.
+#: Parameters of the public checkpoints, and giga multiply-accumulates at 224 x 224. Of B4 the
+#: authors state 52 M and 10.1 G.
 PUBLISHED = {
     "cyclemlp_b1": (15_155_400, 2.12),
     "cyclemlp_b2": (26_802_504, 3.88),

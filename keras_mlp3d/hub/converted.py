@@ -56,22 +56,23 @@ def converted_preset(preset: Preset, convert: Callable[[pathlib.Path], object]) 
     from huggingface_hub import cached_assets_path, constants
     from huggingface_hub.utils import WeakFileLock
 
-    key = [_CONVERSION, preset.weights, preset.class_name, preset.config]
+    name = preset.folder.name
+    key = [_CONVERSION, name, preset.weights, preset.class_name, preset.config]
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
     try:
         above = cached_assets_path(
-            "keras_mlp3d", "converted", preset.folder.name, assets_dir=constants.HF_ASSETS_CACHE
+            "keras_mlp3d", "converted", digest, assets_dir=constants.HF_ASSETS_CACHE
         )
     except (OSError, ValueError) as error:
         raise HubError(
             f"The cache for converted weights, {constants.HF_ASSETS_CACHE}, cannot be written "
             f"({printable(str(error))}): set HF_HOME to a folder that can."
         ) from error
-    folder = above / digest
+    folder = above / name
     cached = _read(preset, folder)
     if cached is not None:
         return cached
-    with WeakFileLock(above / f"{digest}.lock"):
+    with WeakFileLock(above / "lock"):
         cached = _read(preset, folder)  # another process may have converted it meanwhile
         if cached is None:
             if folder.is_dir():

@@ -222,7 +222,9 @@ def _receive(part: _Part, max_bytes: int, bar: Progress) -> None:
 def _refuse_status(url: str, status: int) -> None:
     if status >= 500 or status in (408, 429):
         raise HubUnreachableError(f"{url} is not available now (status {status}): try again later.")
-    raise HubError(f"{url} was refused (status {status}): no such file is there.")
+    raise HubError(
+        f"{url} was refused (status {status}): the file is not there, or may not be read."
+    )
 
 
 @contextlib.contextmanager

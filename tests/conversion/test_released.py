@@ -123,7 +123,7 @@ def frame():
     return model
 
 
-def test_the_first_load_converts_and_later_ones_need_nothing(release, alone, frame, caplog):
+def test_the_first_load_converts_and_later_ones_need_nothing(release, alone, cache, frame, caplog):  # noqa: F811
     caplog.set_level(logging.INFO, "keras_mlp3d")
     model = MLP3D.from_preset(VIDEO, num_classes=3)
     assert release.requests == [None]
@@ -137,6 +137,9 @@ def test_the_first_load_converts_and_later_ones_need_nothing(release, alone, fra
     assert_same(inflated, backbone)
     assert_same(CycleMLP.from_preset(FRAME), frame)
     assert release.requests == [None]
+    for name, cls in ((VIDEO, "MLP3DBackbone"), (FRAME, "CycleMLP")):
+        [card] = cache.rglob(f"{name}/README.md")
+        assert f'keras_mlp3d.{cls}.from_preset("{name}")' in card.read_text()
 
 
 def test_a_missing_number_of_classes_downloads_nothing(release):

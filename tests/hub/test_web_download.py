@@ -136,7 +136,7 @@ def test_a_web_page(release, path, url, page, headers):  # noqa: F811
 @pytest.mark.parametrize(
     ("status", "message"),
     [
-        (404, "was refused .status 404.: no such file"),
+        (404, "was refused .status 404.: the file is not there"),
         (206, "was refused"),
         (503, "not available now .status 503.: try again later"),
         (429, "not available now"),

@@ -41,21 +41,26 @@ def converted_preset(preset: Preset, convert: Callable[[pathlib.Path], object]) 
         The preset, with its weights on disk.
 
     Raises:
+        ValueError: If the weights of the preset come from elsewhere.
         OSError: If the cache cannot be written.
 
     Example:
 
-    >>> def convert(folder):
-    ...     raise ValueError("no network")
+    >>> from keras_mlp3d.hub import read_preset
     >>> try:
-    ...     converted_preset(read_preset("mlp3d_nano"), convert)
+    ...     converted_preset(read_preset("mlp3d_nano"), print)
     ... except ValueError as error:
     ...     print(error)
-    no network
+    The weights of the preset 'mlp3d_nano' are not converted: they are 'none'.
     """
     from huggingface_hub import cached_assets_path, constants
     from huggingface_hub.utils import WeakFileLock
 
+    if not preset.is_converted:
+        raise ValueError(
+            f"The weights of the preset {preset.handle!r} are not converted: they are "
+            f"{preset.weights!r}."
+        )
     name = preset.folder.name
     key = [_CONVERSION, name, preset.weights, preset.class_name, preset.config]
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]

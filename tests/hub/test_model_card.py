@@ -332,7 +332,7 @@ def test_what_others_state_is_theirs_and_no_result():
     metadata |= {"notice": "Copyright\n```\n\x1b[31m", "citation": "@misc{one}"}
     card = model_card(metadata, CONFIG, TASK, CONVERTER)
     results = section(card, "Results")
-    assert results.startswith("The accuracy of this preset is unmeasured.")
+    assert results.strip().startswith("The accuracy of this preset is unmeasured.")
     assert results.count("Reported by") == 1
     assert "\\*them\\* # x, not measured here: top-1 0.5 on a\\|b." in results
     assert "model-index" not in card

@@ -128,3 +128,6 @@ def test_architecture_without_weights_says_so():
     with pytest.raises(ValueError, match="'mlp3d_xs' is an architecture without weights") as error:
         MLP3D.from_preset("mlp3d_xs")
     assert "load_weights=False" in str(error.value)
+    assert "or load 'mlp3d_xs_imagenet', which starts from ImageNet." in str(error.value)
+    with pytest.raises(ValueError, match=r"keras-mlp3d convert CHECKPOINT .*--inflate mlp3d_nano"):
+        MLP3D.from_preset("mlp3d_nano")

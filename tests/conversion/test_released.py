@@ -312,13 +312,16 @@ def test_the_public_network_computes_what_the_authors_code_does(public, root_dir
 def test_two_epochs_in_python(public, videos, tmp_path):
     train = read_folder(videos, "train")
     model = MLP3D.from_preset(
-        "mlp3d_xs_imagenet", num_classes=len(train.class_names), class_names=train.class_names
+        "mlp3d_xs_imagenet",
+        num_classes=len(train.class_names),
+        class_names=train.class_names,
+        dropout=0.0,
+        drop_path_rate=0.0,
     )
     converter = type(model.converter)(num_frames=8, image_size=(32, 32))
     batches = VideoLoader(train, converter, batch_size=4, training=True)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(0.003), loss)
-    before = model.evaluate(batches, verbose=0)
-    model.fit(batches, epochs=2, verbose=0)
-    assert model.evaluate(batches, verbose=0) < before
+    before, after = model.fit(batches, epochs=2, verbose=0).history["loss"]
+    assert after < before
     assert len(public.requests) == 1

@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 from hub.release_server import cache  # noqa: F401
@@ -22,14 +23,10 @@ from hub.test_converted import convert
 from keras_mlp3d.hub import converted_preset, read_preset
 
 def slow(folder):
-    with open("converted", "a") as file:
-        file.write("once ")
-    time.sleep(2)
+    pathlib.Path("converting").touch()
+    time.sleep(1)
     convert(folder)
 
-pathlib.Path(f"ready{sys.argv[2]}").touch()
-while not pathlib.Path(f"ready{1 - int(sys.argv[2])}").exists():
-    time.sleep(0.01)
 print(converted_preset(read_preset("cyclemlp_b1_imagenet"), slow).folder)
 """
 
@@ -161,21 +158,20 @@ def test_only_built_in_presets_name_an_address(preset, tmp_path):
         copied.weights_file(hub.WEIGHTS)
 
 
-def test_two_processes_convert_once(tmp_path):
+def test_two_processes_convert_once(preset, cache, tmp_path):  # noqa: F811
+    """This process asks while another one converts."""
     tests = str(pathlib.Path(__file__).parent.parent)
-    environment = {**os.environ, "HF_ASSETS_CACHE": str(tmp_path), "KERAS_BACKEND": "numpy"}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", PROCESS, tests, str(number)],
-            cwd=tmp_path,
-            env=environment,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for number in (0, 1)
-    ]
-    first, second = (process.communicate()[0] for process in processes)
-    assert [process.returncode for process in processes] == [0, 0]
-    assert first == second
-    assert (tmp_path / "converted").read_text() == "once "
-    assert (pathlib.Path(first.strip()) / hub.WEIGHTS).read_bytes() == WEIGHTS
+    environment = {**os.environ, "HF_ASSETS_CACHE": str(cache), "KERAS_BACKEND": "numpy"}
+    command = [sys.executable, "-c", PROCESS, tests]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
+    ) as other:
+        while not (tmp_path / "converting").exists():
+            assert other.poll() is None
+            time.sleep(0.01)
+        assert not list(cache.rglob(hub.WEIGHTS))
+        found = converted_preset(preset, refuse)
+        printed = other.communicate()[0]
+    assert other.returncode == 0
+    assert printed.strip() == str(found.folder)
+    assert (found.folder / hub.WEIGHTS).read_bytes() == WEIGHTS

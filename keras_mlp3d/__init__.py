@@ -88,7 +88,8 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-# Keras can load the networks and their layers from files as soon as this package is imported.
+# Keras can load the networks and their layers from files as soon as this package is imported, and
+# `from_preset` can convert weights. A command does this when it starts Keras.
 if not _backend.is_command():
     _backend.import_keras()
-    importlib.import_module("keras_mlp3d.models")
+    importlib.import_module("keras_mlp3d.conversion")

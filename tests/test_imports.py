@@ -19,7 +19,7 @@ ALLOWED = {
     "export": {"version", "_utils"},
     "models": {"layers", "hub", "export", "version", "_utils"},
     "cost": {"models", "layers", "_utils"},
-    "conversion": {"models", "layers", "_utils"},
+    "conversion": {"models", "layers", "hub", "_utils"},
     "data": {"_utils"},
     "distribution": {"_utils"},
     "inference": {"models", "hub", "data", "_utils"},

@@ -131,7 +131,7 @@ def _built_in(class_name: str) -> "list[Preset]":
     from keras_mlp3d import hub
 
     presets = [hub.read_preset(name) for name in hub.list_presets()]
-    return [files for files in presets if files.class_name == class_name]
+    return [f for f in presets if f.class_name == class_name and not f.is_converted]
 
 
 def _checkpoint_shapes(path: str, source: "Preset | None") -> "Shapes":

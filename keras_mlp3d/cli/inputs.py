@@ -32,7 +32,8 @@ def load_model(
         handle: Built-in name, directory, "hf://user/repo[@revision]", or a `hub.Preset`.
         classes: Names of the allowed model classes, or None for all.
         on_clips: Whether a `CycleMLP` is to become a `FrameCycleMLP`.
-        **options: Arguments of `from_preset`.
+        **options: Arguments of `from_preset`. With `num_classes`, a backbone gets a head if
+            classifiers alone are allowed.
 
     Returns:
         The model and its `hub.Preset`.
@@ -44,14 +45,21 @@ def load_model(
 
     files = hub.read_preset(handle)
     known = classes or ("MLP3D", "MLP3DBackbone", "TwoPathMLP3D", "FrameCycleMLP", "CycleMLP")
-    if files.class_name not in known:
+    class_name = files.class_name
+    if class_name == "MLP3DBackbone" and class_name not in known:
+        if options.get("num_classes") is None:
+            raise ValueError(
+                f"The preset {files.handle!r} is a backbone without classes. Train it on yours "
+                f"first: keras-mlp3d train --data DIRECTORY --preset {files.handle}."
+            )
+        class_name = "MLP3D"
+    if class_name not in known:
         raise ValueError(
-            f"The preset {files.handle!r} holds a {files.class_name}; expected "
-            f"{' or '.join(known)}."
+            f"The preset {files.handle!r} holds a {class_name}; expected {' or '.join(known)}."
         )
-    by_frame = on_clips and files.class_name == "CycleMLP"
-    network = models.FrameCycleMLP if by_frame else getattr(models, files.class_name)
-    return network.from_preset(files, **options), files
+    if on_clips and class_name == "CycleMLP":
+        class_name = "FrameCycleMLP"
+    return getattr(models, class_name).from_preset(files, **options), files
 
 
 def asked_converter(

@@ -22,7 +22,7 @@ def add_parser(commands: Any) -> None:
         run,
         "list the built-in presets",
         "List the built-in presets: class, parameters, multiply-accumulates of one clip, the clip "
-        "(frames x height x width) and whether they come with weights.",
+        "(frames x height x width) and their weights: none, bundled, or fetched at the first load.",
         ["keras-mlp3d presets"],
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
@@ -45,13 +45,13 @@ def run(options: argparse.Namespace) -> int:
                 row["class_name"],
                 "" if row["parameter_count"] is None else f"{row['parameter_count']:,}",
                 "" if row["macs"] is None else f"{row['macs'] / 1e9:.2f}",
-                " x ".join(str(length) for length in size if length),
-                row["weights"],
+                "x".join(str(length) for length in size if length),
+                row["weights"] if row["weights"] in ("none", "bundled") else "fetched",
             )
         )
     widths = [max(len(line[column]) for line in table) for column in range(6)]
     width = min(max(shutil.get_terminal_size().columns, 60), 120)
-    descriptions = ["", *(row["description"] for row in presets)]
+    descriptions = ["", *map(_description, presets)]
     for line, description in zip(table, descriptions, strict=True):
         cells = [
             f"{cell:>{size}}" if column in (2, 3) else f"{cell:<{size}}"
@@ -74,5 +74,13 @@ def _row(preset: "Preset") -> dict[str, Any]:
         "frames": clip.frames if clip else None,
         "image_size": list(size) if size else None,
         "weights": preset.weights,
+        "download_bytes": preset.download_bytes,
         "description": preset.description,
     }
+
+
+def _description(row: dict[str, Any]) -> str:
+    if row["download_bytes"] is None:
+        return row["description"]
+    megabytes = round(row["download_bytes"] / 1e6)
+    return f"{row['description']} The first load downloads {megabytes} MB or more."

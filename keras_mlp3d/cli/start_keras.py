@@ -37,6 +37,8 @@ def start_keras(backend: str | None) -> None:
     keras_backend.import_keras()
     import keras
 
+    import keras_mlp3d.conversion  # noqa: F401 - with it, `from_preset` can convert weights
+
     if backend is not None and backend != keras.backend.backend():
         raise keras_backend.BackendError(
             f"--backend {backend} came too late: Keras runs on {keras.backend.backend()} already; "

@@ -2,6 +2,7 @@
 
 from keras_mlp3d.hub.adapter_file import read_adapters, write_adapters
 from keras_mlp3d.hub.client import HubError
+from keras_mlp3d.hub.converted import converted_preset
 from keras_mlp3d.hub.download import download_preset
 from keras_mlp3d.hub.files import (
     CARD,
@@ -24,6 +25,7 @@ from keras_mlp3d.hub.model_card import model_card
 from keras_mlp3d.hub.named_weights import weights_sha256
 from keras_mlp3d.hub.origin import Origin
 from keras_mlp3d.hub.preset import (
+    INFLATE,
     Preset,
     builtin_folder,
     fetch_weights,
@@ -32,6 +34,7 @@ from keras_mlp3d.hub.preset import (
     read_preset,
 )
 from keras_mlp3d.hub.upload import upload_preset
+from keras_mlp3d.hub.web_download import WebFile, download_file
 from keras_mlp3d.hub.weights import (
     WeightsFile,
     check_weights_file,
@@ -44,6 +47,7 @@ __all__ = [
     "CARD",
     "CONFIG",
     "CONVERTER",
+    "INFLATE",
     "MAX_JSON_BYTES",
     "METADATA",
     "TASK",
@@ -53,10 +57,13 @@ __all__ = [
     "HubError",
     "Origin",
     "Preset",
+    "WebFile",
     "WeightsFile",
     "builtin_folder",
     "check_directory",
     "check_weights_file",
+    "converted_preset",
+    "download_file",
     "download_preset",
     "fetch_weights",
     "file_sha256",

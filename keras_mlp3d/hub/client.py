@@ -153,11 +153,11 @@ def list_files(
 
 
 @contextlib.contextmanager
-def explained(address: HubAddress, doing: str) -> Iterator[None]:
+def explained(address: HubAddress | str, doing: str) -> Iterator[None]:
     """Turns any error of a transfer into one `HubError` that names the address and a fix.
 
     Args:
-        address: What was asked for.
+        address: What was asked for: a preset on the Hub, or the address of a file elsewhere.
         doing: What failed, such as "uploading".
 
     Raises:
@@ -165,13 +165,15 @@ def explained(address: HubAddress, doing: str) -> Iterator[None]:
     """
     try:
         yield
+    except HubError:
+        raise
     # This broad because the exceptions of the HTTP library below (which one depends on the version
     # of huggingface_hub) and of hf_xet pass through, and share no base class.
     except Exception as error:
         raise _explain(error, address, doing) from error
 
 
-def _explain(error: Exception, address: HubAddress, doing: str) -> HubError:
+def _explain(error: Exception, address: HubAddress | str, doing: str) -> HubError:
     from huggingface_hub import errors
 
     # The upload wraps what went wrong, and so does a download of a file that is not cached.
@@ -182,9 +184,28 @@ def _explain(error: Exception, address: HubAddress, doing: str) -> HubError:
         return HubError(f"{address} was stopped while {doing}: {error}.")
     if isinstance(error, TooSlow):
         return HubUnreachableError(f"{address} was given up while {doing}: {error}.")
-    status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, errors.OfflineModeIsEnabled):
         return HubUnreachableError(f"{address} was not asked for: HF_HUB_OFFLINE is set.")
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if isinstance(address, HubAddress) and (refused := _refusal(error, status, address, doing)):
+        return refused
+    first_line = next(iter(str(error).strip().splitlines()), "")
+    what = f"{type(error).__name__}: {printable(first_line)}"
+    if isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError):
+        return HubError(f"{address} failed while {doing}, on this machine ({what}).")
+    if status is not None and status < 500:
+        return HubError(f"The Hub refused {doing} of {address} ({what}).")
+    return HubUnreachableError(
+        f"{address} failed while {doing} ({what}): check the network and try again."
+    )
+
+
+def _refusal(
+    error: Exception, status: int | None, address: HubAddress, doing: str
+) -> HubError | None:
+    """What the Hub says in its own way: no access, no such repository, too many requests."""
+    from huggingface_hub import errors
+
     if isinstance(error, errors.GatedRepoError):
         return HubError(f"{address} is gated: ask for access on its page, then {LOGIN}.")
     if isinstance(error, errors.RepositoryNotFoundError) or status == 401:
@@ -207,12 +228,4 @@ def _explain(error: Exception, address: HubAddress, doing: str) -> HubError:
             f"The Hub takes no more requests now (429), while {doing} of {address}: wait some "
             f"minutes, or {LOGIN} for a higher limit."
         )
-    first_line = next(iter(str(error).strip().splitlines()), "")
-    what = f"{type(error).__name__}: {printable(first_line)}"
-    if isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError):
-        return HubError(f"{address} failed while {doing}, on this machine ({what}).")
-    if status is not None and status < 500:
-        return HubError(f"The Hub refused {doing} of {address} ({what}).")
-    return HubUnreachableError(
-        f"{address} failed while {doing} ({what}): check the network and try again."
-    )
+    return None

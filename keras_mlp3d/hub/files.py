@@ -9,6 +9,7 @@ may have `model.safetensors` and `task.safetensors`.
 import json
 import os
 import pathlib
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -36,6 +37,7 @@ PRESET_FILES = (
 )
 
 MAX_JSON_BYTES = 4 * 2**20
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _SAFE = "The preset that was there before is untouched."
 
 
@@ -95,6 +97,44 @@ def read_object(path: pathlib.Path) -> tuple[str, dict[str, Any]]:
         )
     _check_plain(path, content["config"])
     return class_name, content["config"]
+
+
+def check_metadata(path: pathlib.Path, metadata: Mapping[str, Any]) -> None:
+    """Refuses metadata whose entries that the package itself reads have another form.
+
+    Args:
+        path: Where they are from, for the message.
+        metadata: Content of a `metadata.json`.
+
+    Raises:
+        ValueError: If an entry has another form.
+    """
+
+    def is_count(value: Any) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+    sums, clip = metadata.get("sha256", {}), metadata.get("clip")
+    size = clip.get("size") if isinstance(clip, dict) else None
+    total = metadata.get("weights_sha256", "0" * 64)
+    good = {
+        "weights": isinstance(metadata.get("weights", ""), str),
+        "description": isinstance(metadata.get("description", ""), str),
+        "parameter_count": is_count(metadata.get("parameter_count", 1)),
+        "macs": metadata.get("macs") is None or is_count(metadata["macs"]),
+        "weights_sha256": isinstance(total, str) and _SHA256.fullmatch(total),
+        "sha256": isinstance(sums, dict)
+        and all(isinstance(value, str) and _SHA256.fullmatch(value) for value in sums.values()),
+        "clip": clip is None
+        or (
+            isinstance(size, list)
+            and len(size) == 2
+            and all(is_count(value) for value in (clip.get("frames"), *size))
+            and isinstance(clip.get("sampling"), str)
+        ),
+    }
+    for key, fine in good.items():
+        if not fine:
+            raise ValueError(f"{path} is damaged: {key!r} cannot be {metadata[key]!r}.")
 
 
 def serialized(class_name: str, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,12 +32,12 @@ def paragraphs(value: Any) -> str:
     return "\n\n".join(text(block) for block in blocks if line(block))
 
 
-def code_block(value: Any) -> str:
+def code_block(value: Any, language: str = "text") -> str:
     """A block of code, fenced by more backticks than it has itself."""
     value = "\n".join(printable(row) for row in str(value).split("\n"))
     longest = max((len(run) for run in re.findall(r"`+", value)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"{fence}text\n{value}\n{fence}"
+    return f"{fence}{language}\n{value}\n{fence}"
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from keras_mlp3d.hub.card_sources import citation, origin
 from keras_mlp3d.hub.markdown import code_block, fold, line, paragraphs, table, text
 
 if TYPE_CHECKING:
@@ -29,16 +30,6 @@ _DATASET_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*", re.ASCII
 _NO_SLUG = re.compile(r"[^a-z0-9]+")
 _FROM_PRESET = re.compile(r'(?<=\.from_preset\()"(?:[^"\\\n]|\\.)*"')
 _CLASSIFIERS = frozenset({"MLP3D", "TwoPathMLP3D", "FrameCycleMLP"})
-
-_CITATION = """\
-```bibtex
-@inproceedings{qiu2022mlp3d,
-  title     = {{MLP-3D}: A {MLP}-like {3D} Architecture with Grouped Time Mixing},
-  author    = {Qiu, Zhaofan and Yao, Ting and Ngo, Chong-Wah and Mei, Tao},
-  booktitle = {Proceedings of the IEEE/CVF Conference on Computer Vision and Pattern Recognition},
-  year      = {2022}
-}
-```"""
 
 
 def model_card(
@@ -86,8 +77,8 @@ def model_card(
         _training(metadata),
         *_schedules(config),
         _labels(task),
-        _origin(metadata),
-        "## Citation\n\n" + _CITATION,
+        origin(metadata),
+        citation(metadata),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -240,9 +231,9 @@ def _clip(metadata: Mapping[str, Any], converter: Any) -> str:
 
 
 def _results(metadata: Mapping[str, Any]) -> str:
-    metrics = _metrics(metadata)
+    metrics, reported = _metrics(metadata), _reported(metadata)
     if not metrics:
-        return "## Results\n\nThe accuracy of this preset is unmeasured."
+        return f"## Results\n\nThe accuracy of this preset is unmeasured.{reported}"
     rows = [
         (
             text(metric.get("name", "")),
@@ -256,7 +247,18 @@ def _results(metadata: Mapping[str, Any]) -> str:
     section = "## Results\n\n" + table(("metric", "value", "data set", "split"), rows)
     for command in dict.fromkeys(commands):
         section += "\n\nMeasured with:\n\n" + code_block(command)
-    return section
+    return section + reported
+
+
+def _reported(metadata: Mapping[str, Any]) -> str:
+    """What others state of these weights. It is no result of ours, so no `model-index` has it."""
+    rows = [_dict(entry) for entry in _list(metadata.get("reported"))]
+    return "".join(
+        f"\n\nReported by {text(row.get('by', 'others'))}, not measured here: "
+        f"{text(row.get('name', ''))} {row['value']:.6g} on {text(row.get('dataset', ''))}."
+        for row in rows
+        if _is_number(row.get("value"))
+    )
 
 
 def _training(metadata: Mapping[str, Any]) -> str:
@@ -314,27 +316,6 @@ def _labels(task: Any) -> str:
         return f"## Labels\n\n{count} classes, without names." if _is_number(count) else ""
     rows = [(str(index), text(name)) for index, name in enumerate(names)]
     return "## Labels\n\n" + fold(table(("index", "label"), rows), len(rows), "labels")
-
-
-def _origin(metadata: Mapping[str, Any]) -> str:
-    parts = [
-        "## Origin",
-        "An implementation in Keras 3 of MLP-3D (Qiu et al., CVPR 2022), whose authors published "
-        "no code or weights.",
-    ]
-    versions = [
-        f"{name} {text(metadata[key])}"
-        for name, key in (("keras-mlp3d", "keras_mlp3d_version"), ("Keras", "keras_version"))
-        if metadata.get(key)
-    ]
-    date = f" on {text(metadata['date_saved'])}" if metadata.get("date_saved") else ""
-    if versions:
-        parts.append(f"Saved with {' and '.join(versions)}{date}.")
-    if metadata.get("source"):
-        parts.append(f"Source: {text(metadata['source'])}")
-    if metadata.get("license"):
-        parts.append(f"License: {text(metadata['license'])}")
-    return "\n\n".join(parts)
 
 
 def _dict(value: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 #: Kept whatever becomes of the weights: what the result is derived from.
-_OF_ANY_WEIGHTS = ("license", "source", "datasets")
+_OF_ANY_WEIGHTS = ("license", "notice", "citation", "source", "datasets")
 #: Made at every save.
 _OF_EACH_SAVE = (
     *("keras_mlp3d_version", "keras_version", "class_name", "parameter_count", "weights"),
@@ -35,8 +35,9 @@ class Origin:
     def kept(self, weights_sha256: str) -> dict[str, Any]:
         """Returns the metadata that still hold when the network is saved again.
 
-        License, source and data sets always do. The description, the metrics and all else are of
-        those weights alone: they are kept only if the SHA-256 of the weights is the same.
+        License, its notice, citation, source and data sets always do. The description, the metrics
+        and all else are of those weights alone: they are kept only if the SHA-256 of the weights is
+        the same.
 
         Args:
             weights_sha256: What `hub.weights_sha256` gives for the weights now.

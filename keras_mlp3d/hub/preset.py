@@ -4,7 +4,6 @@ import dataclasses
 import difflib
 import os
 import pathlib
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from keras_mlp3d.hub.files import (
     TASK_WEIGHTS,
     WEIGHTS,
     WEIGHTS_FORMATS,
+    check_metadata,
     make_class_names_printable,
     read_json,
     read_object,
@@ -27,7 +27,8 @@ from keras_mlp3d.hub.weights import WeightsFile, check_weights_file
 if TYPE_CHECKING:
     from keras_mlp3d.data.video.converter import VideoConverter
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+#: Start of the metadata's "weights" if they are those of another preset, inflated.
+INFLATE = "inflate:"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,8 +124,31 @@ class Preset:
 
     @property
     def weights(self) -> str:
-        """Where the weights come from: "none", "bundled" or an `hf://` address."""
+        """Where the weights come from.
+
+        "none", "bundled" or an `hf://` address. A built-in preset may also name a checkpoint that
+        is converted at the first load (`https://`), or the preset of a CycleMLP whose weights it
+        starts from ("inflate:NAME").
+        """
         return self.metadata.get("weights", "bundled")
+
+    @property
+    def is_converted(self) -> bool:
+        """Whether the weights are made on the user's machine, at the first load.
+
+        The preset of another origin cannot ask for that: it could name any address.
+        """
+        made = self.weights.startswith(("https://", INFLATE))
+        return made and self.folder.parent == builtin_folder()
+
+    @property
+    def download_bytes(self) -> int | None:
+        """The least that the first load downloads, the weights in float32; None if it does not."""
+        if not self.is_converted:
+            return None
+        if self.weights.startswith(INFLATE):
+            return read_preset(self.weights.removeprefix(INFLATE)).download_bytes
+        return 4 * self.parameter_count
 
     @property
     def parameter_count(self) -> int:
@@ -251,7 +275,7 @@ def read_preset(handle: "StrPath | Preset") -> Preset:
     )
     converter = read_object(folder / CONVERTER)[1] if (folder / CONVERTER).is_file() else None
     metadata = read_json(folder / METADATA) if (folder / METADATA).is_file() else {}
-    _check_metadata(folder / METADATA, metadata)
+    check_metadata(folder / METADATA, metadata)
     for content in (config, task or {}):
         make_class_names_printable(content)
     return Preset(name, folder, task_class, config, task, converter, metadata, sums)
@@ -324,33 +348,3 @@ def make_converter(config: dict[str, Any]) -> "VideoConverter":
     from keras_mlp3d.data.video.converter import VideoConverter
 
     return VideoConverter.from_config(config)
-
-
-def _check_metadata(path: pathlib.Path, metadata: Mapping[str, Any]) -> None:
-    """Refuses metadata whose entries that the package itself reads have another form."""
-
-    def is_count(value: Any) -> bool:
-        return isinstance(value, int) and not isinstance(value, bool) and value > 0
-
-    sums, clip = metadata.get("sha256", {}), metadata.get("clip")
-    size = clip.get("size") if isinstance(clip, dict) else None
-    total = metadata.get("weights_sha256", "0" * 64)
-    good = {
-        "weights": isinstance(metadata.get("weights", ""), str),
-        "description": isinstance(metadata.get("description", ""), str),
-        "parameter_count": is_count(metadata.get("parameter_count", 1)),
-        "macs": metadata.get("macs") is None or is_count(metadata["macs"]),
-        "weights_sha256": isinstance(total, str) and _SHA256.fullmatch(total),
-        "sha256": isinstance(sums, dict)
-        and all(isinstance(value, str) and _SHA256.fullmatch(value) for value in sums.values()),
-        "clip": clip is None
-        or (
-            isinstance(size, list)
-            and len(size) == 2
-            and all(is_count(value) for value in (clip.get("frames"), *size))
-            and isinstance(clip.get("sampling"), str)
-        ),
-    }
-    for key, fine in good.items():
-        if not fine:
-            raise ValueError(f"{path} is damaged: {key!r} cannot be {metadata[key]!r}.")

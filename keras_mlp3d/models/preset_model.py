@@ -5,7 +5,7 @@ import datetime
 import inspect
 import logging
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 import keras
@@ -26,6 +26,10 @@ logger = logging.getLogger("keras_mlp3d")
 
 #: Arguments that fix the weight shapes. They cannot be overridden when weights are loaded.
 STRUCTURE = ("channels", "depths", "mlp_ratios")
+
+#: What makes the weights that a preset gets on the user's machine. The package `conversion` puts it
+#: here: it imports this package, and this one cannot import it.
+weight_makers: list[Callable[[hub.Preset], hub.Preset]] = []
 
 
 class PresetModel(Exportable):
@@ -68,7 +72,9 @@ class PresetModel(Exportable):
         Raises:
             ValueError: If the preset or an override is unknown, or the preset is of another class,
                 has no weights, asks for another number of parameters than its weights are, or has
-                a damaged file.
+                a damaged file; or if it has no classes, and `num_classes` is None.
+            hub.HubError: If the weights must be downloaded, and cannot be.
+            ImportError: If they must be converted from a PyTorch checkpoint, without PyTorch.
 
         Example:
 
@@ -79,6 +85,8 @@ class PresetModel(Exportable):
         files = hub.read_preset(preset)
         cls._check_class(files)
         if load_weights:
+            if files.is_converted:  # before anything is downloaded
+                cls._check_num_classes(files, num_classes)
             files = cls._with_weights(files, overrides)
             _check_unquantized(files, overrides)
         has_classes = "num_classes" in inspect.signature(cls.__init__).parameters
@@ -109,11 +117,16 @@ class PresetModel(Exportable):
     def _with_weights(cls, files: hub.Preset, overrides: Mapping[str, Any]) -> hub.Preset:
         """Returns the preset that holds the weights, with them on disk."""
         if files.weights == "none":
+            started = f"{files.handle}_imagenet"
+            advice = (
+                f"load {started!r}, which starts from ImageNet"
+                if started in hub.list_presets()
+                else "make a preset with weights from a CycleMLP checkpoint: keras-mlp3d convert "
+                f"CHECKPOINT --to DIRECTORY --inflate {files.handle}"
+            )
             raise ValueError(
                 f"The preset {files.handle!r} is an architecture without weights. Pass "
-                "load_weights=False to start from random ones, or make a preset with weights "
-                "from a CycleMLP checkpoint: keras-mlp3d convert CHECKPOINT --to DIRECTORY "
-                f"--inflate {files.handle}."
+                f"load_weights=False to start from random ones, or {advice}."
             )
         fixed = [name for name in STRUCTURE if name in overrides]
         if fixed:
@@ -124,6 +137,8 @@ class PresetModel(Exportable):
         if files.weights.startswith("hf://"):
             files = hub.read_preset(files.weights)
             cls._check_class(files)
+        if files.is_converted:
+            return weight_makers[0](files)
         return hub.fetch_weights(files)
 
     @classmethod
@@ -133,6 +148,10 @@ class PresetModel(Exportable):
                 f"The preset {files.handle!r} holds a {files.class_name}; load it with "
                 f"{files.class_name}.from_preset."
             )
+
+    @classmethod
+    def _check_num_classes(cls, files: hub.Preset, num_classes: int | None) -> None:
+        """Raises ValueError if the class cannot have this number of classes, or needs one."""
 
     def _load_preset_weights(
         self,

@@ -17,12 +17,15 @@ def test_presets_are_listed(run, monkeypatch):
     rows = [line for line in lines[1:] if not line.startswith(" ")]
     assert [row.split()[0] for row in rows] == hub.list_presets()
     [row] = [row for row in rows if row.startswith("cyclemlp_b1 ")]
-    assert row.split()[1:] == ["CycleMLP", "15,155,400", "2.12", "224", "x", "224", "none"]
+    assert row.split()[1:] == ["CycleMLP", "15,155,400", "2.12", "224x224", "none"]
     [row] = [row for row in rows if row.startswith("mlp3d_xs ")]
     preset = hub.read_preset("mlp3d_xs")
     assert row.split()[1:-1] == (
-        f"MLP3D {preset.parameter_count:,} {preset.macs / 1e9:.2f} 64 x 224 x 224".split()
+        f"MLP3D {preset.parameter_count:,} {preset.macs / 1e9:.2f} 64x224x224".split()
     )
+    [place] = [place for place, line in enumerate(lines) if line.startswith("mlp3d_xs_imagenet ")]
+    assert lines[place].split()[-1] == "fetched"
+    assert "The first load downloads 61 MB or more." in " ".join(" ".join(lines[place:]).split())
     assert max(map(len, lines)) <= 80
 
 
@@ -40,7 +43,10 @@ def test_presets_as_json(run):
         "frames": None,
         "image_size": [224, 224],
         "weights": "none",
+        "download_bytes": None,
     }
+    assert entries["mlp3d_xs_imagenet"]["weights"] == "inflate:cyclemlp_b1_imagenet"
+    assert entries["mlp3d_xs_imagenet"]["download_bytes"] == 4 * 15_155_400
 
 
 def test_cost_is_the_table_of_the_package(run, presets):

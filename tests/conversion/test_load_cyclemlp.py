@@ -1,6 +1,7 @@
 """Reading checkpoints: every form of a good one, and what is refused without touching a weight."""
 
 import argparse
+import json
 import pickle
 import sys
 import zipfile
@@ -13,6 +14,7 @@ from conversion import tiny_checkpoint
 from keras_mlp3d import MLP3DBackbone
 from keras_mlp3d.conversion import checkpoint as reader
 from keras_mlp3d.conversion import load_cyclemlp
+from keras_mlp3d.hub import read_preset
 from keras_mlp3d.models import CycleMLP
 
 
@@ -294,3 +296,15 @@ def test_library_that_is_not_installed(model, tmp_path, monkeypatch, name, libra
     monkeypatch.undo()
     for old, new in zip(before, values(model), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize("name", ["b1", "b2", "b3", "b4", "b5"])
+def test_the_keys_of_each_public_checkpoint(name, root_dir):
+    """Those that the checkpoints have; of B4 there is no list, so the rule of the others holds."""
+    config = read_preset(f"cyclemlp_{name}_imagenet").config
+    shapes = tiny_checkpoint.shapes(config, 1000)
+    listed = root_dir / "tests" / "golden" / f"cyclemlp_{name}.keys.json"
+    if listed.exists():
+        assert {key: list(shape) for key, shape in shapes.items()} == json.loads(listed.read_text())
+    weights = [np.prod(shape) for key, shape in shapes.items() if not key.endswith("offset")]
+    assert sum(weights) == read_preset(f"cyclemlp_{name}").parameter_count

@@ -6,9 +6,9 @@ SIZES = {"channels": (8, 12, 16, 20), "depths": (1, 1, 2, 1), "mlp_ratios": (2, 
 CLASSES = 7
 
 
-def shapes():
+def shapes(sizes=SIZES, classes=CLASSES):
     """Returns {key: shape}, written from the description of the checkpoints."""
-    channels, depths, ratios = SIZES.values()
+    channels, depths, ratios = (sizes[name] for name in SIZES)
     table = {"patch_embed.proj": ((channels[0], 3, 7, 7), channels[0])}
     offsets = {}
     for stage, (c, depth, ratio) in enumerate(zip(channels, depths, ratios, strict=True)):
@@ -28,7 +28,7 @@ def shapes():
             table[f"{name}.mlp.fc1"] = ((ratio * c, c), ratio * c)
             table[f"{name}.mlp.fc2"] = ((c, ratio * c), c)
     table["norm"] = ((channels[3],), channels[3])
-    table["head"] = ((CLASSES, channels[3]), CLASSES)
+    table["head"] = ((classes, channels[3]), classes)
     weights = {f"{name}.weight": weight for name, (weight, _) in table.items()}
     biases = {f"{name}.bias": (bias,) for name, (_, bias) in table.items() if bias is not None}
     return weights | biases | offsets

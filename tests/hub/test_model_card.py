@@ -323,3 +323,19 @@ def test_depths_of_any_size_cost_nothing():
     assert rows(section(model_card(METADATA, config), "Schedule")) == [
         ["1", "", r"short\_range", "2"]
     ]
+
+
+def test_what_others_state_is_theirs_and_no_result():
+    entry = {"name": "top-1", "value": 0.5, "dataset": "a|b", "by": "*them*\n# x"}
+    broken = [3, {"by": "me"}, {"value": "0.9", "by": "me"}]
+    metadata = METADATA | {"metrics": [], "reported": [entry, *broken]}
+    metadata |= {"notice": "Copyright\n```\n\x1b[31m", "citation": "@misc{one}"}
+    card = model_card(metadata, CONFIG, TASK, CONVERTER)
+    results = section(card, "Results")
+    assert results.strip().startswith("The accuracy of this preset is unmeasured.")
+    assert results.count("Reported by") == 1
+    assert "\\*them\\* # x, not measured here: top-1 0.5 on a\\|b." in results
+    assert "model-index" not in card
+    assert "\x1b" not in card
+    assert "````text\nCopyright\n```\n" in section(card, "Origin")
+    assert section(card, "Citation").count("```bibtex\n") == 2

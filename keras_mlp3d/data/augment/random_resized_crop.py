@@ -70,8 +70,13 @@ class RandomResizedCrop(Configured):
             return np.array(window)
         scaler = Scaler()
         result = np.empty((len(clip), *size, 3), "uint8")
-        for picture, target in zip(window, result, strict=True):
-            target[:] = scaler.resize(np.ascontiguousarray(picture), *size, self.interpolation)
+        for number, picture in enumerate(window):
+            # A clip of more frames than its video repeats frames, which are not resized again.
+            if number and np.array_equal(picture, window[number - 1]):
+                result[number] = result[number - 1]
+                continue
+            picture = np.ascontiguousarray(picture)
+            result[number] = scaler.resize(picture, *size, self.interpolation)
         return result
 
     def _draw(self, size, rng):

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from reference import augment as reference
 
-from keras_mlp3d.data.augment import HorizontalFlip, RandomErasing, RandomResizedCrop
+from keras_mlp3d.data.augment import (
+    HorizontalFlip,
+    RandomErasing,
+    RandomResizedCrop,
+    random_resized_crop,
+)
 
 
 def noise(*shape, seed=0):
@@ -47,6 +52,21 @@ def test_clips_are_drawn_apart(name, least):
 
 
 # --- crop -----------------------------------------------------------------------------------------
+
+
+def test_repeated_frames_are_resized_once(monkeypatch):
+    resize, calls = random_resized_crop.Scaler.resize, []
+
+    def counted(*arguments):
+        calls.append(1)
+        return resize(*arguments)
+
+    first, second = noise(1, 30, 40), noise(1, 30, 40, seed=1)
+    clip = np.concatenate([first, first, second, second, second, first])
+    expected = np.stack([STEPS["crop"](frame[None], rng_of(0))[0] for frame in clip])
+    monkeypatch.setattr(random_resized_crop.Scaler, "resize", counted)
+    np.testing.assert_array_equal(STEPS["crop"](clip, rng_of(0)), expected)
+    assert len(calls) == 3
 
 
 def test_crop_is_a_resized_window():

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from keras_mlp3d._utils.atomic_write import naming, reserve
+from keras_mlp3d._utils.atomic_write import append, reserve
 from keras_mlp3d._utils.printable import printable
 from keras_mlp3d._utils.progress import Progress
 from keras_mlp3d._utils.types import StrPath
@@ -282,17 +282,15 @@ def _write(part: _Part, start: int, response: Any, max_bytes: int, bar: Progress
             write_json(part.state, {"url": part.url, "size": total, "validator": validator})
             reserve(part.path, total)
     done = start
-    with part.path.open("ab") as file:
-        for chunk in response.iter_bytes():
-            if done == 0 and chunk.lstrip()[:1] == b"<":
-                _refuse_page(part, "it starts with '<'")
-            done += len(chunk)
-            if done > max_bytes:
-                part.remove()
-                raise HubError(f"{part.url} has more than {max_bytes:,} bytes: it is another file.")
-            with naming(part.path):
-                file.write(chunk)
-            bar(done // _MEGABYTE, None if total is None else -(-total // _MEGABYTE))
+    for chunk in response.iter_bytes():
+        if done == 0 and chunk.lstrip()[:1] == b"<":
+            _refuse_page(part, "it starts with '<'")
+        done += len(chunk)
+        if done > max_bytes:
+            part.remove()
+            raise HubError(f"{part.url} has more than {max_bytes:,} bytes: it is another file.")
+        append(part.path, chunk)
+        bar(done // _MEGABYTE, None if total is None else -(-total // _MEGABYTE))
     if total is not None and done != total:
         raise _BrokenOff(f"{done:,} of {total:,} bytes came")
 

@@ -132,7 +132,10 @@ def test_bar_where_a_person_watches(run, presets, data, monkeypatch):
     [
         (["--data", "absent", "--preset", "{presets}/clips"], "absent"),
         (["--data", "{data}", "--preset", "mlp3d_nan"], "Unknown preset 'mlp3d_nan'"),
-        (["--data", "{data}", "--preset", "{presets}/backbone"], "holds a MLP3DBackbone"),
+        (
+            ["--data", "{data}", "--preset", "{presets}/backbone"],
+            "is a backbone without classes. Train it",
+        ),
         (["--data", "{data}", "--preset", "{presets}/no_converter"], "pass --frames and --size"),
         (["--data", "{data}/jump", "--preset", "{presets}/clips"], "sub-folder per class"),
         (["--data", "{data}", "--preset", "{presets}/clips", "--plot", "a.jpg"], "ends in .png"),

@@ -124,7 +124,7 @@ def test_progress_where_a_person_watches(run, presets, videos, monkeypatch):
         (["{presets}"], "holds no videos"),
         (["{videos}", "--preset", "mlp3d_nan"], "Unknown preset 'mlp3d_nan'"),
         (["{videos}", "--preset", "mlp3d_nano"], "is an architecture without weights"),
-        (["{videos}", "--preset", "{presets}/backbone"], "holds a MLP3DBackbone; expected MLP3D"),
+        (["{videos}", "--preset", "{presets}/backbone"], "is a backbone without classes. Train it"),
         (["{videos}", "--preset", "{presets}/no_converter"], "pass --frames and --size"),
         (["{videos}", "--preset", "{presets}/clips", "--frames", "12"], "12 frames does not fit"),
         (["{videos}", "--plot", "out.jpg"], "ends in .png, .pdf, .svg"),

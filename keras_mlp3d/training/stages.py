@@ -86,14 +86,17 @@ def choose_trained_weights(model: keras.Model, frozen_stages: int, lora_rank: in
 
     Args:
         model: The network.
-        frozen_stages: Number of stages to freeze.
+        frozen_stages: Number of stages to freeze. With 0 any Keras model is taken, and one without
+            stages is trained as it is.
         lora_rank: None, or the rank of the adapters. A network that has them keeps them.
 
     Raises:
-        ValueError: If the network cannot have adapters, or has some of another rank.
+        ValueError: If the network cannot have adapters, or has some of another rank, or has no
+            stages to freeze.
     """
     if lora_rank is None:
-        freeze(model, frozen_stages)
+        if frozen_stages or _backbones(model):
+            freeze(model, frozen_stages)
         return
     if not hasattr(model, "enable_lora"):
         raise ValueError(

@@ -88,3 +88,11 @@ def test_adapters_of_another_rank_or_no_network_are_refused():
     plain = keras.Model(inputs, keras.layers.Dense(1)(inputs))
     with pytest.raises(ValueError, match="lora_rank=3 needs a network of this package"):
         choose_trained_weights(plain, 0, 3)
+
+
+def test_a_network_without_stages_is_trained_whole_or_refused():
+    plain = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    choose_trained_weights(plain, 0, None)
+    assert len(plain.trainable_variables) == 2
+    with pytest.raises(ValueError, match="Expected a network of this package"):
+        choose_trained_weights(plain, 1, None)

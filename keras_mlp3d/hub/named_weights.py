@@ -127,13 +127,41 @@ def _numpy_dtype(name: str) -> np.dtype:
     return np.dtype(getattr(ml_dtypes, name, name))
 
 
-def weights_sha256(parts: Mapping[str, keras.Model]) -> str:
+def halved(array: np.ndarray, name: str) -> np.ndarray:
+    """Returns float32 numbers in 16 bits, and anything else as it is.
+
+    Args:
+        array: Any array.
+        name: Its name in errors.
+
+    Raises:
+        ValueError: If a number is too large for 16 bits.
+
+    Example:
+
+    >>> halved(np.array([1 / 3], "float32"), "bias")
+    array([0.3333], dtype=float16)
+    """
+    if array.dtype != np.float32:
+        return array
+    with np.errstate(over="ignore"):
+        half = array.astype(np.float16)
+    if np.isinf(half).any() and np.isfinite(array).all():
+        raise ValueError(
+            f"{name} has numbers above {np.finfo(np.float16).max:.0f}, which 16 bits do not hold: "
+            "save with half_precision=False."
+        )
+    return half
+
+
+def weights_sha256(parts: Mapping[str, keras.Model], half_precision: bool = False) -> str:
     """Returns one SHA-256 of weights: of each name, dtype, shape and content.
 
     It is the same on every backend and in every file format.
 
     Args:
         parts: {name of the part: built model}.
+        half_precision: Whether it is that of the weights as `halved` rounds them.
 
     Example:
 
@@ -149,6 +177,8 @@ def weights_sha256(parts: Mapping[str, keras.Model]) -> str:
         values = [item for _, stored in named_weights(model) for item in stored.values()]
         for name, value in sorted(values, key=lambda item: item[0]):
             array = _array(value)
+            if half_precision:
+                array = halved(array, name).astype(array.dtype)
             head = json.dumps([part, name, array.dtype.name, array.shape])
             total.update(head.encode() + b"\n")
             total.update(array.reshape(-1).view(np.uint8).data)
@@ -183,12 +213,13 @@ class StoredTensor:
         return math.prod(self.shape)
 
 
-def write_safetensors(model: keras.Model, path: StrPath) -> None:
+def write_safetensors(model: keras.Model, path: StrPath, half_precision: bool = False) -> None:
     """Writes the weights of a model to a safetensors file.
 
     Args:
         model: A built model.
         path: Path of the file; an earlier one is replaced.
+        half_precision: Whether float32 weights are stored in 16 bits.
 
     Raises:
         ImportError: If the library safetensors is missing.
@@ -204,6 +235,8 @@ def write_safetensors(model: keras.Model, path: StrPath) -> None:
         ) from error
     values = [item for _, stored in named_weights(model) for item in stored.values()]
     arrays = {name: _array(value) for name, value in values}
+    if half_precision:
+        arrays = {name: halved(array, name) for name, array in arrays.items()}
     with written_beside(path, ending=".safetensors") as beside:
         try:
             save_file(arrays, os.fspath(beside), metadata={"format": "keras_mlp3d"})

@@ -16,6 +16,7 @@ from keras_mlp3d._utils.atomic_write import reserve, written_beside
 from keras_mlp3d._utils.printable import printable
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.hub.named_weights import (
+    halved,
     load_safetensors,
     read_safetensors_header,
     write_safetensors,
@@ -224,13 +225,14 @@ def file_sha256(path: StrPath) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def save_weights(model: keras.Model, path: StrPath) -> None:
+def save_weights(model: keras.Model, path: StrPath, half_precision: bool = False) -> None:
     """Saves a model's weights alone, not what training added: its optimizer and metrics.
 
     Args:
         model: A built Keras model.
         path: Path of the file, which ends in `.safetensors`, or in `.weights.h5` for Keras's HDF5
             form; an earlier file is replaced.
+        half_precision: Whether float32 weights are stored in 16 bits. Loading rounds nothing more.
 
     Raises:
         ImportError: If safetensors is asked for, and the library safetensors is missing.
@@ -249,7 +251,7 @@ def save_weights(model: keras.Model, path: StrPath) -> None:
     # On a full disk, HDF5 keeps the file open and fails a second time when it closes it.
     reserve(path, sum(math.prod(v.shape) * _bits(v.dtype) // 8 for v in model.weights))
     if is_safetensors(path):
-        write_safetensors(model, path)
+        write_safetensors(model, path, half_precision)
         return
     nothing = dict.fromkeys(_of_training(model), lambda store: None)
     with (
@@ -262,14 +264,15 @@ def save_weights(model: keras.Model, path: StrPath) -> None:
             if "errno = " not in str(error):
                 raise
             raise OSError(str(error)) from error
-        if any(layer.quantization_mode is not None for layer in model._flatten_layers()):
-            _pack(beside)
+        quantized = any(layer.quantization_mode is not None for layer in model._flatten_layers())
+        if half_precision or quantized:
+            _pack(beside, half_precision)
 
 
-def _pack(path: pathlib.Path) -> None:
+def _pack(path: pathlib.Path, half_precision: bool) -> None:
     """Writes an HDF5 file again with the short headers that HDF5 has had since version 1.8.
 
-    The old ones take 200 kB in a network of 300,000 weights: too much beside int8.
+    The old ones take 200 kB in a network of 300,000 weights: too much beside small weights.
     """
     import h5py
 
@@ -279,7 +282,8 @@ def _pack(path: pathlib.Path) -> None:
             if isinstance(item, h5py.Group):
                 copy(item, target.create_group(name))
             else:
-                target.create_dataset(name, data=item[()]).attrs.update(item.attrs)
+                array = halved(item[()], item.name) if half_precision else item[()]
+                target.create_dataset(name, data=array).attrs.update(item.attrs)
 
     with (
         written_beside(path, ending=".h5") as packed,

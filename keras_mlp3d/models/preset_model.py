@@ -12,7 +12,7 @@ import keras
 
 from keras_mlp3d import hub
 from keras_mlp3d._utils.atomic_write import write_whole
-from keras_mlp3d._utils.checks import check_choice
+from keras_mlp3d._utils.checks import check_boolean, check_choice
 from keras_mlp3d._utils.printable import printable
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.models.builtin_presets import BuiltinPresets
@@ -215,6 +215,7 @@ class PresetModel(Exportable):
         directory: StrPath,
         description: str | None = None,
         format: str = "h5",
+        half_precision: bool = False,
         **metadata: Any,
     ) -> None:
         """Saves the network as a preset: whole, or not at all.
@@ -232,6 +233,8 @@ class PresetModel(Exportable):
             description: None, or a sentence for the metadata and the model card.
             format: Form of the weights files: "h5" (Keras's own), or "safetensors", which other
                 tools of the Hub read (`pip install 'keras-mlp3d[safetensors]'`).
+            half_precision: Whether float32 weights are stored in 16 bits, which halves the files.
+                What loads computes as before, in float32, with the rounded weights.
             **metadata: Further entries of `metadata.json`, such as `metrics` (a list of dicts
                 with name, value, dataset, split, command), `training`, `license`, `source`.
 
@@ -255,7 +258,10 @@ class PresetModel(Exportable):
         names = hub.WEIGHTS_FORMATS[check_choice("format", format, hub.WEIGHTS_FORMATS)]
         given = metadata if description is None else {**metadata, "description": description}
         uri = pathlib.Path(directory).resolve().name
-        hub.write_preset(directory, lambda folder: self._write_files(folder, names, given, uri))
+        half = check_boolean("half_precision", half_precision)
+        hub.write_preset(
+            directory, lambda folder: self._write_files(folder, names, given, uri, half)
+        )
 
     def _write_files(
         self,
@@ -263,6 +269,7 @@ class PresetModel(Exportable):
         names: Mapping[str, str],
         metadata: Mapping[str, Any],
         uri: str,
+        half_precision: bool,
     ) -> None:
         objects = self._preset_objects()
         for name, (class_name, config) in objects.items():
@@ -271,9 +278,9 @@ class PresetModel(Exportable):
         sums, parts = {}, self._weight_parts()
         for name, part in parts.items():
             path = folder / names[name]
-            hub.save_weights(part, path)
+            hub.save_weights(part, path, half_precision)
             sums[path.name] = hub.file_sha256(path)
-        total = hub.weights_sha256(parts)
+        total = hub.weights_sha256(parts, half_precision)
         kept = {} if self._origin is None else self._origin.kept(total)
         converter = getattr(self, "converter", None)
         if converter is not None:

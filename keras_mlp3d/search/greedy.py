@@ -33,6 +33,7 @@ def greedy(
     identity: Mapping[str, Any] | None = None,
     anew: bool | Collection[str] = False,
     progress: Callable[[int, int], None] | None = None,
+    equal: Callable[[Mixing], Mixing] | None = None,
 ) -> SearchResult:
     """Decides the blocks one by one, from first to last, and repeats this several times.
 
@@ -65,6 +66,8 @@ def greedy(
         anew: Whether the trace of another search is moved aside instead of refused; or only if
             no names other than these differ in `identity`.
         progress: None, or a function of the number of candidates done and the number of all.
+        equal: None, or a function that returns the first candidate that is the same layer as
+            another one, such as `SearchSpace.first_equal`. Equal candidates are scored once.
 
     Returns:
         `SearchResult`
@@ -96,11 +99,15 @@ def greedy(
         choices = (None,) * depth
         for block in range(depth):
             block_seed = _seed(seed, repeat, block, depth)
-            rows = []
+            rows, values = [], {}
             for mixing in space.mixings:
                 candidate = (*choices[:block], mixing, *choices[block + 1 :])
                 spent = float(cost(candidate)) if cost else 0.0
-                value = _value(score, candidate, block_seed, journal, repeat, block, spent)
+                first = equal(mixing) if equal else mixing
+                value = values.get(first)
+                if value is None:
+                    value = _value(score, candidate, block_seed, journal, repeat, block, spent)
+                values[first] = value
                 rows.append(CandidateScore(repeat, block, mixing, block_seed, value, spent))
                 if progress is not None:
                     progress(len(scores) + len(rows), total)

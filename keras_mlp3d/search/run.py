@@ -255,6 +255,7 @@ def find_schedule(
         identity=identity,
         anew=anew or replaced,
         progress=progress,
+        equal=lambda mixing: space.first_equal(mixing, model.converter.num_frames),
     )
     if read_json(folder / _VIDEOS, _MAX_VIDEOS_BYTES)["digest"] != videos["digest"]:
         _write_json(folder / _VIDEOS, videos)

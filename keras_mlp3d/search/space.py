@@ -90,6 +90,26 @@ class SearchSpace:
                 f"{', '.join(map(str, wrong))}; group sizes that do: {', '.join(sizes)}."
             )
 
+    def first_equal(self, mixing: Mixing, num_frames: int) -> Mixing:
+        """Returns the first candidate that is the same layer as another one at a clip length.
+
+        A group of all tokens is the same whether it is a short-range or a long-range one.
+
+        Args:
+            mixing: A candidate.
+            num_frames: Frames of a clip.
+
+        Example:
+
+        >>> str(SearchSpace().first_equal(Mixing("long_range", 8), num_frames=32))
+        'short_range:8'
+        """
+        whole = mixing.group_size * _TUBELET == num_frames
+        kinds = ("short_range", "long_range")
+        if not whole or mixing.kind not in kinds:
+            return mixing
+        return Mixing(next(kind for kind in self.kinds if kind in kinds), mixing.group_size)
+
     def to_dict(self) -> dict[str, list[Any]]:
         """Returns the space as a dictionary for JSON; `from_dict` is the inverse."""
         return {"kinds": list(self.kinds), "group_sizes": list(self.group_sizes)}

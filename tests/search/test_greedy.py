@@ -304,3 +304,26 @@ def test_bad_arguments(changes, message):
         search(Toy(), None, **changes)
     with pytest.raises(ValueError, match="space must be a SearchSpace, got tuple"):
         greedy(Toy(), SPACE.mixings, DEPTH)
+
+
+def test_equal_candidates_are_scored_once(tmp_path):
+    space = SearchSpace(("long_range", "shift_token", "short_range"), (1, 2, 4))
+    scored = []
+
+    def score(choices, seed):
+        scored.append([str(mixing) for mixing in choices if mixing][-1])
+        return len(scored) / 1024
+
+    def equal(mixing):
+        return space.first_equal(mixing, num_frames=16)
+
+    result = greedy(score, space, depth=2, repeats=1, equal=equal, trace=tmp_path / "trace")
+    each = [str(mixing) for mixing in space.mixings if str(mixing) != "short_range:4"]
+    assert scored == 2 * each
+    values = {(row.block, str(row.mixing)): row.value for row in result.scores}
+    assert len(values) == 2 * len(space.mixings)
+    for block in range(2):
+        assert values[block, "short_range:4"] == values[block, "long_range:4"]
+    again = greedy(score, space, depth=2, repeats=1, equal=equal, trace=tmp_path / "trace")
+    assert again.to_dict() == result.to_dict()
+    assert len(scored) == 2 * len(each)

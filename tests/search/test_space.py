@@ -1,8 +1,11 @@
 """The candidates of a block, and spaces that cannot be."""
 
+import itertools
 import json
 
+import numpy as np
 import pytest
+from reference.grouped_time_mixing import shared
 
 from keras_mlp3d import Mixing
 from keras_mlp3d.search import SearchSpace
@@ -24,6 +27,26 @@ def test_the_first_kind_stands_for_no_mixing_whatever_it_is():
     space = SearchSpace(("shift_token", "long_range"), (4, 1))
     assert list(map(str, space.mixings)) == ["shift_token:4", "shift_token:1", "long_range:4"]
     assert space.max_group_size == 4
+
+
+@pytest.mark.parametrize("frames", [8, 16, 32])
+def test_candidates_are_equal_if_their_layers_are(frames):
+    """With one kernel, shared or not, in the slow twin of the layer."""
+    time, rng = frames // 4, np.random.default_rng(0)
+    sizes = [size for size in (1, 2, 4, 8) if time % size == 0]
+    space = SearchSpace(("short_range", "long_range", "shift_window", "shift_token"), sizes)
+    x, bias = rng.normal(size=(1, time, 1, 1, 2)), rng.normal(size=2)
+    matrices = {size: rng.normal(size=(2 * size - 1, 2, 2)) for size in sizes}
+
+    def output(mixing):
+        size = mixing.group_size
+        w = {interval: matrices[size][interval + size - 1] for interval in range(1 - size, size)}
+        return shared(x, mixing.kind, size, w.get, bias)
+
+    for one, other in itertools.combinations(space.mixings, 2):
+        same = one.group_size == other.group_size and np.allclose(output(one), output(other))
+        firsts = {space.first_equal(mixing, frames) for mixing in (one, other)}
+        assert (len(firsts) == 1) == same, (one, other)
 
 
 def test_round_trips():

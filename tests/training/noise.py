@@ -2,13 +2,17 @@
 
 As a script it trains in a folder, and kills itself where it is told to:
 `python noise.py FOLDER OUTPUT EVERY [EVENT COUNT]`, EVERY being the steps from one checkpoint to
-the next (0: none within an epoch) and EVENT "batch", "replace" or "replaced".
+the next (0: none within an epoch) and EVENT "batch", "replace" or "replaced". `python noise.py`
+alone reads such arguments from lines, runs each line in a fork of itself, which has imported
+everything, and prints its exit code.
 """
 
+import json
 import os
 import pathlib
 import signal
 import sys
+import traceback
 
 import keras
 import numpy as np
@@ -114,13 +118,26 @@ def _arm(event, count):
     checkpoint.os.replace = replacing
 
 
-def main():
-    folder, output, every = sys.argv[1:4]
-    if len(sys.argv) > 4:
-        _arm(sys.argv[4], int(sys.argv[5]))
+def main(folder, output, every, event=None, count=None):
+    if event is not None:
+        _arm(event, int(count))
     model, _ = run(folder, {"checkpoint_every": int(every) or None})
     checkpoint.save_weights(pathlib.Path(output), model)
 
 
+def serve():
+    for line in sys.stdin:
+        child = os.fork()
+        if not child:
+            try:
+                main(*json.loads(line))
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:]) if sys.argv[1:] else serve()

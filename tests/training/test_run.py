@@ -25,14 +25,35 @@ def weights_in(path):
         return {name: file[name] for name in file.files}
 
 
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SCRIPT.parent.parent.parent)}
+
+
 def go(folder, output, every, *event):
     """Runs the training in a process of its own; returns its exit code."""
-    here = str(SCRIPT.parent.parent.parent)
-    environment = {**os.environ, "PYTHONPATH": here}
     command = [sys.executable, str(SCRIPT), *map(str, (folder, output, every, *event))]
     return subprocess.run(
-        command, env=environment, capture_output=True, check=False, timeout=300
+        command, env=ENVIRONMENT, capture_output=True, check=False, timeout=300
     ).returncode
+
+
+@pytest.fixture
+def forks():
+    """`go`, in forks of one process: each has imported the backend already."""
+    with subprocess.Popen(
+        [sys.executable, str(SCRIPT)],
+        env=ENVIRONMENT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+
+        def go(*arguments):
+            server.stdin.write(json.dumps([*map(str, arguments)]) + "\n")
+            server.stdin.flush()
+            return int(server.stdout.readline())
+
+        yield go
+        server.stdin.close()
 
 
 def random_events(count):
@@ -84,13 +105,13 @@ def test_killed_in_an_epoch_it_ends_with_the_same_weights(tmp_path, whole):
     check_same_end(tmp_path / "killed", whole)
 
 
-def test_killed_five_times_it_ends_with_the_same_weights(tmp_path, whole):
+def test_killed_five_times_it_ends_with_the_same_weights(tmp_path, whole, forks):
     """In the middle of an epoch, while a file is written, just after: no kill leaves a trace."""
     killed, newest = tmp_path / "killed.npz", set()
     # Beside two checkpoints within it, every epoch replaces up to three files: the best weights,
     # the history, the checkpoint.
     for event in random_events(5):
-        assert go(tmp_path / "killed", killed, 2, *event) == -signal.SIGKILL, event
+        assert forks(tmp_path / "killed", killed, 2, *event) == -signal.SIGKILL, event
         assert not killed.exists()
         checkpoints = (tmp_path / "killed").glob("checkpoint-*.npz")
         newest.add(max((path.stem for path in checkpoints), default=""))

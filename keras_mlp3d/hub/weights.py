@@ -15,8 +15,8 @@ import keras
 from keras_mlp3d._utils.atomic_write import reserve, written_beside
 from keras_mlp3d._utils.printable import printable
 from keras_mlp3d._utils.types import StrPath
-from keras_mlp3d.hub.named_weights import (
-    halved,
+from keras_mlp3d.hub.named_weights import halved
+from keras_mlp3d.hub.safetensors_file import (
     load_safetensors,
     read_safetensors_header,
     write_safetensors,

@@ -2,8 +2,9 @@
 
     KERAS_BACKEND=jax python examples/demo.py --to demo
 
-All videos are real files of the generated data set `motion_shapes`: a textured shape performs two
-events one after the other.
+The first videos are real: words read from a mouth (examples/clips). Fine-tuning needs more of
+them, and takes files of the generated data set `motion_shapes`, in which a textured shape performs
+two events one after the other.
 """
 
 import argparse
@@ -20,6 +21,9 @@ from keras_mlp3d.data import VideoLoader, motion_shapes, read_folder, read_video
 from keras_mlp3d.inference import classify
 from keras_mlp3d.plots import plot_predictions
 
+CLIPS = pathlib.Path(os.path.relpath(pathlib.Path(__file__).parent / "clips"))
+#: Preset of real clips.
+WORDS = "mlp3d_tiny_grid_words"
 PRESET = "mlp3d_nano_motion_shapes"
 #: Classes that the preset has never seen: other events.
 NEW_CLASSES = ("circle_then_tilt", "squash_then_tint", "tilt_then_circle", "tint_then_squash")
@@ -27,6 +31,7 @@ NEW_CLASSES = ("circle_then_tilt", "squash_then_tint", "tilt_then_circle", "tint
 
 def show(model, paths, picture):
     """Classifies videos, prints a line per video, and draws a picture."""
+    picture.parent.mkdir(parents=True, exist_ok=True)
     predictions = classify(model, paths, clips=1, crops=1, top_k=3)
     right = 0
     for prediction in predictions:
@@ -58,7 +63,11 @@ def main():
     started = time.perf_counter()
     keras.utils.set_random_seed(0)
 
-    print(f"1. Draw video files into {folder}/videos")
+    print(f"1. Load {WORDS} and read words from lips")
+    model = km.MLP3D.from_preset(WORDS)
+    show(model, some_videos(CLIPS / "grid_words"), folder / "predictions.png")
+
+    print(f"2. Draw video files into {folder}/videos")
     known, new = folder / "videos" / "known", folder / "videos" / "new"
     motion_shapes.write_motion_shapes(known, split="test", num_clips=40)
     for split, clips in (("train", 160), ("val", 40)):
@@ -66,11 +75,10 @@ def main():
             new / split, split=split, num_clips=clips, classes=NEW_CLASSES
         )
 
-    print(f"2. Load {PRESET} and classify")
     model = km.MLP3D.from_preset(PRESET)
-    show(model, some_videos(known), folder / "predictions.png")
+    show(model, some_videos(known), folder / "generated.png")
 
-    print(f"3. Fine-tune it on {len(NEW_CLASSES)} classes that it has never seen")
+    print(f"3. Fine-tune {PRESET} on {len(NEW_CLASSES)} classes that it has never seen")
     train, val = read_folder(new, "train"), read_folder(new, "val")
     # The same frames in every epoch, so that each video is decoded once.
     videos = VideoLoader(

@@ -54,5 +54,6 @@ def test_the_wheel_holds_the_package_and_presets_alone(wheel):
     rooms = {name.split("/")[0] for name in names}
     assert {room for room in rooms if not room.endswith(".dist-info")} == {"keras_mlp3d"}
     assert "keras_mlp3d/py.typed" in names, "without it a user's type checker ignores our types"
-    assert "keras_mlp3d/_presets/mlp3d_nano_motion_shapes/model.weights.h5" in names
-    assert sum(1 for name in names if name.endswith(".weights.h5")) == 4
+    for preset in ("mlp3d_nano_motion_shapes", "mlp3d_tiny_grid_words"):
+        assert f"keras_mlp3d/_presets/{preset}/model.weights.h5" in names
+    assert sum(1 for name in names if name.endswith(".weights.h5")) == 6

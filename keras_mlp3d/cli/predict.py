@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from keras_mlp3d.hub import Preset
     from keras_mlp3d.inference import Prediction
 
-DEFAULT_PRESET = "mlp3d_nano_motion_shapes"
+DEFAULT_PRESET = "mlp3d_tiny_grid_words"
 
 _SHOWN_FRAMES, _SHOWN_HEIGHT = 8, 240
 _COUNTED = 10_000  # videos to find before the first is read, so that their number is known

@@ -25,7 +25,8 @@ def written(folder, **values):
 
 
 def test_the_recipes_that_ship():
-    assert set(list_recipes()) == {*PAPER, "motion_shapes", "lip_phrases", "fine_tune"}
+    ours = {"motion_shapes", "lip_phrases", "grid_words", "radar_gestures", "fine_tune"}
+    assert set(list_recipes()) == {*PAPER, *ours}
     assert "recipes" not in list_presets()
 
 

@@ -1,0 +1,77 @@
+"""benchmarks/real_clips.py takes groups out whole, and measures what it says."""
+
+import json
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from keras_mlp3d.data import Manifest, VideoRow
+from keras_mlp3d.data.datasets.motion_shapes import write_motion_shapes
+
+
+@pytest.fixture
+def real_clips(pytestconfig, monkeypatch):
+    monkeypatch.syspath_prepend(pytestconfig.rootpath / "benchmarks")
+    import real_clips
+
+    yield real_clips
+    for name in ("real_clips", "r2plus1d"):
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize(
+    ("data", "names", "taken"),
+    [
+        (
+            "radar_gestures",
+            [f"{person}_{k}.mp4" for person in range(800, 813) for k in range(2)],
+            {"805_0.mp4", "805_1.mp4", "811_0.mp4", "811_1.mp4"},
+        ),
+        ("grid_words", [f"s1_{k:02}.mp4" for k in range(25)], {"s1_09.mp4", "s1_19.mp4"}),
+    ],
+)
+def test_groups_are_taken_out_whole(real_clips, data, names, taken):
+    rows = [VideoRow(f"{word}/{name}", label) for label, word in enumerate("ab") for name in names]
+    training, held_out = real_clips.split(Manifest(rows, ("a", "b"), "train"), data)
+    assert {row.path.split("/")[1] for row in held_out.rows} == taken
+    assert len(held_out) == 2 * len(taken)
+    assert {row.path for row in training.rows}.isdisjoint(row.path for row in held_out.rows)
+    assert len(training) + len(held_out) == len(rows)
+
+
+def test_the_convolutional_network_and_its_cost(real_clips):
+    model = real_clips.r2plus1d(3, (4, 32, 32, 3), (2, 4, 4, 4), (1, 1, 1, 1))
+    assert model(np.zeros((2, 4, 32, 32, 3), "uint8")).shape == (2, 3)
+    inputs = keras.Input((4, 8, 8, 3))
+    conv = keras.layers.Conv3D(5, (1, 3, 3), strides=(1, 2, 2), padding="same", use_bias=False)
+    small = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(conv(inputs))))
+    size = 4 * 4 * 4 * 5
+    assert real_clips.multiply_accumulates(small) == size * 9 * 3 + size * 2
+
+
+def test_a_short_run(real_clips, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "grid_words"
+    classes = ["blink_then_spin", "spin_then_blink"]
+    for split, clips in (("train", 40), ("val", 8)):
+        write_motion_shapes(folder / split, split=split, num_clips=clips, classes=classes)
+    small = ["epochs=1", "warmup_epochs=0.5", "batch_size=8", "image_size=[32, 32]"]
+    preset = tmp_path / "preset"
+    arguments = ["--data", str(folder), "--run", str(tmp_path / "run"), "--preset", "mlp3d_nano"]
+    arguments += ["--networks", "MLP-3D", "--seeds", "0", "--in-memory", "--set", *small]
+    monkeypatch.setattr(sys, "argv", ["real_clips.py", *arguments, "--to-preset", str(preset)])
+    real_clips.main()
+    said = capsys.readouterr().out
+    result = json.loads((tmp_path / "run" / "mlp3d" / "seed0" / "result.json").read_text())
+    right = np.mean(np.equal(result["in order"], result["labels"]))
+    assert f"| {right:.3f} |" in said.splitlines()[-1]
+    assert len(result["shuffled"]) == len(result["one frame"]) == len(result["labels"]) > 0
+    stated = json.loads((preset / "metadata.json").read_text())
+    assert stated["license"] == "cc-by-4.0"
+    assert [row["split"].split(",")[0] for row in stated["metrics"]] == [
+        "taken out of train",
+        "val",
+    ]
+    real_clips.main()  # reads what is finished
+    assert capsys.readouterr().out.splitlines()[-1] == said.splitlines()[-1]

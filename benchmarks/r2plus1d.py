@@ -12,7 +12,7 @@ import keras
 from keras_mlp3d.layers import PixelNormalization
 
 
-def r2plus1d(num_classes, shape, channels, depths, dropout=0.0):
+def r2plus1d(num_classes, shape, channels, depths, dropout=0.0, pixel_mean=None, pixel_std=None):
     """Returns a network from clips (B, T, H, W, 3), pixels 0..255, to logits (B, num_classes).
 
     Args:
@@ -21,9 +21,11 @@ def r2plus1d(num_classes, shape, channels, depths, dropout=0.0):
         channels: Channels of the four stages.
         depths: Residual blocks of the four stages. Stages 2 to 4 halve time and space.
         dropout: Dropout rate before the classifier.
+        pixel_mean: Mean of each color, of values 0..1; None for ImageNet's.
+        pixel_std: Standard deviation of each color; None for ImageNet's.
     """
     clip = keras.Input(shape)
-    x = PixelNormalization(name="normalization")(clip)
+    x = PixelNormalization(pixel_mean, pixel_std, name="normalization")(clip)
     x = _factorized(x, channels[0], 7, (1, 2), "stem", middle=channels[0])
     for stage, (width, depth) in enumerate(zip(channels, depths, strict=True)):
         for block in range(depth):
@@ -31,7 +33,9 @@ def r2plus1d(num_classes, shape, channels, depths, dropout=0.0):
             x = _residual(x, width, stride, f"stage{stage + 1}_unit{block + 1}")
     x = keras.layers.GlobalAveragePooling3D(name="pool")(x)
     x = keras.layers.Dropout(dropout, name="dropout")(x)
-    return keras.Model(clip, keras.layers.Dense(num_classes, name="head")(x), name="r2plus1d")
+    model = keras.Model(clip, keras.layers.Dense(num_classes, name="head")(x), name="r2plus1d")
+    model.pixel_mean, model.pixel_std = pixel_mean, pixel_std
+    return model
 
 
 def _residual(x, width, stride, name):

@@ -133,7 +133,9 @@ class Measurement:
         if schedule == "r2plus1d":
             names = self.training.class_names
             shape = trainer.clip_shape
-            return r2plus1d(len(names), shape, *CONVOLUTIONAL, dropout=self.recipe.dropout)
+            names_of = ("dropout", "pixel_mean", "pixel_std")
+            options = {name: getattr(self.recipe, name) for name in names_of}
+            return r2plus1d(len(names), shape, *CONVOLUTIONAL, **options)
         if schedule == "preset":
             schedule = preset_schedule(self.options.preset)
         return trainer.model(schedule)

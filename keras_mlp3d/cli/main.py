@@ -19,6 +19,7 @@ from keras_mlp3d.cli import (
     cost,
     evaluate,
     export,
+    pixel_statistics,
     predict,
     presets,
     search,
@@ -65,7 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in (
         *(presets, predict, train, evaluate, search, compare, correlation),
-        *(check_videos, shard, cost, convert, export, upload),
+        *(check_videos, pixel_statistics, shard, cost, convert, export, upload),
     ):
         command.add_parser(commands)
     return parser

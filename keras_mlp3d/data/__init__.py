@@ -20,6 +20,7 @@ from keras_mlp3d.data.datasets.shards.write import ShardReport, write_shards
 from keras_mlp3d.data.datasets.something import read_something_v1, read_something_v2
 from keras_mlp3d.data.loading.clip_source import ClipSource
 from keras_mlp3d.data.loading.pipeline import make_dataset
+from keras_mlp3d.data.loading.pixel_statistics import PixelStatistics, pixel_statistics
 from keras_mlp3d.data.loading.video_loader import VideoLoader
 from keras_mlp3d.data.video.converter import VideoConverter, Views
 from keras_mlp3d.data.video.decode import (
@@ -39,6 +40,7 @@ __all__ = [
     "ClipSource",
     "Frames",
     "Manifest",
+    "PixelStatistics",
     "ShardError",
     "ShardReport",
     "VideoCheck",
@@ -55,6 +57,7 @@ __all__ = [
     "from_datasets",
     "make_dataset",
     "motion_shapes",
+    "pixel_statistics",
     "probe_video",
     "read_csv",
     "read_folder",

@@ -1,11 +1,12 @@
 """What happens to pixels before the first layer with weights."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
-from keras_mlp3d._utils.checks import check_integers
+from keras_mlp3d._utils.checks import check_integers, check_number
 from keras_mlp3d._utils.types import Shape, Tensor
 from keras_mlp3d.layers import _torch
 
@@ -15,11 +16,13 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
 class PixelNormalization(keras.layers.Layer):
-    """Maps pixel values 0..255 to ImageNet's mean 0 and standard deviation 1, in float32.
+    """Maps pixel values 0..255 to numbers of mean 0 and standard deviation 1, in float32.
 
     (Keras's own `Rescaling` does the same arithmetic, but torch.compile cannot trace through it.)
 
     Args:
+        mean: Mean of red, green and blue, of values 0..1; None for ImageNet's.
+        std: Standard deviation of red, green and blue, of values 0..1; None for ImageNet's.
         **kwargs: `name`, `dtype` and other arguments of `keras.layers.Layer`; float32 unless a
             dtype is given.
 
@@ -30,7 +33,7 @@ class PixelNormalization(keras.layers.Layer):
         That of the input.
 
     Raises:
-        ValueError: If the last axis is not three colors.
+        ValueError: If an argument is wrong, or the last axis is not three colors.
 
     Source:
         Section 4.2; docs/reading.md (pixels).
@@ -42,8 +45,14 @@ class PixelNormalization(keras.layers.Layer):
     array([2.25, 2.43, 2.64])
     """
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
+        self.mean, self.std = check_statistics("mean", mean), check_statistics("std", std)
         self.built = True
 
     def call(self, inputs: Tensor) -> Tensor:
@@ -52,9 +61,10 @@ class PixelNormalization(keras.layers.Layer):
                 f"{self.name} expects three colors in the last axis, got shape "
                 f"{tuple(inputs.shape)}."
             )
-        scale = ops.convert_to_tensor([1 / (255 * s) for s in IMAGENET_STD], self.compute_dtype)
+        mean, std = self.mean or IMAGENET_MEAN, self.std or IMAGENET_STD
+        scale = ops.convert_to_tensor([1 / (255 * s) for s in std], self.compute_dtype)
         offset = ops.convert_to_tensor(
-            [-m / s for m, s in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)], self.compute_dtype
+            [-m / s for m, s in zip(mean, std, strict=True)], self.compute_dtype
         )
         pixels = ops.cast(inputs, self.compute_dtype)
         if _torch.is_eager():
@@ -63,6 +73,40 @@ class PixelNormalization(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
         return tuple(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "mean": self.mean, "std": self.std}
+
+
+def check_statistics(name: str, value: Any) -> tuple[float, float, float] | None:
+    """Returns a mean or standard deviation of red, green and blue, of pixel values 0..1.
+
+    Args:
+        name: Name of the argument, for the message. If it ends in "std", no number may be 0.
+        value: What the caller passed; None stays None.
+
+    Raises:
+        ValueError: If it is not three numbers from 0 to 1.
+
+    Example:
+
+    >>> check_statistics("pixel_mean", [0.5, 0.5, 0.5])
+    (0.5, 0.5, 0.5)
+    """
+    if value is None:
+        return None
+    minimum = {"above": 0} if name.endswith("std") else {"minimum": 0}
+    try:
+        if isinstance(value, str | bytes):
+            raise ValueError
+        red, green, blue = (float(check_number(name, each, maximum=1, **minimum)) for each in value)
+    except (TypeError, ValueError):
+        least = "above 0" if name.endswith("std") else "of at least 0"
+        raise ValueError(
+            f"{name} must be three numbers {least} and of at most 1, for red, green and blue (that "
+            f"of pixel values 0..255 divided by 255), got {value!r}."
+        ) from None
+    return red, green, blue
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")

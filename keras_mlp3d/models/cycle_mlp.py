@@ -13,6 +13,7 @@ from keras_mlp3d import hub
 from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d._utils.types import DType, Tensor
 from keras_mlp3d.layers import GroupedTimeMixing, PixelNormalization
+from keras_mlp3d.layers.pixels import check_statistics
 from keras_mlp3d.models.dtype_policies import (
     network_policy,
     settle_policies,
@@ -49,9 +50,13 @@ class CycleMLP(PresetModel):
         dropout: Rate of the dropout before the linear layer, in training.
         activation: Activation of the output: None for logits, or "softmax".
         include_rescaling: Whether the input is pixel values 0..255 of any real dtype, which the
-            network then normalizes (/255, ImageNet mean and standard deviation).
+            network then normalizes (/255, `pixel_mean` and `pixel_std`).
         input_shape: (height, width, 3); None leaves a length open.
         class_names: None, or the name of each class.
+        pixel_mean: Mean of red, green and blue, of values 0..1, that is subtracted; None for
+            ImageNet's.
+        pixel_std: Standard deviation of red, green and blue that is divided by; None for
+            ImageNet's. See `data.pixel_statistics`.
         dtype: Dtype or dtype policy of the layers.
         name: Name of the model.
 
@@ -89,6 +94,8 @@ class CycleMLP(PresetModel):
         include_rescaling: bool = True,
         input_shape: Sequence[int | None] = (None, None, 3),
         class_names: Sequence[str] | None = None,
+        pixel_mean: Sequence[float] | None = None,
+        pixel_std: Sequence[float] | None = None,
         dtype: DType = None,
         name: str | None = None,
     ) -> None:
@@ -98,6 +105,8 @@ class CycleMLP(PresetModel):
         if not isinstance(input_shape, list | tuple) or len(input_shape) != 3:
             raise ValueError(f"input_shape must be (height, width, 3), got {input_shape!r}.")
         check_frames("input_shape", (None, *input_shape), IMAGE_FORM)
+        pixel_mean = check_statistics("pixel_mean", pixel_mean)
+        pixel_std = check_statistics("pixel_std", pixel_std)
         policy = network_policy(dtype)
 
         def channel_mixing(mixing: Mixing) -> keras.layers.Layer:
@@ -107,7 +116,8 @@ class CycleMLP(PresetModel):
 
         image = pixels = keras.Input(tuple(input_shape), dtype="float32", name="image")
         if include_rescaling:
-            pixels = PixelNormalization(name="normalization")(pixels)
+            normalization = PixelNormalization(pixel_mean, pixel_std, name="normalization")
+            pixels = normalization(pixels)
         tokens, _ = build_stages(
             ops.expand_dims(pixels, 1),
             channels,
@@ -130,6 +140,7 @@ class CycleMLP(PresetModel):
         self.dropout = dropout
         self.activation = keras.activations.get(activation) if activation is not None else None
         self.include_rescaling = include_rescaling
+        self.pixel_mean, self.pixel_std = pixel_mean, pixel_std
         self.class_names = class_names
         settle_policies(self, policy)
 
@@ -169,6 +180,8 @@ class CycleMLP(PresetModel):
             "dropout": self.dropout,
             "activation": None if activation is None else keras.activations.serialize(activation),
             "include_rescaling": self.include_rescaling,
+            "pixel_mean": self.pixel_mean and list(self.pixel_mean),
+            "pixel_std": self.pixel_std and list(self.pixel_std),
             "input_shape": list(self.input_shape[1:]),
             "class_names": None if self.class_names is None else list(self.class_names),
             "dtype": stored_policies(self),

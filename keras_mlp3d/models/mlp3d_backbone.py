@@ -18,6 +18,7 @@ from keras_mlp3d.layers import (
     TubeletEmbedding,
     stochastic_depth_rates,
 )
+from keras_mlp3d.layers.pixels import check_statistics
 from keras_mlp3d.models import switchable
 from keras_mlp3d.models.dtype_policies import network_policy, settle_policies, stored_policies
 from keras_mlp3d.models.network_checks import (
@@ -112,8 +113,8 @@ class MLP3DBackbone(PresetModel):
         drop_path_rate: Rate of stochastic depth at the last block, rising linearly from 0 at the
             first.
         include_rescaling: Whether the input is pixel values 0..255 of any real dtype, which the
-            network then normalizes (/255, ImageNet mean and standard deviation). Otherwise the
-            input must be normalized already.
+            network then normalizes (/255, `pixel_mean` and `pixel_std`). Otherwise the
+            input must be normalized so already.
         input_shape: (frames, height, width, 3); None leaves a length open.
         subtract_mean: Whether the network sees motion alone, each frame minus the mean over time,
             as the second path of section 4.3 does.
@@ -123,6 +124,10 @@ class MLP3DBackbone(PresetModel):
             step.
         remat: Whether the blocks' activations are computed again in the backward pass instead of
             kept: less memory, longer steps.
+        pixel_mean: Mean of red, green and blue, of values 0..1, that is subtracted; None for
+            ImageNet's.
+        pixel_std: Standard deviation of red, green and blue that is divided by; None for
+            ImageNet's. See `data.pixel_statistics`.
         dtype: Dtype or dtype policy of the layers, such as "mixed_bfloat16"; or a
             `keras.DTypePolicyMap` by the paths of layers.
         name: Name of the model.
@@ -168,6 +173,8 @@ class MLP3DBackbone(PresetModel):
         candidates: Sequence[Any] | None = None,
         random_mixing: float = 0.0,
         remat: bool = False,
+        pixel_mean: Sequence[float] | None = None,
+        pixel_std: Sequence[float] | None = None,
         dtype: DType = None,
         name: str | None = None,
     ) -> None:
@@ -184,6 +191,8 @@ class MLP3DBackbone(PresetModel):
                 f"input_shape must be (frames, height, width, 3), got {input_shape!r}."
             )
         check_clip((*schedule, *(candidates or ())), (None, *input_shape), "input_shape")
+        pixel_mean = check_statistics("pixel_mean", pixel_mean)
+        pixel_std = check_statistics("pixel_std", pixel_std)
         policy = network_policy(dtype)
         # Made before `super().__init__`, behind which Keras would wrap its entries.
         config = {
@@ -196,6 +205,8 @@ class MLP3DBackbone(PresetModel):
             "drop_path_rate": drop_path_rate,
             "include_rescaling": include_rescaling,
             "subtract_mean": subtract_mean,
+            "pixel_mean": pixel_mean,
+            "pixel_std": pixel_std,
             "candidates": candidates,
             "random_mixing": random_mixing,
             "remat": remat,
@@ -208,7 +219,8 @@ class MLP3DBackbone(PresetModel):
 
         clip = pixels = keras.Input(tuple(input_shape), dtype="float32", name="clip")
         if include_rescaling:
-            pixels = PixelNormalization(name="normalization")(pixels)
+            normalization = PixelNormalization(pixel_mean, pixel_std, name="normalization")
+            pixels = normalization(pixels)
         if subtract_mean:
             pixels = SubtractMean(name="subtract_mean")(pixels)
         tokens, _ = build_stages(
@@ -317,6 +329,8 @@ class MLP3DBackbone(PresetModel):
             "include_rescaling": self.include_rescaling,
             "input_shape": list(self.input_shape[1:]),
             "subtract_mean": self.subtract_mean,
+            "pixel_mean": self.pixel_mean and list(self.pixel_mean),
+            "pixel_std": self.pixel_std and list(self.pixel_std),
             "candidates": candidates and [[each.kind, each.group_size] for each in candidates],
             "random_mixing": self.random_mixing,
             "remat": self.remat,

@@ -143,7 +143,9 @@ class Trainer:
         """The recipe, for the 2-D network without what it does not have."""
         if schedule is not None:
             return self.recipe
-        return self.recipe.replace(random_mixing=0.0, max_group_size=None, remat=False)
+        return self.recipe.replace(
+            random_mixing=0.0, max_group_size=None, remat=False, subtract_mean=None
+        )
 
     def model(self, schedule: Schedule) -> MLP3D | FrameCycleMLP:
         """Returns the untrained network of a schedule.

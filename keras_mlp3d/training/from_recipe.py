@@ -62,6 +62,9 @@ def network_options(recipe: Recipe, num_frames: int) -> dict[str, Any]:
         "dtype": None if recipe.dtype == "float32" else recipe.dtype,
         "max_group_size": recipe.max_group_size,
         "remat": recipe.remat or None,
+        "pixel_mean": recipe.pixel_mean,
+        "pixel_std": recipe.pixel_std,
+        "subtract_mean": recipe.subtract_mean,
     }
     if recipe.random_mixing:
         values["candidates"] = _random_mixings(recipe.max_group_size, num_frames // 4)

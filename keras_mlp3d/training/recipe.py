@@ -36,6 +36,12 @@ class Recipe:
         image_size: (height, width) of a clip in pixels, or None.
         sampling: How frames are sampled from a video, see `data.VideoConverter`, or None.
         frame_stride: Video frames from one clip frame to the next, for "dense" sampling, or None.
+        pixel_mean: Mean of red, green and blue, of values 0..1, that the network subtracts; None,
+            here and for `pixel_std`, for the value of the network's preset. A network that is
+            trained from scratch wants those of its videos, see `data.pixel_statistics`.
+        pixel_std: Standard deviation of red, green and blue that the network divides by, or None.
+        subtract_mean: Whether the network sees motion alone, each frame minus the mean over time;
+            None for the preset's.
         augmentation: Options of `data.Augmenter` by name, such as {"flip": 0.5}.
         label_smoothing: Share of the label that is spread evenly over all classes, in [0, 1).
         batch_augmentation: Augmented copies of each clip in a batch (the paper's reference [16]).
@@ -86,6 +92,9 @@ class Recipe:
     image_size: tuple[int, int] | None = None
     sampling: str | None = None
     frame_stride: int | None = None
+    pixel_mean: tuple[float, float, float] | None = None
+    pixel_std: tuple[float, float, float] | None = None
+    subtract_mean: bool | None = None
     augmentation: dict = dataclasses.field(default_factory=dict)
     label_smoothing: float = 0.0
     batch_augmentation: int = 1

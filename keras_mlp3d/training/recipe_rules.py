@@ -12,8 +12,8 @@ from keras_mlp3d.training.value_rules import (
     Number,
     OneOf,
     OrNone,
-    Pair,
     Rule,
+    Several,
     Text,
     Whole,
     shortened,
@@ -81,6 +81,7 @@ class Augmentation:
         return None
 
 
+COLORS = "[red, green, blue], of pixel values divided by 255"
 _MANY = 2**16  # clips in a batch
 _RATE, _MOMENTUM = Number(0, 0.99), Number(0, 0.999999)  # above these, float32 rounds to 1
 _AUGMENTATION = Augmentation()
@@ -91,9 +92,12 @@ RULES: dict[str, Rule] = {
     "name": Text(100),
     "description": Text(10_000, may_be_empty=True),
     "num_frames": OrNone(Whole(TUBELET_FRAMES, 4096, multiple=TUBELET_FRAMES)),
-    "image_size": OrNone(Pair(Whole(32, 4096), "[height, width] in pixels")),
+    "image_size": OrNone(Several(2, Whole(32, 4096), "[height, width] in pixels")),
     "sampling": OrNone(OneOf(SAMPLINGS)),
     "frame_stride": OrNone(Whole(1, 10_000)),
+    "pixel_mean": OrNone(Several(3, Number(0, 1), COLORS)),
+    "pixel_std": OrNone(Several(3, Number(0, 1, above=True), COLORS)),
+    "subtract_mean": OrNone(Flag()),
     "augmentation": _AUGMENTATION,
     "label_smoothing": _RATE,
     "batch_augmentation": Whole(1, 64),
@@ -102,7 +106,7 @@ RULES: dict[str, Rule] = {
     "weight_decay": Number(0, 1),
     "clip_norm": OrNone(Number(1e-6, 1e6)),
     "clip_by": OneOf(CLIP_BY),
-    "betas": Pair(_MOMENTUM, "two numbers"),
+    "betas": Several(2, _MOMENTUM, "two numbers"),
     "epochs": Whole(1, 100_000),
     "warmup_epochs": Number(0, 100_000),
     "batch_size": Whole(1, _MANY),
@@ -262,11 +266,14 @@ def augmenter_config(recipe: "Recipe") -> dict[str, Any]:
     }
 
 
+_FLOATS = ("betas", "pixel_mean", "pixel_std")
+
+
 def normalized(field: dataclasses.Field, value: Any) -> Any:
     """Returns one form of equal values: lists as tuples, integers in float fields as floats."""
-    if field.name in ("image_size", "betas") and isinstance(value, list):
+    if field.name in ("image_size", *_FLOATS) and isinstance(value, list):
         value = tuple(value)
-    if field.name == "betas" and isinstance(value, tuple):
+    if field.name in _FLOATS and isinstance(value, tuple):
         return tuple(map(_as_float, value))
     return _as_float(value) if field.type in (float, float | None) else value
 

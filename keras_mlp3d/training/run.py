@@ -233,16 +233,27 @@ def _fit(model, recipe, training, validation, recorder, done, verbose):
         fit(training, done, recipe.epochs)
 
 
+#: Fields of a recipe that are arguments of the network too, with their defaults.
+_OF_THE_NETWORK = {
+    "random_mixing": 0.0,
+    "remat": False,
+    "pixel_mean": None,
+    "pixel_std": None,
+    "subtract_mean": None,
+}
+
+
 def _check_network(model, recipe):
     """Refuses a network that was built without what the recipe asks for."""
-    for field in ("random_mixing", "remat"):
-        asked = getattr(recipe, field)
-        built = getattr(getattr(model, "backbone", None), field, None)
-        if asked and asked != built:
+    parts = (getattr(model, name, None) for name in ("backbone", "cycle_mlp"))
+    network = next((part for part in parts if part is not None), model)
+    for field, default in _OF_THE_NETWORK.items():
+        asked, built = getattr(recipe, field), getattr(network, field, None)
+        if asked not in (None, default) and asked != built:
             raise ValueError(
                 f"The recipe {recipe.name!r} asks for {field}={asked!r}, but the network has "
                 f"{built!r}: build an MLP3D with training.network_options(recipe, num_frames), or "
-                f"set {field}={type(asked)()} in the recipe."
+                f"set {field}={default} in the recipe."
             )
 
 

@@ -95,14 +95,19 @@ class Flag:
 
 
 @dataclasses.dataclass(frozen=True)
-class Pair:
-    """Two values with one rule."""
+class Several:
+    """So many values with one rule."""
 
+    length: int
     each: Rule
     names: str
 
     def allows(self, value: Any) -> bool:
-        return isinstance(value, tuple) and len(value) == 2 and all(map(self.each.allows, value))
+        return (
+            isinstance(value, tuple)
+            and len(value) == self.length
+            and all(map(self.each.allows, value))
+        )
 
     @property
     def words(self) -> str:

@@ -16,7 +16,7 @@ from keras_mlp3d.cli.main import build_parser
 
 COMMANDS = (
     *("presets", "predict", "train", "evaluate", "search", "compare", "correlation"),
-    *("check-videos", "shard", "cost", "convert", "export", "upload"),
+    *("check-videos", "pixel-statistics", "shard", "cost", "convert", "export", "upload"),
 )
 #: Commands that run or build a network.
 COMPUTING = {

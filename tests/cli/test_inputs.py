@@ -11,6 +11,7 @@ from keras_mlp3d.cli.main import build_parser
 #: Each command that reads a data set, with what else it needs.
 COMMANDS = {
     "check-videos": ["LIST"],
+    "pixel-statistics": ["LIST"],
     "shard": ["LIST", "--to", "x"],
     "train": ["--data", "LIST", "--preset", "x"],
     "evaluate": ["--data", "LIST", "--preset", "x"],

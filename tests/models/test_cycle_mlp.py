@@ -68,6 +68,8 @@ def test_mixed_precision():
             "dropout": 0.1,
             "activation": "softmax",
             "include_rescaling": False,
+            "pixel_mean": (0.1, 0.2, 0.3),
+            "pixel_std": (0.4, 0.5, 0.6),
             "input_shape": (36, 50, 3),
             "class_names": ["a", "b", "c"],
             "dtype": "mixed_bfloat16",

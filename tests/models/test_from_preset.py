@@ -148,6 +148,23 @@ def test_include_rescaling_override(folder, logits):
     np.testing.assert_allclose(tiny.run(model, normalised), logits, rtol=0, atol=1e-5)
 
 
+def test_pixel_statistics_override(folder, logits, tmp_path):
+    mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    own_mean, own_std = np.array([0.01, 0.6, 0.3]), np.array([0.3, 0.2, 0.4])
+    # Pixels that these statistics take to where ImageNet's take the clip.
+    pixels = (((CLIP / 255 - mean) / std * own_std + own_mean) * 255).astype("float32")
+    model = MLP3D.from_preset(folder, pixel_mean=own_mean, pixel_std=own_std)
+    np.testing.assert_allclose(tiny.run(model, pixels), logits, rtol=0, atol=1e-5)
+    model.save_to_preset(tmp_path / "own")
+    again = MLP3D.from_preset(tmp_path / "own")
+    assert again.backbone.pixel_mean == tuple(own_mean)
+    np.testing.assert_allclose(tiny.run(again, pixels), logits, rtol=0, atol=1e-5)
+    given = MLP3D.from_preset(tmp_path / "own", pixel_mean=None, pixel_std=None)
+    assert_same(given, logits)
+    with pytest.raises(ValueError, match="pixel_std must be three numbers above 0"):
+        MLP3D.from_preset(folder, pixel_std=0.2)
+
+
 def test_schedule_override_carries_weights_by_interval(tmp_path, caplog):
     """Where only w_0 is not zero, the network is the same under every schedule."""
     model = tiny.tiny_model()

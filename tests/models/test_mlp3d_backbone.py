@@ -162,6 +162,8 @@ def test_full_time_mixing_needs_a_fixed_clip_length():
             "share_weights": False,
             "drop_path_rate": 0.25,
             "include_rescaling": False,
+            "pixel_mean": (0.1, 0.2, 0.3),
+            "pixel_std": (0.4, 0.5, 0.6),
             "input_shape": (16, 36, None, 3),
             "dtype": "mixed_bfloat16",
             "name": "spine",

@@ -102,11 +102,14 @@ def test_identity_tells_manifests_apart():
     ]
 
 
-@pytest.mark.parametrize("field", ["random_mixing", "remat"])
+@pytest.mark.parametrize(
+    "field", [*("random_mixing", "remat", "subtract_mean"), *("pixel_mean", "pixel_std")]
+)
 def test_train_refuses_a_network_without_what_the_recipe_asks_for(field, tmp_path):
-    recipe = RECIPE.replace(random_mixing=0.2, max_group_size=2, remat=True)
+    colors = {"pixel_mean": [0.1, 0, 1], "pixel_std": [0.2, 0.3, 1], "subtract_mean": True}
+    recipe = RECIPE.replace(random_mixing=0.2, max_group_size=2, remat=True, **colors)
     options = network_options(recipe, 8)
-    options[field] = type(options[field])()
+    del options[field]
     options.pop("dropout", None)
     backbone = MLP3DBackbone((4, 4, 4, 4), (1, 1, 1, 1), 1, "short_range:2", **options)
     with pytest.raises(ValueError, match=f"{field}=.* the network has .*network_options"):

@@ -41,6 +41,15 @@ BAD = {
     ],
     "sampling": ["random", "", ["uniform"], 3, True, {}],
     "frame_stride": [*NO_WHOLE, 0, 2.0],
+    "pixel_mean": [
+        *(0.5, [], [0.5], [0.5, 0.5], [0.5] * 4, "abc", {}, True),
+        *([0.5, value, 0.5] for value in (127.0, 1.5, -0.1, NAN, INF, True, "0.5", None)),
+    ],
+    "pixel_std": [
+        *(0.5, [], [0.5], [0.5, 0.5], [0.5] * 4, "abc", {}, True),
+        *([0.5, value, 0.5] for value in (0.0, 58.0, 1.5, -0.1, NAN, INF, True, "0.5", None)),
+    ],
+    "subtract_mean": [0, 1, "true", "", [], 1.0],
     "augmentation": [None, [], "flip", 3, True, {1: 2}, {"flips": 0.5}],
     "label_smoothing": [*NO_NUMBERS, None, 1, 1.0, 0.9999999999, 2],
     "batch_augmentation": [*NO_WHOLE, None, 0, 65],
@@ -76,6 +85,7 @@ BAD_STEPS = {
     "flip": [7, -1, "half", True, [0.5], NAN, INF, {"probability": 2}, {"label_map": "both"}],
     "rand_augment": [0, 10**9, 2.5, True, "2", {"magnitude": 1e30}, {"magnitude_std": INF}],
     "erasing": [1.5, "x", NAN, {"scale": [0, 1]}, {"fill": "red"}, {"ratio": [1, 1e300]}],
+    "frame_erasing": [1.5, "x", NAN, {"share": 0.5}, {"share": [0.5, 2]}, {"fill": "red"}],
     "mix_up": [0, -1, 1e30, NAN, "x", True, {"probability": 2}, {"beta": 1}],
     "cut_mix": [0, -1, 1e30, NAN, "x", True, {"probability": 2}, {"beta": 1}],
 }
@@ -116,7 +126,7 @@ def test_wrong_options_of_the_augmentation(step):
 @pytest.mark.parametrize(
     ("option", "words"),
     [
-        ("flips", "no 'flips'. Did you mean 'flip'? It has: crop, flip, rand_augment, erasing"),
+        ("flips", "no 'flips'. Did you mean 'flip'? It has: crop, flip, rand_augment, erasing, "),
         ("label_smoothing", "augmentation.label_smoothing must be left out"),
         ("batch_augmentation", "augmentation.batch_augmentation must be left out"),
         ("num_classes", "augmentation.num_classes must be left out"),
@@ -156,7 +166,7 @@ CONTRADICTIONS = [
     ({"batch_augmentation": 2}, "batch_augmentation=2: .* 2 equal copies"),
     (
         {"batch_augmentation": 2, "augmentation": {"mix_up": 0.8}},
-        r"give one of \('crop', 'flip', 'rand_augment', 'erasing'\) too in augmentation",
+        r"give one of \('crop', 'flip', .* 'frame_erasing'\) too in augmentation",
     ),
     ({"augmentation": {"crop": {"size": [16, 64]}}}, "crop.size must be at least 32 x 32"),
     (

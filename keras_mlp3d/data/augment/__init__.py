@@ -10,6 +10,7 @@ seed gave different clips on PyTorch and on TensorFlow. Nothing here imports Ker
 from keras_mlp3d.data.augment.augmenter import Augmenter
 from keras_mlp3d.data.augment.batch_augmentation import BatchAugmentation
 from keras_mlp3d.data.augment.cut_mix import CutMix
+from keras_mlp3d.data.augment.frame_erasing import FrameErasing
 from keras_mlp3d.data.augment.generators import batch_generator, clip_generator
 from keras_mlp3d.data.augment.horizontal_flip import HorizontalFlip
 from keras_mlp3d.data.augment.mix_up import MixUp
@@ -22,6 +23,7 @@ __all__ = [
     "Augmenter",
     "BatchAugmentation",
     "CutMix",
+    "FrameErasing",
     "HorizontalFlip",
     "MixUp",
     "RandAugment",

@@ -12,6 +12,7 @@ from keras_mlp3d.data.augment._arrays import checked_batch, checked_clip, checke
 from keras_mlp3d.data.augment._config import Configured
 from keras_mlp3d.data.augment.batch_augmentation import BatchAugmentation
 from keras_mlp3d.data.augment.cut_mix import CutMix
+from keras_mlp3d.data.augment.frame_erasing import FrameErasing
 from keras_mlp3d.data.augment.horizontal_flip import HorizontalFlip
 from keras_mlp3d.data.augment.mix_up import MixUp
 from keras_mlp3d.data.augment.rand_augment import RandAugment
@@ -25,6 +26,7 @@ _CLIP_STEPS = {
     "flip": HorizontalFlip,
     "rand_augment": RandAugment,
     "erasing": RandomErasing,
+    "frame_erasing": FrameErasing,
 }
 _STEPS = {
     **_CLIP_STEPS,
@@ -49,6 +51,7 @@ class Augmenter(Configured):
         flip: `HorizontalFlip`.
         rand_augment: `RandAugment`.
         erasing: `RandomErasing`.
+        frame_erasing: `FrameErasing`, the one step that treats frames differently.
         batch_augmentation: `BatchAugmentation`. It needs one of the steps above.
         mix_up: `MixUp`.
         cut_mix: `CutMix`. Together with `mix_up`, each batch is mixed by one of the two, chosen at
@@ -82,6 +85,7 @@ class Augmenter(Configured):
     flip: HorizontalFlip | None = None
     rand_augment: RandAugment | None = None
     erasing: RandomErasing | None = None
+    frame_erasing: FrameErasing | None = None
     batch_augmentation: BatchAugmentation | None = None
     mix_up: MixUp | None = None
     cut_mix: CutMix | None = None
@@ -166,6 +170,8 @@ class Augmenter(Configured):
             clip = self.rand_augment(clip, rng)
         if self.erasing is not None:
             clip = self.erasing(clip, rng)
+        if self.frame_erasing is not None:
+            clip = self.frame_erasing(clip, rng)
         return clip, label
 
     def augment_copies(

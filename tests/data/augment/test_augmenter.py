@@ -13,6 +13,7 @@ from keras_mlp3d.data.augment import (
     Augmenter,
     BatchAugmentation,
     CutMix,
+    FrameErasing,
     HorizontalFlip,
     MixUp,
     RandAugment,
@@ -104,6 +105,16 @@ def test_steps_draw_in_their_order():
     assert rng.random() == again.random()
 
 
+def test_frames_are_erased_last():
+    augmenter = dataclasses.replace(FULL, frame_erasing=FrameErasing(1.0, share=(0.5, 0.5)))
+    rng, again = clip_generator(0, 0, 5), clip_generator(0, 0, 5)
+    clip, _ = augmenter(clip_of(0), 1, rng)
+    expected = augmenter.frame_erasing(FULL(clip_of(0), 1, again)[0], again)
+    np.testing.assert_array_equal(clip, expected)
+    assert len({bool(frame.any()) for frame in clip}) == 2
+    assert rng.random() == again.random()
+
+
 def test_nothing_to_do_is_nothing_done():
     clip, rng = clip_of(0), clip_generator(0, 0, 0)
     same, label = Augmenter()(clip, np.int64(3), rng)
@@ -175,6 +186,7 @@ def test_binding_to_classes():
         Augmenter(),
         Augmenter(flip=HorizontalFlip(0.2, "left_right"), erasing=RandomErasing(fill="mean")),
         Augmenter(flip=HorizontalFlip(label_map=[["a", "b"]])),
+        Augmenter(frame_erasing=FrameErasing(0.2, (0.1, 0.4))),
     ],
 )
 def test_config_round_trip(augmenter):
@@ -192,6 +204,7 @@ def test_a_step_by_its_first_argument():
             "flip": 0.25,
             "rand_augment": 2,
             "erasing": 0,
+            "frame_erasing": 0.3,
             "batch_augmentation": 4,
             "mix_up": 0.2,
             "cut_mix": {},
@@ -202,6 +215,7 @@ def test_a_step_by_its_first_argument():
         flip=HorizontalFlip(0.25),
         rand_augment=RandAugment(2),
         erasing=RandomErasing(0.0),
+        frame_erasing=FrameErasing(0.3),
         batch_augmentation=BatchAugmentation(4),
         mix_up=MixUp(0.2),
         cut_mix=CutMix(),

@@ -5,6 +5,7 @@ import pytest
 from reference import augment as reference
 
 from keras_mlp3d.data.augment import (
+    FrameErasing,
     HorizontalFlip,
     RandomErasing,
     RandomResizedCrop,
@@ -269,6 +270,31 @@ def test_everything_and_nothing():
     assert unfit(clip, rng_of(0)) is clip
 
 
+# --- frame erasing --------------------------------------------------------------------------------
+
+
+def test_erased_frames_are_black_and_the_others_whole():
+    clip = noise(24, 8, 8) | 1
+    erase, seen = FrameErasing(1.0, share=(0.25, 0.75)), []
+    for number in range(40):
+        result = erase(clip, rng_of(number))
+        black = ~result.any(axis=(1, 2, 3))
+        assert (result[~black] == clip[~black]).all()
+        seen.append(black)
+    share = np.mean(seen, axis=1)
+    assert 0.4 < share.mean() < 0.6
+    assert share.std() > 0.12  # each clip draws its own
+    assert (np.mean(seen, axis=0) > 0.2).all()  # no frame is spared
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_a_share_of_frames(share):
+    clip, rng = noise(2000, 1, 1) | 1, rng_of(0)
+    erased = FrameErasing(1.0, share=(share, share))(clip, rng)
+    assert (~erased.any(axis=(1, 2, 3))).mean() == pytest.approx(share, abs=0.04)
+    assert FrameErasing(0.0, share=(1, 1))(clip, rng) is clip
+
+
 # --- what all share -------------------------------------------------------------------------------
 
 
@@ -289,6 +315,9 @@ def test_everything_and_nothing():
         (lambda: RandomErasing(-0.1), "probability must"),
         (lambda: RandomErasing(scale=(0.1, 2)), "scale.*got 2"),
         (lambda: RandomErasing(ratio=(2, 1)), r"ratio must be \(smallest, largest\)"),
+        (lambda: FrameErasing(2), "probability must be .* of at most 1, got 2"),
+        (lambda: FrameErasing(share=0.5), r"share must be two numbers.*got 0\.5"),
+        (lambda: FrameErasing(share=(0.5, 1.5)), r"share.*of at most 1, got 1\.5"),
         (lambda: RandomErasing(fill="black"), "fill must be one of .*got 'black'"),
     ],
 )

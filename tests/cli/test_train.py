@@ -4,16 +4,14 @@ import contextlib
 import csv
 import json
 import os
-import pathlib
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import keras
 import numpy as np
 import pytest
+from cli.forked import Forked
 from data.make_videos import moving_frames, write_video
 
 from keras_mlp3d import MLP3D, FrameCycleMLP, MLP3DBackbone
@@ -266,31 +264,27 @@ def test_videos_that_cannot_be_read(videos, preset, tmp_path, capsys):
     assert best == pytest.approx(evaluation["top1"], abs=1e-6)
 
 
-def test_a_full_disk_names_the_file_and_the_run_resumes(videos, preset, tmp_path):
+@pytest.fixture(scope="module")
+def forked(tmp_path_factory):
+    with Forked(tmp_path_factory.mktemp("forked")) as server:
+        yield server
+
+
+def test_a_full_disk_names_the_file_and_the_run_resumes(videos, preset, tmp_path, forked):
     """The disk has room for all that is small, and not for weights and pictures."""
     folder = tmp_path / "run"
-    root = pathlib.Path(__file__).parent.parent.parent
-    environment = {**os.environ, "PYTHONPATH": str(root)}
-    environment.pop("JAX_COMPILATION_CACHE_DIR", None)
-    command = [sys.executable, "-m", "keras_mlp3d", *arguments(videos, preset, folder)]
-
-    def go(kilobytes):
-        limited = ["bash", "-c", f'ulimit -f {kilobytes}; exec "$@"', "bash", *command]
-        return subprocess.run(
-            limited, env=environment, capture_output=True, text=True, check=False, timeout=300
-        )
-
-    failed = go(20)
-    assert failed.returncode == 1
-    assert f"File too large: {folder / 'best.npz'}" in failed.stderr
+    code, _, errors = forked.run(arguments(videos, preset, folder), file_size=20_480)
+    assert code == 1
+    assert f"File too large: {folder / 'best.npz'}" in errors
     assert sorted(path.name for path in folder.iterdir() if path.is_file()) == [
         *("run.json", "videos.json"),
     ]
     assert main([*arguments(videos, preset, folder)]) == 0
     before = {path.name: path.read_bytes() for path in (folder / "preset").iterdir()}
-    done = go(20)  # it is finished: its picture comes first of what is written again
-    assert done.returncode == 1
-    assert f"File too large: {folder / 'curves.png'}" in done.stderr
+    # It is finished: its picture comes first of what is written again.
+    code, _, errors = forked.run(arguments(videos, preset, folder), file_size=20_480)
+    assert code == 1
+    assert f"File too large: {folder / 'curves.png'}" in errors
     assert {path.name: path.read_bytes() for path in (folder / "preset").iterdir()} == before
 
 
@@ -298,22 +292,19 @@ def newest(folder):
     return max((path.name for path in folder.glob("checkpoint-*.npz")), default="")
 
 
-def test_ctrl_c_ends_behind_a_checkpoint_and_the_same_command_goes_on(videos, preset, tmp_path):
+def test_ctrl_c_ends_behind_a_checkpoint_and_the_same_command_goes_on(
+    videos, preset, tmp_path, forked
+):
     """Both signals, one after the other, at whatever moment of a training they come."""
     command = arguments(videos, preset, tmp_path / "run", "epochs=100")
-    command = [sys.executable, "-m", "keras_mlp3d", *command, "--checkpoint-every", "2"]
-    root = pathlib.Path(__file__).parent.parent.parent
-    environment = {**os.environ, "PYTHONPATH": str(root)}
     for wanted in (signal.SIGINT, signal.SIGTERM):
         before = newest(tmp_path / "run")
-        process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        while newest(tmp_path / "run") <= before and process.poll() is None:
-            time.sleep(0.1)
-        process.send_signal(wanted)
-        printed, errors = process.communicate(timeout=120)
-        assert process.returncode == 130, errors
+        process = forked.start([*command, "--checkpoint-every", "2"])
+        while newest(tmp_path / "run") <= before and not forked.has_ended():
+            time.sleep(0.05)
+        os.kill(process, wanted)
+        code, printed, errors = forked.end()
+        assert code == 130, errors
         last = printed.strip().splitlines()[-1]
         assert last.startswith("Stopped after ")
         assert last.endswith(f"is in {tmp_path / 'run'}. The same command resumes from there.")

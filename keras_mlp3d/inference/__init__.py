@@ -1,6 +1,7 @@
 """Inference: scores of videos, averaged over their views, and accuracies on a data set."""
 
 from keras_mlp3d.inference.classify import Prediction, classify
+from keras_mlp3d.inference.classify_windows import WindowScores, classify_windows
 from keras_mlp3d.inference.evaluate import evaluate
 from keras_mlp3d.inference.evaluation import Evaluation, VideoResult, wilson_interval
 from keras_mlp3d.inference.score_views import score_views
@@ -10,8 +11,10 @@ __all__ = [
     "Evaluation",
     "Prediction",
     "VideoResult",
+    "WindowScores",
     "WrongAnswer",
     "classify",
+    "classify_windows",
     "evaluate",
     "score_views",
     "wilson_interval",

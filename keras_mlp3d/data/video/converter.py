@@ -14,7 +14,7 @@ from keras_mlp3d.data.video.pictures import (
     random_corner,
     spread_corners,
 )
-from keras_mlp3d.data.video.reader import with_right_index
+from keras_mlp3d.data.video.reader import Reader, with_right_index
 from keras_mlp3d.data.video.sampling import SAMPLINGS, clip_indices
 from keras_mlp3d.data.video.sources import open_video
 
@@ -259,7 +259,7 @@ class VideoConverter:
                 # The clips that are not chosen are decoded too: each clip is then the same,
                 # however damaged the video is and whichever others are chosen.
                 wanted = np.unique(indices).tolist()
-                pictures = reader.frames(wanted, self._size_of, self.interpolation)
+                pictures = reader.frames(wanted, self.fit, self.interpolation)
                 indices = indices[chosen]
                 frames = self._fill(pictures, indices, corners_of)
                 times = reader.times
@@ -278,8 +278,27 @@ class VideoConverter:
             reader.clock(span) if self.sampling == "uniform" else None,
         )
 
-    def _size_of(self, size):
-        """The `(height, width)` to which pictures of a size are resized before the crop."""
+    def frame_indices(
+        self, reader: Reader, start: float | None = None, end: float | None = None
+    ) -> np.ndarray:
+        """Returns the frames of the one clip that stands for a part of an open video.
+
+        Args:
+            reader: `Reader` of the video.
+            start: Second at which the part begins, or None.
+            end: Second at which it ends, or None.
+
+        Returns:
+            int64 `(num_frames,)`
+        """
+        return self._indices(reader, reader.span(start, end), 1, None)[0]
+
+    def fit(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Returns the `(height, width)` to which pictures of a size are resized before the crop.
+
+        Args:
+            size: `(height, width)` of the upright video.
+        """
         if self.crop == "none":
             return self.image_size
         return covering_size(size, self.image_size, self.resize)

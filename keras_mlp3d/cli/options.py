@@ -82,6 +82,17 @@ def seconds(text: str) -> float:
     return time
 
 
+def window_seconds(text: str) -> float:
+    """Reads a time above 0, such as "2", "0.5s" or "1.5 s"."""
+    try:
+        time = float(text.strip().removesuffix("s"))
+    except ValueError:
+        time = 0.0
+    if not 0 < time < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected seconds above 0, such as 2s, got {text!r}")
+    return time
+
+
 def add_view_options(parser: argparse.ArgumentParser, crops: int) -> None:
     """Adds --clips, --crops, --batch-size, --frames and --size.
 

@@ -22,6 +22,7 @@ from keras_mlp3d.cli.terminal import (
     print_error,
     say,
 )
+from keras_mlp3d.cli.timeline import add_window_options, check_window_options, run_windows
 
 if TYPE_CHECKING:
     import keras
@@ -53,6 +54,7 @@ def add_parser(commands: Any) -> None:
             "keras-mlp3d predict video.mp4",
             "keras-mlp3d predict videos/ --preset my_preset --clips 4 --plot predictions.png",
             "keras-mlp3d predict videos/ --output results.jsonl",
+            "keras-mlp3d predict long.mp4 --window 2s --hop 0.5s --plot timeline.png",
         ],
         computes=True,
     )
@@ -80,6 +82,7 @@ def add_parser(commands: Any) -> None:
         "--plot", metavar="PICTURE", help="write frames and scores as .png, .pdf or .svg"
     )
     parser.add_argument("--json", action="store_true", help="print a JSON list instead of text")
+    add_window_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -87,6 +90,9 @@ def run(options: argparse.Namespace) -> int:
     from keras_mlp3d import plots
     from keras_mlp3d.data.video.sources import VIDEO_SUFFIXES
 
+    check_window_options(options)
+    if options.window is not None:
+        return run_windows(options)
     if options.plot is not None:
         plots.check_picture_path(options.plot)
     finder = VideoFinder(options.videos, note, VIDEO_SUFFIXES)

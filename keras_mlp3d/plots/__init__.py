@@ -8,10 +8,12 @@ from keras_mlp3d.plots.figure import check_picture_path
 from keras_mlp3d.plots.predictions import MAX_ROWS, plot_predictions
 from keras_mlp3d.plots.schedules import plot_schedule
 from keras_mlp3d.plots.search import plot_search
+from keras_mlp3d.plots.timeline import check_overlay_path, plot_timeline, write_overlay
 from keras_mlp3d.plots.wrong_answers import plot_wrong_answers
 
 __all__ = [
     "MAX_ROWS",
+    "check_overlay_path",
     "check_picture_path",
     "plot_comparison",
     "plot_confusion",
@@ -20,5 +22,7 @@ __all__ = [
     "plot_predictions",
     "plot_schedule",
     "plot_search",
+    "plot_timeline",
     "plot_wrong_answers",
+    "write_overlay",
 ]

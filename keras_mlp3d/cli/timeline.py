@@ -1,0 +1,176 @@
+"""`keras-mlp3d predict --window`: scores of long videos over time."""
+
+import argparse
+import contextlib
+import itertools
+import json
+import os
+from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING, Any
+
+from keras_mlp3d._utils.printable import one_line
+from keras_mlp3d.cli.find_videos import Found, VideoFinder
+from keras_mlp3d.cli.inputs import CLASSIFIERS, asked_converter, load_model
+from keras_mlp3d.cli.options import window_seconds
+from keras_mlp3d.cli.terminal import BAD_INPUT, SUCCESS, note, print_error, say
+
+if TYPE_CHECKING:
+    from keras_mlp3d.data import VideoConverter
+
+
+def add_window_options(parser: argparse.ArgumentParser) -> None:
+    """Adds --window, --hop and --overlay."""
+    group = parser.add_argument_group(
+        "scores over time",
+        "--json prints and --output FILE.jsonl writes a JSON object per window (path, start, end,\n"
+        "labels, scores); --plot draws the scores of one video over time",
+    )
+    group.add_argument(
+        "--window",
+        type=window_seconds,
+        metavar="SECONDS",
+        help="classify windows of this length, such as 2 or 2s, by their center crop, instead of "
+        "whole videos",
+    )
+    group.add_argument(
+        "--hop",
+        type=window_seconds,
+        metavar="SECONDS",
+        help="time from a window to the next; default: 0.5",
+    )
+    group.add_argument(
+        "--overlay", metavar="VIDEO", help="write one video with the best classes drawn on it"
+    )
+
+
+def check_window_options(options: argparse.Namespace) -> None:
+    """Refuses options that mean nothing together."""
+    if options.window is None:
+        for name in ("hop", "overlay"):
+            if getattr(options, name) is not None:
+                raise ValueError(f"--{name} needs --window, the length of a window in seconds.")
+        return
+    if options.clips != 1:
+        raise ValueError(
+            f"--clips is for whole videos, and --window makes a clip of each window; got "
+            f"--clips {options.clips}."
+        )
+    if options.output is not None and not options.output.endswith(".jsonl"):
+        raise ValueError(f"--output must end in .jsonl with --window, got {options.output!r}.")
+
+
+def run_windows(options: argparse.Namespace) -> int:
+    """Classifies the windows of videos, and prints, writes and draws their scores."""
+    from keras_mlp3d import plots
+    from keras_mlp3d.data.video.sources import VIDEO_SUFFIXES
+
+    if options.plot is not None:
+        plots.check_picture_path(options.plot)
+    if options.overlay is not None:
+        plots.check_overlay_path(options.overlay)
+    videos = iter(VideoFinder(options.videos, note, VIDEO_SUFFIXES))
+    first = list(itertools.islice(videos, 2))
+    drawn = options.plot is not None or options.overlay is not None
+    if drawn and len(first) > 1:
+        raise ValueError("--plot and --overlay with --window take one video, got more.")
+    with contextlib.ExitStack() as stack:
+        output = stack.enter_context(_new_file(options.output)) if options.output else None
+        job = _Windows(options, output)
+        codes = [job.take(found) for found in itertools.chain(first, videos)]
+    return max(codes, default=SUCCESS)
+
+
+def _new_file(path: str) -> IO[str]:
+    """Opens a file that must not exist: hours of results are not overwritten."""
+    try:
+        return open(path, "x", encoding="ascii")
+    except FileExistsError:
+        raise ValueError(
+            f"--output {path!r} exists: choose another file, or remove it. Windows are not resumed."
+        ) from None
+
+
+class _Windows:
+    """Classifies the windows of one video after the other.
+
+    Args:
+        options: Those of the command.
+        output: None, or the open file of the results.
+    """
+
+    def __init__(self, options: argparse.Namespace, output: IO[str] | None):
+        self._options, self._output = options, output
+        self._loaded: tuple[Any, VideoConverter] | None = None
+
+    def _network(self) -> "tuple[Any, VideoConverter]":
+        if self._loaded is None:
+            model, files = load_model(self._options.preset, CLASSIFIERS)
+            self._loaded = model, asked_converter(model, files, self._options)
+        return self._loaded
+
+    def take(self, found: Found) -> int:
+        """Handles one video, or one place without videos; returns the exit code."""
+        from keras_mlp3d.data.datasets.check_file import reason_of
+
+        if found.error:
+            return self._fail(found.path, found.error, found.message)
+        model, _ = self._network()
+        names = model.class_names or [f"class {place}" for place in range(model.num_classes)]
+        if not self._options.json:
+            say(one_line(found.path))
+        kept = []
+        try:
+            for window in self._scores(found.path):
+                self._show(found.path, window, names)
+                if self._options.plot is not None or self._options.overlay is not None:
+                    kept.append(window)
+        except (ValueError, OSError) as error:
+            return self._fail(found.path, reason_of(error))
+        self._draw(found.path, kept, names)
+        return SUCCESS
+
+    def _scores(self, path: str) -> Iterator[Any]:
+        from keras_mlp3d.inference import classify_windows
+
+        model, converter = self._network()
+        hop = 0.5 if self._options.hop is None else self._options.hop
+        size = self._options.batch_size
+        return classify_windows(model, path, self._options.window, hop, size, converter)
+
+    def _show(self, path: str, window: Any, names: Any) -> None:
+        best = (-window.scores).argsort(kind="stable")[: self._options.top_k].tolist()
+        labels, scores = [names[k] for k in best], [round(float(window.scores[k]), 6) for k in best]
+        row = {"path": path, "start": window.start, "end": window.end}
+        self._write({**row, "labels": labels, "scores": scores})
+        if not self._options.json:
+            said = ", ".join(
+                f"{100 * score:.1f} % {one_line(label)}"
+                for label, score in zip(labels[:3], scores[:3], strict=True)
+            )
+            say(f"  {window.start:8.2f} s to {window.end:8.2f} s  {said}")
+
+    def _write(self, row: dict[str, Any]) -> None:
+        line = json.dumps(row, allow_nan=False)
+        if self._options.json:
+            say(line)
+        if self._output is not None:
+            self._output.write(line + "\n")
+            self._output.flush()
+
+    def _draw(self, path: str, windows: list[Any], names: Any) -> None:
+        from keras_mlp3d import plots
+        from keras_mlp3d.data.video.sources import open_video
+
+        options = self._options
+        if options.plot is not None:
+            plots.plot_timeline(windows, names, options.plot, options.top_k, os.path.basename(path))
+        if options.overlay is not None:
+            with open_video(path) as reader:
+                times = reader.times.tolist()
+                frames = ((times[index], picture) for index, picture in reader.frames())
+                plots.write_overlay(frames, windows, names, options.overlay, reader.fps)
+
+    def _fail(self, path: str, reason: str, message: str = "") -> int:
+        self._write({"path": path, "error": reason})
+        print_error(message or f"cannot read the video {path!r}: {reason}")
+        return BAD_INPUT

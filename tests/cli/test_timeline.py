@@ -1,0 +1,106 @@
+"""`keras-mlp3d predict --window`: scores of long videos over time."""
+
+import json
+
+import av
+import pytest
+from cli.conftest import NAMES
+from data.make_videos import moving_frames, write_lossless
+
+from keras_mlp3d import MLP3D
+from keras_mlp3d.inference import classify_windows
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory):
+    """Six seconds at eight frames a second."""
+    return write_lossless(tmp_path_factory.mktemp("long") / "long.mkv", moving_frames(48, 64, 96))
+
+
+def expected(presets, video, window, hop):
+    model = MLP3D.from_preset(presets / "clips")
+    return list(classify_windows(model, video, window, hop))
+
+
+def test_a_row_per_window(run, quick, presets, long, tmp_path):
+    rows = expected(presets, long, 2.0, 0.5)
+    common = ["predict", long, "--preset", presets / "clips", "--window", "2s", "--top-k", 2]
+    output = tmp_path / "out.jsonl"
+    code, out, err = run(*common, "--json", "--output", output)
+    assert (code, err) == (0, "")
+    assert output.read_text() == out
+    found = [json.loads(line) for line in out.splitlines()]
+    assert len(found) == len(rows) == 9
+    for row, window in zip(found, rows, strict=True):
+        assert (row["path"], row["start"], row["end"]) == (long, window.start, window.end)
+        best = (-window.scores).argsort(kind="stable")[:2]
+        assert row["labels"] == [NAMES[place] for place in best]
+        assert row["scores"] == pytest.approx(window.scores[best].tolist(), abs=1e-6)
+    code, out, _ = run(*common, "--hop", "1s")
+    lines = out.splitlines()
+    assert (code, lines[0], len(lines)) == (0, long, 6)
+    assert lines[1].startswith("      0.00 s to     2.00 s  ")
+    assert f" % {found[0]['labels'][0]}" in lines[1]
+
+
+def test_pictures_of_it(run, quick, presets, long, tmp_path):
+    plot, overlay = tmp_path / "out.png", tmp_path / "out.mp4"
+    code, _, err = run(
+        *("predict", long, "--preset", presets / "clips", "--window", "1", "--hop", "0.5"),
+        *("--plot", plot, "--overlay", overlay),
+    )
+    assert (code, err) == (0, "")
+    assert plot.stat().st_size > 0
+    with av.open(str(overlay)) as file:
+        frames = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
+        assert float(file.streams.video[0].average_rate) == 8
+    assert len(frames) == 48
+    assert frames[0].shape == (64, 96, 3)
+
+
+def test_one_bad_video_stops_no_other(run, quick, presets, long, tmp_path):
+    (tmp_path / "bad.mp4").write_text("no video")
+    output = tmp_path / "out.jsonl"
+    code, out, err = run(
+        *("predict", tmp_path / "bad.mp4", tmp_path / "absent.mp4", long),
+        *("--preset", presets / "clips", "--window", "3", "--hop", "3", "--output", output),
+    )
+    assert code == 2
+    assert "bad.mp4" in err
+    assert "absent.mp4" in err
+    rows = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [row.get("start") for row in rows] == [None, None, 0.0, 3.0]
+    assert "cannot be opened as a video" in rows[0]["error"]
+    assert rows[1]["error"] == "no such video file or folder"
+    assert out.splitlines()[-3] == long
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--hop", "1"], "--hop needs --window"),
+        (["--overlay", "out.mp4"], "--overlay needs --window"),
+        (["--window", "0"], "expected seconds above 0, such as 2s, got '0'"),
+        (["--window", "soon"], "expected seconds above 0, such as 2s, got 'soon'"),
+        (["--window", "2", "--clips", "3"], "--clips is for whole videos"),
+        (["--window", "2", "--output", "out.csv"], "--output must end in .jsonl"),
+        (["--window", "2", "--overlay", "out.gif"], "A video's name ends in .mp4"),
+        (["--window", "2", "--plot", "out.gif"], "A picture's name ends in"),
+    ],
+)
+def test_options_that_contradict(run, presets, long, options, message):
+    code, out, err = run("predict", long, "--preset", presets / "clips", *options)
+    assert (code, out) == (2, "")
+    assert message in err
+
+
+def test_results_and_several_videos(run, quick, presets, long, tmp_path):
+    (tmp_path / "out.jsonl").write_text("hours of work")
+    common = ["--preset", presets / "clips", "--window", "2"]
+    code, _, err = run("predict", long, *common, "--output", tmp_path / "out.jsonl")
+    assert code == 2
+    assert "exists: choose another file" in err
+    assert (tmp_path / "out.jsonl").read_text() == "hours of work"
+    code, _, err = run("predict", long, long, *common, "--plot", tmp_path / "out.png")
+    assert code == 2
+    assert "take one video" in err

@@ -17,6 +17,7 @@ from keras_mlp3d.cli import (
     convert,
     correlation,
     cost,
+    embed,
     evaluate,
     export,
     pixel_statistics,
@@ -66,7 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in (
         *(presets, predict, train, evaluate, search, compare, correlation),
-        *(check_videos, pixel_statistics, shard, cost, convert, export, upload),
+        *(embed, check_videos, pixel_statistics, shard, cost, convert, export, upload),
     ):
         command.add_parser(commands)
     return parser

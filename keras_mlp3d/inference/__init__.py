@@ -2,12 +2,14 @@
 
 from keras_mlp3d.inference.classify import Prediction, classify
 from keras_mlp3d.inference.classify_windows import WindowScores, classify_windows
+from keras_mlp3d.inference.embed import Embedding, embed
 from keras_mlp3d.inference.evaluate import evaluate
 from keras_mlp3d.inference.evaluation import Evaluation, VideoResult, wilson_interval
 from keras_mlp3d.inference.score_views import score_views
 from keras_mlp3d.inference.wrong_answers import WrongAnswer, wrong_answers
 
 __all__ = [
+    "Embedding",
     "Evaluation",
     "Prediction",
     "VideoResult",
@@ -15,6 +17,7 @@ __all__ = [
     "WrongAnswer",
     "classify",
     "classify_windows",
+    "embed",
     "evaluate",
     "score_views",
     "wilson_interval",

@@ -4,19 +4,15 @@ Source: section 3.4; section 4.2 (three crops).
 """
 
 import dataclasses
-import errno
-import os
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_mlp3d._utils.checks import check_choice, check_integer, check_number
-from keras_mlp3d.data.datasets.check_file import reason_of
+from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d.data.video.converter import VideoConverter
-from keras_mlp3d.data.video.records import is_record
-from keras_mlp3d.data.video.remote import is_remote
-from keras_mlp3d.data.video.sources import is_path, is_source, source_name
+from keras_mlp3d.data.video.sources import source_name
+from keras_mlp3d.inference.read_sources import converter_of, different_views, read_sources
 from keras_mlp3d.inference.score_views import check_model, score_views
 
 
@@ -111,41 +107,13 @@ def classify(
     [Prediction(path='absent.mp4', error='no such video file')]
     """
     check_model(model)
-    sources = _listed(sources)
-    for name, value in (
-        ("clips", clips),
-        ("crops", crops),
-        ("top_k", top_k),
-        ("batch_size", batch_size),
-    ):
-        check_integer(name, value)
-    if fps is not None:
-        check_number("fps", fps, above=0)
-    check_choice("on_error", on_error, ("raise", "report"))
-    converter = converter or getattr(model, "converter", None)
-    if converter is None:
-        raise ValueError(
-            f"{model.name} has no converter that turns a video into clips: pass "
-            "converter=keras_mlp3d.data.VideoConverter(num_frames=..., image_size=(..., ...))."
-        )
-    if on_error == "raise":
-        _check_exist(sources)
+    check_integer("top_k", top_k)
+    converter = converter_of(model, converter)
     predictions = []
-    for place, source in enumerate(sources):
-        try:
-            views = converter.read(source, clips=clips, crops=crops, fps=fps)
-        # Any error is one of this video.
-        except Exception as error:
-            if on_error == "raise":
-                if len(sources) > 1:
-                    error.add_note(
-                        f"It is number {place + 1} of {len(sources)} videos; with "
-                        'on_error="report" the other videos are classified nevertheless.'
-                    )
-                raise
+    for source, views in read_sources(sources, converter, clips, crops, batch_size, fps, on_error):
+        if isinstance(views, str):
             nothing = np.zeros((0, 0), "int64")
-            name = source_name(source)
-            predictions.append(Prediction(name, (), (), nothing, error=reason_of(error)))
+            predictions.append(Prediction(source_name(source), (), (), nothing, error=views))
             continue
         scores = _scores(model, views.frames, clips, crops, batch_size)
         predictions.append(_prediction(model, source, scores, views, top_k))
@@ -154,10 +122,7 @@ def classify(
 
 def _scores(model, views, clips, crops, batch_size):
     """The softmax scores (classes,), averaged over all views."""
-    by_clip = views.reshape(clips, crops, *views.shape[1:])
-    if all(np.array_equal(by_clip[:, 0], by_clip[:, crop]) for crop in range(1, crops)):
-        views = by_clip[:, 0]
-    return score_views(model, views, batch_size).mean(axis=0)
+    return score_views(model, different_views(views, clips, crops), batch_size).mean(axis=0)
 
 
 def _prediction(model, source, scores, views, top_k):
@@ -169,34 +134,3 @@ def _prediction(model, source, scores, views, top_k):
         views.frame_indices,
         views.frame_times,
     )
-
-
-def _listed(sources):
-    """Returns a list of sources; a single source becomes a list of one."""
-    # An array of one axis is no video but a column of a table, whose items are sources.
-    is_column = getattr(sources, "ndim", None) == 1 and not isinstance(sources, memoryview)
-    if is_source(sources) and not is_column:
-        return [sources]
-    try:
-        if isinstance(sources, dict):
-            raise TypeError
-        listed = list(sources)
-    except TypeError:
-        listed = None
-    wrong = [sources] if listed is None else [item for item in listed if not is_source(item)]
-    if wrong:
-        raise ValueError(
-            "sources must be a video or a list of videos, each a path, bytes, a binary file object "
-            "or frames: a uint8 array (T, H, W, 3) or a list of uint8 arrays (H, W, 3); got "
-            f"{type(wrong[0]).__name__} {wrong[0]!r:.80}."
-        )
-    return listed
-
-
-def _check_exist(sources):
-    """Raises an error for a missing file, before hours of work."""
-    for source in sources:
-        if is_path(source) and not is_remote(source) and not is_record(source):
-            path = os.fsdecode(source)
-            if not os.path.exists(path):
-                raise FileNotFoundError(errno.ENOENT, "no such video file", path)

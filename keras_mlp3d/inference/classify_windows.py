@@ -14,6 +14,7 @@ import numpy as np
 from keras_mlp3d._utils.checks import check_integer, check_number
 from keras_mlp3d.data.video.converter import VideoConverter
 from keras_mlp3d.data.video.windows import ClipOfWindow, clips_of_windows
+from keras_mlp3d.inference.read_sources import converter_of
 from keras_mlp3d.inference.score_views import check_model, score_views
 
 
@@ -85,12 +86,7 @@ def classify_windows(
     check_number("window", window, above=0)
     check_number("hop", hop, above=0)
     batch_size = check_integer("batch_size", batch_size)
-    converter = converter or getattr(model, "converter", None)
-    if converter is None:
-        raise ValueError(
-            f"{model.name} has no converter that turns a video into clips: pass "
-            "converter=keras_mlp3d.data.VideoConverter(num_frames=..., image_size=(..., ...))."
-        )
+    converter = converter_of(model, converter)
     return _scored(model, clips_of_windows(converter, source, window, hop, fps), batch_size)
 
 

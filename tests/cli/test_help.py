@@ -16,13 +16,14 @@ from keras_mlp3d.cli.main import build_parser
 
 COMMANDS = (
     *("presets", "predict", "train", "evaluate", "search", "compare", "correlation"),
-    *("check-videos", "pixel-statistics", "shard", "cost", "convert", "export", "upload"),
+    *("embed", "check-videos", "pixel-statistics", "shard", "cost", "convert", "export", "upload"),
 )
 #: Commands that run or build a network.
 COMPUTING = {
     "predict",
     "train",
     "evaluate",
+    "embed",
     "search",
     "compare",
     "correlation",

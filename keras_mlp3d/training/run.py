@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import logging
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -20,6 +20,7 @@ from keras_mlp3d.distribution import current_distribution
 from keras_mlp3d.training.callbacks import RunRecorder, StopAtNan
 from keras_mlp3d.training.checkpoint import load_checkpoint, newest_checkpoint, restart_epoch
 from keras_mlp3d.training.epoch_data import EpochOfData, RestOfEpoch
+from keras_mlp3d.training.identity import identity_of
 from keras_mlp3d.training.optimizer import make_optimizer
 from keras_mlp3d.training.recipe import Recipe
 from keras_mlp3d.training.run_folder import RunFolder
@@ -66,6 +67,7 @@ def train(
     stop: Callable[[], bool] | None = None,
     anew: bool = False,
     accept_changed_data: bool = False,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> TrainingRun:
     """Trains a model with a recipe, or resumes a training that was interrupted.
 
@@ -100,7 +102,8 @@ def train(
         folder: Folder of the run; made if it is missing.
         identity: None, or a dict of JSON values that describe what is trained: "model", and
             "training" and "validation" from `data_identity`. A folder that was begun with another
-            identity is refused, except with `anew`.
+            identity is refused, except with `anew`. By default it is the class and the arguments
+            of the model, the shapes of its weights, and the videos of the loaders.
         verbose: As in `fit`.
         checkpoint_every: None, or the number of steps between checkpoints within an epoch.
         stop: None, or a function without arguments. If it returns true after a step, a checkpoint
@@ -108,6 +111,8 @@ def train(
         anew: Whether to start from scratch in a folder that holds another run, whose files are
             moved into a sub-folder, "before-1" and so on. The same run is resumed.
         accept_changed_data: Whether to resume a run however much its videos have changed.
+        callbacks: Further Keras callbacks, such as those of a service that tracks experiments. They
+            see an interrupted run as several calls of `fit`.
 
     Returns:
         A `TrainingRun`.
@@ -151,7 +156,9 @@ def train(
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with _naming_checkpoint(folder):
-        run = RunFolder(folder, recipe, identity or {}, anew, accept_changed_data)
+        if identity is None:
+            identity = identity_of(model, training, validation)
+        run = RunFolder(folder, recipe, identity, anew, accept_changed_data)
         current_distribution().barrier()  # all compare before the first one writes
         if is_chief:
             run.begin()
@@ -162,7 +169,7 @@ def train(
         recorder = RunRecorder(
             folder, state, len(training), step, checkpoint_every, stop, unreadable
         )
-        _fit(model, recipe, training, validation, recorder, done, verbose)
+        _fit(model, recipe, training, validation, recorder, done, verbose, callbacks)
         recorder.load_best(model)
     return TrainingRun(str(folder), recorder.history, recorder.best_epoch, unreadable.videos)
 
@@ -206,12 +213,12 @@ def _progress(folder, model, run, steps):
     return done, 0, state
 
 
-def _fit(model, recipe, training, validation, recorder, done, verbose):
+def _fit(model, recipe, training, validation, recorder, done, verbose, further):
     """Trains the remaining epochs, the first of them from where it was interrupted."""
 
     def fit(data, first, last):
         folder, step = recorder.folder, recorder.first_step
-        callbacks = [EpochOfData(training), StopAtNan(folder, step), recorder]
+        callbacks = [EpochOfData(training), StopAtNan(folder, step), recorder, *further]
         if current_distribution().is_chief and EventFiles.available():
             callbacks.append(EventFiles(folder / _LOGS, recorder.history))
         if recipe.ema_momentum is not None:

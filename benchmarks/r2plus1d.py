@@ -9,10 +9,19 @@ import math
 
 import keras
 
-from keras_mlp3d.layers import PixelNormalization
+from keras_mlp3d.layers import PixelNormalization, SubtractMean
 
 
-def r2plus1d(num_classes, shape, channels, depths, dropout=0.0, pixel_mean=None, pixel_std=None):
+def r2plus1d(
+    num_classes,
+    shape,
+    channels,
+    depths,
+    dropout=0.0,
+    pixel_mean=None,
+    pixel_std=None,
+    subtract_mean=None,
+):
     """Returns a network from clips (B, T, H, W, 3), pixels 0..255, to logits (B, num_classes).
 
     Args:
@@ -23,9 +32,12 @@ def r2plus1d(num_classes, shape, channels, depths, dropout=0.0, pixel_mean=None,
         dropout: Dropout rate before the classifier.
         pixel_mean: Mean of each color, of values 0..1; None for ImageNet's.
         pixel_std: Standard deviation of each color; None for ImageNet's.
+        subtract_mean: Whether each frame minus the mean over time is seen.
     """
     clip = keras.Input(shape)
     x = PixelNormalization(pixel_mean, pixel_std, name="normalization")(clip)
+    if subtract_mean:
+        x = SubtractMean(name="subtract_mean")(x)
     x = _factorized(x, channels[0], 7, (1, 2), "stem", middle=channels[0])
     for stage, (width, depth) in enumerate(zip(channels, depths, strict=True)):
         for block in range(depth):
@@ -34,7 +46,7 @@ def r2plus1d(num_classes, shape, channels, depths, dropout=0.0, pixel_mean=None,
     x = keras.layers.GlobalAveragePooling3D(name="pool")(x)
     x = keras.layers.Dropout(dropout, name="dropout")(x)
     model = keras.Model(clip, keras.layers.Dense(num_classes, name="head")(x), name="r2plus1d")
-    model.pixel_mean, model.pixel_std = pixel_mean, pixel_std
+    model.pixel_mean, model.pixel_std, model.subtract_mean = pixel_mean, pixel_std, subtract_mean
     return model
 
 

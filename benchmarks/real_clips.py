@@ -13,6 +13,9 @@ With `--to-preset DIRECTORY` the network of seed 0 is written as a preset in hal
 the accuracy that this preset has on the part taken out, and the terms of the data set
 (real_clips.json).
 
+With `--mistakes` it prints which classes are taken for which, and the accuracy of each class and,
+of the gestures, of each person and distance.
+
 A training that was interrupted is resumed; the result of a finished one is read. Several processes
 can share a run if each has other `--networks` or `--seeds`; the table has what is finished.
 """
@@ -54,7 +57,7 @@ HELD_OUT = {
 
 #: Name -> schedule (None: 2-D), frames per clip as a fraction of the recipe's, default seeds. The
 #: 2-D network sees as many frames as the 3-D ones have tokens in time. R(2+1)D sees every second
-#: frame, which brings its multiply-accumulates near those of MLP-3D: 208 million to 192.
+#: frame, which brings its multiply-accumulates near those of MLP-3D: 137 million to 131.
 NETWORKS = {
     "MLP-3D": ("preset", 1, (0, 1, 2)),
     "S = 1": ("short_range:1", 1, (0,)),
@@ -62,7 +65,7 @@ NETWORKS = {
     "R(2+1)D": ("r2plus1d", 2, (0,)),
 }
 #: Channels and blocks of R(2+1)D.
-CONVOLUTIONAL = ((6, 20, 56, 128), (1, 1, 2, 2))
+CONVOLUTIONAL = ((6, 18, 48, 112), (1, 1, 2, 2))
 ORDERS = ("in order", "shuffled", "one frame")
 
 
@@ -133,7 +136,7 @@ class Measurement:
         if schedule == "r2plus1d":
             names = self.training.class_names
             shape = trainer.clip_shape
-            names_of = ("dropout", "pixel_mean", "pixel_std")
+            names_of = ("dropout", "pixel_mean", "pixel_std", "subtract_mean")
             options = {name: getattr(self.recipe, name) for name in names_of}
             return r2plus1d(len(names), shape, *CONVOLUTIONAL, **options)
         if schedule == "preset":
@@ -168,6 +171,8 @@ class Measurement:
         """Trains a network and writes its best weights, and what is known of the training."""
         begun = time.perf_counter()
         recipe = trainer.recipe.replace(seed=seed)
+        if NETWORKS[network][0] is None:  # frame by frame there is no mean over time
+            recipe = recipe.replace(subtract_mean=None)
         data = self.training, self.validation
         run = train(
             model,
@@ -320,6 +325,30 @@ def print_table(results):
         )
 
 
+def print_mistakes(measurement, result, pairs=8):
+    """Prints what a network takes for what, and the accuracy of each class, person and distance."""
+    names, labels = measurement.held_out.class_names, np.array(result["labels"])
+    answers = np.array(result["in order"])
+    confusion = np.zeros((len(names), len(names)), int)
+    np.add.at(confusion, (labels, answers), 1)
+    wrong = confusion * (1 - np.eye(len(names), dtype=int))
+    print(f"{result['network']}, seed {result['seed']}: taken for another class most often")
+    for place in np.argsort(-wrong, axis=None, kind="stable")[:pairs]:
+        true, said = divmod(int(place), len(names))
+        print(f"  {names[true]} for {names[said]}: {wrong[true, said]} of {confusion[true].sum()}")
+    parts = [pathlib.Path(name).stem.split("_") for name in result["names"]]
+    groups = {"class": [names[label] for label in labels]}
+    if measurement.name == "radar_gestures":
+        groups |= {"person": [part[0] for part in parts], "distance": [part[1] for part in parts]}
+    for kind, values in groups.items():
+        rows = [
+            f"{value} {(labels == answers)[np.equal(values, value)].mean():.2f} "
+            f"({np.equal(values, value).sum()})"
+            for value in sorted(set(values))
+        ]
+        print(f"  by {kind}: {', '.join(rows)}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True)
@@ -338,6 +367,9 @@ def main():
     )
     parser.add_argument(
         "--to-preset", metavar="DIRECTORY", help="write the network of seed 0 there"
+    )
+    parser.add_argument(
+        "--mistakes", action="store_true", help="print what is taken for what, and by whom"
     )
     options = parser.parse_args()
     command = f"python benchmarks/real_clips.py --data {pathlib.Path(options.data).name} --run RUN"
@@ -358,6 +390,8 @@ def main():
         for result in results:
             print(json.dumps(result), flush=True)
     else:
+        for result in results if options.mistakes else ():
+            print_mistakes(measurement, result)
         print_table(results)
 
 

@@ -57,6 +57,7 @@ def test_a_short_run(real_clips, tmp_path, monkeypatch, capsys):
     for split, clips in (("train", 40), ("val", 8)):
         write_motion_shapes(folder / split, split=split, num_clips=clips, classes=classes)
     small = ["epochs=1", "warmup_epochs=0.5", "batch_size=8", "image_size=[32, 32]"]
+    small += ["num_frames=32"]
     preset = tmp_path / "preset"
     arguments = ["--data", str(folder), "--run", str(tmp_path / "run"), "--preset", "mlp3d_nano"]
     arguments += ["--networks", "MLP-3D", "--seeds", "0", "--in-memory", "--set", *small]
@@ -73,5 +74,10 @@ def test_a_short_run(real_clips, tmp_path, monkeypatch, capsys):
         "taken out of train",
         "val",
     ]
+    monkeypatch.setattr(sys, "argv", ["real_clips.py", *arguments, "--mistakes"])
     real_clips.main()  # reads what is finished
-    assert capsys.readouterr().out.splitlines()[-1] == said.splitlines()[-1]
+    again = capsys.readouterr().out.splitlines()
+    assert again[-1] == said.splitlines()[-1]
+    [classes] = [line for line in again if line.startswith("  by class: ")]
+    shares = [float(part.split()[1]) for part in classes.removeprefix("  by class: ").split(", ")]
+    assert np.mean(shares) == pytest.approx(right, abs=0.01)  # both classes have as many clips

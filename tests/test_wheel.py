@@ -48,12 +48,19 @@ def test_the_wheel_works_from_an_empty_directory(wheel, tmp_path):
     assert tensorflow == str(keras.backend.backend() == "tensorflow")
 
 
+WITH_WEIGHTS = (
+    *("mlp3d_nano_motion_shapes", "mlp3d_nano_searched"),
+    *("mlp3d_tiny_grid_words", "mlp3d_tiny_radar_gestures"),
+)
+
+
 def test_the_wheel_holds_the_package_and_presets_alone(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     rooms = {name.split("/")[0] for name in names}
     assert {room for room in rooms if not room.endswith(".dist-info")} == {"keras_mlp3d"}
     assert "keras_mlp3d/py.typed" in names, "without it a user's type checker ignores our types"
-    for preset in ("mlp3d_nano_motion_shapes", "mlp3d_tiny_grid_words"):
-        assert f"keras_mlp3d/_presets/{preset}/model.weights.h5" in names
-    assert sum(1 for name in names if name.endswith(".weights.h5")) == 6
+    for preset in WITH_WEIGHTS:
+        for part in ("model", "task"):
+            assert f"keras_mlp3d/_presets/{preset}/{part}.weights.h5" in names
+    assert sum(name.endswith(".weights.h5") for name in names) == 2 * len(WITH_WEIGHTS)

@@ -63,12 +63,28 @@ def check_picture_path(path: StrPath) -> pathlib.Path:
     >>> check_picture_path("out.png").name
     'out.png'
     """
+    return check_new_file(path, "picture", FORMATS)
+
+
+def check_new_file(path: StrPath, what: str, endings: tuple[str, ...]) -> pathlib.Path:
+    """Checks that matplotlib is there, and that a file can be written to a path.
+
+    Args:
+        path: The file.
+        what: Name of its kind, such as "picture".
+        endings: The endings that it may have.
+
+    Raises:
+        ValueError: If the ending is another, or the path is a directory.
+        FileNotFoundError: If its directory does not exist.
+        ImportError: If matplotlib is not installed.
+    """
     new_figure(1, 1)
     path = pathlib.Path(path)
-    if path.suffix.lower() not in FORMATS:
-        raise ValueError(f"A picture's name ends in {', '.join(FORMATS)}, got {str(path)!r}.")
+    if path.suffix.lower() not in endings:
+        raise ValueError(f"A {what}'s name ends in {', '.join(endings)}, got {str(path)!r}.")
     if path.is_dir():
-        raise ValueError(f"Cannot write a picture to {str(path)!r}: it is a directory.")
+        raise ValueError(f"Cannot write a {what} to {str(path)!r}: it is a directory.")
     if not path.parent.is_dir():
         raise FileNotFoundError(
             f"Cannot write {str(path)!r}: the directory {str(path.parent)!r} does not exist."

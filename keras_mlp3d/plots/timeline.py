@@ -11,7 +11,14 @@ from keras_mlp3d._utils.atomic_write import written_beside
 from keras_mlp3d._utils.checks import check_integer, check_number
 from keras_mlp3d._utils.printable import one_line
 from keras_mlp3d._utils.types import StrPath
-from keras_mlp3d.plots.figure import FAINT_INK, INK, fit_text, new_figure, save_figure
+from keras_mlp3d.plots.figure import (
+    FAINT_INK,
+    INK,
+    check_new_file,
+    fit_text,
+    new_figure,
+    save_figure,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -128,17 +135,7 @@ def check_overlay_path(path: StrPath) -> pathlib.Path:
     >>> check_overlay_path("out.mp4").name
     'out.mp4'
     """
-    new_figure(1, 1)
-    path = pathlib.Path(path)
-    if path.suffix.lower() not in OVERLAYS:
-        raise ValueError(f"A video's name ends in {', '.join(OVERLAYS)}, got {str(path)!r}.")
-    if path.is_dir():
-        raise ValueError(f"Cannot write a video to {str(path)!r}: it is a directory.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(
-            f"Cannot write {str(path)!r}: the directory {str(path.parent)!r} does not exist."
-        )
-    return path
+    return check_new_file(path, "video", OVERLAYS)
 
 
 def write_overlay(

@@ -53,11 +53,12 @@ def run(options: argparse.Namespace) -> int:
     width = min(max(shutil.get_terminal_size().columns, 60), 120)
     descriptions = ["", *map(_description, presets)]
     for line, description in zip(table, descriptions, strict=True):
+        # Numbers are on the right of their columns, so that one space apart is enough.
         cells = [
-            f"{cell:>{size}}" if column in (2, 3) else f"{cell:<{size}}"
+            f"{cell:>{size}}" if column in (2, 3) else f"{cell:<{size + 1}}"
             for column, (cell, size) in enumerate(zip(line, widths, strict=True))
         ]
-        say("  ".join(cells).rstrip())
+        say(" ".join(cells).rstrip())
         for part in textwrap.wrap(description, width - len(_INDENT)):
             say(_INDENT + part)
     return SUCCESS

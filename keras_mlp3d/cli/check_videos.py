@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from keras_mlp3d._utils.printable import one_line
 from keras_mlp3d.cli.inputs import read_data
-from keras_mlp3d.cli.options import add_command, add_manifest_options, positive, seconds
+from keras_mlp3d.cli.options import (
+    add_command,
+    add_manifest_argument,
+    add_manifest_options,
+    positive,
+    seconds,
+)
 from keras_mlp3d.cli.signals import sigterm_as_ctrl_c
 from keras_mlp3d.cli.terminal import FAILURE, INTERRUPTED, SUCCESS, StatusLine, say
 
@@ -37,17 +43,7 @@ def add_parser(commands: Any) -> None:
             "keras-mlp3d check-videos val.csv --workers 4",
         ],
     )
-    parser.add_argument(
-        "manifest",
-        metavar="MANIFEST",
-        help="folder with one sub-folder per class, or CSV file: path,label[,start,end]",
-    )
-    parser.add_argument(
-        "--split",
-        default="train",
-        metavar="NAME",
-        help="sub-folder to check, if the folder has one per split; default: %(default)s",
-    )
+    add_manifest_argument(parser, "check")
     parser.add_argument(
         "--report",
         metavar="FILE",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_mlp3d.cli.find_videos import VideoFinder
 from keras_mlp3d.cli.inputs import asked_converter, load_model
-from keras_mlp3d.cli.options import add_command, add_view_options
+from keras_mlp3d.cli.options import add_command, add_videos_argument, add_view_options
 from keras_mlp3d.cli.terminal import (
     BAD_INPUT,
     INTERRUPTED,
@@ -45,12 +45,7 @@ def add_parser(commands: Any) -> None:
         ],
         computes=True,
     )
-    parser.add_argument(
-        "videos",
-        metavar="VIDEO",
-        nargs="+",
-        help="video file, or folder: all videos in it and below, also through links",
-    )
+    add_videos_argument(parser)
     parser.add_argument("--preset", required=True, help="built-in name, directory or hf:// address")
     parser.add_argument("--output", required=True, metavar="FILE", help="new .npz or .parquet file")
     add_view_options(parser, crops=1)

@@ -93,6 +93,36 @@ def window_seconds(text: str) -> float:
     return time
 
 
+def add_videos_argument(parser: argparse.ArgumentParser) -> None:
+    """Adds the names of videos and folders."""
+    parser.add_argument(
+        "videos",
+        metavar="VIDEO",
+        nargs="+",
+        help="video file, or folder: all videos in it and below, also through links",
+    )
+
+
+def add_manifest_argument(parser: argparse.ArgumentParser, verb: str) -> None:
+    """Adds the data set and --split.
+
+    Args:
+        parser: The command's.
+        verb: What the command does with the data set.
+    """
+    parser.add_argument(
+        "manifest",
+        metavar="MANIFEST",
+        help="folder with one sub-folder per class, or CSV file: path,label[,start,end]",
+    )
+    parser.add_argument(
+        "--split",
+        default="train",
+        metavar="NAME",
+        help=f"sub-folder to {verb}, if the folder has one per split; default: train",
+    )
+
+
 def add_view_options(parser: argparse.ArgumentParser, crops: int) -> None:
     """Adds --clips, --crops, --batch-size, --frames and --size.
 

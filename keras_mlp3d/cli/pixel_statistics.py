@@ -5,7 +5,13 @@ import json
 from typing import Any
 
 from keras_mlp3d.cli.inputs import read_data
-from keras_mlp3d.cli.options import add_command, add_manifest_options, image_size, positive
+from keras_mlp3d.cli.options import (
+    add_command,
+    add_manifest_argument,
+    add_manifest_options,
+    image_size,
+    positive,
+)
 from keras_mlp3d.cli.terminal import SUCCESS, note, say
 
 
@@ -26,17 +32,7 @@ def add_parser(commands: Any) -> None:
             "    --set pixel_mean=[0.01,0.01,0.01] --set pixel_std=[0.06,0.08,0.06]",
         ],
     )
-    parser.add_argument(
-        "manifest",
-        metavar="MANIFEST",
-        help="folder with one sub-folder per class, or CSV file: path,label[,start,end]",
-    )
-    parser.add_argument(
-        "--split",
-        default="train",
-        metavar="NAME",
-        help="sub-folder to measure, if the folder has one per split; default: %(default)s",
-    )
+    add_manifest_argument(parser, "measure")
     parser.add_argument(
         "--videos",
         type=positive,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from keras_mlp3d._utils.printable import one_line
 from keras_mlp3d.cli.find_videos import Found, VideoFinder
 from keras_mlp3d.cli.inputs import CLASSIFIERS, asked_converter, load_model
-from keras_mlp3d.cli.options import add_command, add_view_options, positive
+from keras_mlp3d.cli.options import add_command, add_videos_argument, add_view_options, positive
 from keras_mlp3d.cli.results_file import ResultsFile
 from keras_mlp3d.cli.terminal import (
     BAD_INPUT,
@@ -58,12 +58,7 @@ def add_parser(commands: Any) -> None:
         ],
         computes=True,
     )
-    parser.add_argument(
-        "videos",
-        metavar="VIDEO",
-        nargs="+",
-        help="video file, or folder: all videos in it and below, also through links",
-    )
+    add_videos_argument(parser)
     parser.add_argument(
         "--preset",
         default=DEFAULT_PRESET,

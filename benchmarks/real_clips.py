@@ -13,6 +13,8 @@ With `--to-preset DIRECTORY` the network of seed 0 is written as a preset in hal
 the accuracy that this preset has on the part taken out, and the terms of the data set
 (real_clips.json).
 
+With `--start-from` a training begins with the weights of another, by another `--recipe`.
+
 With `--mistakes` it prints which classes are taken for which, and the accuracy of each class and,
 of the gestures, of each person and distance.
 
@@ -151,6 +153,8 @@ class Measurement:
             return read_json(folder / "result.json")
         set_random_seed(seed)
         model = self.model(network, trainer)
+        if self.options.start_from:
+            model.load_weights(self.options.start_from)
         if not (folder / "trained.json").exists():
             self.train(network, seed, trainer, model, folder)
         trained = read_json(folder / "trained.json")
@@ -355,6 +359,9 @@ def main():
     parser.add_argument("--run", required=True)
     parser.add_argument("--preset", default="mlp3d_tiny")
     parser.add_argument("--recipe", help="default: the recipe of the data set's name")
+    parser.add_argument(
+        "--start-from", metavar="WEIGHTS", help="model.weights.h5 of a run before, to go on from"
+    )
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--seeds", nargs="+", type=int)
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE")

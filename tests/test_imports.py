@@ -52,16 +52,16 @@ LIBRARIES = {
     "inference": {"keras", "numpy"},
     "distribution": {"jax", "keras", "numpy", "tensorflow", "torch"},
     "training": {"keras", "numpy", "tensorboard"},
-    "plots": {"numpy", "matplotlib"},
+    "plots": {"numpy", "matplotlib", "av", "PIL"},
     "search": {"keras", "numpy"},
-    "cli": {"keras", "numpy", "matplotlib"},
+    "cli": {"keras", "numpy", "matplotlib", "pyarrow"},
 }
 #: The one file for one backend, which imports it if it is the one in use.
 BACKEND_FILE = PACKAGE / "layers" / "_torch.py"
 #: Imported inside a function alone, as only some users have them or need them.
 LATE = {
     *("torch", "safetensors", "ml_dtypes", "h5py", "matplotlib", "tensorboard", "tensorflow"),
-    *("jax", "tensorflow_io", "google_crc32c"),
+    *("jax", "tensorflow_io", "google_crc32c", "pyarrow", "PIL"),
     *("onnx", "onnxruntime", "tf2onnx", "openvino", "ai_edge_litert"),
 }
 

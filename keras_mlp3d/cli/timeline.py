@@ -1,13 +1,14 @@
 """`keras-mlp3d predict --window`: scores of long videos over time."""
 
 import argparse
-import contextlib
 import itertools
 import json
 import os
+import pathlib
 from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
+from keras_mlp3d._utils.atomic_write import append, naming
 from keras_mlp3d._utils.printable import one_line
 from keras_mlp3d.cli.find_videos import Found, VideoFinder
 from keras_mlp3d.cli.inputs import CLASSIFIERS, asked_converter, load_model
@@ -73,17 +74,15 @@ def run_windows(options: argparse.Namespace) -> int:
     drawn = options.plot is not None or options.overlay is not None
     if drawn and len(first) > 1:
         raise ValueError("--plot and --overlay with --window take one video, got more.")
-    with contextlib.ExitStack() as stack:
-        output = stack.enter_context(_new_file(options.output)) if options.output else None
-        job = _Windows(options, output)
-        codes = [job.take(found) for found in itertools.chain(first, videos)]
-    return max(codes, default=SUCCESS)
+    job = _Windows(options, _new_file(options.output) if options.output else None)
+    return max([job.take(found) for found in itertools.chain(first, videos)], default=SUCCESS)
 
 
-def _new_file(path: str) -> IO[str]:
-    """Opens a file that must not exist: hours of results are not overwritten."""
+def _new_file(path: str) -> pathlib.Path:
+    """Makes a file that must not exist: hours of results are not overwritten."""
     try:
-        return open(path, "x", encoding="ascii")
+        with naming(path), open(path, "x", encoding="ascii"):
+            return pathlib.Path(path)
     except FileExistsError:
         raise ValueError(
             f"--output {path!r} exists: choose another file, or remove it. Windows are not resumed."
@@ -95,10 +94,10 @@ class _Windows:
 
     Args:
         options: Those of the command.
-        output: None, or the open file of the results.
+        output: None, or the file to which results are appended.
     """
 
-    def __init__(self, options: argparse.Namespace, output: IO[str] | None):
+    def __init__(self, options: argparse.Namespace, output: pathlib.Path | None):
         self._options, self._output = options, output
         self._loaded: tuple[Any, VideoConverter] | None = None
 
@@ -154,8 +153,7 @@ class _Windows:
         if self._options.json:
             say(line)
         if self._output is not None:
-            self._output.write(line + "\n")
-            self._output.flush()
+            append(self._output, f"{line}\n".encode("ascii"))
 
     def _draw(self, path: str, windows: list[Any], names: Any) -> None:
         from keras_mlp3d import plots

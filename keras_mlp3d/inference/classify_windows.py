@@ -13,9 +13,9 @@ import numpy as np
 
 from keras_mlp3d._utils.checks import check_integer, check_number
 from keras_mlp3d.data.video.converter import VideoConverter
-from keras_mlp3d.data.video.windows import ClipOfWindow, clips_of_windows
 from keras_mlp3d.inference.read_sources import converter_of
 from keras_mlp3d.inference.score_views import check_model, score_views
+from keras_mlp3d.inference.windows import ClipOfWindow, clips_of_windows
 
 
 class WindowScores(NamedTuple):

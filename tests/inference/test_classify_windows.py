@@ -10,8 +10,8 @@ from inference.test_classify import CONVERTER, NAMES, logits_of, quick, softmax,
 from keras_mlp3d.data import Frames, VideoConverter, VideoError
 from keras_mlp3d.data.video.file_reader import FileReader
 from keras_mlp3d.data.video.reader import Reader
-from keras_mlp3d.data.video.windows import clips_of_windows, window_times
 from keras_mlp3d.inference import classify_windows
+from keras_mlp3d.inference.windows import clips_of_windows, window_times
 
 
 @pytest.fixture

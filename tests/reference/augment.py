@@ -206,3 +206,14 @@ def mix(clip, partner, share):
         value = (share * int(clip[place]) + (256 - share) * int(partner[place])) / 256
         result[place] = math.floor(value + 0.5)
     return result
+
+
+def at_speed(clip, speed, drawn):
+    """The clip at a speed, begun at the moment that a number in [0, 1) says; and that moment."""
+    frames = len(clip)
+    begin = drawn * (frames - frames * speed)
+    shown = []
+    for place in range(frames):
+        moment = math.floor(begin + (place + 0.5) * speed)
+        shown.append(clip[min(max(moment, 0), frames - 1)])
+    return np.stack(shown), begin

@@ -86,6 +86,8 @@ BAD_STEPS = {
     "rand_augment": [0, 10**9, 2.5, True, "2", {"magnitude": 1e30}, {"magnitude_std": INF}],
     "erasing": [1.5, "x", NAN, {"scale": [0, 1]}, {"fill": "red"}, {"ratio": [1, 1e300]}],
     "frame_erasing": [1.5, "x", NAN, {"share": 0.5}, {"share": [0.5, 2]}, {"fill": "red"}],
+    "cell_erasing": [1.5, "x", NAN, {"share": 0.5}, {"share": [0.5, 2]}, {"size": 0}],
+    "speed": [1.5, "x", NAN, {"speed": 2}, {"speed": [0, 1]}, {"speed": [1, INF]}, {"to": 2}],
     "mix_up": [0, -1, 1e30, NAN, "x", True, {"probability": 2}, {"beta": 1}],
     "cut_mix": [0, -1, 1e30, NAN, "x", True, {"probability": 2}, {"beta": 1}],
 }
@@ -166,7 +168,7 @@ CONTRADICTIONS = [
     ({"batch_augmentation": 2}, "batch_augmentation=2: .* 2 equal copies"),
     (
         {"batch_augmentation": 2, "augmentation": {"mix_up": 0.8}},
-        r"give one of \('crop', 'flip', .* 'frame_erasing'\) too in augmentation",
+        r"give one of \('crop', 'flip', .* 'speed'\) too in augmentation",
     ),
     ({"augmentation": {"crop": {"size": [16, 64]}}}, "crop.size must be at least 32 x 32"),
     (

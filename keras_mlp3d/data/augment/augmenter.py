@@ -11,6 +11,7 @@ from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d.data.augment._arrays import checked_batch, checked_clip, checked_rng
 from keras_mlp3d.data.augment._config import Configured
 from keras_mlp3d.data.augment.batch_augmentation import BatchAugmentation
+from keras_mlp3d.data.augment.cell_erasing import CellErasing
 from keras_mlp3d.data.augment.cut_mix import CutMix
 from keras_mlp3d.data.augment.frame_erasing import FrameErasing
 from keras_mlp3d.data.augment.horizontal_flip import HorizontalFlip
@@ -19,14 +20,18 @@ from keras_mlp3d.data.augment.rand_augment import RandAugment
 from keras_mlp3d.data.augment.random_erasing import RandomErasing
 from keras_mlp3d.data.augment.random_resized_crop import RandomResizedCrop
 from keras_mlp3d.data.augment.smooth_labels import checked_smoothing, smooth_labels
+from keras_mlp3d.data.augment.speed_change import SpeedChange
 
-#: Field -> class of the steps, those of one clip in the order in which they are applied.
+#: Field -> class of the steps, those of one clip in the order in which they are applied; the speed
+#: is changed before them.
 _CLIP_STEPS = {
     "crop": RandomResizedCrop,
     "flip": HorizontalFlip,
     "rand_augment": RandAugment,
     "erasing": RandomErasing,
     "frame_erasing": FrameErasing,
+    "cell_erasing": CellErasing,
+    "speed": SpeedChange,
 }
 _STEPS = {
     **_CLIP_STEPS,
@@ -38,7 +43,7 @@ _STEPS = {
 
 @dataclasses.dataclass(frozen=True)
 class Augmenter(Configured):
-    """Augments clips and batches of clips: the same for all frames, different between clips.
+    """Augments clips and batches of clips: differently between clips, alike for a clip's frames.
 
     A call augments one clip, for example in a decoding thread; `augment_copies` returns the copies
     of batch augmentation; `batch` mixes the clips of a batch and smooths their labels. An augmenter
@@ -51,7 +56,9 @@ class Augmenter(Configured):
         flip: `HorizontalFlip`.
         rand_augment: `RandAugment`.
         erasing: `RandomErasing`.
-        frame_erasing: `FrameErasing`, the one step that treats frames differently.
+        frame_erasing: `FrameErasing`. This step and the next treat frames differently.
+        cell_erasing: `CellErasing`.
+        speed: `SpeedChange`. It is applied first.
         batch_augmentation: `BatchAugmentation`. It needs one of the steps above.
         mix_up: `MixUp`.
         cut_mix: `CutMix`. Together with `mix_up`, each batch is mixed by one of the two, chosen at
@@ -86,6 +93,8 @@ class Augmenter(Configured):
     rand_augment: RandAugment | None = None
     erasing: RandomErasing | None = None
     frame_erasing: FrameErasing | None = None
+    cell_erasing: CellErasing | None = None
+    speed: SpeedChange | None = None
     batch_augmentation: BatchAugmentation | None = None
     mix_up: MixUp | None = None
     cut_mix: CutMix | None = None
@@ -162,6 +171,8 @@ class Augmenter(Configured):
         checked_clip(clip)
         checked_rng(rng)
         label = operator.index(label)
+        if self.speed is not None:
+            clip = self.speed(clip, rng)
         if self.crop is not None:
             clip = self.crop(clip, rng)
         if self.flip is not None:
@@ -172,6 +183,8 @@ class Augmenter(Configured):
             clip = self.erasing(clip, rng)
         if self.frame_erasing is not None:
             clip = self.frame_erasing(clip, rng)
+        if self.cell_erasing is not None:
+            clip = self.cell_erasing(clip, rng)
         return clip, label
 
     def augment_copies(

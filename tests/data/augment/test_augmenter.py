@@ -12,6 +12,7 @@ import pytest
 from keras_mlp3d.data.augment import (
     Augmenter,
     BatchAugmentation,
+    CellErasing,
     CutMix,
     FrameErasing,
     HorizontalFlip,
@@ -19,6 +20,7 @@ from keras_mlp3d.data.augment import (
     RandAugment,
     RandomErasing,
     RandomResizedCrop,
+    SpeedChange,
     batch_generator,
     clip_generator,
 )
@@ -105,78 +107,17 @@ def test_steps_draw_in_their_order():
     assert rng.random() == again.random()
 
 
-def test_frames_are_erased_last():
-    augmenter = dataclasses.replace(FULL, frame_erasing=FrameErasing(1.0, share=(0.5, 0.5)))
+def test_the_speed_is_changed_first_and_frames_are_erased_last():
+    erase, thin = FrameErasing(1.0, share=(0.5, 0.5)), CellErasing(1.0, share=(0.5, 0.5))
+    change = SpeedChange(1.0, speed=(2.0, 2.0))
+    augmenter = dataclasses.replace(FULL, frame_erasing=erase, cell_erasing=thin, speed=change)
     rng, again = clip_generator(0, 0, 5), clip_generator(0, 0, 5)
     clip, _ = augmenter(clip_of(0), 1, rng)
-    expected = augmenter.frame_erasing(FULL(clip_of(0), 1, again)[0], again)
+    expected = FULL(change(clip_of(0), again), 1, again)[0]
+    expected = thin(erase(expected, again), again)
     np.testing.assert_array_equal(clip, expected)
     assert len({bool(frame.any()) for frame in clip}) == 2
     assert rng.random() == again.random()
-
-
-def test_nothing_to_do_is_nothing_done():
-    clip, rng = clip_of(0), clip_generator(0, 0, 0)
-    same, label = Augmenter()(clip, np.int64(3), rng)
-    assert (same is clip, label, type(label)) == (True, 3, int)
-    clips, labels = clip[None], np.array([3], "int32")
-    assert not Augmenter().mixes
-    assert Augmenter().batch(clips, labels, rng) == (clips, labels)
-    assert Augmenter().copies == 1
-    copies, labels = Augmenter().augment_copies(clip, 3, rng)
-    np.testing.assert_array_equal(copies, clip[None])
-    assert labels.tolist() == [3]
-
-
-def test_copies_of_a_clip():
-    assert FULL.copies == 3
-    clips, labels = FULL.augment_copies(clip_of(0), 0, clip_generator(0, 0, 0))
-    assert clips.shape == (3, 4, 24, 28, 3)
-    assert set(labels.tolist()) <= {0, 1}
-    assert len({clip.tobytes() for clip in clips}) == 3
-    first, label = FULL(clip_of(0), 0, clip_generator(0, 0, 0))
-    np.testing.assert_array_equal(clips[0], first)
-    assert labels[0] == label
-
-
-def test_batch_takes_numbers_and_distributions():
-    clips = np.stack([clip_of(number) for number in range(4)])
-    augmenter = Augmenter(label_smoothing=0.1, num_classes=4)
-    same, smooth = augmenter.batch(clips, [3, 2, 1, 0], batch_generator(0, 0, 0))
-    assert same is clips
-    assert augmenter.mixes
-    expected = 0.9 * np.eye(4)[::-1] + 0.025
-    np.testing.assert_allclose(smooth, expected, rtol=1e-6)
-    again = augmenter.batch(clips, np.eye(4)[::-1], batch_generator(0, 0, 0))[1]
-    np.testing.assert_array_equal(again, smooth)
-
-
-def test_one_of_two_ways_to_mix():
-    clips = np.zeros((4, 1, 16, 16, 3), "uint8")
-    clips[:2] = 200
-    both = Augmenter(mix_up=MixUp(1.0), cut_mix=CutMix(1.0), num_classes=4)
-    blended = 0
-    for index in range(40):
-        mixed, _ = both.batch(clips, [0, 1, 2, 3], batch_generator(0, 0, index))
-        blended += bool(np.setdiff1d(mixed, [0, 200]).size)
-    assert 8 < blended < 32
-
-
-def test_binding_to_classes():
-    augmenter = Augmenter(flip=HorizontalFlip(label_map=[["b", "c"]]), mix_up=MixUp())
-    bound = augmenter.bind(["a", "b", "c"])
-    assert bound.num_classes == 3
-    assert bound(clip_of(0), 1, clip_generator(0, 0, 0))[1] in (1, 2)
-    assert bound.bind(["a", "b", "c"]) == bound
-    with pytest.raises(ValueError, match=r"class_names must be 3.*got 2"):
-        bound.bind(["a", "b"])
-    with pytest.raises(ValueError, match="bind"):
-        augmenter(clip_of(0), 1, clip_generator(0, 0, 0))
-    with pytest.raises(ValueError, match="num_classes must be given"):
-        augmenter.batch(clip_of(0)[None], [0], batch_generator(0, 0, 0))
-
-
-# --- config ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -186,7 +127,8 @@ def test_binding_to_classes():
         Augmenter(),
         Augmenter(flip=HorizontalFlip(0.2, "left_right"), erasing=RandomErasing(fill="mean")),
         Augmenter(flip=HorizontalFlip(label_map=[["a", "b"]])),
-        Augmenter(frame_erasing=FrameErasing(0.2, (0.1, 0.4))),
+        Augmenter(frame_erasing=FrameErasing(0.2, (0.1, 0.4)), speed=SpeedChange(0.2, (0.5, 1))),
+        Augmenter(cell_erasing=CellErasing(0.2, (0.1, 0.4), 16)),
     ],
 )
 def test_config_round_trip(augmenter):
@@ -205,6 +147,8 @@ def test_a_step_by_its_first_argument():
             "rand_augment": 2,
             "erasing": 0,
             "frame_erasing": 0.3,
+            "cell_erasing": 0.2,
+            "speed": 0.1,
             "batch_augmentation": 4,
             "mix_up": 0.2,
             "cut_mix": {},
@@ -216,6 +160,8 @@ def test_a_step_by_its_first_argument():
         rand_augment=RandAugment(2),
         erasing=RandomErasing(0.0),
         frame_erasing=FrameErasing(0.3),
+        cell_erasing=CellErasing(0.2),
+        speed=SpeedChange(0.1),
         batch_augmentation=BatchAugmentation(4),
         mix_up=MixUp(0.2),
         cut_mix=CutMix(),

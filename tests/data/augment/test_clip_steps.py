@@ -5,10 +5,12 @@ import pytest
 from reference import augment as reference
 
 from keras_mlp3d.data.augment import (
+    CellErasing,
     FrameErasing,
     HorizontalFlip,
     RandomErasing,
     RandomResizedCrop,
+    SpeedChange,
     random_resized_crop,
 )
 
@@ -295,6 +297,63 @@ def test_a_share_of_frames(share):
     assert FrameErasing(0.0, share=(1, 1))(clip, rng) is clip
 
 
+# --- cell erasing ---------------------------------------------------------------------------------
+
+
+def test_cells_are_black_or_whole():
+    clip = noise(12, 20, 28) | 1
+    erase, seen = CellErasing(1.0, share=(0.25, 0.75), size=8), []
+    for number in range(40):
+        result = erase(clip, rng_of(number))
+        seen.append([])
+        for frame, row, column in np.ndindex(12, 3, 4):
+            cell = np.s_[frame, 8 * row : 8 * row + 8, 8 * column : 8 * column + 8]
+            seen[-1].append(not result[cell].any())
+            assert seen[-1][-1] or (result[cell] == clip[cell]).all()
+    share = np.mean(seen, axis=1)
+    assert 0.4 < share.mean() < 0.6
+    assert share.std() > 0.1  # each clip draws its own
+    assert (np.mean(seen, axis=0) > 0.2).all()  # no cell is spared
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_a_share_of_cells(share):
+    clip, rng = noise(50, 24, 24) | 1, rng_of(0)
+    erased = CellErasing(1.0, share=(share, share), size=4)(clip, rng)
+    assert (~erased.any(axis=-1)).mean() == pytest.approx(share, abs=0.04)
+    assert CellErasing(0.0, share=(1, 1))(clip, rng) is clip
+
+
+# --- speed ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("speed", [0.4, 1.0, 1.7])
+def test_a_clip_at_another_speed(speed):
+    clip, change, begins = noise(24, 2, 2), SpeedChange(1.0, speed=(speed, speed)), []
+    for number in range(60):
+        result = change(clip, rng_of(number))
+        found, _, drawn = rng_of(number).random(3)
+        assert found < 1
+        expected, begin = reference.at_speed(clip, speed, drawn)
+        np.testing.assert_array_equal(result, expected)
+        begins.append(begin)
+    span = abs(24 * (1 - speed))
+    assert np.ptp(begins) == pytest.approx(span, rel=0.15, abs=1e-9)  # earlier, and later
+    assert SpeedChange(0.0)(clip, rng_of(0)) is clip
+
+
+def test_speeds_are_drawn_between_the_two():
+    ramp = np.arange(200, dtype="uint8")[:, None, None, None].repeat(3, axis=-1)
+    change, speeds = SpeedChange(1.0, speed=(0.5, 2.0)), []
+    for number in range(300):
+        steps = np.diff(change(ramp, rng_of(number))[:, 0, 0, 0].astype(int))
+        moving = np.flatnonzero(steps)
+        speeds.append(steps[moving[0] : moving[-1] + 1].mean())
+    assert 0.45 < min(speeds) < 0.55
+    assert 1.85 < max(speeds) < 2.05
+    assert np.exp(np.log(speeds).mean()) == pytest.approx(1, abs=0.06)  # as often slow as fast
+
+
 # --- what all share -------------------------------------------------------------------------------
 
 
@@ -318,6 +377,13 @@ def test_a_share_of_frames(share):
         (lambda: FrameErasing(2), "probability must be .* of at most 1, got 2"),
         (lambda: FrameErasing(share=0.5), r"share must be two numbers.*got 0\.5"),
         (lambda: FrameErasing(share=(0.5, 1.5)), r"share.*of at most 1, got 1\.5"),
+        (lambda: CellErasing(2), "probability must be .* of at most 1, got 2"),
+        (lambda: CellErasing(share=(0.5, 1.5)), r"share.*of at most 1, got 1\.5"),
+        (lambda: CellErasing(size=0), "size must be .*got 0"),
+        (lambda: SpeedChange(-1), "probability must be .*got -1"),
+        (lambda: SpeedChange(speed=(0, 1)), r"speed.*of at least 0\.1.*got 0"),
+        (lambda: SpeedChange(speed=(1, 11)), r"speed.*of at most 10, got 11"),
+        (lambda: SpeedChange(speed=2), r"speed must be two numbers.*got 2"),
         (lambda: RandomErasing(fill="black"), "fill must be one of .*got 'black'"),
     ],
 )

@@ -25,7 +25,8 @@ def written(folder, **values):
 
 
 def test_the_recipes_that_ship():
-    ours = {"motion_shapes", "lip_phrases", "grid_words", "radar_gestures", "fine_tune"}
+    ours = {"motion_shapes", "lip_phrases", "grid_words", "fine_tune"}
+    ours |= {"radar_gestures", "radar_gestures_continued"}
     assert set(list_recipes()) == {*PAPER, *ours}
     assert "recipes" not in list_presets()
 

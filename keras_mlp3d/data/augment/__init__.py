@@ -9,14 +9,11 @@ seed gave different clips on PyTorch and on TensorFlow. Nothing here imports Ker
 
 from keras_mlp3d.data.augment.augmenter import Augmenter
 from keras_mlp3d.data.augment.batch_augmentation import BatchAugmentation
-from keras_mlp3d.data.augment.cell_erasing import CellErasing
-from keras_mlp3d.data.augment.cut_mix import CutMix
-from keras_mlp3d.data.augment.frame_erasing import FrameErasing
+from keras_mlp3d.data.augment.erasing import CellErasing, FrameErasing, RandomErasing
 from keras_mlp3d.data.augment.generators import batch_generator, clip_generator
 from keras_mlp3d.data.augment.horizontal_flip import HorizontalFlip
-from keras_mlp3d.data.augment.mix_up import MixUp
+from keras_mlp3d.data.augment.mixing import CutMix, MixUp
 from keras_mlp3d.data.augment.rand_augment import RandAugment
-from keras_mlp3d.data.augment.random_erasing import RandomErasing
 from keras_mlp3d.data.augment.random_resized_crop import RandomResizedCrop
 from keras_mlp3d.data.augment.smooth_labels import smooth_labels
 from keras_mlp3d.data.augment.speed_change import SpeedChange

@@ -11,13 +11,10 @@ from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d.data.augment._arrays import checked_batch, checked_clip, checked_rng
 from keras_mlp3d.data.augment._config import Configured
 from keras_mlp3d.data.augment.batch_augmentation import BatchAugmentation
-from keras_mlp3d.data.augment.cell_erasing import CellErasing
-from keras_mlp3d.data.augment.cut_mix import CutMix
-from keras_mlp3d.data.augment.frame_erasing import FrameErasing
+from keras_mlp3d.data.augment.erasing import CellErasing, FrameErasing, RandomErasing
 from keras_mlp3d.data.augment.horizontal_flip import HorizontalFlip
-from keras_mlp3d.data.augment.mix_up import MixUp
+from keras_mlp3d.data.augment.mixing import CutMix, MixUp
 from keras_mlp3d.data.augment.rand_augment import RandAugment
-from keras_mlp3d.data.augment.random_erasing import RandomErasing
 from keras_mlp3d.data.augment.random_resized_crop import RandomResizedCrop
 from keras_mlp3d.data.augment.smooth_labels import checked_smoothing, smooth_labels
 from keras_mlp3d.data.augment.speed_change import SpeedChange

@@ -1,4 +1,4 @@
-"""Pastes a rectangle of one clip of a batch into another clip, in all frames."""
+"""Mixes the clips of a batch and their labels: blends them, or pastes a rectangle."""
 
 import dataclasses
 import math
@@ -7,6 +7,72 @@ import numpy as np
 
 from keras_mlp3d.data.augment._arrays import checked_batch, checked_rng
 from keras_mlp3d.data.augment._config import ConfiguredMix
+
+
+@dataclasses.dataclass(frozen=True)
+class MixUp(ConfiguredMix):
+    """Replaces each clip by w times itself plus 1 - w times another clip, and its label likewise.
+
+    w is sampled from Beta(alpha, alpha) per clip and rounded to multiples of 1/256, so that the
+    blend is integer arithmetic, rounded to uint8, and clips and labels have the same weights. The
+    partners of the clips come from a permutation of the batch; a clip that is its own partner does
+    not change.
+
+    Source: Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018, Eq. (1).
+
+    Args:
+        alpha: Parameter of the distribution of w, above 0. With 1, w is uniform; with less, it is
+            mostly near 0 or 1.
+        probability: Probability that a clip is changed.
+
+    Input shape: uint8 `(B, T, H, W, 3)` and floats `(B, num_classes)`.
+
+    Output shape: The same, labels in float32.
+
+    Raises:
+        ValueError: If an argument is not as above.
+
+    Example:
+
+    >>> import numpy as np
+    >>> clips = np.zeros((2, 1, 8, 8, 3), "uint8")
+    >>> clips[1] = 200
+    >>> mixed, labels = MixUp(1.0)(clips, np.eye(2), np.random.default_rng(1))
+    >>> np.allclose(mixed[:, 0, 0, 0, 0], labels[:, 1] * 200, atol=0.5)
+    True
+    """
+
+    alpha: float = 0.8
+    probability: float = 1.0
+
+    def __call__(
+        self, clips: np.ndarray, labels: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns `(clips, labels)`, blended with random numbers from the generator `rng`."""
+        clips, labels = checked_batch(clips, labels)
+        partners, shares = self._draw(len(clips), checked_rng(rng))
+        mixed = np.array(clips)
+        for clip, partner, share, target in zip(clips, partners, shares, mixed, strict=True):
+            if share < 256:
+                _blend(clip, clips[partner], int(share), target)
+        own = (shares / 256).astype("float32")[:, None]
+        return mixed, own * labels + (1 - own) * labels[partners]
+
+    def _draw(self, size, rng):
+        """`(partners, shares)`: each clip's partner, and its own weight times 256."""
+        partners = rng.permutation(size)
+        shares = np.floor(rng.beta(self.alpha, self.alpha, size) * 256 + 0.5).astype("int64")
+        spared = rng.random(size) >= self.probability
+        return partners, np.where(spared | (partners == np.arange(size)), 256, shares)
+
+
+def _blend(clip, partner, share, target):
+    # Frame by frame, so that intermediate values stay in the processor's cache.
+    for own, other, result in zip(clip, partner, target, strict=True):
+        total = np.multiply(own, share, dtype="uint16")
+        total += np.multiply(other, 256 - share, dtype="uint16")
+        total += 128
+        result[:] = total >> 8
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,6 +4,7 @@
 #   make test-quick   two minutes of it on one backend (BACKEND=torch), for daily work
 #   make test-oldest  the oldest versions that pyproject.toml allows, in an environment of its own
 #   make test-s3  train a step from S3 paths, served on loopback, in an environment of its own
+#   make test-track  track a training by Weights & Biases and MLflow, in an environment of its own
 #   make clean  remove what the other targets made
 
 PYTHON ?= python3
@@ -16,7 +17,7 @@ BACKEND ?= torch
 PYTEST = TF_CPP_MIN_LOG_LEVEL=3 .venv/bin/python -m pytest -q -n $(WORKERS) --dist loadfile \
   --no-loadscope-reorder
 
-.PHONY: demo test test-quick test-oldest test-s3 lint clean
+.PHONY: demo test test-quick test-oldest test-s3 test-track lint clean
 
 demo: .venv-demo/installed
 	KERAS_BACKEND=jax .venv-demo/bin/python examples/demo.py --to demo
@@ -54,6 +55,16 @@ test-oldest: .venv-oldest/installed
 test-s3: .venv-s3/installed
 	TF_CPP_MIN_LOG_LEVEL=2 .venv-s3/bin/python tests/s3/train_from_s3.py
 
+test-track: .venv-track/installed
+	.venv-track/bin/python tests/track/use_services.py
+
+.venv-track/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-track
+	.venv-track/bin/python -m pip install -q --upgrade pip
+	.venv-track/bin/python -m pip install -q $(TORCH)
+	.venv-track/bin/python -m pip install -q -e '.[wandb,mlflow]'
+	touch $@
+
 .venv-s3/installed: pyproject.toml
 	$(PYTHON) -m venv .venv-s3
 	.venv-s3/bin/python -m pip install -q --upgrade pip
@@ -82,5 +93,5 @@ test-s3: .venv-s3/installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-demo .venv-oldest .venv-s3 demo build dist .mypy_cache .pytest_cache \
+	rm -rf .venv .venv-demo .venv-oldest .venv-s3 .venv-track demo build dist .mypy_cache .pytest_cache \
 	  .ruff_cache

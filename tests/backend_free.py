@@ -16,6 +16,7 @@ import keras
 PATHS = {
     "_utils/test_checks.py": "checks of arguments: plain Python",
     "_utils/test_child_process.py": "child processes: plain Python",
+    "_utils/test_compile_cache.py": "settings of JAX, and processes of their own",
     "_utils/test_ordered_map.py": "threads",
     "_utils/test_printable.py": "text",
     "_utils/test_progress.py": "text",

@@ -46,12 +46,12 @@ LIBRARIES = {
     },
     "cost": {"keras", "numpy"},
     "conversion": {"keras", "numpy", "torch", "safetensors", "ml_dtypes"},
-    "_utils": {"jax", "keras", "tensorflow", "torch"},
+    "_utils": {"huggingface_hub", "jax", "keras", "tensorflow", "torch"},
     "data": {"keras", "numpy", "av", "tensorflow", "tensorflow_io", "google_crc32c"},
     "hub": {"keras", "numpy", "h5py", "huggingface_hub", "ml_dtypes", "safetensors"},
-    "inference": {"keras", "numpy"},
+    "inference": {"keras", "numpy", "av"},
     "distribution": {"jax", "keras", "numpy", "tensorflow", "torch"},
-    "training": {"keras", "numpy", "tensorboard"},
+    "training": {"keras", "numpy", "tensorboard", "wandb", "mlflow"},
     "plots": {"numpy", "matplotlib", "av", "PIL"},
     "search": {"keras", "numpy"},
     "cli": {"keras", "numpy", "matplotlib", "pyarrow"},
@@ -62,6 +62,7 @@ BACKEND_FILE = PACKAGE / "layers" / "_torch.py"
 LATE = {
     *("torch", "safetensors", "ml_dtypes", "h5py", "matplotlib", "tensorboard", "tensorflow"),
     *("jax", "tensorflow_io", "google_crc32c", "pyarrow", "PIL"),
+    *("wandb", "mlflow"),
     *("onnx", "onnxruntime", "tf2onnx", "openvino", "ai_edge_litert"),
 }
 

@@ -10,6 +10,8 @@ import os
 import sys
 from collections.abc import Callable
 
+from keras_mlp3d._utils.compile_cache import keep_compiled_programs
+
 #: In Keras's order: TensorFlow is its default. Another order would let the backend depend on
 #: whether `keras` or `keras_mlp3d` is imported first.
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -23,6 +25,7 @@ _DEFAULT = "tensorflow"
 _PROGRAM, _PACKAGE = "keras-mlp3d", "keras_mlp3d"
 
 _logger = logging.getLogger(_PACKAGE)
+_keeps_programs = False
 
 
 class BackendError(ImportError):
@@ -66,6 +69,7 @@ def import_keras() -> None:
         BackendError: If no backend is installed, or the chosen one is missing or broken.
     """
     if "keras" in sys.modules:
+        _keep_programs()
         return
     failed = sys.modules.get("keras.src.backend.config")
     if failed is None:
@@ -82,6 +86,17 @@ def import_keras() -> None:
             f"Keras was imported before {_PACKAGE}, on its backend {failed.backend()}, and failed "
             f"({error}). Restart Python, and import {_PACKAGE} first or set {VARIABLE}."
         ) from error
+    _keep_programs()
+
+
+def _keep_programs() -> None:
+    """Has JAX keep what it compiles, the first time that Keras is found to run on it."""
+    global _keeps_programs
+    import keras
+
+    if not _keeps_programs and keras.backend.backend() == "jax":
+        keep_compiled_programs()
+    _keeps_programs = True
 
 
 def choose_backend(say: Callable[[str], None] | None = None) -> None:

@@ -93,12 +93,17 @@ def window_seconds(text: str) -> float:
     return time
 
 
-def add_videos_argument(parser: argparse.ArgumentParser) -> None:
-    """Adds the names of videos and folders."""
+def add_videos_argument(parser: argparse.ArgumentParser, may_be_none: bool = False) -> None:
+    """Adds the names of videos and folders.
+
+    Args:
+        parser: The command's.
+        may_be_none: Whether another option says what to read.
+    """
     parser.add_argument(
         "videos",
         metavar="VIDEO",
-        nargs="+",
+        nargs="*" if may_be_none else "+",
         help="video file, or folder: all videos in it and below, also through links",
     )
 

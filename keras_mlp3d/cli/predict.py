@@ -13,6 +13,7 @@ from keras_mlp3d.cli.find_videos import Found, VideoFinder
 from keras_mlp3d.cli.inputs import CLASSIFIERS, asked_converter, load_model
 from keras_mlp3d.cli.options import add_command, add_videos_argument, add_view_options, positive
 from keras_mlp3d.cli.results_file import ResultsFile
+from keras_mlp3d.cli.stream import run_stream
 from keras_mlp3d.cli.terminal import (
     BAD_INPUT,
     SUCCESS,
@@ -55,10 +56,11 @@ def add_parser(commands: Any) -> None:
             "keras-mlp3d predict videos/ --preset my_preset --clips 4 --plot predictions.png",
             "keras-mlp3d predict videos/ --output results.jsonl",
             "keras-mlp3d predict long.mp4 --window 2s --hop 0.5s --plot timeline.png",
+            "keras-mlp3d predict --camera 0",
         ],
         computes=True,
     )
-    add_videos_argument(parser)
+    add_videos_argument(parser, may_be_none=True)
     parser.add_argument(
         "--preset",
         default=DEFAULT_PRESET,
@@ -86,6 +88,8 @@ def run(options: argparse.Namespace) -> int:
     from keras_mlp3d.data.video.sources import VIDEO_SUFFIXES
 
     check_window_options(options)
+    if options.camera is not None:
+        return run_stream(options)
     if options.window is not None:
         return run_windows(options)
     if options.plot is not None:

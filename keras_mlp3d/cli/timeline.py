@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import pathlib
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,16 @@ from keras_mlp3d.cli.inputs import CLASSIFIERS, asked_converter, load_model
 from keras_mlp3d.cli.options import window_seconds
 from keras_mlp3d.cli.terminal import BAD_INPUT, SUCCESS, note, print_error, say
 
+#: Addresses that are no files, so that they need no --camera.
+STREAM = re.compile(r"(rtsps?|rtmps?|udp|tcp|srt)://", re.IGNORECASE)
+HOP = 0.5
+
 if TYPE_CHECKING:
     from keras_mlp3d.data import VideoConverter
 
 
 def add_window_options(parser: argparse.ArgumentParser) -> None:
-    """Adds --window, --hop and --overlay."""
+    """Adds --window, --hop, --camera and --overlay."""
     group = parser.add_argument_group(
         "scores over time",
         "--json prints and --output FILE.jsonl writes a JSON object per window (path, start, end,\n"
@@ -40,13 +45,23 @@ def add_window_options(parser: argparse.ArgumentParser) -> None:
         help="time from a window to the next; default: 0.5",
     )
     group.add_argument(
+        "--camera",
+        metavar="CAMERA",
+        help="instead of videos, the newest window of a camera, again and again: 0, a device such "
+        "as /dev/video0, or the address of a stream (rtsp://...); default of --window: 2",
+    )
+    group.add_argument(
         "--overlay", metavar="VIDEO", help="write one video with the best classes drawn on it"
     )
 
 
 def check_window_options(options: argparse.Namespace) -> None:
-    """Refuses options that mean nothing together."""
-    if options.window is None:
+    """Refuses options that mean nothing together; the address of a stream becomes the camera."""
+    if len(options.videos) == 1 and STREAM.match(options.videos[0]) and options.camera is None:
+        options.camera = options.videos.pop()
+    if not options.videos and options.camera is None:
+        raise ValueError("give videos, or a camera (--camera 0).")
+    if options.camera is None and options.window is None:
         for name in ("hop", "overlay"):
             if getattr(options, name) is not None:
                 raise ValueError(f"--{name} needs --window, the length of a window in seconds.")
@@ -58,6 +73,11 @@ def check_window_options(options: argparse.Namespace) -> None:
         )
     if options.output is not None and not options.output.endswith(".jsonl"):
         raise ValueError(f"--output must end in .jsonl with --window, got {options.output!r}.")
+    if options.camera is not None:
+        if options.videos:
+            raise ValueError(f"--camera takes no videos beside it, got {options.videos[0]!r}.")
+        if options.plot is not None or options.overlay is not None:
+            raise ValueError("--plot and --overlay need a video that ends; a camera does not.")
 
 
 def run_windows(options: argparse.Namespace) -> int:
@@ -74,7 +94,7 @@ def run_windows(options: argparse.Namespace) -> int:
     drawn = options.plot is not None or options.overlay is not None
     if drawn and len(first) > 1:
         raise ValueError("--plot and --overlay with --window take one video, got more.")
-    job = _Windows(options, _new_file(options.output) if options.output else None)
+    job = _Windows(options, WindowRows(options))
     return max([job.take(found) for found in itertools.chain(first, videos)], default=SUCCESS)
 
 
@@ -89,16 +109,60 @@ def _new_file(path: str) -> pathlib.Path:
         ) from None
 
 
+class WindowRows:
+    """Prints and writes a row for each window, at once.
+
+    Args:
+        options: Those of the command. Its `output` must not exist.
+    """
+
+    def __init__(self, options: argparse.Namespace):
+        self._options = options
+        self._output = _new_file(options.output) if options.output else None
+
+    def add(self, path: str, window: Any, names: Any) -> None:
+        """Takes the scores of a window.
+
+        Args:
+            path: The video.
+            window: `inference.WindowScores`.
+            names: Names of all classes.
+        """
+        best = (-window.scores).argsort(kind="stable")[: self._options.top_k].tolist()
+        labels, scores = [names[k] for k in best], [round(float(window.scores[k]), 6) for k in best]
+        row = {"path": path, "start": window.start, "end": window.end}
+        self.write({**row, "labels": labels, "scores": scores})
+        if not self._options.json:
+            said = ", ".join(
+                f"{100 * score:.1f} % {one_line(label)}"
+                for label, score in zip(labels[:3], scores[:3], strict=True)
+            )
+            say(f"  {window.start:8.2f} s to {window.end:8.2f} s  {said}")
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Prints a row as JSON if that is asked for, and appends it to the file if there is one."""
+        line = json.dumps(row, allow_nan=False)
+        if self._options.json:
+            say(line)
+        if self._output is not None:
+            append(self._output, f"{line}\n".encode("ascii"))
+
+
+def class_names_of(model: Any) -> list[str]:
+    """Returns the names of a network's classes, or "class 0" and so on."""
+    return model.class_names or [f"class {place}" for place in range(model.num_classes)]
+
+
 class _Windows:
     """Classifies the windows of one video after the other.
 
     Args:
         options: Those of the command.
-        output: None, or the file to which results are appended.
+        rows: Takes the results.
     """
 
-    def __init__(self, options: argparse.Namespace, output: pathlib.Path | None):
-        self._options, self._output = options, output
+    def __init__(self, options: argparse.Namespace, rows: "WindowRows"):
+        self._options, self._rows = options, rows
         self._loaded: tuple[Any, VideoConverter] | None = None
 
     def _network(self) -> "tuple[Any, VideoConverter]":
@@ -114,13 +178,13 @@ class _Windows:
         if found.error:
             return self._fail(found.path, found.error, found.message)
         model, _ = self._network()
-        names = model.class_names or [f"class {place}" for place in range(model.num_classes)]
+        names = class_names_of(model)
         if not self._options.json:
             say(one_line(found.path))
         kept = []
         try:
             for window in self._scores(found.path):
-                self._show(found.path, window, names)
+                self._rows.add(found.path, window, names)
                 if self._options.plot is not None or self._options.overlay is not None:
                     kept.append(window)
         except (ValueError, OSError) as error:
@@ -132,28 +196,9 @@ class _Windows:
         from keras_mlp3d.inference import classify_windows
 
         model, converter = self._network()
-        hop = 0.5 if self._options.hop is None else self._options.hop
+        hop = HOP if self._options.hop is None else self._options.hop
         size = self._options.batch_size
         return classify_windows(model, path, self._options.window, hop, size, converter)
-
-    def _show(self, path: str, window: Any, names: Any) -> None:
-        best = (-window.scores).argsort(kind="stable")[: self._options.top_k].tolist()
-        labels, scores = [names[k] for k in best], [round(float(window.scores[k]), 6) for k in best]
-        row = {"path": path, "start": window.start, "end": window.end}
-        self._write({**row, "labels": labels, "scores": scores})
-        if not self._options.json:
-            said = ", ".join(
-                f"{100 * score:.1f} % {one_line(label)}"
-                for label, score in zip(labels[:3], scores[:3], strict=True)
-            )
-            say(f"  {window.start:8.2f} s to {window.end:8.2f} s  {said}")
-
-    def _write(self, row: dict[str, Any]) -> None:
-        line = json.dumps(row, allow_nan=False)
-        if self._options.json:
-            say(line)
-        if self._output is not None:
-            append(self._output, f"{line}\n".encode("ascii"))
 
     def _draw(self, path: str, windows: list[Any], names: Any) -> None:
         from keras_mlp3d import plots
@@ -169,6 +214,6 @@ class _Windows:
                 plots.write_overlay(frames, windows, names, options.overlay, reader.fps)
 
     def _fail(self, path: str, reason: str, message: str = "") -> int:
-        self._write({"path": path, "error": reason})
+        self._rows.write({"path": path, "error": reason})
         print_error(message or f"cannot read the video {path!r}: {reason}")
         return BAD_INPUT

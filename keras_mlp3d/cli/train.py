@@ -75,6 +75,13 @@ def add_parser(commands: Any) -> None:
         "scratch",
     )
     parser.add_argument(
+        "--track",
+        choices=("tensorboard", "wandb", "mlflow"),
+        metavar="SERVICE",
+        help="also send loss and accuracy to tensorboard, wandb (Weights & Biases) or mlflow; a "
+        "resumed training goes on in the same run there",
+    )
+    parser.add_argument(
         "--devices",
         type=positive,
         metavar="N",
@@ -99,6 +106,7 @@ def _train(options: argparse.Namespace, distribution: "Distribution") -> int:
         data_identity,
         make_loaders,
         set_random_seed,
+        tracked,
         train,
     )
 
@@ -123,7 +131,9 @@ def _train(options: argparse.Namespace, distribution: "Distribution") -> int:
     )
     if EventFiles.available():
         say(f"curves while it trains: tensorboard --logdir {shlex.quote(options.folder)}")
-    with StopOnSignal() as stop:
+    service = options.track if distribution.is_chief else None
+    tracking = tracked(service, options.folder, recipe, **identity["model"])
+    with tracking as callbacks, StopOnSignal() as stop:
         result = train(
             model,
             recipe,
@@ -136,6 +146,7 @@ def _train(options: argparse.Namespace, distribution: "Distribution") -> int:
             stop,
             options.anew,
             options.accept_changed_data,
+            callbacks,
         )
     _print_unreadable(result)
     _finish(options, model, validation, result)

@@ -1,6 +1,7 @@
 """Inference: scores of videos, averaged over their views, and accuracies on a data set."""
 
 from keras_mlp3d.inference.classify import Prediction, classify
+from keras_mlp3d.inference.classify_stream import classify_stream
 from keras_mlp3d.inference.classify_windows import WindowScores, classify_windows
 from keras_mlp3d.inference.embed import Embedding, embed
 from keras_mlp3d.inference.evaluate import evaluate
@@ -16,6 +17,7 @@ __all__ = [
     "WindowScores",
     "WrongAnswer",
     "classify",
+    "classify_stream",
     "classify_windows",
     "embed",
     "evaluate",

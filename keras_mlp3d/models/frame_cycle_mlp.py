@@ -191,7 +191,7 @@ class FrameCycleMLP(PresetModel):
             config.update(num_classes=num_classes, class_names=None, dtype=dtype)
         return cls(CycleMLP(**{**config, **overrides}), **own)
 
-    def _preset_objects(self) -> dict[str, tuple[str, dict[str, Any]]]:
+    def preset_objects(self) -> dict[str, tuple[str, dict[str, Any]]]:
         activation = None if self.activation is None else "softmax"
         task = {"activation": activation, "class_names": self.class_names}
         objects = {

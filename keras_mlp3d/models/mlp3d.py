@@ -166,7 +166,7 @@ class MLP3D(PresetModel):
     def head_layers(self) -> list[keras.layers.Layer]:
         return [self.get_layer("head")]
 
-    def _preset_objects(self) -> dict[str, tuple[str, dict[str, Any]]]:
+    def preset_objects(self) -> dict[str, tuple[str, dict[str, Any]]]:
         objects = {
             hub.CONFIG: ("MLP3DBackbone", portable_config(self.backbone)),
             hub.TASK: ("MLP3D", self.task_config()),

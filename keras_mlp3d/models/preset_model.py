@@ -271,7 +271,7 @@ class PresetModel(Exportable):
         uri: str,
         half_precision: bool,
     ) -> None:
-        objects = self._preset_objects()
+        objects = self.preset_objects()
         for name, (class_name, config) in objects.items():
             hub.make_class_names_printable(config)
             hub.write_json(folder / name, hub.serialized(class_name, config))
@@ -330,7 +330,7 @@ class PresetModel(Exportable):
                     break
         return shape
 
-    def _preset_objects(self) -> dict[str, tuple[str, dict[str, Any]]]:
+    def preset_objects(self) -> dict[str, tuple[str, dict[str, Any]]]:
         """Returns {file name: (class name, arguments)} of the JSON files of a preset."""
         return {hub.CONFIG: (type(self).__name__, portable_config(self))}
 

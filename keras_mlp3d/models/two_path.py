@@ -168,11 +168,16 @@ class TwoPathMLP3D(PresetModel):
             "appearance": keras.saving.serialize_keras_object(self.appearance),
             "motion": keras.saving.serialize_keras_object(self.motion),
             "converter": keras.saving.serialize_keras_object(self.converter),
+            **self._own_config(),
+        }
+        return self._with_state(config)
+
+    def _own_config(self) -> dict[str, Any]:
+        return {
             "motion_size": list(self.motion_size),
             "activation": None if self.activation is None else "softmax",
             "class_names": None if self.class_names is None else list(self.class_names),
         }
-        return self._with_state(config)
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "TwoPathMLP3D":
@@ -210,13 +215,12 @@ class TwoPathMLP3D(PresetModel):
             paths.append(MLP3D(MLP3DBackbone(**{**path["backbone"], **rest}), **task))
         return cls(*paths, **own)
 
-    def _preset_objects(self) -> dict[str, tuple[str, dict[str, Any]]]:
+    def preset_objects(self) -> dict[str, tuple[str, dict[str, Any]]]:
         config = {
             key: {"backbone": portable_config(path.backbone), "task": path.task_config()}
             for key, path in (("appearance", self.appearance), ("motion", self.motion))
         }
-        own = self.get_config()
-        config.update({key: own[key] for key in ("motion_size", "activation", "class_names")})
+        config.update(self._own_config())
         objects = {hub.CONFIG: ("TwoPathMLP3D", config)}
         if self.converter is not None:
             objects[hub.CONVERTER] = ("VideoConverter", self.converter.get_config())

@@ -23,9 +23,11 @@ from keras_mlp3d.training.run import TrainingRun, train
 from keras_mlp3d.training.run_folder import RunFolder
 from keras_mlp3d.training.stages import freeze
 from keras_mlp3d.training.tensorboard import EventFiles
+from keras_mlp3d.training.track import TRACKERS, tracked
 from keras_mlp3d.training.unreadable_videos import UnreadableVideo, UnreadableVideos
 
 __all__ = [
+    "TRACKERS",
     "DataChange",
     "Distribution",
     "EpochOfData",
@@ -57,6 +59,7 @@ __all__ = [
     "save_checkpoint",
     "save_weights",
     "set_random_seed",
+    "tracked",
     "train",
     "video_list",
     "warmup_cosine",

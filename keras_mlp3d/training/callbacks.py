@@ -99,7 +99,8 @@ class RunRecorder(keras.callbacks.Callback):
         steps: Steps per epoch.
         first_step: Number of steps of the first epoch that were done before.
         checkpoint_every: None, or the number of steps between checkpoints within an epoch.
-        stop: None, or a function that returns, after each step and epoch, whether to stop.
+        stop: None, or a function that returns, after each step, whether to stop. `StopAfterEpoch`
+            asks it after an epoch.
         unreadable: None, or the `UnreadableVideos` of the run.
 
     Raises:
@@ -194,14 +195,11 @@ class RunRecorder(keras.callbacks.Callback):
         }
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Writes the files of an epoch, and stops if `stop` returns true.
+        """Writes the files of an epoch.
 
         Args:
             epoch: Number of the epoch, from 0.
             logs: Keras's logs of it.
-
-        Raises:
-            TrainingInterrupted: If `stop` returns true, after the checkpoint is written.
         """
         self.first_step, logs = 0, {} if logs is None else logs
         counted = self.unreadable.after_epoch(epoch, logs)
@@ -220,10 +218,6 @@ class RunRecorder(keras.callbacks.Callback):
             text = _history_csv(self.history)
             write_whole(self.folder / "history.csv", text.encode(), alone=True)
         self._save(epoch + 1, self._state())
-        if current_distribution().any(self.stop()):
-            raise TrainingInterrupted(
-                f"Stopped after epoch {epoch + 1}; the checkpoint is in {self.folder}."
-            )
 
     def _learning_rate(self):
         return keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
@@ -265,6 +259,37 @@ class RunRecorder(keras.callbacks.Callback):
         """Loads the weights of the best epoch into a model."""
         current_distribution().barrier()
         load_weights(self.folder / _BEST, model)
+
+
+class StopAfterEpoch(keras.callbacks.Callback):
+    """Stops a training after an epoch, if it was asked to, when all other callbacks have seen it.
+
+    Args:
+        recorder: The `RunRecorder` of the training, whose `stop` is asked. This callback is the
+            last of the list.
+
+    Raises:
+        TrainingInterrupted: If `stop` returns true.
+
+    Example:
+
+    >>> last = StopAfterEpoch(RunRecorder("run", {}, steps=9, stop=lambda: True))
+    >>> last.on_epoch_end(0)
+    Traceback (most recent call last):
+    ...
+    keras_mlp3d.training.callbacks.TrainingInterrupted: Stopped after epoch 1; the checkpoint is \
+in run.
+    """
+
+    def __init__(self, recorder: RunRecorder):
+        super().__init__()
+        self.recorder = recorder
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        if current_distribution().any(self.recorder.stop()):
+            raise TrainingInterrupted(
+                f"Stopped after epoch {epoch + 1}; the checkpoint is in {self.recorder.folder}."
+            )
 
 
 def _history_csv(history):

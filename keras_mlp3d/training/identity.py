@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from keras_mlp3d.data import Manifest
-from keras_mlp3d.models.network import portable_config
+from keras_mlp3d.models.preset_model import PresetModel
 from keras_mlp3d.training.data_change import data_identity
 
 
@@ -28,8 +28,9 @@ def identity_of(model: keras.Model, training: Any, validation: Any) -> dict[str,
     True
     """
     shapes = [list(variable.shape) for variable in model.variables]
-    own = type(model).__module__.startswith("keras_mlp3d.")
-    content = [shapes, _without_names(portable_config(model)) if own else None]
+    # Not `get_config`: Keras serializes inner networks in it, and imports TensorFlow for that.
+    objects = model.preset_objects() if isinstance(model, PresetModel) else None
+    content = [shapes, _without_names(objects)]
     digest = hashlib.sha256(json.dumps(content, default=str, sort_keys=True).encode()).hexdigest()
     identity: dict[str, Any] = {"model": {"class": type(model).__name__, "sha256": digest}}
     manifest = _manifest_of(training)

@@ -17,7 +17,7 @@ from keras_mlp3d._utils.atomic_write import DISK_ERRORS
 from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.distribution import current_distribution
-from keras_mlp3d.training.callbacks import RunRecorder, StopAtNan
+from keras_mlp3d.training.callbacks import RunRecorder, StopAfterEpoch, StopAtNan
 from keras_mlp3d.training.checkpoint import load_checkpoint, newest_checkpoint, restart_epoch
 from keras_mlp3d.training.epoch_data import EpochOfData, RestOfEpoch
 from keras_mlp3d.training.identity import identity_of
@@ -223,6 +223,7 @@ def _fit(model, recipe, training, validation, recorder, done, verbose, further):
             callbacks.append(EventFiles(folder / _LOGS, recorder.history))
         if recipe.ema_momentum is not None:
             callbacks.append(keras.callbacks.SwapEMAWeights())
+        callbacks.append(StopAfterEpoch(recorder))
         model.fit(
             data,
             validation_data=validation,

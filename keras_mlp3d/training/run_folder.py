@@ -32,11 +32,14 @@ _ACCEPT = (
     "accept_changed_data=True in Python"
 )
 
+#: The runs of services that track the training, by `track.tracked`.
+TRACKING = "tracking.json"
+
 #: The files of a run. Its description is moved last: until then the folder is recognized as its.
 _OF_A_RUN = (
     *("checkpoint-*.npz", "best.npz", "history.csv", "logs", "preset", "evaluation.json"),
     *("curves.png", "confusion.png", "wrong.png", "videos.json", "unreadable.csv"),
-    "run.json",
+    *(TRACKING, "run.json"),
 )
 
 

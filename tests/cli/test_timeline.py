@@ -6,6 +6,7 @@ import av
 import pytest
 from cli.conftest import NAMES
 from data.make_videos import moving_frames, write_lossless
+from inference.test_classify_stream import RATE, encoded, served
 
 from keras_mlp3d import MLP3D
 from keras_mlp3d.inference import classify_windows
@@ -91,6 +92,48 @@ def test_one_bad_video_stops_no_other(run, quick, presets, long, tmp_path):
 def test_options_that_contradict(run, presets, long, options, message):
     code, out, err = run("predict", long, "--preset", presets / "clips", *options)
     assert (code, out) == (2, "")
+    assert message in err
+
+
+def test_a_camera(run, quick, presets, tmp_path):
+    output = tmp_path / "out.jsonl"
+    common = ["--preset", presets / "clips", "--window", "0.5", "--hop", "0.25", "--top-k", 2]
+    with served(encoded(30), pause=0.02) as address:
+        code, out, err = run(
+            *("predict", "--camera", address, *common, "--json", "--output", output)
+        )
+    assert (code, err) == (0, "keras-mlp3d: note: reading; Ctrl-C ends it\n")
+    assert output.read_text() == out
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert rows[-1]["end"] == pytest.approx(29 / RATE)
+    assert all(row["path"] == address and len(row["labels"]) == 2 for row in rows)
+    with served(encoded(30), pause=0.02, ends=False) as address:
+        code, out, err = run("predict", "--camera", address, *common)
+    assert code == 2
+    assert out.splitlines()[0] == f"{address}; Ctrl-C ends it"
+    assert " s to " in out.splitlines()[1]
+    assert f"cannot read the video '{address}'" in err
+
+
+def test_addresses_of_streams_need_no_option(run, presets):
+    code, _, err = run("predict", "tcp://127.0.0.1:1", "--preset", presets / "clips")
+    assert code == 2
+    assert "cannot read the video 'tcp://127.0.0.1:1'" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "give videos, or a camera"),
+        (["a.mp4", "--camera", "0"], "--camera takes no videos beside it, got 'a.mp4'"),
+        (["--camera", "0", "--plot", "a.png"], "need a video that ends"),
+        (["--camera", "0", "--output", "a.csv"], "--output must end in .jsonl"),
+        (["--camera", "a.mp4"], "source must be the number of a camera"),
+    ],
+)
+def test_cameras_and_other_options(run, presets, options, message):
+    code, _, err = run("predict", *options, "--preset", presets / "clips")
+    assert code == 2
     assert message in err
 
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_mlp3d import MLP3D, CycleMLP, FrameCycleMLP, MLP3DBackbone
+from keras_mlp3d import MLP3D, CycleMLP, FrameCycleMLP, MLP3DBackbone, TwoPathMLP3D
 from keras_mlp3d.data import Frames, Manifest, VideoConverter, VideoLoader, VideoRow
 from keras_mlp3d.training import Recipe, train
 from keras_mlp3d.training.identity import identity_of
@@ -44,6 +44,24 @@ def test_equal_networks_and_videos_are_the_same():
         ),
     ]
     assert all(other != first for other in others)
+
+
+def test_tensorflow_is_not_asked_for(monkeypatch):
+    """Keras's serialization imports an installed TensorFlow on every backend."""
+    from keras.src.saving import serialization_lib
+
+    class Loaded:
+        @property
+        def available(self):
+            raise AssertionError("TensorFlow would be imported")
+
+    two = TwoPathMLP3D(network(), network(), (32, 32), converter=CONVERTER)
+    frame = FrameCycleMLP(CycleMLP((4, 4, 4, 4), (1, 1, 1, 1), 1, 2), converter=CONVERTER)
+    monkeypatch.setattr(serialization_lib, "tf", Loaded())
+    digests = {
+        identity_of(model, None, None)["model"]["sha256"] for model in (network(), two, frame)
+    }
+    assert len(digests) == 3
 
 
 def test_a_network_and_a_data_set_of_ones_own():

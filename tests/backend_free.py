@@ -16,12 +16,12 @@ import keras
 PATHS = {
     "_utils/test_checks.py": "checks of arguments: plain Python",
     "_utils/test_child_process.py": "child processes: plain Python",
+    "_utils/test_find_videos.py": "lists folders",
     "_utils/test_ordered_map.py": "threads",
     "_utils/test_printable.py": "text",
     "_utils/test_progress.py": "text",
     "_utils/test_recent.py": "a dictionary",
     "cli/test_check_videos.py": "decodes videos",
-    "cli/test_find_videos.py": "lists folders",
     "cli/test_inputs.py": "parses arguments",
     "cli/test_pixel_statistics.py": "decodes videos",
     "cli/test_results_file.py": "result files",

@@ -19,6 +19,8 @@ LOCAL = "local"
 _STORE_BYTES = 200 * 2**20  # of a local cluster's shared memory: what is sent is small
 #: Ray's sockets are in its temporary folder, and their paths may have about 100 characters.
 _LONGEST_FOLDER = 40
+_STARTS = 3
+_QUIET: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
 
 
 def import_ray() -> Any:
@@ -50,6 +52,7 @@ def connected(address: str | None = None) -> Iterator[Any]:
         ImportError: If Ray is not installed.
         ValueError: If there is a connection and `address` asks for another.
         ConnectionError: If no cluster runs at the address.
+        RuntimeError: If Ray does not start on this machine.
     """
     ray = import_ray()
     if ray.is_initialized():
@@ -61,33 +64,50 @@ def connected(address: str | None = None) -> Iterator[Any]:
         yield ray
         return
     address = address or os.environ.get("RAY_ADDRESS") or LOCAL
+    handler = signal.getsignal(signal.SIGTERM)
     with contextlib.ExitStack() as stack:
-        quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
         if address == LOCAL:
-            quiet |= _local_options(stack)
-        handler = signal.getsignal(signal.SIGTERM)
-        try:
-            ray.init(address=address, **quiet)
-        except ConnectionError as error:
-            raise ConnectionError(f"no Ray cluster answers at {address!r}: {error}") from error
+            _start_here(ray, stack)
+        else:
+            _connect(ray, address)
+        stack.callback(ray.shutdown)
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)  # Ray has put its own there
-        stack.callback(ray.shutdown)
         yield ray
 
 
-def _local_options(stack: contextlib.ExitStack) -> dict[str, Any]:
+def _connect(ray: Any, address: str) -> None:
+    try:
+        ray.init(address=address, **_QUIET)
+    except (ConnectionError, ValueError) as error:
+        raise ConnectionError(f"no Ray cluster answers at {address!r}: {error}") from error
+
+
+def _start_here(ray: Any, stack: contextlib.ExitStack) -> None:
+    """Starts a small cluster on this machine; its folder is removed at the end."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its log ends with the cluster
     place = tempfile.gettempdir()
-    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp" if len(place) > _LONGEST_FOLDER else None)
-    stack.callback(shutil.rmtree, folder, ignore_errors=True)
-    return {
-        "num_cpus": default_workers(),
-        "include_dashboard": False,
-        "object_store_memory": _STORE_BYTES,
-        "_temp_dir": folder,
-    }
+    failed: Exception | None = None
+    for _ in range(_STARTS):  # it waits for itself for 30 seconds, too few on a busy machine
+        folder = tempfile.mkdtemp(
+            prefix="ray-", dir="/tmp" if len(place) > _LONGEST_FOLDER else None
+        )
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        try:
+            ray.init(
+                address=LOCAL,
+                num_cpus=default_workers(),
+                include_dashboard=False,
+                object_store_memory=_STORE_BYTES,
+                _temp_dir=folder,
+                **_QUIET,
+            )
+            return
+        except Exception as error:
+            failed = error
+            ray.shutdown()
+    raise RuntimeError(f"Ray does not start on this machine: {failed}") from failed
 
 
 def room_for_workers(ray: Any, cpus: float, gpus: float) -> int:

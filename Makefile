@@ -58,7 +58,8 @@ test-s3: .venv-s3/installed
 # By its name the file is no part of the suite; pytest runs it as it is named here.
 test-ray: .venv-ray/installed
 	KERAS_BACKEND=$(BACKEND) TF_CPP_MIN_LOG_LEVEL=3 RAY_USAGE_STATS_ENABLED=0 \
-	  .venv-ray/bin/python -m pytest -q tests/ray/on_a_cluster.py
+	  .venv-ray/bin/python -m pytest -q -W ignore \
+	  -p no:unraisableexception tests/ray/on_a_cluster.py
 
 .venv-ray/installed: pyproject.toml
 	$(PYTHON) -m venv .venv-ray

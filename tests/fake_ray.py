@@ -3,6 +3,7 @@
 `tests/ray` runs the same code on a real cluster.
 """
 
+import itertools
 import types
 
 import numpy as np
@@ -33,7 +34,7 @@ class Remote:
         self._ray, self._function = ray, function
 
     def remote(self, *arguments):
-        task = f"task {len(self._ray.tasks)}"
+        task = f"task {next(self._ray.numbers)}"
         self._ray.tasks[task] = lambda: self._function(*arguments)
         return task
 
@@ -48,6 +49,7 @@ class FakeRay:
     def __init__(self, *machines):
         self.machines = machines or ((2, 0),)
         self.options, self.tasks, self.started = {}, {}, []
+        self.numbers = itertools.count()
         self.data = types.SimpleNamespace(
             from_items=lambda items, override_num_blocks: Blocks(self, items),
             ActorPoolStrategy=lambda size: size,

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import math
 import os
+import pathlib
 import shutil
 import signal
 import tempfile
@@ -64,16 +65,25 @@ def connected(address: str | None = None) -> Iterator[Any]:
         yield ray
         return
     address = address or os.environ.get("RAY_ADDRESS") or LOCAL
-    handler = signal.getsignal(signal.SIGTERM)
     with contextlib.ExitStack() as stack:
-        if address == LOCAL:
-            _start_here(ray, stack)
-        else:
-            _connect(ray, address)
+        with _same_handler():
+            if address == LOCAL:
+                _start_here(ray, stack)
+            else:
+                _connect(ray, address)
         stack.callback(ray.shutdown)
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, handler)  # Ray has put its own there
         yield ray
+
+
+@contextlib.contextmanager
+def _same_handler() -> Iterator[None]:
+    """Keeps what SIGTERM does in this process, which Ray changes when it starts."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
 
 
 def _connect(ray: Any, address: str) -> None:
@@ -107,7 +117,17 @@ def _start_here(ray: Any, stack: contextlib.ExitStack) -> None:
         except Exception as error:
             failed = error
             ray.shutdown()
+            _end_processes(folder)
     raise RuntimeError(f"Ray does not start on this machine: {failed}") from failed
+
+
+def _end_processes(folder: str) -> None:
+    """Ends what a failed start has left: Ray's processes that have the folder as an argument."""
+    for place in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            is_ours = int(place.name) != os.getpid() and place.stat().st_uid == os.getuid()
+            if is_ours and os.fsencode(folder) in (place / "cmdline").read_bytes():
+                os.kill(int(place.name), signal.SIGKILL)
 
 
 def room_for_workers(ray: Any, cpus: float, gpus: float) -> int:

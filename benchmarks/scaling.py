@@ -80,6 +80,7 @@ def measure(manifest, recipe, preset, batch_size, rounds):
         loader.on_epoch_end()
 
     clips = sum(len(loader[place][0]) for place in range(len(loader)))
+    loader.on_epoch_end()
     found = {"reading a training clip": per_clip(processor_seconds(read, rounds), clips)}
     model = km.MLP3D.from_preset(
         preset, load_weights=False, num_classes=400, **network_options(few, recipe.num_frames)

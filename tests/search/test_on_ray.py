@@ -130,9 +130,9 @@ def test_a_worker_says_what_went_wrong(videos, preset, recipe, tmp_path):
     trainer = Trainer(preset, recipe, *data, tmp_path, verbose=0)
     job = {"here": str(tmp_path), "folder": str(tmp_path), "stop": "", "dtype": "float32"}
     options = module._arguments(trainer)
-    kind, text = module._train(job, options, "shift_token:3000", 0)
+    kind, text = module._train(job, options, "sideways:2", 0)
     assert kind == "ValueError"
-    assert "3000" in text
+    assert "sideways" in text
     kind, text = module._train({**job, "here": "/not/there"}, options, "shift_token:2", 0)
     assert kind == "FileNotFoundError"
     assert "must be on the machines of all workers" in text

@@ -120,7 +120,9 @@ class RayTrainer:
         }
         self._options = ray.put(_arguments(trainer))
         # By their folders, as two names may stand for the same training.
-        waiting = {trainer.run_folder(*job): job for job in jobs}
+        waiting: dict[pathlib.Path, tuple[Schedule, int]] = {}
+        for job in jobs:
+            waiting.setdefault(trainer.run_folder(*job), job)
         self._waiting = list(waiting.items())
         self._running: dict[Any, pathlib.Path] = {}
         self._results: dict[pathlib.Path, tuple[str, Any]] = {}

@@ -5,6 +5,7 @@
 #   make test-oldest  the oldest versions that pyproject.toml allows, in an environment of its own
 #   make test-s3  train a step from S3 paths, served on loopback, in an environment of its own
 #   make test-track  track a training by Weights & Biases and MLflow, in an environment of its own
+#   make test-ray  a Ray cluster on this machine with workers that are killed, in an environment of its own
 #   make clean  remove what the other targets made
 
 PYTHON ?= python3
@@ -17,7 +18,7 @@ BACKEND ?= torch
 PYTEST = TF_CPP_MIN_LOG_LEVEL=3 .venv/bin/python -m pytest -q -n $(WORKERS) --dist loadfile \
   --no-loadscope-reorder
 
-.PHONY: demo test test-quick test-oldest test-s3 test-track lint clean
+.PHONY: demo test test-quick test-oldest test-s3 test-track test-ray lint clean
 
 demo: .venv-demo/installed
 	KERAS_BACKEND=jax .venv-demo/bin/python examples/demo.py --to demo
@@ -65,6 +66,19 @@ test-track: .venv-track/installed
 	.venv-track/bin/python -m pip install -q -e '.[wandb,mlflow]'
 	touch $@
 
+# By its name the file is no part of the suite; pytest runs it as it is named here.
+test-ray: .venv-ray/installed
+	KERAS_BACKEND=$(BACKEND) TF_CPP_MIN_LOG_LEVEL=3 RAY_USAGE_STATS_ENABLED=0 \
+	  .venv-ray/bin/python -m pytest -q -W ignore \
+	  -p no:unraisableexception tests/ray/on_a_cluster.py
+
+.venv-ray/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-ray
+	.venv-ray/bin/python -m pip install -q --upgrade pip
+	.venv-ray/bin/python -m pip install -q $(TORCH)
+	.venv-ray/bin/python -m pip install -q 'pytest>=8' -e '.[$(BACKEND),ray]'
+	touch $@
+
 .venv-s3/installed: pyproject.toml
 	$(PYTHON) -m venv .venv-s3
 	.venv-s3/bin/python -m pip install -q --upgrade pip
@@ -93,5 +107,5 @@ test-track: .venv-track/installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-demo .venv-oldest .venv-s3 .venv-track demo build dist .mypy_cache .pytest_cache \
-	  .ruff_cache
+	rm -rf .venv .venv-demo .venv-oldest .venv-s3 .venv-track .venv-ray demo build dist .mypy_cache \
+	  .pytest_cache .ruff_cache

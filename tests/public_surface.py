@@ -127,6 +127,8 @@ def datasets() -> None:
 def inference(model: km.MLP3D, manifest: km.data.Manifest) -> None:
     predictions = km.inference.classify(model, ["a.mp4"], clips=1, crops=3, top_k=5)
     assert_type(predictions, list[km.inference.Prediction])
+    scored = km.inference.classify_dataset(iter(["a.mp4"]), "my_preset", "scores", address="local")
+    assert_type(scored, km.inference.DatasetScores)
     [prediction] = km.inference.classify(model, np.zeros((8, 64, 64, 3), "uint8"), fps=25)
     assert_type(prediction.labels, tuple[str, ...])
     assert_type(prediction.scores, tuple[float, ...])

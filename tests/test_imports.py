@@ -46,10 +46,10 @@ LIBRARIES = {
     },
     "cost": {"keras", "numpy"},
     "conversion": {"keras", "numpy", "torch", "safetensors", "ml_dtypes"},
-    "_utils": {"huggingface_hub", "jax", "keras", "tensorflow", "torch"},
+    "_utils": {"huggingface_hub", "jax", "keras", "ray", "tensorflow", "torch"},
     "data": {"keras", "numpy", "av", "tensorflow", "tensorflow_io", "google_crc32c"},
     "hub": {"keras", "numpy", "h5py", "huggingface_hub", "ml_dtypes", "safetensors"},
-    "inference": {"keras", "numpy", "av"},
+    "inference": {"keras", "numpy", "av", "pyarrow"},
     "distribution": {"jax", "keras", "numpy", "tensorflow", "torch"},
     "training": {"keras", "numpy", "tensorboard", "wandb", "mlflow"},
     "plots": {"numpy", "matplotlib", "av", "PIL"},
@@ -61,8 +61,7 @@ BACKEND_FILE = PACKAGE / "layers" / "_torch.py"
 #: Imported inside a function alone, as only some users have them or need them.
 LATE = {
     *("torch", "safetensors", "ml_dtypes", "h5py", "matplotlib", "tensorboard", "tensorflow"),
-    *("jax", "tensorflow_io", "google_crc32c", "pyarrow", "PIL"),
-    *("wandb", "mlflow"),
+    *("jax", "tensorflow_io", "google_crc32c", "pyarrow", "PIL", "ray", "wandb", "mlflow"),
     *("onnx", "onnxruntime", "tf2onnx", "openvino", "ai_edge_litert"),
 }
 

@@ -1,12 +1,20 @@
 """`keras-mlp3d compare`: accuracy against cost of the paper's schedules and a searched one."""
 
 import argparse
+import contextlib
 import importlib.util
 import pathlib
+from collections.abc import Iterable
 from typing import Any
 
 from keras_mlp3d.cli.inputs import manifests, recipe_of
-from keras_mlp3d.cli.options import add_command, add_data_options, add_recipe_options
+from keras_mlp3d.cli.options import (
+    add_command,
+    add_data_options,
+    add_ray_options,
+    add_recipe_options,
+    check_ray_options,
+)
 from keras_mlp3d.cli.signals import StopOnSignal
 from keras_mlp3d.cli.terminal import SUCCESS, say, verbosity
 
@@ -22,7 +30,8 @@ def add_parser(commands: Any) -> None:
         "train the paper's hand-made networks and the searched one, and compare them",
         "Train the networks of section 3.4's comparison with one recipe: the 2-D network, SR, LR, "
         "ST, SR-LR and SR-SW over group sizes, and the searched network. Each has its own folder "
-        "in the folder of the run. After a kill or Ctrl-C, the same command resumes.",
+        "in the folder of the run. After a kill or Ctrl-C, the same command resumes. With --ray, "
+        "several networks are trained at a time.",
         [
             "keras-mlp3d compare --data videos --preset mlp3d_nano --recipe motion_shapes \\",
             "    --run runs/compare --searched runs/search/preset --sizes 1,2,4,8 --seeds 0,1,2",
@@ -63,12 +72,14 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--seeds", default="0", metavar="N,N", help="seeds of the trainings; default: %(default)s"
     )
+    add_ray_options(parser, "train the networks")
 
 
 def run(options: argparse.Namespace) -> int:
     """Trains all networks, prints a table, writes and draws."""
     from keras_mlp3d import hub, parse_schedule, search
 
+    check_ray_options(options)
     sizes, seeds = _numbers("--sizes", options.sizes, 1), _numbers("--seeds", options.seeds, 0)
     searched: Any = None
     if options.searched is not None:
@@ -94,8 +105,9 @@ def run(options: argparse.Namespace) -> int:
     search.SearchSpace(group_sizes=sizes).check(trainer.converter.num_frames)
     folder.mkdir(parents=True, exist_ok=True)
     trainer.accept_changed_data = options.accept_changed_data
-    with StopOnSignal() as trainer.stop:
-        rows = search.compare(networks, trainer, seeds, folder / _RESULT, announce)
+    jobs = [(network.schedule, seed) for network in networks for seed in seeds]
+    with StopOnSignal() as trainer.stop, trainings(trainer, jobs, options) as measure:
+        rows = search.compare(networks, measure, seeds, folder / _RESULT, announce)
     if importlib.util.find_spec("matplotlib") is not None:
         from keras_mlp3d import plots
 
@@ -107,6 +119,25 @@ def run(options: argparse.Namespace) -> int:
         say(f"{row.network.name:<{width}}  {row.gmacs:8.4g} GMACs  {row.accuracy:.4f}{several}")
     say(f"the results are in {folder / _RESULT}")
     return SUCCESS
+
+
+def trainings(
+    trainer: Any, jobs: Iterable[tuple[Any, int]], options: argparse.Namespace
+) -> contextlib.AbstractContextManager[Any]:
+    """Returns, in a `with`, what trains: the trainer, or with --ray the workers of a cluster.
+
+    Args:
+        trainer: `search.Trainer`.
+        jobs: `(schedule, seed)` of each training.
+        options: The parsed arguments.
+    """
+    from keras_mlp3d import search
+
+    if options.ray is None:
+        return contextlib.nullcontext(trainer)
+    return search.on_ray(
+        trainer, jobs, options.ray, options.worker_cpus or 1, options.worker_gpus or 0
+    )
 
 
 def announce(done: int, total: int, name: str | None) -> None:

@@ -6,9 +6,16 @@ import math
 import pathlib
 from typing import TYPE_CHECKING, Any
 
-from keras_mlp3d.cli.compare import announce
+from keras_mlp3d.cli.compare import announce, trainings
 from keras_mlp3d.cli.inputs import manifests, recipe_of
-from keras_mlp3d.cli.options import add_command, add_data_options, add_recipe_options, positive
+from keras_mlp3d.cli.options import (
+    add_command,
+    add_data_options,
+    add_ray_options,
+    add_recipe_options,
+    check_ray_options,
+    positive,
+)
 from keras_mlp3d.cli.signals import StopOnSignal
 from keras_mlp3d.cli.terminal import SUCCESS, say, verbosity
 
@@ -29,7 +36,8 @@ def add_parser(commands: Any) -> None:
         "Train networks alone, each with one schedule, and compare their accuracy with the "
         "estimates of a search's supernet by Spearman's rank correlation. Without --schedule, they "
         "are SR, LR, ST, SR-LR and SR-SW over the group sizes of the space, and the schedule that "
-        "the search found. After a kill or Ctrl-C, the same command resumes.",
+        "the search found. After a kill or Ctrl-C, the same command resumes. With --ray, several "
+        "networks are trained at a time.",
         [
             "keras-mlp3d correlation --search runs/search --data videos --recipe motion_shapes",
         ],
@@ -54,12 +62,14 @@ def add_parser(commands: Any) -> None:
         "--batch-size", type=positive, default=16, metavar="N", help="clips scored at once; "
         "default: %(default)s"
     )  # fmt: skip
+    add_ray_options(parser, "train the networks")
 
 
 def run(options: argparse.Namespace) -> int:
     """Estimates, trains, prints a table, writes and draws."""
     from keras_mlp3d import search
 
+    check_ray_options(options)
     folder = pathlib.Path(options.search)
     training, validation = manifests(options)
     model, space, preset = search.load_supernet(folder)
@@ -79,8 +89,9 @@ def run(options: argparse.Namespace) -> int:
     )
     (folder / "correlation").mkdir(exist_ok=True)
     trainer.accept_changed_data = options.accept_changed_data
-    with StopOnSignal() as trainer.stop:
-        found = search.correlation(schedules, scorer, trainer, folder / _RESULT, progress=announce)
+    jobs = [(schedule, 0) for schedule in schedules.values()]
+    with StopOnSignal() as trainer.stop, trainings(trainer, jobs, options) as measure:
+        found = search.correlation(schedules, scorer, measure, folder / _RESULT, progress=announce)
     if importlib.util.find_spec("matplotlib") is not None:
         from keras_mlp3d import plots
 

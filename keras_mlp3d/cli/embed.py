@@ -7,7 +7,7 @@ import pathlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from keras_mlp3d.cli.find_videos import VideoFinder
+from keras_mlp3d._utils.find_videos import VideoFinder
 from keras_mlp3d.cli.inputs import asked_converter, load_model
 from keras_mlp3d.cli.options import add_command, add_videos_argument, add_view_options
 from keras_mlp3d.cli.terminal import (

@@ -66,11 +66,26 @@ def asked_converter(
     model: "keras.Model", files: "Preset", options: argparse.Namespace
 ) -> "VideoConverter":
     """Returns what makes the clips: the preset's converter, changed as the options ask."""
+    return changed_converter(getattr(model, "converter", None), files, options)
+
+
+def changed_converter(
+    converter: "VideoConverter | None", files: "Preset", options: argparse.Namespace
+) -> "VideoConverter":
+    """Returns a preset's converter, changed as the options ask.
+
+    Args:
+        converter: The converter, or None if the preset has none.
+        files: The preset.
+        options: The parsed arguments, with `frames` and `size`.
+
+    Raises:
+        ValueError: If nothing says how a video becomes a clip.
+    """
     from keras_mlp3d.data import VideoConverter
 
     asked = {"num_frames": options.frames, "image_size": options.size}
     asked = {name: value for name, value in asked.items() if value is not None}
-    converter = getattr(model, "converter", None)
     if converter is not None:
         if "image_size" in asked:
             asked["resize"] = None

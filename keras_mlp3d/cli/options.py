@@ -57,6 +57,17 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def amount(text: str) -> float:
+    """Reads a number above 0, such as 1 or 0.5."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    return number
+
+
 def image_size(text: str) -> tuple[int, int]:
     """Reads N or HxW in pixels, as (height, width)."""
     parts = text.lower().split("x")
@@ -179,6 +190,41 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         "--workers", type=positive, default=2, metavar="N", help="threads that decode; default: 2"
     )
     add_manifest_options(parser)
+
+
+def add_ray_options(parser: argparse.ArgumentParser, work: str) -> None:
+    """Adds --ray, --worker-cpus and --worker-gpus.
+
+    Args:
+        parser: The command's.
+        work: What the workers do, such as "train the networks".
+    """
+    group = parser.add_argument_group(
+        "several machines (pip install 'keras-mlp3d[ray]')",
+        "All machines must see the videos, the preset and what is written, under the same names.",
+    )
+    group.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help=f"{work} on a Ray cluster: auto, HOST:PORT, or local for worker processes here",
+    )
+    group.add_argument(
+        "--worker-cpus",
+        type=amount,
+        metavar="N",
+        help="CPUs per worker, which are its threads too; default: 1",
+    )
+    group.add_argument(
+        "--worker-gpus", type=amount, metavar="N", help="GPUs per worker; default: 0"
+    )
+
+
+def check_ray_options(options: argparse.Namespace) -> None:
+    """Refuses options of workers without --ray."""
+    if options.ray is None:
+        for name in ("worker_cpus", "worker_gpus", "ray_workers", "part_size"):
+            if getattr(options, name, None) is not None:
+                raise ValueError(f"--{name.replace('_', '-')} needs --ray ADDRESS.")
 
 
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:

@@ -8,10 +8,17 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from keras_mlp3d._utils.find_videos import Found, VideoFinder
 from keras_mlp3d._utils.printable import one_line
-from keras_mlp3d.cli.find_videos import Found, VideoFinder
 from keras_mlp3d.cli.inputs import CLASSIFIERS, asked_converter, load_model
-from keras_mlp3d.cli.options import add_command, add_videos_argument, add_view_options, positive
+from keras_mlp3d.cli.options import (
+    add_command,
+    add_videos_argument,
+    add_view_options,
+    check_ray_options,
+    positive,
+)
+from keras_mlp3d.cli.predict_on_ray import add_cluster_options, run_on_ray
 from keras_mlp3d.cli.results_file import ResultsFile
 from keras_mlp3d.cli.stream import run_stream
 from keras_mlp3d.cli.terminal import (
@@ -50,13 +57,14 @@ def add_parser(commands: Any) -> None:
         "that is missing or unreadable is named on standard error, the other videos are "
         "classified, and the exit code is 2. With --output, each result is written at once, and "
         "the same command resumes: it skips the videos that have a result and tries failed videos "
-        "again.",
+        "again. With --ray, --output is a folder of Parquet parts.",
         [
             "keras-mlp3d predict video.mp4",
             "keras-mlp3d predict videos/ --preset my_preset --clips 4 --plot predictions.png",
             "keras-mlp3d predict videos/ --output results.jsonl",
             "keras-mlp3d predict long.mp4 --window 2s --hop 0.5s --plot timeline.png",
             "keras-mlp3d predict --camera 0",
+            "keras-mlp3d predict videos/ --ray local --output scores",
         ],
         computes=True,
     )
@@ -73,13 +81,15 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--output",
         metavar="FILE",
-        help="write a row per video to a .jsonl or .csv file, failures with their error; resumes",
+        help="write a row per video to a .jsonl or .csv file, or with --ray to a folder, failures "
+        "with their error; resumes",
     )
     parser.add_argument(
         "--plot", metavar="PICTURE", help="write frames and scores as .png, .pdf or .svg"
     )
     parser.add_argument("--json", action="store_true", help="print a JSON list instead of text")
     add_window_options(parser)
+    add_cluster_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -87,6 +97,9 @@ def run(options: argparse.Namespace) -> int:
     from keras_mlp3d import plots
     from keras_mlp3d.data.video.sources import VIDEO_SUFFIXES
 
+    check_ray_options(options)
+    if options.ray is not None:
+        return run_on_ray(options)
     check_window_options(options)
     if options.camera is not None:
         return run_stream(options)

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from keras_mlp3d._utils.atomic_write import append, naming
+from keras_mlp3d._utils.find_videos import Found, VideoFinder
 from keras_mlp3d._utils.printable import one_line
-from keras_mlp3d.cli.find_videos import Found, VideoFinder
 from keras_mlp3d.cli.inputs import CLASSIFIERS, asked_converter, load_model
 from keras_mlp3d.cli.options import window_seconds
 from keras_mlp3d.cli.terminal import BAD_INPUT, SUCCESS, note, print_error, say

@@ -1,6 +1,7 @@
 """Inference: scores of videos, averaged over their views, and accuracies on a data set."""
 
 from keras_mlp3d.inference.classify import Prediction, classify
+from keras_mlp3d.inference.classify_dataset import DatasetScores, classify_dataset
 from keras_mlp3d.inference.classify_stream import classify_stream
 from keras_mlp3d.inference.classify_windows import WindowScores, classify_windows
 from keras_mlp3d.inference.embed import Embedding, embed
@@ -10,6 +11,7 @@ from keras_mlp3d.inference.score_views import score_views
 from keras_mlp3d.inference.wrong_answers import WrongAnswer, wrong_answers
 
 __all__ = [
+    "DatasetScores",
     "Embedding",
     "Evaluation",
     "Prediction",
@@ -17,6 +19,7 @@ __all__ = [
     "WindowScores",
     "WrongAnswer",
     "classify",
+    "classify_dataset",
     "classify_stream",
     "classify_windows",
     "embed",

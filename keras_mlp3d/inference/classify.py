@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_mlp3d._utils.checks import check_integer
-from keras_mlp3d.data.video.converter import VideoConverter
+from keras_mlp3d.data.video.converter import VideoConverter, Views
 from keras_mlp3d.data.video.sources import source_name
 from keras_mlp3d.inference.read_sources import converter_of, different_views, read_sources
 from keras_mlp3d.inference.score_views import check_model, score_views
@@ -111,21 +111,34 @@ def classify(
     converter = converter_of(model, converter)
     predictions = []
     for source, views in read_sources(sources, converter, clips, crops, batch_size, fps, on_error):
-        if isinstance(views, str):
-            nothing = np.zeros((0, 0), "int64")
-            predictions.append(Prediction(source_name(source), (), (), nothing, error=views))
-            continue
-        scores = _scores(model, views.frames, clips, crops, batch_size)
-        predictions.append(_prediction(model, source, scores, views, top_k))
+        predictions.append(classify_views(model, source, views, clips, crops, top_k, batch_size))
     return predictions
 
 
-def _scores(model, views, clips, crops, batch_size):
-    """The softmax scores (classes,), averaged over all views."""
-    return score_views(model, different_views(views, clips, crops), batch_size).mean(axis=0)
+def classify_views(
+    model: keras.Model,
+    source: Any,
+    views: Views | str,
+    clips: int,
+    crops: int,
+    top_k: int,
+    batch_size: int,
+) -> Prediction:
+    """Returns the prediction for a video that is read already.
 
-
-def _prediction(model, source, scores, views, top_k):
+    Args:
+        model: As for `classify`.
+        source: The video.
+        views: Its views, or why it is unreadable.
+        clips: Number of clips.
+        crops: Number of crops per clip.
+        top_k: Largest number of classes to name.
+        batch_size: Largest number of inputs per batch.
+    """
+    if isinstance(views, str):
+        return Prediction(source_name(source), (), (), np.zeros((0, 0), "int64"), error=views)
+    different = different_views(views.frames, clips, crops)
+    scores = score_views(model, different, batch_size).mean(axis=0)
     best, names = np.argsort(-scores, kind="stable")[:top_k], model.class_names
     return Prediction(
         source_name(source),

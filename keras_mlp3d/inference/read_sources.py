@@ -90,20 +90,45 @@ def _read(
     on_error: str,
 ) -> Iterator[tuple[Any, Views | str]]:
     for place, source in enumerate(sources):
+        if on_error == "report":
+            yield source, views_or_reason(source, converter, clips, crops, fps)
+            continue
         try:
             views = converter.read(source, clips=clips, crops=crops, fps=fps)
-        # Any error is one of this video.
         except Exception as error:
-            if on_error == "raise":
-                if len(sources) > 1:
-                    error.add_note(
-                        f"It is number {place + 1} of {len(sources)} videos; with "
-                        'on_error="report" the other videos are classified nevertheless.'
-                    )
-                raise
-            yield source, reason_of(error)
-        else:
-            yield source, views
+            if len(sources) > 1:
+                error.add_note(
+                    f"It is number {place + 1} of {len(sources)} videos; with "
+                    'on_error="report" the other videos are classified nevertheless.'
+                )
+            raise
+        yield source, views
+
+
+def views_or_reason(
+    source: Any,
+    converter: VideoConverter,
+    clips: int,
+    crops: int,
+    fps: float | None = None,
+    start: float | None = None,
+    end: float | None = None,
+) -> Views | str:
+    """Returns the views of a video, or why it is unreadable.
+
+    Args:
+        source: The video.
+        converter: `data.VideoConverter`.
+        clips: Number of clips.
+        crops: Number of crops per clip.
+        fps: Frames per second of a source that has none, or None.
+        start: Second at which the part to be used begins, or None.
+        end: Second at which it ends, or None.
+    """
+    try:
+        return converter.read(source, clips=clips, crops=crops, fps=fps, start=start, end=end)
+    except Exception as error:  # any error is one of this video
+        return reason_of(error)
 
 
 def _listed(sources):

@@ -5,6 +5,7 @@ from keras_mlp3d.search.compare import ComparedNetwork, compare
 from keras_mlp3d.search.correlation import Correlation, correlation, spearman
 from keras_mlp3d.search.greedy import greedy
 from keras_mlp3d.search.networks import Network, paper_networks, short_name
+from keras_mlp3d.search.on_ray import RayTrainer, on_ray
 from keras_mlp3d.search.result import CandidateScore, SearchResult
 from keras_mlp3d.search.run import RESULT, find_schedule, load_supernet, train_supernet
 from keras_mlp3d.search.schedule_cost import ScheduleCost
@@ -20,6 +21,7 @@ __all__ = [
     "ComparedNetwork",
     "Correlation",
     "Network",
+    "RayTrainer",
     "ScheduleCost",
     "Scorer",
     "SearchResult",
@@ -32,6 +34,7 @@ __all__ = [
     "find_schedule",
     "greedy",
     "load_supernet",
+    "on_ray",
     "paper_networks",
     "short_name",
     "spearman",

@@ -16,8 +16,8 @@ from cli.conftest import NAMES, logits_of
 from data.make_videos import moving_frames, write_damaged
 from matplotlib.image import imread
 
+from keras_mlp3d._utils.find_videos import Found
 from keras_mlp3d.cli import predict
-from keras_mlp3d.cli.find_videos import Found
 from keras_mlp3d.cli.results_file import ResultsFile
 from keras_mlp3d.data import VideoConverter
 from keras_mlp3d.inference import Prediction

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from keras_mlp3d.cli.find_videos import VideoFinder
+from keras_mlp3d._utils.find_videos import VideoFinder
 
 
 def found_in(*names):

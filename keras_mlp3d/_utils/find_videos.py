@@ -1,4 +1,4 @@
-"""Finds the videos of a command line: files, and all videos in folders and their sub-folders."""
+"""Finds the videos that a user names: files, and all videos in folders and their sub-folders."""
 
 import collections
 import dataclasses

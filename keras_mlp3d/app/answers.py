@@ -130,7 +130,7 @@ def _windows(
     try:
         while batch := list(itertools.islice(clips, _BATCH)):
             if time.monotonic() > until:
-                raise Refused("more would take too long.")
+                raise Refused("the time for one video is over.")
             # One shape of batches, so that a backend compiles once.
             padded = [clip for _, _, clip in batch + batch[-1:] * (_BATCH - len(batch))]
 

@@ -73,7 +73,7 @@ def launch(
         page = build_page(networks, limits, clips, notice_of(folder) if clips else "")
         theme = gradio.themes.Default(font=_FONTS[0], font_mono=_FONTS[1])
         try:
-            _, address, _ = page.launch(
+            page.launch(
                 server_name=host,
                 server_port=port,
                 share=False,
@@ -95,8 +95,12 @@ def launch(
                 f"{'ports 7860 to 7959' if port is None else f'port {port}'}: it is in use, or not "
                 "an address of this machine. Choose another port or host."
             ) from error
+        except ValueError:
+            # Its own request to the page took more than three seconds, as on a busy machine.
+            if not page.is_running:
+                raise
         try:
-            ready(address)
+            ready(page.local_url)
             threading.Event().wait()
         finally:
             page.close(verbose=False)

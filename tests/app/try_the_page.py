@@ -56,7 +56,7 @@ def free_port():
         return free.getsockname()[1]
 
 
-def until(what, get, seconds=90):
+def until(what, get, seconds=150):
     """The first true value of `get()`; an error with `what` if there is none in time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -85,7 +85,7 @@ def served(folder):
         until(
             "the page to be served",
             lambda: process.poll() is not None or "The page is at" in out.read_text(),
-            180,
+            300,
         )
         assert process.poll() is None, out.read_text()
         yield f"http://127.0.0.1:{port}/", process
@@ -236,10 +236,10 @@ def check_camera(page):
     access = "#video [title='grant webcam access'] button"
     [allow] = until("the camera's button", lambda: page.all(access))
     page.window.execute_script(click, allow)
-    [record] = until("the record button", lambda: page.all("button[aria-label='start recording']"))
+    [record] = until("the record button", lambda: page.all("#video [title='start recording']"))
     page.window.execute_script(click, record)
-    time.sleep(2)
-    [stop] = until("the stop button", lambda: page.all("button[aria-label='stop recording']"))
+    time.sleep(6)
+    [stop] = until("the stop button", lambda: page.all("#video [title='stop recording']"))
     page.window.execute_script(click, stop)
     said = until("an answer to the recording", page.answer)
     assert not page.is_error(), said

@@ -96,7 +96,7 @@ def test_a_page_that_is_served_slowly_is_served(gradio):
 def test_a_port_that_is_in_use(gradio):
     page = gradio.Blocks.return_value.__enter__.return_value
     page.launch.side_effect = OSError("Cannot find empty port in range: 8000-8000.")
-    with pytest.raises(OSError, match="cannot be served at 127.0.0.1, port 8000: it is in use"):
+    with pytest.raises(OSError, match=r"cannot be served at 127\.0\.0\.1, port 8000: it is in use"):
         launch([PRESET], port=8000)
 
 

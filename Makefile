@@ -6,6 +6,7 @@
 #   make test-s3  train a step from S3 paths, served on loopback, in an environment of its own
 #   make test-track  track a training by Weights & Biases and MLflow, in an environment of its own
 #   make test-ray  a Ray cluster on this machine with workers that are killed, in an environment of its own
+#   make test-app  try the page of `keras-mlp3d app` with a real browser, in an environment of its own
 #   make clean  remove what the other targets made
 
 PYTHON ?= python3
@@ -18,7 +19,7 @@ BACKEND ?= torch
 PYTEST = TF_CPP_MIN_LOG_LEVEL=3 .venv/bin/python -m pytest -q -n $(WORKERS) --dist loadfile \
   --no-loadscope-reorder
 
-.PHONY: demo test test-quick test-oldest test-s3 test-track test-ray lint clean
+.PHONY: demo test test-quick test-oldest test-s3 test-track test-ray test-app lint clean
 
 demo: .venv-demo/installed
 	KERAS_BACKEND=jax .venv-demo/bin/python examples/demo.py --to demo
@@ -79,6 +80,21 @@ test-ray: .venv-ray/installed
 	.venv-ray/bin/python -m pip install -q 'pytest>=8' -e '.[$(BACKEND),ray]'
 	touch $@
 
+# Debian's Chromium and its driver come from apt, which needs root: the check is before the install.
+test-app:
+	@if ! command -v chromium >/dev/null || ! command -v chromedriver >/dev/null; then \
+	  echo "make test-app needs Chromium and its driver: apt-get install chromium chromium-driver"; \
+	  exit 1; \
+	fi
+	$(MAKE) .venv-app/installed
+	KERAS_BACKEND=jax .venv-app/bin/python tests/app/try_the_page.py --screenshot build/app.png
+
+.venv-app/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-app
+	.venv-app/bin/python -m pip install -q --upgrade pip
+	.venv-app/bin/python -m pip install -q 'selenium>=4.25' -e '.[jax,app]'
+	touch $@
+
 .venv-s3/installed: pyproject.toml
 	$(PYTHON) -m venv .venv-s3
 	.venv-s3/bin/python -m pip install -q --upgrade pip
@@ -107,5 +123,5 @@ test-ray: .venv-ray/installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-demo .venv-oldest .venv-s3 .venv-track .venv-ray demo build dist .mypy_cache \
-	  .pytest_cache .ruff_cache
+	rm -rf .venv .venv-app .venv-demo .venv-oldest .venv-ray .venv-s3 .venv-track demo build dist \
+	  .mypy_cache .pytest_cache .ruff_cache

@@ -12,6 +12,7 @@ from keras_mlp3d.version import __version__
 
 if TYPE_CHECKING:  # what editors and type checkers see of the names that `__getattr__` imports
     from keras_mlp3d import (
+        app,
         conversion,
         cost,
         data,
@@ -44,6 +45,7 @@ __all__ = [
     "Mixing",
     "TwoPathMLP3D",
     "__version__",
+    "app",
     "conversion",
     "cost",
     "data",

@@ -26,6 +26,7 @@ ALLOWED = {
     "training": {"models", "hub", "data", "inference", "distribution", "version", "_utils"},
     "plots": {"_utils"},
     "search": {*("models", "layers", "cost", "training", "inference", "data", "hub", "_utils")},
+    "app": {"models", "inference", "data", "hub", "plots", "_utils"},
 }
 #: The same within `data`: from a file to frames, from a folder to rows, from rows to batches.
 ALLOWED_IN_DATA = {
@@ -54,6 +55,7 @@ LIBRARIES = {
     "training": {"keras", "numpy", "tensorboard", "wandb", "mlflow"},
     "plots": {"numpy", "matplotlib", "av", "PIL"},
     "search": {"keras", "numpy"},
+    "app": {"gradio", "keras", "numpy", "starlette"},
     "cli": {"keras", "numpy", "matplotlib", "pyarrow"},
 }
 #: The one file for one backend, which imports it if it is the one in use.
@@ -62,6 +64,7 @@ BACKEND_FILE = PACKAGE / "layers" / "_torch.py"
 LATE = {
     *("torch", "safetensors", "ml_dtypes", "h5py", "matplotlib", "tensorboard", "tensorflow"),
     *("jax", "tensorflow_io", "google_crc32c", "pyarrow", "PIL", "ray", "wandb", "mlflow"),
+    *("gradio", "starlette"),
     *("onnx", "onnxruntime", "tf2onnx", "openvino", "ai_edge_litert"),
 }
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from keras_mlp3d.cli import (
+    app,
     check_videos,
     compare,
     convert,
@@ -67,7 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in (
         *(presets, predict, train, evaluate, search, compare, correlation),
-        *(embed, check_videos, pixel_statistics, shard, cost, convert, export, upload),
+        *(embed, app, check_videos, pixel_statistics, shard, cost, convert, export, upload),
     ):
         command.add_parser(commands)
     return parser

@@ -16,7 +16,8 @@ from keras_mlp3d.cli.main import build_parser
 
 COMMANDS = (
     *("presets", "predict", "train", "evaluate", "search", "compare", "correlation"),
-    *("embed", "check-videos", "pixel-statistics", "shard", "cost", "convert", "export", "upload"),
+    *("embed", "app", "check-videos", "pixel-statistics", "shard", "cost", "convert", "export"),
+    "upload",
 )
 #: Commands that run or build a network.
 COMPUTING = {
@@ -24,6 +25,7 @@ COMPUTING = {
     "train",
     "evaluate",
     "embed",
+    "app",
     "search",
     "compare",
     "correlation",

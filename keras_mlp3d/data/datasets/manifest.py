@@ -134,7 +134,7 @@ class Manifest:
         if self.multi_label:
             labels = np.zeros((len(self), len(self.class_names)), "float32")
             for number, row in enumerate(self.rows):
-                labels[number, list(row.label)] = 1
+                labels[number, list(_labels_of(row))] = 1
         else:
             labels = np.array([row.label for row in self.rows], "int32")
         labels.flags.writeable = False

@@ -1,4 +1,4 @@
-"""Augmentation of clips with several labels: bits swap, rows mix, smoothing pulls towards a half."""
+"""Augmentation of clips with several labels: bits swap, rows mix, labels are smoothed to a half."""
 
 import numpy as np
 import pytest

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 #: With more classes, a bar would be thinner than a pixel.
 MAX_CLASSES = 1200
 
-_NAMES, _BARS, _NUMBERS, _MARGIN = 2.4, 4.6, 1.5, 0.2  # inches
+_NAMES, _BARS, _NUMBERS, _MARGIN = 2.4, 4.6, 1.8, 0.2  # inches
 _ROW, _HIGHEST, _NAME_STEP = 0.28, 12.0, 0.16  # inches: of a class, of all, between two names
 _TITLE, _SCALE = 0.62, 0.42
 _BAR, _TRACK, _CHANCE = "#9db8e8", "#f1f4f8", "#b3402a"
@@ -124,7 +124,7 @@ def _write_row(axes, place, name, value, count):
     fit_text(left, (_NAMES - 0.15) * pixels)
     said = "no video" if np.isnan(value) else f"{100 * value:.1f} %"
     if count is not None and count:
-        said += f"  of {count:,}"
+        said += "   1 video" if count == 1 else f"   {count:,} videos"
     axes.text(1.02, place, said, color=FAINT_INK, **style)
 
 

@@ -114,7 +114,7 @@ def datasets() -> None:
     manifest = km.data.read_folder("videos/train")
     assert_type(manifest, km.data.Manifest)
     assert_type(manifest.class_names, Sequence[str])
-    assert_type([row.label for row in manifest.rows], list[int])
+    assert_type([row.label for row in manifest.rows], list[int | tuple[int, ...]])
     assert_type(km.data.read_manifest("videos.csv"), km.data.Manifest)
     checked = km.data.check_videos(manifest)
     assert_type(next(iter(checked)), km.data.VideoCheck)

@@ -3,9 +3,9 @@
 import argparse
 import os
 import pathlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from keras_mlp3d._utils.printable import one_line
+from keras_mlp3d.cli.evaluation_table import draw_classes, print_table
 from keras_mlp3d.cli.inputs import CLASSIFIERS, asked_converter, load_model, read_data
 from keras_mlp3d.cli.options import (
     add_command,
@@ -13,10 +13,7 @@ from keras_mlp3d.cli.options import (
     add_view_options,
     positive,
 )
-from keras_mlp3d.cli.terminal import BAD_INPUT, SUCCESS, StatusLine, print_error, say
-
-if TYPE_CHECKING:
-    from keras_mlp3d.inference import Evaluation
+from keras_mlp3d.cli.terminal import BAD_INPUT, SUCCESS, StatusLine, print_error
 
 _NAMED_FAILURES = 10
 
@@ -30,7 +27,9 @@ def add_parser(commands: Any) -> None:
         "measure accuracy on labeled videos",
         "Measure top-1 and top-5 accuracy on labeled videos, with 95 % Wilson intervals. Scores "
         "are averaged over all views of a video: clips x crops. An unreadable video counts as "
-        "wrong and is named on standard error, and the exit code is 2.",
+        "wrong and is named on standard error, and the exit code is 2. Of videos that may have "
+        "several labels (--label-separator), it measures the mean over the classes of their "
+        "average precision, with a 95 % interval by bootstrap.",
         [
             "keras-mlp3d evaluate --data videos/val --preset my_preset",
             "keras-mlp3d evaluate --data val.csv --preset my_preset --clips 4 --crops 3 \\",
@@ -59,7 +58,10 @@ def add_parser(commands: Any) -> None:
     add_manifest_options(parser)
     parser.add_argument("--json", metavar="FILE", help="write all results, video by video")
     parser.add_argument(
-        "--plot", metavar="PICTURE", help="write the confusion matrix as .png, .pdf or .svg"
+        "--plot",
+        metavar="PICTURE",
+        help="write the confusion matrix, or the average precision of each class, as .png, .pdf or "
+        ".svg",
     )
     parser.add_argument(
         "--plot-wrong",
@@ -82,6 +84,8 @@ def run(options: argparse.Namespace) -> int:
     # A folder names all its classes; a CSV may lack some of the model's.
     names = None if os.path.isdir(options.data) else model.class_names
     manifest = read_data(options, options.data, options.split, names)
+    if options.plot_wrong is not None:
+        manifest.check_one_label("--plot-wrong")
     with StatusLine("videos") as line:
         evaluation = evaluate(
             model,
@@ -93,11 +97,11 @@ def run(options: argparse.Namespace) -> int:
             workers=options.workers,
             progress=line,
         )
-    _print_table(evaluation)
+    print_table(evaluation)
     if options.json is not None:
         evaluation.write_json(options.json)
     if options.plot is not None:
-        plots.plot_confusion(evaluation.confusion, evaluation.class_names, options.plot)
+        draw_classes(evaluation, options.plot)
     if options.plot_wrong is not None:
         plots.plot_wrong_answers(*wrong_answers(evaluation), options.plot_wrong)
     for path, reason in evaluation.failed[:_NAMED_FAILURES]:
@@ -116,31 +120,3 @@ def _check_file(name: str) -> None:
         raise FileNotFoundError(
             f"Cannot write {name!r}: the directory {str(path.parent)!r} does not exist."
         )
-
-
-def _print_table(evaluation: "Evaluation") -> None:
-    failed = len(evaluation.failed)
-    kinds = [("", "", evaluation.expected)]
-    if failed:
-        kinds.append(("_of_decoded", " of decoded", evaluation.decoded))
-    for suffix, words, total in kinds:
-        for places in (1, 5):
-            accuracy = getattr(evaluation, f"top{places}{suffix}")
-            interval = getattr(evaluation, f"top{places}{suffix}_interval")
-            _print_row(f"top-{places}{words}", _percentages(accuracy, interval, total))
-    counts = f"{evaluation.expected} expected, {evaluation.decoded} decoded, {failed} failed"
-    _print_row("videos", counts)
-    _print_row("clips x crops", f"{evaluation.clips} x {evaluation.crops}")
-    _print_row("manifest", f"{one_line(evaluation.split)}, SHA-256 {evaluation.digest}")
-
-
-def _print_row(name: str, text: str) -> None:
-    say(f"{name:<17} {text}")
-
-
-def _percentages(accuracy: float | None, interval: tuple[float, float] | None, total: int) -> str:
-    if accuracy is None or interval is None:
-        return "none"
-    low, high = (100 * bound for bound in interval)
-    correct = round(accuracy * total)
-    return f"{100 * accuracy:5.1f} %   95 % interval {low:.1f} to {high:.1f}   {correct} of {total}"

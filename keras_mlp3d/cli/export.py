@@ -148,11 +148,13 @@ def _clips(
     """Yields the clip and the label of each readable video; unreadable ones go to `failures`."""
     from keras_mlp3d.data.datasets.check_file import reason_of
 
+    manifest.check_one_label("--benchmark")
     with StatusLine("videos") as line:
         for number, row in enumerate(manifest.rows, start=1):
             line(number, len(manifest), row.name)
+            label = int(manifest.labels[number - 1])
             try:
-                yield converter(row.path, start=row.start, end=row.end), row.label
+                yield converter(row.path, start=row.start, end=row.end), label
             # Any error is one of this video.
             except Exception as error:
                 failures.append(f"cannot read the video {row.name!r}: {reason_of(error)}")

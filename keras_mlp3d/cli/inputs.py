@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 CLASSIFIERS = ("MLP3D", "TwoPathMLP3D", "FrameCycleMLP", "CycleMLP")
 #: Frames per video, and their size, for a network on single images if no option says more.
 _IMAGE_FRAMES, _IMAGE_SIZE = 16, (224, 224)
-_TABLE = ("columns", "separator", "header")
+_TABLE = ("columns", "separator", "header", "label_separator")
 
 
 def load_model(
@@ -160,6 +160,12 @@ def manifests(options: argparse.Namespace, needs_validation: bool = True) -> "tu
         raise ValueError("--val is needed, as --data has no sub-folder 'val'.")
     names = None if os.path.isdir(val) else training.class_names
     validation = read_data(options, val, "val", names)
+    if validation.multi_label != training.multi_label:
+        one, other = ("--data", "--val") if training.multi_label else ("--val", "--data")
+        raise ValueError(
+            f"--val must have labels like those of --data: the videos of {one} may have several, "
+            f"and those of {other} have one each."
+        )
     if validation.class_names != training.class_names:
         odd = sorted({*validation.class_names} ^ {*training.class_names})
         raise ValueError(

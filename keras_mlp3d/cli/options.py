@@ -242,7 +242,7 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_manifest_options(parser: argparse.ArgumentParser) -> None:
-    """Adds --columns, --separator, --header and --class-names."""
+    """Adds --columns, --separator, --header, --label-separator and --class-names."""
     group = parser.add_argument_group("CSV files (.csv, .tsv, .txt) and classes")
     group.add_argument(
         "--columns",
@@ -259,6 +259,12 @@ def add_manifest_options(parser: argparse.ArgumentParser) -> None:
         "--header",
         action=argparse.BooleanOptionalAction,
         help="whether the first line names the columns; default: detected",
+    )
+    group.add_argument(
+        "--label-separator",
+        metavar="TEXT",
+        help="what separates the labels of a video that may have several, or none, such as '|' in "
+        "run|fast; default: one label per video",
     )
     group.add_argument(
         "--class-names",

@@ -57,7 +57,8 @@ def add_parser(commands: Any) -> None:
         "that is missing or unreadable is named on standard error, the other videos are "
         "classified, and the exit code is 2. With --output, each result is written at once, and "
         "the same command resumes: it skips the videos that have a result and tries failed videos "
-        "again. With --ray, --output is a folder of Parquet parts.",
+        "again. With --ray, --output is a folder of Parquet parts. If a network scores each class "
+        "by itself, a video may have several of the classes that are named, or none.",
         [
             "keras-mlp3d predict video.mp4",
             "keras-mlp3d predict videos/ --preset my_preset --clips 4 --plot predictions.png",
@@ -139,10 +140,13 @@ class _Classifier:
     """A network and what its results depend on."""
 
     def __init__(self, options: argparse.Namespace):
+        from keras_mlp3d.models.network_checks import is_multi_label
+
         self._options = options
         self.model, files = load_model(options.preset, CLASSIFIERS)
         self._converter = asked_converter(self.model, files, options)
         self.labels = min(options.top_k, self.model.num_classes)
+        self.multi_label = is_multi_label(self.model)
         self.settings = {
             "preset": options.preset,
             "model": _digest(self.model, files, self._converter),
@@ -214,7 +218,8 @@ class _Job:
             self._fail(found.path, found.error, found.message)
         elif self._results is not None and self._results.is_done(found.path):
             if self._options.plot is not None:
-                self._draw(_prediction_of(self._results.row(found.path)))
+                row = self._results.row(found.path)
+                self._draw(_prediction_of(row, self._classifier.multi_label))
         else:
             self._classify(found.path)
 
@@ -308,13 +313,14 @@ def _row_of(prediction: "Prediction") -> dict[str, Any]:
     }
 
 
-def _prediction_of(row: dict[str, Any]) -> "Prediction":
+def _prediction_of(row: dict[str, Any], multi_label: bool) -> "Prediction":
     import numpy as np
 
     from keras_mlp3d.inference import Prediction
 
     indices = np.array(row["frame_indices"], "int64")
-    return Prediction(row["path"], tuple(row["labels"]), tuple(row["scores"]), indices)
+    labels, scores = tuple(row["labels"]), tuple(row["scores"])
+    return Prediction(row["path"], labels, scores, indices, multi_label=multi_label)
 
 
 def _videos(count: int) -> str:

@@ -6,9 +6,9 @@ import importlib.util
 import os
 import pathlib
 import shlex
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from keras_mlp3d.cli.evaluation_table import draw_classes, headline, several
 from keras_mlp3d.cli.inputs import CLASSIFIERS, image_converter, load_model, manifests, recipe_of
 from keras_mlp3d.cli.options import add_command, add_data_options, add_recipe_options, positive
 from keras_mlp3d.cli.signals import StopOnSignal
@@ -33,7 +33,9 @@ def add_parser(commands: Any) -> None:
         "train or fine-tune a network on labeled videos",
         "Train a network as a recipe says. Everything is written into the folder of the run: a "
         "checkpoint after every epoch, the history, and at the end the best network as a preset, "
-        "with its curves, its confusion matrix and some wrong answers. Ctrl-C stops it after the "
+        "with its curves, its confusion matrix and some wrong answers. If videos may have several "
+        "labels (--label-separator), each class gets a score of its own, and there is a picture of "
+        "their average precisions instead. Ctrl-C stops it after the "
         "current step and a checkpoint, a second Ctrl-C at once. The same command then resumes, "
         "also after a kill, and also if a few videos are gone or new.",
         [
@@ -113,7 +115,7 @@ def _train(options: argparse.Namespace, distribution: "Distribution") -> int:
     recipe = recipe_of(options)
     training, validation = manifests(options, needs_validation=False)
     set_random_seed(recipe.seed)
-    model = _model(options, recipe, training.class_names)
+    model = _model(options, recipe, training)
     loader, checks = make_loaders(
         recipe, training, validation, model.converter, options.workers, distribution.shard
     )
@@ -153,13 +155,16 @@ def _train(options: argparse.Namespace, distribution: "Distribution") -> int:
     return SUCCESS
 
 
-def _model(
-    options: argparse.Namespace, recipe: "Recipe", class_names: Sequence[str]
-) -> "keras.Model":
+def _model(options: argparse.Namespace, recipe: "Recipe", training: "Manifest") -> "keras.Model":
     from keras_mlp3d import hub
     from keras_mlp3d.training import clip_converter, network_options
 
     stored = hub.read_preset(options.preset)
+    if training.multi_label and stored.class_name not in ("MLP3D", "MLP3DBackbone"):
+        raise ValueError(
+            "The videos may have several labels, which an MLP3D alone learns; the preset "
+            f"{options.preset!r} holds a {stored.class_name}."
+        )
     if stored.converter is not None:
         converter = hub.make_converter(stored.converter)
     elif stored.class_name == "CycleMLP":
@@ -175,9 +180,9 @@ def _model(
         CLASSIFIERS,
         on_clips=True,
         load_weights=not options.from_scratch and stored.metadata.get("weights") != "none",
-        num_classes=len(class_names),
-        class_names=list(class_names),
-        activation=None,
+        num_classes=len(training.class_names),
+        class_names=list(training.class_names),
+        activation="sigmoid" if training.multi_label else None,
         **overrides,
     )
     model.converter = converter
@@ -191,7 +196,7 @@ def _finish(
     result: "TrainingRun",
 ) -> None:
     """Evaluates the best network, writes it as a preset, and draws."""
-    from keras_mlp3d.inference import evaluate, wrong_answers
+    from keras_mlp3d.inference import evaluate
     from keras_mlp3d.training import current_distribution
 
     if not current_distribution().is_chief:
@@ -213,19 +218,19 @@ def _finish(
         evaluation.write_json(folder / "evaluation.json")
         _print_failed(evaluation, folder / "evaluation.json")
         if drawing:
-            plots.plot_confusion(
-                evaluation.confusion, evaluation.class_names, folder / "confusion.png"
-            )
-            plots.plot_wrong_answers(*wrong_answers(evaluation), folder / "wrong.png")
-        low, high = evaluation.top1_interval
+            _draw(evaluation, folder)
+        metric, value, interval = headline(evaluation)
+        said = "none" if value is None else f"{value:.4f}"
+        if interval is not None:
+            said += f" (95 % interval {interval[0]:.4f} to {interval[1]:.4f})"
         say(
-            f"top-1 {evaluation.top1:.4f} (95 % interval {low:.4f} to {high:.4f}) on "
-            f"{evaluation.expected} validation videos, epoch {result.best_epoch + 1}"
+            f"{metric.removesuffix(' accuracy')} {said} on {evaluation.expected} validation "
+            f"videos, epoch {result.best_epoch + 1}"
         )
         metadata["metrics"] = [
             {
-                "name": "top-1 accuracy",
-                "value": round(evaluation.top1, 4),
+                "name": metric,
+                "value": None if value is None else round(value, 4),
                 "dataset": pathlib.Path(options.val or options.data).name,
                 "split": f"val, {evaluation.expected} videos; chosen by it among "
                 f"{len(result.history['loss'])} epochs",
@@ -242,6 +247,18 @@ def _finish(
         **metadata,
     )
     say(f"the network is the preset {folder / 'preset'}")
+
+
+def _draw(evaluation: "Evaluation", folder: pathlib.Path) -> None:
+    """Draws which classes are mistaken, or, if videos may have several, which are hard."""
+    from keras_mlp3d import plots
+    from keras_mlp3d.inference import wrong_answers
+
+    if several(evaluation) is not None:
+        draw_classes(evaluation, folder / "average_precision.png")
+        return
+    draw_classes(evaluation, folder / "confusion.png")
+    plots.plot_wrong_answers(*wrong_answers(evaluation), folder / "wrong.png")
 
 
 def _print_unreadable(result: "TrainingRun") -> None:

@@ -15,6 +15,7 @@ from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.export import convert, runtimes
 from keras_mlp3d.export.files import about, appearing_at, size_of, write_companions
 from keras_mlp3d.export.graph import Graph, make_graph
+from keras_mlp3d.export.preprocessing import SCORES
 
 #: Format -> ending of the file.
 FORMATS = {
@@ -271,12 +272,8 @@ def _largest_difference(graph: Graph, run: runtimes.Run) -> float:
 def _logits(graph: Graph, outputs: np.ndarray) -> np.ndarray:
     """Outputs as logits: the logarithm of scores, whose spread is that of the logits."""
     outputs = np.asarray(outputs, "float64")
-    scores = graph.takes_frames or _is_softmax(graph.model)
+    scores = graph.takes_frames or getattr(graph.model, "activation", None) in SCORES
     return np.log(np.maximum(outputs, 1e-30)) if scores else outputs
-
-
-def _is_softmax(model: keras.Model) -> bool:
-    return getattr(model, "activation", None) is keras.activations.softmax
 
 
 def _reason(error: Exception) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_mlp3d._utils.checks import check_integer, check_integers
 from keras_mlp3d._utils.types import Tensor
-from keras_mlp3d.export.preprocessing import INTERPOLATIONS, FramesToScores
+from keras_mlp3d.export.preprocessing import INTERPOLATIONS, SCORES, FramesToScores
 
 LEAST_SIZE = 32  # pixels
 _MOST_FRAMES = 4096  # in which a number of frames that fits is looked for
@@ -143,11 +143,11 @@ def make_graph(
             "preprocessing=True needs a converter with one of the interpolations "
             f"{list(INTERPOLATIONS)}, got {converter.interpolation!r}."
         )
-    known = (None, keras.activations.linear, keras.activations.softmax)
+    known = (None, keras.activations.linear, *SCORES)
     if model.activation not in known:
         raise ValueError(
-            "preprocessing=True averages softmax scores: the network must return logits "
-            "(activation=None) or softmax scores."
+            "preprocessing=True averages scores: the network must return logits (activation=None), "
+            "softmax or sigmoid scores."
         )
     shape = (None, converter.num_frames, *converter.image_size, 3)
     model.check_input(keras.KerasTensor(shape))

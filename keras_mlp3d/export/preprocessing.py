@@ -11,6 +11,8 @@ from keras_mlp3d._utils.types import Shape, Tensor
 
 #: Filters of `data.VideoConverter` that the graph has.
 INTERPOLATIONS = ("bilinear", "bicubic", "area", "lanczos")
+#: Activations whose outputs are scores.
+SCORES = (keras.activations.softmax, keras.activations.sigmoid)
 _BICUBIC = 0.6  # FFmpeg's own value of the filter's free parameter
 _LANCZOS = 3  # zeros of the filter on each side
 
@@ -23,7 +25,7 @@ class FramesToScores(keras.layers.Layer):
     times on the way, so a resized pixel may differ by a few of 255 levels.
 
     Args:
-        model: Network on clips, of logits or softmax scores.
+        model: Network on clips, of logits, softmax or sigmoid scores.
         converter: `data.VideoConverter` that says what a clip is.
         clips: Number of clips per video, evenly sampled.
         crops: Number of crops per clip, along its longer side.
@@ -33,7 +35,7 @@ class FramesToScores(keras.layers.Layer):
         (T, H, W, 3), uint8: the frames of one video
 
     Output shape:
-        (num_classes,), float32: scores that add up to 1
+        (num_classes,), float32: scores from 0 to 1; those of logits and of softmax add up to 1
 
     Source:
         Section 3.4: scores averaged over all views. Section 4.2: three crops along the longer side.
@@ -49,8 +51,8 @@ class FramesToScores(keras.layers.Layer):
 
     def call(self, frames: Tensor) -> Tensor:
         outputs = self.model(self.views(frames), training=False)
-        softmax = self.model.activation is keras.activations.softmax
-        return ops.mean(outputs if softmax else ops.softmax(outputs, axis=-1), axis=0)
+        are_scores = self.model.activation in SCORES
+        return ops.mean(outputs if are_scores else ops.softmax(outputs, axis=-1), axis=0)
 
     def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
         return (self.model.num_classes,)

@@ -29,6 +29,10 @@ _DATASET_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*", re.ASCII
 
 _NO_SLUG = re.compile(r"[^a-z0-9]+")
 _FROM_PRESET = re.compile(r'(?<=\.from_preset\()"(?:[^"\\\n]|\\.)*"')
+_SEVERAL = (
+    "Each class has a score of its own, from 0 to 1 (sigmoid): a video may have several classes, "
+    "or none."
+)
 _CLASSIFIERS = frozenset({"MLP3D", "TwoPathMLP3D", "FrameCycleMLP"})
 
 
@@ -70,7 +74,7 @@ def model_card(
     sections = [
         _front_matter(metadata, class_name) + "\n" + title,
         paragraphs(metadata.get("description")),
-        _usage(metadata, class_name, converter, uri_hint, example),
+        _usage(metadata, class_name, converter, uri_hint, example, task),
         _sizes(metadata),
         _clip(metadata, converter),
         _results(metadata),
@@ -156,6 +160,7 @@ def _usage(
     converter: Any,
     uri_hint: str | None,
     example: Sequence[int] | None,
+    task: Any,
 ) -> str:
     architecture = metadata.get("weights") == "none"
     arguments = json.dumps(line(uri_hint or "path/to/preset"), ensure_ascii=False)
@@ -167,12 +172,14 @@ def _usage(
     else:
         images = class_name == "CycleMLP"
         name, axes = ("images", "") if images else ("clips", "time, ")
+        outputs = "scores" if _is_multi_label(task) else "logits"
+        outputs = "tokens" if class_name == "MLP3DBackbone" else outputs
         shape = tuple(example or _example_shape(metadata, converter, images))
         lines = ["import numpy as np", "", *lines]
         lines += [
             f"# Your {name}: (batch, {axes}height, width, 3), values from 0 to 255.",
             f'{name} = np.zeros({shape}, "uint8")',
-            f"{'tokens' if class_name == 'MLP3DBackbone' else 'logits'} = model({name})",
+            f"{outputs} = model({name})",
         ]
     section = "## Use\n\n```python\n" + "\n".join(lines) + "\n```"
     section += (
@@ -191,7 +198,7 @@ def _example_shape(metadata: Mapping[str, Any], converter: Any, images: bool) ->
     def sides(value: Any) -> list[int]:
         return [side for side in _list(value) if type(side) is int and 32 <= side <= 1024][:2]
 
-    clip, settings = _dict(metadata.get("clip")), _converter_settings(converter)
+    clip, settings = _dict(metadata.get("clip")), _settings(converter)
     sizes = (clip.get("size"), settings.get("image_size"), metadata.get("image_size"))
     size = next((side for side in map(sides, sizes) if len(side) == 2), [64, 64])
     frames = clip.get("frames", settings.get("num_frames"))
@@ -199,8 +206,9 @@ def _example_shape(metadata: Mapping[str, Any], converter: Any, images: bool) ->
     return (1, *size, 3) if images else (1, frames, *size, 3)
 
 
-def _converter_settings(converter: Any) -> dict[str, Any]:
-    settings = _dict(converter)
+def _settings(content: Any) -> dict[str, Any]:
+    """The arguments in the content of a file, or those arguments themselves."""
+    settings = _dict(content)
     return _dict(settings.get("config")) or settings
 
 
@@ -218,7 +226,7 @@ def _sizes(metadata: Mapping[str, Any]) -> str:
 
 def _clip(metadata: Mapping[str, Any], converter: Any) -> str:
     clip = _dict(metadata.get("clip"))
-    settings = _converter_settings(converter)
+    settings = _settings(converter)
     size = clip.get("size", settings.get("image_size"))
     stated = [
         ("frames", clip.get("frames", settings.get("num_frames"))),
@@ -309,13 +317,21 @@ def _backbones(
 
 
 def _labels(task: Any) -> str:
-    settings = _dict(_dict(task).get("config"))
+    settings = _settings(task)
     names = _list(settings.get("class_names"))
     if not names:
         count = settings.get("num_classes")
-        return f"## Labels\n\n{count} classes, without names." if _is_number(count) else ""
+        several = f" {_SEVERAL}" if _is_multi_label(task) else ""
+        if not _is_number(count):
+            return ""
+        return f"## Labels\n\n{count} classes, without names.{several}"
     rows = [(str(index), text(name)) for index, name in enumerate(names)]
-    return "## Labels\n\n" + fold(table(("index", "label"), rows), len(rows), "labels")
+    several = f"{_SEVERAL}\n\n" if _is_multi_label(task) else ""
+    return f"## Labels\n\n{several}" + fold(table(("index", "label"), rows), len(rows), "labels")
+
+
+def _is_multi_label(task: Any) -> bool:
+    return _settings(task).get("activation") == "sigmoid"
 
 
 def _dict(value: Any) -> dict[str, Any]:

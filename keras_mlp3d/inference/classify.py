@@ -14,6 +14,7 @@ from keras_mlp3d.data.video.converter import VideoConverter, Views
 from keras_mlp3d.data.video.sources import source_name
 from keras_mlp3d.inference.read_sources import converter_of, different_views, read_sources
 from keras_mlp3d.inference.score_views import check_model, score_views
+from keras_mlp3d.models.network_checks import is_multi_label
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,11 +26,14 @@ class Prediction:
             or that of the source.
         labels: Names of the classes with the highest scores, the best first, such as "class 7" if
             the model has no names.
-        scores: Scores of these classes, from 0 to 1. The scores of all classes add up to 1.
+        scores: Scores of these classes, from 0 to 1. The scores of all classes add up to 1, except
+            those of a model with `activation="sigmoid"`, which are independent of each other.
         frame_indices: Numbers of the frames that the network saw, int64 (clips, T).
         frame_times: Seconds at which these frames are shown, from the first frame of the video on,
             float64 (clips, T). None if unknown, as for frames without a rate.
         error: "", or why the video is unreadable. It then has no labels, scores and frames.
+        multi_label: Whether the model scores each class by itself: several of `labels` may be
+            right, or none.
 
     Example:
 
@@ -43,6 +47,7 @@ class Prediction:
     frame_indices: np.ndarray = dataclasses.field(repr=False, compare=False)
     frame_times: np.ndarray | None = dataclasses.field(default=None, repr=False, compare=False)
     error: str = ""
+    multi_label: bool = dataclasses.field(default=False, repr=False)
 
     def __repr__(self) -> str:
         said = f"labels={self.labels}, scores={self.scores}"
@@ -72,7 +77,8 @@ def classify(
             (T, H, W, 3), RGB, or `data.Frames`. A list of uint8 arrays (H, W, 3) is one video.
         clips: Number of clips per video, evenly sampled.
         crops: Number of square crops per clip, along its longer side.
-        top_k: Largest number of classes to name.
+        top_k: Largest number of classes to name. A model with `activation="sigmoid"` names as many,
+            however low their scores are: a video may have several of them, or none.
         batch_size: Largest number of inputs per batch: views, or frames for `CycleMLP`.
         converter: `data.VideoConverter` that makes the clips. Defaults to `model.converter`.
         fps: Frames per second of sources that have none: frames in memory and folders of pictures.
@@ -146,4 +152,5 @@ def classify_views(
         tuple(float(scores[place]) for place in best),
         views.frame_indices,
         views.frame_times,
+        multi_label=is_multi_label(model),
     )

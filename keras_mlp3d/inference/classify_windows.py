@@ -24,7 +24,8 @@ class WindowScores(NamedTuple):
     Args:
         start: Second at which the window begins.
         end: Second at which it ends.
-        scores: float64 (num_classes,), adding up to 1.
+        scores: float64 (num_classes,), from 0 to 1, adding up to 1 unless the model's activation is
+            "sigmoid".
 
     Example:
 

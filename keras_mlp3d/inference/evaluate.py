@@ -1,4 +1,4 @@
-"""Evaluates a network on a data set: accuracies of the averaged scores of all views.
+"""Evaluates a network on a data set, by the averaged scores of all views.
 
 Source: section 3.4; section 4.2 (three crops).
 """
@@ -14,8 +14,13 @@ from keras_mlp3d._utils.ordered_map import default_workers
 from keras_mlp3d.data import Manifest, VideoConverter
 from keras_mlp3d.inference.decode_ahead import decode_ahead
 from keras_mlp3d.inference.evaluation import Evaluation, VideoResult
+from keras_mlp3d.inference.multi_label_evaluation import (
+    MultiLabelEvaluation,
+    MultiLabelResult,
+)
 from keras_mlp3d.inference.score_views import check_model, score_batch
 from keras_mlp3d.models import CycleMLP
+from keras_mlp3d.models.network_checks import check_label_kind
 
 
 def evaluate(
@@ -30,11 +35,14 @@ def evaluate(
 ) -> Evaluation:
     """Evaluates the accuracy of a model on the videos of a manifest.
 
-    The softmax scores of a video are averaged over its views, clips times crops, and the class
-    with the highest average is the answer. No video is replaced or left out: an unreadable video,
-    whether a file, a record of a shard or a video in memory, counts as wrong and is listed with its
-    name and the reason. There are also accuracies of the decoded videos only. Of a damaged video,
-    the frames before the damage are used, as in `classify`.
+    The scores of a video are averaged over its views, clips times crops, and the class with the
+    highest average is the answer. If videos may have several labels, the result has average
+    precisions instead, and the model must have `activation="sigmoid"`.
+
+    No video is replaced or left out: an unreadable video, whether a file, a record of a shard or a
+    video in memory, counts as wrong and is listed with its name and the reason. There are also
+    accuracies of the decoded videos only. Of a damaged video, the frames before the damage are
+    used, as in `classify`.
 
     Threads decode while the model computes. Memory is bounded for any number of videos and views:
     to about 1 GiB of pixels, or a single clip with its crops if that is more. Views of several
@@ -56,11 +64,12 @@ def evaluate(
             and the number of all videos.
 
     Returns:
-        `Evaluation`
+        `Evaluation`, or, if videos may have several labels, the `MultiLabelEvaluation` of them.
 
     Raises:
         ValueError: If an argument is wrong, there is no converter, its clips do not fit the model,
-            the model's outputs are not finite, or its classes are not those of the manifest.
+            the model's outputs are not finite, its classes are not those of the manifest, or
+            only one of both has several classes per video.
 
     Source:
         Section 3.4: scores averaged over all views. Section 4.2: three crops along the longer side;
@@ -91,6 +100,7 @@ def evaluate(
             f"manifest must be a data.Manifest, got {type(manifest).__name__}; "
             "data.read_manifest(source) reads one from a folder or a CSV."
         )
+    check_label_kind(model, manifest.multi_label)
     labels, class_names = _classes(model, manifest)
     converter = converter or getattr(model, "converter", None)
     if converter is None:
@@ -109,22 +119,44 @@ def evaluate(
             views,
             (lambda done: progress(done, len(manifest))) if progress else lambda done: None,
         )
-    failed = [(name, "the data set lists it, and no file was found") for name in manifest.not_found]
-    predictions = []
-    for row, label, result in zip(manifest.rows, labels, results, strict=True):
+    gone = [(name, "the data set lists it, and no file was found") for name in manifest.not_found]
+    about = {"digest": manifest.digest, "split": manifest.split, "clips": clips, "crops": crops}
+    make = _several if manifest.multi_label else _single
+    return make(manifest.rows, labels, results, gone, class_names, about)
+
+
+def _single(rows, labels, results, gone, class_names, about):
+    failed, predictions = list(gone), []
+    for row, label, result in zip(rows, labels, results, strict=True):
         if isinstance(result, str):
             failed.append((row.name, result))
         else:
             predictions.append(_result(row, label, result))
-    return Evaluation(
-        class_names=class_names,
-        class_counts=np.bincount(labels, minlength=len(class_names)),
-        predictions=tuple(predictions),
-        failed=tuple(failed),
-        digest=manifest.digest,
-        split=manifest.split,
-        clips=clips,
-        crops=crops,
+    counts = np.bincount(labels, minlength=len(class_names))
+    return Evaluation(class_names, counts, tuple(predictions), tuple(failed), **about)
+
+
+def _several(rows, labels, results, gone, class_names, about):
+    failed, failed_labels, predictions = [], [], []
+    for row, label, result in zip(rows, labels, results, strict=True):
+        if isinstance(result, str):
+            failed.append((row.name, result))
+            failed_labels.append(label)
+        else:
+            source = None if isinstance(row.path, str) else row.path
+            predictions.append(
+                MultiLabelResult(row.name, row.start, row.end, label, result, source)
+            )
+    counts = np.zeros(len(class_names), "int64")
+    for label in labels:
+        counts[list(label)] += 1
+    return MultiLabelEvaluation(
+        class_names,
+        counts,
+        tuple(predictions),
+        tuple(failed + gone),
+        failed_labels=tuple(failed_labels),
+        **about,
     )
 
 
@@ -225,7 +257,11 @@ def _classes(model, manifest):
             "data.read_manifest(source, class_names=model.class_names) takes the model's."
         )
     place = {name: number for number, name in enumerate(known)}
-    return [place[names[row.label]] for row in manifest.rows], tuple(known)
+    places = [place[name] for name in names]
+    if manifest.multi_label:
+        labels = [tuple(sorted(places[label] for label in row.label)) for row in manifest.rows]
+        return labels, tuple(known)
+    return [places[row.label] for row in manifest.rows], tuple(known)
 
 
 def _some(names):

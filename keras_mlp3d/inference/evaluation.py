@@ -128,18 +128,21 @@ class Evaluation:
     clips: int = 1
     crops: int = 1
 
-    def __post_init__(self):
-        set_field = object.__setattr__
-        set_field(self, "class_names", tuple(self.class_names))
-        set_field(self, "class_counts", np.asarray(self.class_counts, "int64"))
-        set_field(self, "predictions", tuple(self.predictions))
-        set_field(self, "failed", tuple((str(path), str(why)) for path, why in self.failed))
+    def __post_init__(self) -> None:
+        self._set_fields()
         rows = int(self.class_counts.sum())
         if rows > self.expected or (self.confusion.sum(axis=1) > self.class_counts).any():
             raise ValueError(
                 f"Every video must be decoded or failed: the manifest has {rows} rows, "
                 f"{self.decoded} were decoded and {len(self.failed)} failed."
             )
+
+    def _set_fields(self):
+        set_field = object.__setattr__
+        set_field(self, "class_names", tuple(self.class_names))
+        set_field(self, "class_counts", np.asarray(self.class_counts, "int64"))
+        set_field(self, "predictions", tuple(self.predictions))
+        set_field(self, "failed", tuple((str(path), str(why)) for path, why in self.failed))
 
     @property
     def expected(self) -> int:
@@ -207,10 +210,7 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the result as values that JSON knows. Missing values are None, never NaN."""
-        content = {
-            name: getattr(self, name)
-            for name in ("digest", "split", "clips", "crops", "expected", "decoded")
-        }
+        content = self._counts_of_videos()
         for name in ("top1", "top5", "top1_of_decoded", "top5_of_decoded"):
             interval = getattr(self, f"{name}_interval")
             content[name] = getattr(self, name)
@@ -237,6 +237,10 @@ class Evaluation:
             for video in self.predictions
         ]
         return content
+
+    def _counts_of_videos(self):
+        names = ("digest", "split", "clips", "crops", "expected", "decoded")
+        return {name: getattr(self, name) for name in names}
 
     def write_json(self, path: StrPath) -> None:
         """Writes `to_dict()` to a file, which is complete or unchanged.

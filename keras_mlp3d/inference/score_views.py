@@ -1,4 +1,4 @@
-"""Computes the softmax scores of clips in batches of one shape.
+"""Computes the scores of clips in batches of one shape.
 
 Source: section 3.4. That softmax scores are averaged, not logits, is our reading.
 """
@@ -10,9 +10,12 @@ from numpy.typing import ArrayLike
 from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d.models import MLP3D, CycleMLP, FrameCycleMLP, TwoPathMLP3D
 
+#: Activations whose outputs are scores.
+_SCORES = (keras.activations.softmax, keras.activations.sigmoid)
+
 
 def score_views(model: keras.Model, views: ArrayLike, batch_size: int = 8) -> np.ndarray:
-    """Returns the softmax scores of clips.
+    """Returns the softmax scores of clips, or the sigmoid scores if the model's activation is that.
 
     All batches of a call have the same shape; the last one is padded. A backend therefore compiles
     once for all videos with the same number of views.
@@ -24,11 +27,11 @@ def score_views(model: keras.Model, views: ArrayLike, batch_size: int = 8) -> np
         batch_size: Largest number of inputs per batch: clips, or frames for `CycleMLP`.
 
     Output shape:
-        (V, num_classes), float64, each row adding up to 1
+        (V, num_classes), float64, from 0 to 1. Each row of softmax scores adds up to 1.
 
     Raises:
-        ValueError: If the model is of another class or returns neither logits nor softmax scores,
-            if its outputs are not finite, or if the clips do not fit it.
+        ValueError: If the model is of another class or has another activation than these, if its
+            outputs are not finite, or if the clips do not fit it.
 
     Source:
         Section 3.4.
@@ -61,11 +64,11 @@ def check_model(model: keras.Model) -> None:
             "model must be an MLP3D, TwoPathMLP3D, FrameCycleMLP or CycleMLP, which have classes, "
             f"got {type(model).__name__}."
         )
-    known = (None, keras.activations.linear, keras.activations.softmax)
+    known = (None, keras.activations.linear, *_SCORES)
     if model.activation not in known:
         raise ValueError(
-            "model must return logits (activation=None) or softmax scores, as only their average "
-            f"is meaningful; {model.name} has activation "
+            "model must return logits (activation=None), softmax or sigmoid scores, as only their "
+            f"average is meaningful; {model.name} has activation "
             f"{keras.activations.serialize(model.activation)!r}."
         )
 
@@ -86,13 +89,13 @@ def _score(model, inputs, batch_size):
 
 
 def score_batch(model: keras.Model, batch: np.ndarray) -> np.ndarray:
-    """Returns the softmax scores of one batch, float64."""
+    """Returns the softmax or sigmoid scores of one batch, float64."""
     scores = np.asarray(model.predict_on_batch(batch)).astype("float64")
     if not np.isfinite(scores).all():
         raise ValueError(
             f"{model.name} returns outputs that are not finite numbers: its weights are unusable."
         )
-    return scores if model.activation is keras.activations.softmax else _softmax(scores)
+    return scores if model.activation in _SCORES else _softmax(scores)
 
 
 def _softmax(logits):

@@ -8,6 +8,7 @@ import numpy as np
 from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d.data import ShardError, VideoConverter, VideoError, probe_video
 from keras_mlp3d.inference.evaluation import Evaluation
+from keras_mlp3d.inference.multi_label_evaluation import MultiLabelEvaluation
 
 _logger = logging.getLogger("keras_mlp3d")
 
@@ -54,6 +55,9 @@ def wrong_answers(
         `plots.plot_wrong_answers`. Videos that have become unreadable are left out, and the
         sentence says so.
 
+    Raises:
+        ValueError: If videos may have several labels.
+
     Example:
 
     >>> from keras_mlp3d.inference import Evaluation, VideoResult
@@ -63,6 +67,11 @@ def wrong_answers(
     """
     check_integer("count", count)
     check_integer("num_frames", num_frames)
+    if isinstance(evaluation, MultiLabelEvaluation):
+        raise ValueError(
+            "Wrong answers need one class per video, and these videos may have several, or none: "
+            "plots.plot_average_precision shows which classes are hard."
+        )
     wrong = [video for video in evaluation.predictions if video.rank > 1]
     names, answers, gone = evaluation.class_names, [], 0
     for video in sorted(wrong, key=lambda video: -video.score):

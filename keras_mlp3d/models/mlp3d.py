@@ -55,7 +55,9 @@ class MLP3D(PresetModel):
         backbone: An `MLP3DBackbone`.
         num_classes: Number of classes.
         dropout: Rate of the dropout before the linear layer, in training.
-        activation: Activation of the output: None for logits, or "softmax".
+        activation: Activation of the output: None for logits, "softmax", or "sigmoid" for scores of
+            each class by itself, if a video may have several classes, or none. Train it with
+            `"binary_crossentropy"`; `training.MeanAveragePrecision` is a metric for it.
         class_names: None, or the name of each class, in the order of the outputs.
         converter: None, or the `data.VideoConverter` that turns a video into the clips that this
             network takes; saved in a preset with it.

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_mlp3d import hub
@@ -105,6 +106,34 @@ def static_shape(inputs: Any) -> tuple[int | None, ...]:
     shape = getattr(inputs, "shape", None)
     shape = np.shape(inputs) if shape is None else shape
     return tuple(length if isinstance(length, int) else None for length in shape)
+
+
+def is_multi_label(model: Any) -> bool:
+    """Returns whether a model scores each class by itself, so that a video may have several."""
+    return getattr(model, "activation", None) is keras.activations.sigmoid
+
+
+def check_label_kind(model: Any, several: bool) -> None:
+    """Raises a `ValueError` if a model and the labels of videos contradict each other.
+
+    Args:
+        model: The network.
+        several: Whether videos may have several labels, or none.
+    """
+    if is_multi_label(model) == several:
+        return
+    activation = getattr(model, "activation", None)
+    said = None if activation is None else keras.activations.serialize(activation)
+    if several:
+        raise ValueError(
+            f"The videos may have several labels, and {model.name} has activation={said!r}, which "
+            "gives each video one class: build an MLP3D with activation='sigmoid'."
+        )
+    raise ValueError(
+        f"{model.name} has activation={said!r}, which scores each class by itself, and the videos "
+        "have one label each: build the network with activation=None, or read the labels with "
+        "label_separator (--label-separator)."
+    )
 
 
 def check_class_names(num_classes: Any, class_names: Any) -> list[str] | None:

@@ -1,5 +1,6 @@
 """Pictures of networks and of their predictions. Needs matplotlib (`keras-mlp3d[plots]`)."""
 
+from keras_mlp3d.plots.average_precision import plot_average_precision
 from keras_mlp3d.plots.comparison import plot_comparison
 from keras_mlp3d.plots.confusion import plot_confusion
 from keras_mlp3d.plots.correlation import plot_correlation
@@ -15,6 +16,7 @@ __all__ = [
     "MAX_ROWS",
     "check_overlay_path",
     "check_picture_path",
+    "plot_average_precision",
     "plot_comparison",
     "plot_confusion",
     "plot_correlation",

@@ -18,6 +18,7 @@ MAX_CSV_BYTES = 64 * 2**20
 
 _WIDTH, _HEIGHT = 5.2, 3.6  # inches, each panel
 _TRAINING, _VALIDATION = "#8a94a6", "#2f74ad"
+_PANELS = (("loss", "loss"), ("accuracy", "acc"), ("average precision", "average_precision"))
 _STYLES = ("-", "--", ":", "-.")
 
 
@@ -28,13 +29,14 @@ def plot_curves(
 
     Args:
         history: Dict of lists with a number per epoch, such as `keras.callbacks.History.history`,
-            or the CSV file that `keras.callbacks.CSVLogger` writes. Keys that contain "loss" or
-            "acc" are drawn; keys that start with "val_" are of the validation data. If a CSV holds
-            an epoch twice, as after a resumed run, the later row counts.
+            or the CSV file that `keras.callbacks.CSVLogger` writes. Keys that contain "loss", "acc"
+            or "average_precision" are drawn; keys that start with "val_" are of the validation
+            data. If a CSV holds an epoch twice, as after a resumed run, the later row counts.
         path: None, or the .png, .pdf or .svg file to write.
 
     Returns:
-        `matplotlib.figure.Figure`, with a panel for losses and a panel for accuracies, if any.
+        `matplotlib.figure.Figure`, with a panel for losses, for accuracies and for average
+        precisions, if any.
 
     Raises:
         ValueError: If there is nothing to draw, or lists differ in length or hold no numbers.
@@ -52,13 +54,14 @@ def plot_curves(
     else:
         epochs, columns = _checked_dict(history)
     panels = []
-    for title, part in (("loss", "loss"), ("accuracy", "acc")):
+    for title, part in _PANELS:
         chosen = {name: column for name, column in columns.items() if part in name.lower()}
         if chosen:
             panels.append((title, chosen))
     if not panels:
         raise ValueError(
-            f"history must hold a loss or an accuracy, got {sorted(columns) or 'nothing'}."
+            "history must hold a loss, an accuracy or an average precision, got "
+            f"{sorted(columns) or 'nothing'}."
         )
     figure = new_figure(_WIDTH * len(panels), _HEIGHT)
     for place, (title, chosen) in enumerate(panels):

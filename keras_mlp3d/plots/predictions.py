@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_mlp3d._utils.checks import check_integer
+from keras_mlp3d._utils.checks import check_integer, check_number
 from keras_mlp3d._utils.printable import one_line
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.plots.figure import (
@@ -35,16 +35,21 @@ def plot_predictions(
     frames: Iterable[np.ndarray],
     path: StrPath | None = None,
     max_frames: int = 8,
+    threshold: float = 0.5,
 ) -> "Figure":
     """Draws a row per video: frames that the network saw, and bars of the best scores.
 
     The title of a row is the video's path. If it is too long, folders are removed from its left.
+    The bar of the best class is dark; if a video may have several classes, those of all classes
+    from a threshold on, which a line shows.
 
     Args:
-        predictions: Objects with `path`, `labels` and `scores`, such as `inference.Prediction`.
+        predictions: Objects with `path`, `labels` and `scores`, such as `inference.Prediction`. Its
+            `multi_label` says whether a video may have several classes.
         frames: Frames of each video, uint8 (T, H, W, 3).
         path: None, or the .png, .pdf or .svg file to write.
         max_frames: Largest number of frames per video, evenly spaced.
+        threshold: Score from which on a class is dark, if a video may have several.
 
     Returns:
         `matplotlib.figure.Figure`
@@ -70,6 +75,7 @@ def plot_predictions(
             f"{len(predictions)} predictions."
         )
     check_integer("max_frames", max_frames)
+    check_number("threshold", threshold, 0, 1)
     strips = [strip_of(clip, max_frames) for clip in frames]
     heights = [
         _TITLE_HEIGHT
@@ -90,7 +96,8 @@ def plot_predictions(
         _draw_strip(axes, strip, prediction.path)
         left = _STRIP_WIDTH + 2 * _MARGIN
         bars = min(inner, 1.3 * _BAR_HEIGHT * len(prediction.labels))
-        _draw_bars(axes_at(figure, left, top + inner - bars, _BARS_WIDTH, bars), prediction)
+        axes = axes_at(figure, left, top + inner - bars, _BARS_WIDTH, bars)
+        _draw_bars(axes, prediction, threshold)
         top -= _MARGIN
     if path is not None:
         save_figure(figure, path)
@@ -111,13 +118,20 @@ def _draw_strip(axes, strip, path):
     fit_path(name, axes.get_window_extent().width)
 
 
-def _draw_bars(axes, prediction):
+def _draw_bars(axes, prediction, threshold):
     """Draws a bar per class, with its name inside and its score in a column to the right."""
     places = range(len(prediction.labels))
-    colors = [_BEST if place == 0 else _OTHER for place in places]
+    several = getattr(prediction, "multi_label", False)
+    is_said = [
+        score >= threshold if several else place == 0
+        for place, score in enumerate(prediction.scores)
+    ]
+    colors = [_BEST if said else _OTHER for said in is_said]
     axes.set_xlim(0, 1.18)
     axes.set_ylim(len(prediction.labels) - 0.5, -0.5)
     axes.barh(places, prediction.scores, height=0.82, color=colors)
+    if several:
+        axes.axvline(threshold, color=FAINT_INK, linewidth=0.8, linestyle=":")
     width = axes.get_window_extent().width
     for place, label, score in zip(places, prediction.labels, prediction.scores, strict=True):
         axes.text(

@@ -95,6 +95,7 @@ def train_supernet(
     ValueError: Clips of 32 frames, 8 tokens in time, refuse the candidates short_range:16, \
 long_range:16, shift_window:16; group sizes that do: 1, 2, 4, 8.
     """
+    training.check_one_label("A search")
     folder = pathlib.Path(folder)
     settings = {
         "preset": str(preset),

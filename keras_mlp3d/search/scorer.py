@@ -66,6 +66,7 @@ class Scorer:
         batch_size = check_integer("batch_size", batch_size)
         self._model = model
         if isinstance(data, Manifest):
+            data.check_one_label("A score of schedules")
             clips = StreamedClips(data, _converter(model, data, converter), workers)
             self._clips = clips.kept(progress) if clips.nbytes <= max_bytes else clips
         else:

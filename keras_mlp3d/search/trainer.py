@@ -87,6 +87,8 @@ class Trainer:
                 "training and validation must have the same classes in the same order, but only "
                 f"one of them has {', '.join(map(repr, odd[:5])) or 'this order'}."
             )
+        for manifest in (training, validation):
+            manifest.check_one_label("A comparison of schedules")
         stored = hub.read_preset(preset)
         if stored.converter is None:
             raise ValueError(f"The preset {stored.handle!r} has no converter from videos to clips.")

@@ -2,6 +2,7 @@
 
 from keras_mlp3d._utils.keras_patches import set_random_seed
 from keras_mlp3d.distribution import Distribution, current_distribution, distribute
+from keras_mlp3d.training.average_precision import MeanAveragePrecision
 from keras_mlp3d.training.callbacks import RunRecorder, StopAtNan, TrainingInterrupted
 from keras_mlp3d.training.checkpoint import (
     load_checkpoint,
@@ -33,6 +34,7 @@ __all__ = [
     "EpochOfData",
     "EventFiles",
     "LayerwiseAdamW",
+    "MeanAveragePrecision",
     "Recipe",
     "RestOfEpoch",
     "RunFolder",

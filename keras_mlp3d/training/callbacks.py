@@ -210,7 +210,7 @@ class RunRecorder(keras.callbacks.Callback):
             # A run of an earlier version did not count them: it ended at the first one.
             before = [0.0] * epoch if name == "val_unreadable" else []
             self.history.setdefault(name, before).append(float(value))
-        if self._is_best(epoch, values.get("val_accuracy"), counted.get("read", 1.0)):
+        if self._is_best(epoch, values, counted.get("read", 1.0)):
             self.best_epoch = epoch
             self._save_best()
         if current_distribution().is_chief:
@@ -222,16 +222,21 @@ class RunRecorder(keras.callbacks.Callback):
     def _learning_rate(self):
         return keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
 
-    def _is_best(self, epoch, accuracy, read):
+    def _is_best(self, epoch, values, read):
         """Whether an epoch is better than all epochs before it.
 
         Epochs are compared by their accuracy on the readable videos, because unreadable videos are
         not the fault of the weights. An epoch that could read less than half of the videos loses to
         every epoch that could read more.
         """
-        if accuracy is None:
+        accuracy, precision = (
+            values.get(f"val_{name}") for name in ("accuracy", "mean_average_precision")
+        )
+        if accuracy is None and precision is None:
             return True
-        score = (read >= 0.5, accuracy / read if read else 0.0)
+        if accuracy is not None:  # it is of all videos; a precision is of the readable ones
+            precision = accuracy / read if read else 0.0
+        score = (read >= 0.5, precision)
         if epoch and self._best and score <= self._best:
             return False
         self._best = score

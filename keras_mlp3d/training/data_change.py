@@ -134,11 +134,14 @@ def data_identity(training: Manifest, validation: Manifest | None) -> dict[str, 
 
 def _labels(videos):
     """{(name, start, end): label}"""
-    kinds = (str, int, float | int | None, float | int | None)
+    kinds = (str, int | list | tuple, float | int | None, float | int | None)
     for video in videos:
         if not all(map(isinstance, video, kinds)):
             raise ValueError(f"a video is {video!r}")
-    return {(name, start, end): label for name, label, start, end in videos}
+    return {
+        (name, start, end): label if isinstance(label, int) else tuple(label)
+        for name, label, start, end in videos
+    }
 
 
 def _name(key):

@@ -21,6 +21,7 @@ from keras_mlp3d.training.callbacks import RunRecorder, StopAfterEpoch, StopAtNa
 from keras_mlp3d.training.checkpoint import load_checkpoint, newest_checkpoint, restart_epoch
 from keras_mlp3d.training.epoch_data import EpochOfData, RestOfEpoch
 from keras_mlp3d.training.identity import identity_of
+from keras_mlp3d.training.objective import check_labels, compile_model
 from keras_mlp3d.training.optimizer import make_optimizer
 from keras_mlp3d.training.recipe import Recipe
 from keras_mlp3d.training.run_folder import RunFolder
@@ -76,10 +77,14 @@ def train(
     and ends with the weights of an uninterrupted run. At the end the model has the weights of its
     best epoch by validation accuracy, or of the last epoch without validation.
 
+    With `activation="sigmoid"`, the loss is the binary cross-entropy of each class, and
+    `MeanAveragePrecision` takes the place of the accuracy.
+
     An unreadable video does not end the training. In training another video replaces it. In
     validation it counts as wrong, as in `inference.evaluate`, and is not part of the loss
     (`make_loaders` makes such a loader). The column `val_unreadable` of the history has their
-    number. Epochs are compared by their accuracy on the readable videos. The loss of an epoch
+    number. Epochs are compared by their accuracy on the readable videos; a mean average precision
+    is of these alone. The loss of an epoch
     without readable videos is NaN in `history.csv`.
 
     A run resumes even if a few of its videos are gone, new or of another class: at most 5 % of
@@ -94,7 +99,8 @@ def train(
     process feeds its own part of the training data and all of the validation data.
 
     Args:
-        model: `MLP3D`, `TwoPathMLP3D` or `FrameCycleMLP` without activation (its output is logits).
+        model: `MLP3D`, `TwoPathMLP3D` or `FrameCycleMLP` without activation (its output is logits);
+            or, if videos may have several labels, an `MLP3D` with `activation="sigmoid"`.
         recipe: A `Recipe`.
         training: `data.VideoLoader` for training, or another Keras data set that can be indexed and
             has an attribute `epoch` that decides the clips of an epoch.
@@ -119,7 +125,8 @@ def train(
 
     Raises:
         ValueError: If the folder is of another run (the error names the difference), all its
-            checkpoints are damaged, or an argument is wrong.
+            checkpoints are damaged, an argument is wrong, or the labels contradict the network's
+            activation.
         TrainingInterrupted: If `stop` returns true. It is a `KeyboardInterrupt`.
         FloatingPointError: If the loss is not finite. The error names the last good checkpoint.
         OSError: If a file cannot be written. The error names it; the last checkpoint stays whole.
@@ -147,6 +154,7 @@ def train(
     """
     _check_network(model, recipe)
     _check_clips(model, training)
+    check_labels(model, training, validation)
     if checkpoint_every is not None:
         checkpoint_every = check_integer("checkpoint_every", checkpoint_every)
     is_chief = current_distribution().is_chief
@@ -163,7 +171,7 @@ def train(
         if is_chief:
             run.begin()
         current_distribution().barrier()
-        _compile(model, optimizer, training)
+        compile_model(model, optimizer, training)
         done, step, state = _progress(folder, model, run, len(training))
         unreadable = UnreadableVideos(training, validation, state.get("unreadable", ()))
         recorder = RunRecorder(
@@ -271,19 +279,3 @@ def _check_clips(model, training):
     if hasattr(model, "check_input") and hasattr(converter, "num_frames"):
         shape = (1, converter.num_frames, *converter.image_size, 3)
         model.check_input(np.broadcast_to(np.uint8(0), shape))
-
-
-def _compile(model, optimizer, training):
-    _, labels = training[0]
-    distribution = current_distribution()
-    distribution.check_batch_size(len(labels) * distribution.shard[1])
-    mixed = np.ndim(labels) == 2
-    if mixed:
-        loss = keras.losses.CategoricalCrossentropy(from_logits=True)
-        accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
-    else:
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-    # Weighted, because unreadable validation videos have the weight 0: see `UnreadableVideos`.
-    model.compile(optimizer, loss, weighted_metrics=[accuracy])
-    optimizer.build(model.trainable_variables)

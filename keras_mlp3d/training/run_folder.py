@@ -38,8 +38,8 @@ TRACKING = "tracking.json"
 #: The files of a run. Its description is moved last: until then the folder is recognized as its.
 _OF_A_RUN = (
     *("checkpoint-*.npz", "best.npz", "history.csv", "logs", "preset", "evaluation.json"),
-    *("curves.png", "confusion.png", "wrong.png", "videos.json", "unreadable.csv"),
-    *(TRACKING, "run.json"),
+    *("curves.png", "confusion.png", "average_precision.png", "wrong.png"),
+    *("videos.json", "unreadable.csv", TRACKING, "run.json"),
 )
 
 

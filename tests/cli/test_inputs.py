@@ -20,7 +20,10 @@ COMMANDS = {
     "correlation": ["--data", "LIST", "--search", "x"],
     "export": ["--preset", "x", "--benchmark", "--data", "LIST"],
 }
-OPTIONS = ("--columns", "--separator", "--header", "--no-header", "--class-names")
+OPTIONS = (
+    *("--columns", "--separator", "--header", "--no-header", "--label-separator"),
+    "--class-names",
+)
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ def test_names_are_no_formulas():
 @pytest.mark.parametrize(
     ("history", "message"),
     [
-        ({}, "must hold a loss or an accuracy, got nothing"),
+        ({}, "must hold a loss, an accuracy or an average precision, got nothing"),
         ({"lr": [0.1]}, r"got \['lr'\]"),
         ({"loss": [1.0], "accuracy": [0.1, 0.2]}, "must have one length above 0"),
         ({"loss": []}, "must have one length above 0"),

@@ -1,6 +1,8 @@
 """Checks of clips, batches and generators, and random rectangles."""
 
 import math
+import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,10 +28,24 @@ def checked_batch(clips: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
     labels = np.asarray(labels)
     if labels.ndim != 2 or labels.dtype.kind != "f" or len(labels) != len(clips):
         raise ValueError(
-            f"labels must be one-hot or smoothed floats ({len(clips)}, num_classes), "
+            f"labels must be one-hot, multi-hot or smoothed floats ({len(clips)}, num_classes), "
             f"got {_described(labels)}."
         )
     return clips, labels.astype("float32")
+
+
+def checked_label(label: Any) -> Any:
+    """Returns `label` as an int if it is a class index, or as floats `(num_classes,)`."""
+    if isinstance(label, np.ndarray) and label.ndim == 1 and label.dtype.kind == "f":
+        return label
+    return operator.index(label)
+
+
+def joined_labels(labels: Sequence[Any]) -> np.ndarray:
+    """Returns labels of clips as int32 `(B,)`, or float32 `(B, num_classes)`."""
+    if isinstance(labels[0], np.ndarray):
+        return np.stack(labels).astype("float32")
+    return np.array(labels, "int32")
 
 
 def checked_rng(rng: Any) -> np.random.Generator:

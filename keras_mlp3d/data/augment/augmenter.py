@@ -1,14 +1,18 @@
 """The augmenter: all steps of augmentation in one object."""
 
 import dataclasses
-import operator
 from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 
 from keras_mlp3d._utils.checks import check_integer
-from keras_mlp3d.data.augment._arrays import checked_batch, checked_clip, checked_rng
+from keras_mlp3d.data.augment._arrays import (
+    checked_batch,
+    checked_clip,
+    checked_label,
+    checked_rng,
+)
 from keras_mlp3d.data.augment._config import Configured
 from keras_mlp3d.data.augment.batch_augmentation import BatchAugmentation
 from keras_mlp3d.data.augment.erasing import CellErasing, FrameErasing, RandomErasing
@@ -63,7 +67,8 @@ class Augmenter(Configured):
         label_smoothing: See `smooth_labels`.
         num_classes: Number of classes, needed if `batch` is given integer labels. `bind` sets it.
 
-    Input shape: uint8 `(T, H, W, 3)` and a class index.
+    Input shape: uint8 `(T, H, W, 3)` and a class index, or floats `(num_classes,)` with a 1 for
+        each class of a video that may have several.
 
     Output shape: The same, of the crop's size.
 
@@ -153,21 +158,21 @@ class Augmenter(Configured):
         return dataclasses.replace(self, flip=flip, num_classes=len(names))
 
     def __call__(
-        self, clip: np.ndarray, label: int, rng: np.random.Generator
-    ) -> tuple[np.ndarray, int]:
+        self, clip: np.ndarray, label: Any, rng: np.random.Generator
+    ) -> tuple[np.ndarray, Any]:
         """Augments one clip.
 
         Args:
             clip: uint8 `(T, H, W, 3)`. It is not changed in place.
-            label: Class index of the clip.
+            label: Class index of the clip, or floats `(num_classes,)`.
             rng: `numpy.random.Generator`.
 
         Returns:
-            `(clip, label)`: uint8 `(T, H, W, 3)` and an int.
+            `(clip, label)`: uint8 `(T, H, W, 3)` and an int, or floats `(num_classes,)`.
         """
         checked_clip(clip)
         checked_rng(rng)
-        label = operator.index(label)
+        label = checked_label(label)
         if self.speed is not None:
             clip = self.speed(clip, rng)
         if self.crop is not None:
@@ -185,24 +190,28 @@ class Augmenter(Configured):
         return clip, label
 
     def augment_copies(
-        self, clip: np.ndarray, label: int, rng: np.random.Generator
+        self, clip: np.ndarray, label: Any, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
         """Returns the augmented copies of one clip for one batch.
 
         Args:
             clip: uint8 `(T, H, W, 3)`.
-            label: Class index of the clip.
+            label: Class index of the clip, or floats `(num_classes,)`.
             rng: `numpy.random.Generator`. The first copy is what a call would return.
 
         Returns:
-            `(clips, labels)`: uint8 `(copies, T, H, W, 3)` and int32 `(copies,)`. There is one
-            copy without `batch_augmentation`.
+            `(clips, labels)`: uint8 `(copies, T, H, W, 3)`, and int32 `(copies,)` or, of floats,
+            float32 `(copies, num_classes)`. There is one copy without `batch_augmentation`.
         """
         repeated = self.batch_augmentation or BatchAugmentation(1)
         return repeated(clip, label, rng, self)
 
     def batch(
-        self, clips: np.ndarray, labels: np.ndarray, rng: np.random.Generator
+        self,
+        clips: np.ndarray,
+        labels: np.ndarray,
+        rng: np.random.Generator,
+        multi_label: bool = False,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Mixes the clips of a batch by `mix_up` or `cut_mix` and smooths their labels.
 
@@ -212,6 +221,7 @@ class Augmenter(Configured):
             clips: uint8 `(B, T, H, W, 3)`, augmented clips.
             labels: Integers `(B,)` or floats `(B, num_classes)`.
             rng: `numpy.random.Generator`.
+            multi_label: Whether a clip may have several classes; see `smooth_labels`.
 
         Returns:
             `(clips, labels)`: uint8 as above and float32 `(B, num_classes)`.
@@ -219,7 +229,7 @@ class Augmenter(Configured):
         checked_rng(rng)
         if not self.mixes:
             return clips, labels
-        labels = smooth_labels(labels, self.label_smoothing, self.num_classes)
+        labels = smooth_labels(labels, self.label_smoothing, self.num_classes, multi_label)
         clips, labels = checked_batch(clips, labels)
         steps = [step for step in (self.mix_up, self.cut_mix) if step is not None]
         if not steps:

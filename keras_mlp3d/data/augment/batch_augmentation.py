@@ -2,11 +2,12 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from keras_mlp3d._utils.checks import check_integer
-from keras_mlp3d.data.augment._arrays import checked_clip, checked_rng
+from keras_mlp3d.data.augment._arrays import checked_clip, checked_rng, joined_labels
 from keras_mlp3d.data.augment._config import Configured
 
 
@@ -24,7 +25,8 @@ class BatchAugmentation(Configured):
 
     Input shape: uint8 `(T, H, W, 3)` and a class index.
 
-    Output shape: uint8 `(copies, T, H, W, 3)` and int32 `(copies,)`.
+    Output shape: uint8 `(copies, T, H, W, 3)` and int32 `(copies,)`, or, of labels that are floats
+        `(num_classes,)`, float32 `(copies, num_classes)`.
 
     Raises:
         ValueError: If an argument is not as above.
@@ -49,15 +51,15 @@ class BatchAugmentation(Configured):
     def __call__(
         self,
         clip: np.ndarray,
-        label: int,
+        label: Any,
         rng: np.random.Generator,
-        augment: Callable[[np.ndarray, int, np.random.Generator], tuple[np.ndarray, int]],
+        augment: Callable[[np.ndarray, Any, np.random.Generator], tuple[np.ndarray, Any]],
     ) -> tuple[np.ndarray, np.ndarray]:
         """Returns the augmented copies of a clip, and their labels.
 
         Args:
             clip: uint8 `(T, H, W, 3)`.
-            label: Its class index.
+            label: Its class index, or floats `(num_classes,)`.
             rng: `numpy.random.Generator` that the copies use in turn.
             augment: Function of `(clip, label, rng)` that returns a clip and its label.
         """
@@ -65,4 +67,4 @@ class BatchAugmentation(Configured):
         checked_rng(rng)
         pairs = [augment(clip, label, rng) for _ in range(self.copies)]
         clips, labels = zip(*pairs, strict=True)
-        return np.stack(clips), np.array(labels, "int32")
+        return np.stack(clips), joined_labels(labels)

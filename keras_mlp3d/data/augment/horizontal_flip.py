@@ -1,7 +1,6 @@
 """Mirrors a clip, and its label if classes differ by left and right."""
 
 import dataclasses
-import operator
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_mlp3d._utils.checks import check_number
-from keras_mlp3d.data.augment._arrays import checked_clip, checked_rng
+from keras_mlp3d.data.augment._arrays import checked_clip, checked_label, checked_rng
 from keras_mlp3d.data.augment._config import Configured
 
 _SIDES = {"left": "right", "right": "left"}
@@ -28,7 +27,8 @@ class HorizontalFlip(Configured):
             the words left and right are swapped, as in Something-Something. Names need
             `bind(class_names)` before the first call.
 
-    Input shape: uint8 `(T, H, W, 3)` and a class index.
+    Input shape: uint8 `(T, H, W, 3)` and a class index, or floats `(num_classes,)` with a 1 for
+        each class of the clip, which the mirror swaps by pairs.
 
     Output shape: The same.
 
@@ -93,13 +93,13 @@ class HorizontalFlip(Configured):
         return dataclasses.replace(self, label_map=pairs)
 
     def __call__(
-        self, clip: np.ndarray, label: int, rng: np.random.Generator
-    ) -> tuple[np.ndarray, int]:
+        self, clip: np.ndarray, label: Any, rng: np.random.Generator
+    ) -> tuple[np.ndarray, Any]:
         """Returns `(clip, label)`, mirrored or not, as the generator `rng` decides."""
         checked_clip(clip)
         if not self.is_bound:
             raise ValueError("label_map holds names: call the flip that bind(class_names) returns.")
-        label = operator.index(label)
+        label = checked_label(label)
         if checked_rng(rng).random() >= self.probability:
             return clip, label
         mirrored = np.empty_like(clip)
@@ -108,6 +108,11 @@ class HorizontalFlip(Configured):
         return mirrored, self._mirrored(label)
 
     def _mirrored(self, label):
+        if isinstance(label, np.ndarray):
+            order = np.arange(len(label))
+            for first, second in self.label_map:
+                order[[first, second]] = second, first
+            return label[order]
         for first, second in self.label_map:
             if label in (first, second):
                 return second if label == first else first

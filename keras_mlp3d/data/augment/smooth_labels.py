@@ -9,16 +9,24 @@ from keras_mlp3d._utils.checks import check_integer, check_number
 
 
 def smooth_labels(
-    labels: ArrayLike, smoothing: float = 0.0, num_classes: int | None = None
+    labels: ArrayLike,
+    smoothing: float = 0.0,
+    num_classes: int | None = None,
+    multi_label: bool = False,
 ) -> np.ndarray:
     """Smooths one-hot labels: `(1 - smoothing) * label + smoothing / num_classes`.
 
-    Source: section 3.4 (label smoothing); 0.1 after its references. The formula is Keras's.
+    Multi-hot labels become `(1 - smoothing) * label + smoothing / 2`: each class is a question of
+    its own with two answers.
+
+    Source: section 3.4 (label smoothing); 0.1 after its references. The formulas are those of
+    Keras's `CategoricalCrossentropy` and `BinaryCrossentropy`.
 
     Args:
         labels: Integers `(B,)` from 0 to `num_classes - 1`, or floats `(B, num_classes)`.
         smoothing: From 0 to below 1.
         num_classes: Number of classes, needed for integer labels.
+        multi_label: Whether a row may have several classes, or none.
 
     Returns:
         float32 `(B, num_classes)`.
@@ -49,7 +57,8 @@ def smooth_labels(
     values = values.astype("float32")
     if not smoothing:
         return values
-    return values * np.float32(1 - smoothing) + np.float32(smoothing / values.shape[1])
+    answers = 2 if multi_label else values.shape[1]
+    return values * np.float32(1 - smoothing) + np.float32(smoothing / answers)
 
 
 def checked_smoothing(name: str, value: Any) -> float:

@@ -6,7 +6,12 @@ from collections.abc import Sequence
 
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.datasets.columns import read_columns
-from keras_mlp3d.data.datasets.labels import number_labels
+from keras_mlp3d.data.datasets.labels import (
+    check_label_separator,
+    indices_of,
+    number_labels,
+    split_labels,
+)
 from keras_mlp3d.data.datasets.manifest import Manifest
 from keras_mlp3d.data.datasets.tables import (
     check_text,
@@ -28,6 +33,7 @@ def read_csv(
     columns: dict[str, str | int] | None = None,
     separator: str | None = None,
     header: bool | None = None,
+    label_separator: str | None = None,
 ) -> Manifest:
     """Reads a CSV with one line `path,label[,start,end]` per video.
 
@@ -51,13 +57,17 @@ def read_csv(
         separator: `"comma"`, `"semicolon"`, `"tab"` or `"space"`, or the character, or None to
             detect it.
         header: Whether the first line names the columns, or None to detect it.
+        label_separator: None for one label per video. Otherwise the text between the labels of a
+            video, such as `"|"` for `run|fast`: rows then have a tuple of labels, and an empty
+            label means that the video has none.
 
     Raises:
         FileNotFoundError: If the CSV does not exist.
         ValueError: If the columns are not found; a label is not in `class_names`; labels are
-            integers that do not start at 0; a path exists in another spelling only (such as without
-            the spaces around it); `start` is negative or `end` not after it; a video is there
-            twice; or there is no video. All errors except the last name the line.
+            integers that do not start at 0; a video has a label twice; a path exists in another
+            spelling only (such as without the spaces around it); `start` is negative or `end` not
+            after it; a video is there twice; or there is no video, or no label. All errors except
+            the last two name the line.
 
     Example:
 
@@ -69,6 +79,8 @@ def read_csv(
     >>> manifest.class_names, manifest.rows[0]
     (('jump', 'run'), VideoRow(path='s3://x/a.mp4', label=1, start=1.5, end=64.0))
     """
+    if label_separator is not None:
+        check_label_separator(label_separator)
     path = checked_path("path", path, is_file, "a CSV file")
     root = os.path.dirname(path) if root is None else os.fspath(root)
     found, lines = {}, []
@@ -77,20 +89,24 @@ def read_csv(
     ):
         label = fields["label"].strip()
         check_text(path, line, label)
-        if not label:
-            raise line_error(path, line, "has no label")
-        found.setdefault(label, line)
-        lines.append((line, fields["path"], label, fields.get("start"), fields.get("end")))
+        labels = _labels(path, line, label, label_separator)
+        for label in labels:
+            found.setdefault(label, line)
+        lines.append((line, fields["path"], labels, fields.get("start"), fields.get("end")))
     label_of, names = number_labels(
         path, found, class_names, lambda line, what: line_error(path, line, what)
     )
     rows, seen = [], {}
-    for line, video, label, start, end in lines:
+    for line, video, labels, start, end in lines:
         place = _checked_place(path, line, root, video) if video.strip() else ""
+        try:
+            classes = indices_of(labels, label_of)
+        except ValueError as error:
+            raise line_error(path, line, str(error)) from None
         try:
             row = VideoRow(
                 place,
-                label_of[label],
+                classes[0] if label_separator is None else classes,
                 seconds_from_text("start", start),
                 seconds_from_text("end", end),
             )
@@ -108,6 +124,23 @@ def joined(root: str, path: str) -> str:
     if not path or is_remote(path) or os.path.isabs(path) or not root:
         return path
     return f"{root.rstrip('/')}/{path}" if is_remote(root) else os.path.join(root, path)
+
+
+def _labels(path, line, text, separator):
+    """The labels of a line: one without a separator."""
+    if separator is None:
+        if not text:
+            raise line_error(
+                path,
+                line,
+                "has no label; if videos may have none or several, give label_separator "
+                "(--label-separator)",
+            )
+        return [text]
+    try:
+        return split_labels(text, separator)
+    except ValueError as error:
+        raise line_error(path, line, str(error)) from None
 
 
 def _is_video(root, field):

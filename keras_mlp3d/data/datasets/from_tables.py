@@ -11,7 +11,13 @@ import numpy as np
 
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.datasets.csv import joined
-from keras_mlp3d.data.datasets.labels import number_labels
+from keras_mlp3d.data.datasets.labels import (
+    check_label_separator,
+    check_labels,
+    indices_of,
+    number_labels,
+    split_labels,
+)
 from keras_mlp3d.data.datasets.manifest import Manifest
 from keras_mlp3d.data.datasets.tables import seconds_from_text
 from keras_mlp3d.data.datasets.video_row import VideoRow, describe, row_id
@@ -29,6 +35,7 @@ def from_dataframe(
     split: str = "train",
     class_names: Sequence[str] | None = None,
     root: StrPath | None = None,
+    label_separator: str | None = None,
 ) -> Manifest:
     """Makes a manifest of a pandas (or polars) data frame.
 
@@ -36,7 +43,8 @@ def from_dataframe(
         frame: The data frame, with one row per video. Its index and further columns are ignored.
         video: Name of the column of videos: paths, bytes of files, dictionaries with `"bytes"` and
             `"path"` as in Hugging Face `datasets`, or any other source that a `VideoRow` takes.
-        label: Name of the column of class names, or of integers from 0.
+        label: Name of the column of class names, or of integers from 0. If it holds lists of them,
+            rows have a tuple of labels, and an empty list means that the video has none.
         start: Name of the column of the seconds at which the parts of the videos begin, as numbers
             or `hh:mm:ss`, or empty for the beginning. Defaults to `"start"` if there is such a
             column.
@@ -45,6 +53,7 @@ def from_dataframe(
         class_names: Names of the classes in the order of their labels. Defaults as in `read_csv`.
         root: Folder, or remote address, to which relative paths belong. Defaults to the current
             folder.
+        label_separator: The text between the labels of a video in a column of text; see `read_csv`.
 
     Raises:
         ValueError: If a column is missing or a row is wrong. The error gives the row's number, from
@@ -65,7 +74,9 @@ def from_dataframe(
     values = {name: list(frame[column]) for name, column in wanted.items()}
     root = None if root is None else os.fspath(root)
     videos = [_video(value, root) for value in values.pop("video")]
-    return _manifest("the frame", videos, values, split, class_names, root)
+    if label_separator is not None:
+        check_label_separator(label_separator)
+    return _manifest("the frame", videos, values, split, class_names, root, label_separator)
 
 
 def from_datasets(
@@ -76,6 +87,7 @@ def from_datasets(
     end: str | None = None,
     split: str = "train",
     class_names: Sequence[str] | None = None,
+    label_separator: str | None = None,
 ) -> Manifest:
     """Makes a manifest of a Hugging Face `datasets.Dataset`.
 
@@ -86,13 +98,15 @@ def from_datasets(
     Args:
         dataset: `datasets.Dataset` with random access (no stream, no dictionary of splits).
         video: Name of the column of videos: `Video(decode=False)`, paths or bytes.
-        label: Name of the column of labels: a `ClassLabel`, class names, or integers from 0.
+        label: Name of the column of labels: a `ClassLabel`, class names, or integers from 0. If it
+            holds lists of them, rows have a tuple of labels.
         start: Name of the column of the seconds at which the parts of the videos begin, as numbers
             or `hh:mm:ss`. Defaults to `"start"` if there is such a column.
         end: The same for the seconds at which the parts end. Defaults to `"end"`.
         split: Name of the split.
         class_names: Names of the classes in the order of their labels. Defaults to those of the
             `ClassLabel`, else as in `read_csv`.
+        label_separator: The text between the labels of a video in a column of text; see `read_csv`.
 
     Returns:
         `Manifest`. A row is named by the path that is stored with it, after the row's number if it
@@ -123,14 +137,23 @@ def from_datasets(
     videos = _lazy_videos(plain.select_columns([video]), video, features[video])
     values = plain.select_columns([*wanted.values()])[:]
     values = {name: values[column] for name, column in wanted.items()}
-    names = getattr(features[label], "names", None)
+    feature = features[label]
+    if isinstance(feature, list):  # an older form of a column of lists
+        [feature] = feature
+    names = getattr(getattr(feature, "feature", feature), "names", None)
     if names is not None:
-        values["label"] = [
-            names[value] if isinstance(value, int) and 0 <= value < len(names) else None
-            for value in values["label"]
-        ]
+        values["label"] = [_named(value, names) for value in values["label"]]
         class_names = names if class_names is None else class_names
-    return _manifest("the dataset", videos, values, split, class_names, None)
+    if label_separator is not None:
+        check_label_separator(label_separator)
+    return _manifest("the dataset", videos, values, split, class_names, None, label_separator)
+
+
+def _named(value, names):
+    """The name of a number of a `ClassLabel`, the names of a list of them, or None."""
+    if isinstance(value, list):
+        return [_named(one, names) for one in value]
+    return names[value] if isinstance(value, int) and 0 <= value < len(names) else None
 
 
 def _columns(source, columns, **asked):
@@ -150,24 +173,21 @@ def _columns(source, columns, **asked):
     return wanted
 
 
-def _manifest(source, videos, values, split, class_names, root):
+def _manifest(source, videos, values, split, class_names, root, label_separator):
     """The manifest of columns, each a list: `videos`, and `values` of label, start and end."""
+    several = label_separator is not None or any(map(_is_list, values["label"]))
 
     def wrong(where, what):
         return ValueError(f"{source}, row {where} {what}")
 
     labels, found = [], {}
     for where, value in enumerate(values["label"]):
-        text = _label_text(value)
-        if not text:
-            what = (
-                "has no label"
-                if text is not None
-                else (f"has the label {value!r}; it must be a class name or an integer")
-            )
-            raise wrong(where, what)
-        labels.append(text)
-        found.setdefault(text, where)
+        try:
+            labels.append(_label_texts(value, label_separator) if several else _one_label(value))
+        except ValueError as error:
+            raise wrong(where, str(error)) from None
+        for text in labels[-1]:
+            found.setdefault(text, where)
     label_of, names = number_labels(source, found, class_names, wrong)
     nothing = [None] * len(videos)
     rows, seen = [], {}
@@ -177,7 +197,12 @@ def _manifest(source, videos, values, split, class_names, root):
         if _is_null(video) or (isinstance(video, str) and not video.strip()):
             raise wrong(where, "has no video")
         try:
-            row = VideoRow(video, label_of[label], _seconds("start", start), _seconds("end", end))
+            classes = indices_of(label, label_of)
+        except ValueError as error:
+            raise wrong(where, str(error)) from None
+        try:
+            classes = classes if several else classes[0]
+            row = VideoRow(video, classes, _seconds("start", start), _seconds("end", end))
         except ValueError as error:
             raise wrong(where, f"is wrong: {error}") from None
         before = seen.setdefault(row_id(row), where)
@@ -185,6 +210,32 @@ def _manifest(source, videos, values, split, class_names, root):
             raise wrong(where, f"repeats row {before}: {describe(row)}")
         rows.append(row)
     return Manifest(rows, names, split, root=root)
+
+
+def _one_label(value):
+    """The label of a video, in a list."""
+    text = _label_text(value)
+    if text is None:
+        raise ValueError(f"has the label {value!r}; it must be a class name or an integer")
+    if not text:
+        raise ValueError("has no label")
+    return [text]
+
+
+def _label_texts(value, separator):
+    """The labels of a video that may have several: of a list, or of a text with separators."""
+    if _is_list(value):
+        return check_labels([_one_label(one)[0] for one in value])
+    text = _label_text(value)
+    if text is None:
+        _one_label(value)  # raises what is wrong with it
+    if separator is None and text:
+        raise ValueError(f"has the label {value!r}, and other rows have lists of labels")
+    return split_labels(text, separator or "|")
+
+
+def _is_list(value):
+    return isinstance(value, (list, tuple, set, frozenset, np.ndarray))
 
 
 def _label_text(value):

@@ -5,7 +5,7 @@ import itertools
 import logging
 import re
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from keras_mlp3d.data.datasets.tables import checked_classes, composed
 
@@ -15,6 +15,75 @@ _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,5})")
 
 
 Place = TypeVar("Place")
+
+
+def check_label_separator(separator: Any) -> None:
+    """Raises a `ValueError` if a text cannot separate the labels in a cell.
+
+    Args:
+        separator: What the caller passed.
+    """
+    if not isinstance(separator, str) or not separator or re.search(r"[\w\"'\n\r]", separator):
+        raise ValueError(
+            "label_separator must be a text without letters, digits and quotes, such as '|', or "
+            f"None for one label per video, got {separator!r}."
+        )
+
+
+def split_labels(cell: str, separator: str) -> list[str]:
+    """Returns the labels in a cell; an empty cell holds none.
+
+    Args:
+        cell: Text of the cell.
+        separator: What separates the labels.
+
+    Raises:
+        ValueError: If a label is empty, or is there twice. The message continues the place of the
+            cell, such as "line 3".
+
+    Example:
+
+    >>> split_labels("run | turn left", "|"), split_labels(" ", "|")
+    (['run', 'turn left'], [])
+    """
+    if not cell.strip():
+        return []
+    labels = [label.strip() for label in cell.split(separator)]
+    if "" in labels:
+        raise ValueError(
+            f"has an empty label in {cell!r}, whose labels are separated by {separator!r}"
+        )
+    return check_labels(labels)
+
+
+def check_labels(labels: list[str]) -> list[str]:
+    """Returns the labels of a video if none is there twice.
+
+    Raises:
+        ValueError: If one is. The message continues the place of the labels, such as "line 3".
+    """
+    names = [composed(label) for label in labels]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"has the label {twice!r} twice")
+    return labels
+
+
+def indices_of(labels: list[str], label_of: dict[str, int]) -> tuple[int, ...]:
+    """Returns the classes of the labels of a video.
+
+    Args:
+        labels: The labels, as text.
+        label_of: {text: class}, from `number_labels`.
+
+    Raises:
+        ValueError: If two labels are one class, such as a name and its number. The message
+            continues the place of the labels, such as "line 3".
+    """
+    classes = tuple(label_of[label] for label in labels)
+    if len(set(classes)) < len(classes):
+        raise ValueError(f"has labels of the same class: {labels}")
+    return classes
 
 
 def number_labels(

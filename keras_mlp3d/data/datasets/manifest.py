@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from keras_mlp3d._utils.atomic_write import write_whole
 from keras_mlp3d._utils.types import StrPath
+from keras_mlp3d.data.datasets.labels import check_label_separator
 from keras_mlp3d.data.datasets.tables import composed
 from keras_mlp3d.data.datasets.video_row import VideoRow, describe, row_id
 from keras_mlp3d.data.video.records import shard_of
@@ -27,7 +28,8 @@ class Manifest:
     """The videos of one split of a data set, in a fixed order. `len(manifest)` is their number.
 
     Args:
-        rows: `VideoRow`s: at least one, and none twice.
+        rows: `VideoRow`s: at least one, and none twice. Either all of them have one label, or all
+            have a tuple of labels.
         class_names: Names of the classes in the order of their labels, none twice. A class may have
             no rows. The names are stored in Unicode's composed form (NFC), so that the same letters
             are the same class, whatever file system or list they come from.
@@ -40,9 +42,10 @@ class Manifest:
             with other endings, broken links, special files. It is ignored when two manifests are
             compared.
 
-    Attributes: `labels`, a read-only int32 array `(rows,)`, and `digest`, the hexadecimal SHA-256
-        of the rows in their order, the class names and the split. Files are represented by their
-        paths, videos in memory by their content (see `VideoRow`).
+    Attributes: `labels`, a read-only int32 array `(rows,)`, or, if the rows have tuples of labels,
+        float32 `(rows, classes)` with a 1 per label; `multi_label`, whether they do; and `digest`,
+        the hexadecimal SHA-256 of the rows in their order, the class names and the split. Files are
+        represented by their paths, videos in memory by their content (see `VideoRow`).
 
     Raises:
         ValueError: If an argument is not as above, or a label has no class name.
@@ -83,6 +86,11 @@ class Manifest:
         self._check_rows()
 
     def _check_names(self):
+        if not self.class_names and all(getattr(row, "label", 0) == () for row in self.rows):
+            raise ValueError(
+                f"no video of the split {self.split!r} has a label; name the classes by "
+                "class_names (--class-names)."
+            )
         wrong = [name for name in self.class_names if not isinstance(name, str) or not name]
         if wrong or not self.class_names:
             raise ValueError(
@@ -99,7 +107,12 @@ class Manifest:
         for number, row in enumerate(self.rows):
             if not isinstance(row, VideoRow):
                 raise ValueError(f"rows must hold VideoRow objects, got {row!r}.")
-            if row.label >= len(self.class_names):
+            if isinstance(row.label, tuple) != self.multi_label:
+                raise ValueError(
+                    "rows must all have one label, or all a tuple of labels, got the labels "
+                    f"{self.rows[0].label!r} and {row.label!r}; (7,) is a tuple of one label."
+                )
+            if max(_labels_of(row), default=0) >= len(self.class_names):
                 raise ValueError(
                     f"the label of {row.name!r} is {row.label}, and class_names has "
                     f"{len(self.class_names)} classes, 0 to {len(self.class_names) - 1}"
@@ -111,9 +124,19 @@ class Manifest:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def multi_label(self) -> bool:
+        """Whether the rows have tuples of labels: several classes per video, or none."""
+        return isinstance(self.rows[0], VideoRow) and isinstance(self.rows[0].label, tuple)
+
     @functools.cached_property
     def labels(self) -> np.ndarray:
-        labels = np.array([row.label for row in self.rows], "int32")
+        if self.multi_label:
+            labels = np.zeros((len(self), len(self.class_names)), "float32")
+            for number, row in enumerate(self.rows):
+                labels[number, list(_labels_of(row))] = 1
+        else:
+            labels = np.array([row.label for row in self.rows], "int32")
         labels.flags.writeable = False
         return labels
 
@@ -173,7 +196,19 @@ class Manifest:
             raise ValueError(f"indices must be from 0 to {len(self) - 1}, got {wrong[0]}.")
         return dataclasses.replace(self, rows=[self.rows[i] for i in array.tolist()])
 
-    def write_csv(self, path: StrPath) -> None:
+    def check_one_label(self, what: str) -> None:
+        """Raises a `ValueError` if the rows have tuples of labels.
+
+        Args:
+            what: Subject of the sentence, such as "A search".
+        """
+        if self.multi_label:
+            raise ValueError(
+                f"{what} needs one class per video, and the videos of the split {self.split!r} "
+                "have several labels, or none."
+            )
+
+    def write_csv(self, path: StrPath, label_separator: str = "|") -> None:
         """Writes the rows as `path,label,start,end`, with class names as labels, for `read_csv`.
 
         Paths in the CSV's folder become relative to it, other local paths absolute. The file is
@@ -182,11 +217,22 @@ class Manifest:
 
         Args:
             path: The file to write.
+            label_separator: Text between the labels of a video, if it may have several; pass the
+                same to `read_csv`.
 
         Raises:
             OSError: If the file cannot be written.
-            ValueError: If a row is a video in memory, which has no path.
+            ValueError: If a row is a video in memory, which has no path; or if the name of a class
+                holds the separator of labels.
         """
+        if self.multi_label:
+            check_label_separator(label_separator)
+            cut = [name for name in self.class_names if label_separator in name]
+            if cut:
+                raise ValueError(
+                    f"label_separator must be in no class name, got {label_separator!r}, which is "
+                    f"in {cut[0]!r}."
+                )
         in_memory = [number for number, row in enumerate(self.rows) if not is_path(row.path)]
         if in_memory:
             raise ValueError(
@@ -204,8 +250,14 @@ class Manifest:
             if not is_remote(where):
                 where = _below(where, folder) or os.path.abspath(where)
             span = ["" if second is None else repr(second) for second in (row.start, row.end)]
-            writer.writerow((where, self.class_names[row.label], *span))
+            label = label_separator.join(self.class_names[k] for k in _labels_of(row))
+            writer.writerow((where, label, *span))
         write_whole(path, text.getvalue().encode("utf-8", "surrogateescape"))
+
+
+def _labels_of(row):
+    """The label or the labels of a row, as a tuple."""
+    return row.label if isinstance(row.label, tuple) else (row.label,)
 
 
 def _below(path, folder):

@@ -21,6 +21,7 @@ def read_manifest(
     columns: dict[str, str | int] | None = None,
     separator: str | None = None,
     header: bool | None = None,
+    label_separator: str | None = None,
 ) -> Manifest:
     """Reads a data set: class folders (`read_folder`), a CSV (`read_csv`), shards (`read_shards`).
 
@@ -34,6 +35,8 @@ def read_manifest(
         columns: For a CSV, as in `read_csv`: `{"path": "file", "label": "class"}`.
         separator: For a CSV: `"comma"`, `"semicolon"`, `"tab"` or `"space"`, or None to detect it.
         header: For a CSV: whether the first line names the columns, or None to detect it.
+        label_separator: For a CSV: the text between the labels of a video, such as `"|"`, if videos
+            may have several labels or none. Shards say themselves whether they may.
 
     Raises:
         FileNotFoundError: If the source does not exist.
@@ -54,7 +57,12 @@ def read_manifest(
     source = checked_path(
         "source", source, _is_there, "a folder of class folders, a CSV or an index of shards"
     )
-    options: dict[str, Any] = {"columns": columns, "separator": separator, "header": header}
+    options: dict[str, Any] = {
+        "columns": columns,
+        "separator": separator,
+        "header": header,
+        "label_separator": label_separator,
+    }
     is_shards = is_file(index_path(source, split))
     if is_shards or is_folder(source):
         given = [name for name, value in options.items() if value is not None]

@@ -27,7 +27,8 @@ class VideoRow:
             that is no file: the bytes of one, a binary file object (it is read now, and `path`
             becomes its bytes), frames as a uint8 array `(T, H, W, 3)` or a list of `(H, W, 3)`,
             `data.Frames`, or a `data.video.sources.LazySource`. They must not change afterwards.
-        label: Index of the class, from 0.
+        label: Index of the class, from 0. For a video with several labels, or none, a tuple of the
+            indices of its classes, none twice; it is stored in ascending order.
         start: Second of the video at which the part begins. Defaults to the video's beginning.
         end: Second at which the part ends. Defaults to the video's end.
 
@@ -47,14 +48,14 @@ class VideoRow:
     """
 
     path: Any
-    label: int
+    label: int | tuple[int, ...]
     start: float | None = None
     end: float | None = None
 
     def __post_init__(self):
         set_field = object.__setattr__
         set_field(self, "path", _checked_source(self.path))
-        set_field(self, "label", check_integer("label", self.label, 0))
+        set_field(self, "label", _checked_label(self.label))
         for name in ("start", "end"):
             set_field(self, name, _seconds(name, getattr(self, name)))
         if self.end is not None and self.end <= (self.start or 0.0):
@@ -116,6 +117,16 @@ def describe(row: VideoRow) -> str:
 
 
 # Videos that are no files ----------------------------------------------------------------------
+
+
+def _checked_label(label):
+    """The index of a class, or the sorted indices of several classes."""
+    if not isinstance(label, (tuple, list, set, frozenset)):
+        return check_integer("label", label, 0)
+    labels = tuple(sorted(check_integer("label", one, 0) for one in label))
+    if len(set(labels)) < len(labels):
+        raise ValueError(f"label must hold each class once, got {label!r}.")
+    return labels
 
 
 def _checked_source(source):

@@ -43,7 +43,8 @@ class ClipSource:
         augment: None, or an `Augmenter`, for training.
         seed: Integer of at least 0.
         shard: `(index, count)`: the part of every batch that is read here.
-        one_hot: Whether labels are float32 (B, classes). Mixed labels always are.
+        one_hot: Whether labels are float32 (B, classes). Mixed labels always are, and so are those
+            of videos that may have several: multi-hot, with a 1 for each label.
         random_clips: Whether frames and crops are sampled at random in training. If False, all
             epochs have the same clips in another order; `augment` still changes them. Defaults to
             `training`.
@@ -56,6 +57,7 @@ class ClipSource:
 
     Attributes:
         one_hot: Whether labels are float32 (B, classes).
+        multi_label: Whether videos may have several labels.
         random_clips: Whether frames and crops are sampled at random.
         unreadable: {name of the row: reason} of the videos that were unreadable so far in this
             process.
@@ -93,7 +95,8 @@ class ClipSource:
         batch_size = check_integer("batch_size", batch_size)
         seed = check_integer("seed", seed, 0)
         self.shard = _checked_shard(shard, batch_size)
-        self.one_hot = bool(one_hot) or getattr(augment, "mixes", False)
+        self.multi_label = manifest.multi_label
+        self.one_hot = bool(one_hot) or self.multi_label or getattr(augment, "mixes", False)
         if augment is not None and not training:
             raise ValueError(
                 "augment must be None if training is False: it would change what is measured."
@@ -118,7 +121,7 @@ class ClipSource:
                 f"batch_size on each of {self.shard[1]} shards must be a multiple of the "
                 f"augmenter's {self.copies} copies of every clip, got {batch_size}."
             )
-        self.labels = np.array([row.label for row in manifest.rows], "int32")
+        self.labels = manifest.labels
         self.unreadable, self.failed = {}, {}
         self._cache = self._make_cache(max_cache_bytes) if cache else None
         distinct = batch_size // self.copies
@@ -149,13 +152,14 @@ class ClipSource:
         """Returns the clips of a row, one per copy, and their labels.
 
         Output shape:
-            uint8 (copies, T, H, W, 3) and int32 (copies,)
+            uint8 (copies, T, H, W, 3) and int32 (copies,), or float32 (copies, classes) if videos
+            may have several labels
         """
         rng = clip_generator(self.seed, int(epoch), int(row)) if self.training else None
         frames, row = self._decode(int(row), rng)
         if self.augment is None:
             return frames[None], self.labels[row : row + 1]
-        return self.augment.augment_copies(frames, int(self.labels[row]), rng)
+        return self.augment.augment_copies(frames, self.labels[row], rng)
 
     def finish(
         self, epoch: int, batch: int, clips: np.ndarray, labels: np.ndarray
@@ -166,7 +170,7 @@ class ClipSource:
             epoch: Number of the epoch, from 0.
             batch: Number of the batch in it, from 0.
             clips: uint8 (B, T, H, W, 3).
-            labels: int32 (B,).
+            labels: int32 (B,), or multi-hot float32 (B, classes).
 
         Returns:
             The clips, and labels int32 (B,), or float32 (B, classes) with `one_hot`; and weights
@@ -178,11 +182,14 @@ class ClipSource:
         if self.augment is None or not self.augment.mixes:
             return clips, self._encoded(labels)
         return self.augment.batch(
-            clips, labels, batch_generator(self.seed, int(epoch), int(batch), self.shard[0])
+            clips,
+            labels,
+            batch_generator(self.seed, int(epoch), int(batch), self.shard[0]),
+            self.multi_label,
         )
 
     def _encoded(self, labels):
-        if not self.one_hot:
+        if self.multi_label or not self.one_hot:
             return labels
         return np.eye(len(self.manifest.class_names), dtype="float32")[labels]
 

@@ -48,7 +48,8 @@ def make_dataset(
         augment: None, or an `Augmenter`, for training.
         seed: Integer of at least 0. The same (seed, epoch, index) gives the same clip.
         shard: `(index, count)`: the part of every batch that this process reads.
-        one_hot: Whether labels are float32 `(B, classes)`. Mixed labels always are.
+        one_hot: Whether labels are float32 `(B, classes)`. Mixed labels always are, and so are
+            those of videos that may have several: multi-hot, with a 1 for each label.
         first_epoch: Number of the epoch of the first pass, to resume.
         workers: Number of threads that decode. Defaults to the number of processors.
         random_clips: Whether frames and crops are sampled at random in training. Defaults to
@@ -58,8 +59,9 @@ def make_dataset(
 
     Returns:
         Dataset of `(clips, labels)`: uint8 `(B, T, H, W, 3)`, with B fixed in training, and int32
-        `(B,)` or, with `one_hot` or if the augmenter mixes labels, float32 `(B, classes)`. Its
-        attribute `source` is the `ClipSource`, which lists unreadable videos.
+        `(B,)` or, with `one_hot`, if the augmenter mixes labels or if videos may have several,
+        float32 `(B, classes)`. Its attribute `source` is the `ClipSource`, which lists unreadable
+        videos.
 
     Raises:
         ImportError: If TensorFlow is not installed. `VideoLoader` does not need it.

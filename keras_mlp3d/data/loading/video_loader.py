@@ -50,7 +50,8 @@ class VideoLoader(keras.utils.PyDataset):
         augment: None, or an `Augmenter`, for training.
         seed: Integer of at least 0. The same (seed, epoch, index) gives the same clip.
         shard: `(index, count)`: the part of every batch that this process reads.
-        one_hot: Whether labels are float32 `(B, classes)`. Mixed labels always are.
+        one_hot: Whether labels are float32 `(B, classes)`. Mixed labels always are, and so are
+            those of videos that may have several: multi-hot, with a 1 for each label.
         workers: Number of threads that decode.
         max_queue_size: Number of batches decoded ahead.
         random_clips: Whether frames and crops are sampled at random in training. If False, all
@@ -64,7 +65,8 @@ class VideoLoader(keras.utils.PyDataset):
             videos and 1 for all other videos.
 
     Output shape: `(clips, labels)`: uint8 `(B, T, H, W, 3)`, and int32 `(B,)` or,
-        with `one_hot` or if the augmenter mixes labels, float32 `(B, classes)`.
+        with `one_hot`, if the augmenter mixes labels or if videos may have several, float32
+        `(B, classes)`.
 
     Attributes: `source`, the `ClipSource`, which lists unreadable videos; `epoch`; `sampler`.
 

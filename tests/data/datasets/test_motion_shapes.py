@@ -337,3 +337,49 @@ def test_the_command_line_writes_and_reports(tmp_path, capsys):
     assert folders == list(shapes.EXTRA_CLASS_NAMES)
     assert command_line.main([*arguments, "--seed", "-1"]) == 2
     assert capsys.readouterr().err == "error: seed must be an integer of at least 0, got -1.\n"
+
+
+class TestTogether:
+    def test_one_event_is_drawn_as_render_clip_draws_it(self):
+        """Alone, an event has the poses that it has as a part of a longer clip."""
+        scene = render.draw_scene(np.random.default_rng([0, 5]), "train", 64)
+        rng = np.random.default_rng([0, 5, 1 + ALL_EVENTS.index("spin")])
+        wanted = [render.draw_frame(scene, pose) for pose in render.draw_event("spin", rng, 24)]
+        clip = shapes.render_together(["spin"], scene_seed=5)
+        assert (clip[8:] == np.stack(wanted)).all()
+        assert (clip[:8] == render.draw_frame(scene, render.Pose())).all()
+
+    def test_nothing_happens_without_events(self):
+        clip = shapes.render_together([], scene_seed=5, num_frames=16, size=32)
+        assert clip.shape == (16, 32, 32, 3)
+        assert (clip == clip[:1]).all()
+
+    def test_the_order_has_no_effect_and_each_event_has_one(self):
+        events = ["blink", "spin", "swing_x"]
+        clip = shapes.render_together(events, scene_seed=2)
+        assert (clip == shapes.render_together(events[::-1], scene_seed=2)).all()
+        for event in events:
+            fewer = [other for other in events if other != event]
+            assert (clip != shapes.render_together(fewer, scene_seed=2)).any()
+
+    def test_poses_of_two_events(self):
+        one = render.Pose(dx=0.1, scale=2.0, opacity=0.5, tint=0.2)
+        other = render.Pose(dx=0.2, turns=0.25, scale=0.5, opacity=0.5, stretch=1.5)
+        found = render.both(one, other)
+        assert found == render.both(other, one)
+        assert found == pytest.approx((0.1 + 0.2, 0.0, 1.0, 0.25, 0.25, 1.5, 0.0, 0.2))
+        assert render.both(one, render.Pose()) == one
+
+    @pytest.mark.parametrize(
+        ("events", "options", "message"),
+        [
+            ("spin", {}, "events must be a list of different events, got 'spin'"),
+            (["spin", "spin"], {}, "events must be a list of different events"),
+            (["fly"], {}, "events must be one of 'blink'"),
+            (["spin"], {"split": "dev"}, "split must be one of"),
+            (["spin"], {"scene_seed": -1}, "scene_seed must be an integer of at least 0"),
+        ],
+    )
+    def test_bad_arguments_are_named(self, events, options, message):
+        with pytest.raises(ValueError, match=message):
+            shapes.render_together(events, **{"scene_seed": 1, **options})

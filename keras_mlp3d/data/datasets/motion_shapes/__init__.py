@@ -15,6 +15,7 @@ of 2 or more can.
 from keras_mlp3d.data.datasets.motion_shapes.clips import (
     make_clips,
     render_clip,
+    render_together,
     write_motion_shapes,
 )
 from keras_mlp3d.data.datasets.motion_shapes.plan import (
@@ -33,5 +34,6 @@ __all__ = (
     "SPLITS",
     "make_clips",
     "render_clip",
+    "render_together",
     "write_motion_shapes",
 )

@@ -73,6 +73,55 @@ def render_clip(
     return np.stack(frames)
 
 
+def render_together(
+    events: Sequence[str],
+    scene_seed: int,
+    split: str = "train",
+    num_frames: int = 32,
+    size: int = 64,
+) -> np.ndarray:
+    """Renders a clip in which a scene's shape performs several events at the same time, or none.
+
+    Args:
+        events: Different events of `EVENTS` or `EXTRA_EVENTS`. Their order has no effect.
+        scene_seed: Integer of at least 0. It determines, together with `split`, the scene and the
+            details of each event, independently of the other events.
+        split: "train", "val" or "test". No two splits share a texture frequency.
+        num_frames: Number of frames, a multiple of 8, at least 16. About a quarter is rest, at the
+            beginning (8 of 32), and the events take the other frames.
+        size: Height and width in pixels, an even number from 16 to 512.
+
+    Output shape:
+        uint8 `(num_frames, size, size, 3)`, RGB.
+
+    Raises:
+        ValueError: If an argument is not as above.
+
+    Example:
+
+    >>> still = render_together([], scene_seed=3)
+    >>> moving = render_together(["spin", "blink"], scene_seed=3)
+    >>> bool((moving[:8] == still[:8]).all()), bool((moving[12:28] == still[12:28]).all())
+    (True, False)
+    """
+    check_options(split, num_frames, size)
+    if isinstance(events, str) or len(set(events)) < len(events):
+        raise ValueError(f"events must be a list of different events, got {events!r}.")
+    for event in events:
+        check_choice("events", event, ALL_EVENTS)
+    check_integer("scene_seed", scene_seed, 0)
+    key = [SPLITS.index(split), int(scene_seed)]
+    scene = render.draw_scene(np.random.default_rng(key), split, size)
+    still = rest_frames(num_frames)
+    poses = [render.Pose()] * (num_frames - still)
+    for event in sorted(events, key=ALL_EVENTS.index):
+        rng = np.random.default_rng([*key, 1 + ALL_EVENTS.index(event)])
+        more = render.draw_event(event, rng, len(poses))
+        poses = [render.both(one, other) for one, other in zip(poses, more, strict=True)]
+    rest = render.draw_frame(scene, render.Pose())
+    return np.stack([rest] * still + [render.draw_frame(scene, pose) for pose in poses])
+
+
 def make_clips(
     split: str,
     num_clips: int,

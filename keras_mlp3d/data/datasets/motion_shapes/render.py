@@ -35,6 +35,20 @@ class Pose(NamedTuple):
     tint: float = 0.0
 
 
+def both(one: Pose, other: Pose) -> Pose:
+    """Returns the pose of two events at once: lengths and turns add up, factors multiply."""
+    return Pose(
+        one.dx + other.dx,
+        one.dy + other.dy,
+        one.scale * other.scale,
+        one.turns + other.turns,
+        one.opacity * other.opacity,
+        one.stretch * other.stretch,
+        one.shear + other.shear,
+        max(one.tint, other.tint),
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class Texture:
     """A field between two colors, over local coordinates."""

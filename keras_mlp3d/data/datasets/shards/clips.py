@@ -51,7 +51,8 @@ def _clip(manifest, options, unreadable, number):
         if unreadable == "error":
             raise
         return Clip(row, None, getattr(error, "reason", None) or str(error))
-    features |= {"label": [video.label], "name": [name.encode()]}
+    labels = video.label if isinstance(video.label, tuple) else (video.label,)
+    features |= {"name": [name.encode()]} | ({"label": [*labels]} if labels else {})
     for key in ("start", "end"):
         if getattr(video, key) is not None:
             features[key] = [getattr(video, key)]

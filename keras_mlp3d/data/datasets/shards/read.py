@@ -15,6 +15,8 @@ from keras_mlp3d.data.video.records import MAX_RECORD_BYTES, ShardError, record_
 __all__ = ["ShardError", "index_path", "read_index", "read_shards", "sha256_of"]
 
 INDEX_FORMAT, INDEX_VERSION = "keras_mlp3d shards", 1
+#: Version of an index whose records have lists of labels.
+MULTI_LABEL_VERSION = 2
 _SUFFIX = ".shards.json"
 _SHARD_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}\.tfrecord")
 _CRC32, _BLOCK = re.compile(r"[0-9a-f]{8}"), 2**22
@@ -80,7 +82,11 @@ def read_shards(
         entries += [(place, *record) for record in shard["records"]]
     has_spans = index["options"]["store"] == "video"
     rows = [
-        VideoRow(record_path(place, *where), label, *(span if has_spans else ()))
+        VideoRow(
+            record_path(place, *where),
+            tuple(label) if isinstance(label, list) else label,
+            *(span if has_spans else ()),
+        )
         for place, _, *where, label, span, _ in sorted(entries, key=lambda entry: entry[1])
     ]
     gone = [name for shard in index["shards"].values() for _, name, _ in shard["left_out"]]
@@ -109,7 +115,8 @@ def read_index(path: str) -> dict[str, Any]:
         ValueError: If it is no index of this version.
     """
     index = load_json(path, dict)
-    if (index.get("format"), index.get("version")) != (INDEX_FORMAT, INDEX_VERSION):
+    versions = (INDEX_VERSION, MULTI_LABEL_VERSION)
+    if index.get("format") != INDEX_FORMAT or index.get("version") not in versions:
         raise ValueError(f"{path} is no index of shards, version {INDEX_VERSION}")
     try:
         whole = _is_whole(index)
@@ -166,7 +173,11 @@ def _is_whole(index):
         and all(_SHARD_NAME.fullmatch(name) for name in shards)
         and all(isinstance(shard["bytes"], int) for shard in shards.values())
         and all(isinstance(shard["sha256"], str) for shard in shards.values())
-        and all(_is_record(*record) for shard in shards.values() for record in shard["records"])
+        and all(
+            _is_record(*record, several=index["version"] == MULTI_LABEL_VERSION)
+            for shard in shards.values()
+            for record in shard["records"]
+        )
         and all(
             isinstance(row, int) and isinstance(name, str) and isinstance(reason, str)
             for shard in shards.values()
@@ -175,8 +186,11 @@ def _is_whole(index):
     )
 
 
-def _is_record(row, offset, length, crc32, label, span, name):
-    numbers = all(isinstance(n, int) and 0 <= n < 10**15 for n in (row, offset, length, label))
+def _is_record(row, offset, length, crc32, label, span, name, several):
+    if isinstance(label, list) != several:
+        return False
+    labels = label if several else [label]
+    numbers = all(isinstance(n, int) and 0 <= n < 10**15 for n in (row, offset, length, *labels))
     texts = bool(_CRC32.fullmatch(crc32)) and isinstance(name, str)
     return numbers and length <= MAX_RECORD_BYTES and texts and len(span) == 2
 

@@ -19,6 +19,7 @@ from keras_mlp3d.data.datasets.shards.clips import make_clips
 from keras_mlp3d.data.datasets.shards.read import (
     INDEX_FORMAT,
     INDEX_VERSION,
+    MULTI_LABEL_VERSION,
     check_shard,
     index_path,
     read_index,
@@ -75,9 +76,10 @@ def write_shards(
 
     The files are `<name>-00003-of-00016.tfrecord`, each record a `tf.train.Example` with `frames`
     or `video`, `fps`, `label`, `start`, `end` and `name`, so that `tf.data.TFRecordDataset` reads
-    them too; the index is `<name>.shards.json`. Videos are distributed to the shards in turn. A
-    shard is complete or absent: if the call is repeated after a crash or a kill, it keeps the
-    finished shards, after a comparison of their SHA-256, and resumes.
+    them too; the index is `<name>.shards.json`. `label` holds all labels of a video that may have
+    several, and is absent if it has none. Videos are distributed to the shards in turn. A shard is
+    complete or absent: if the call is repeated after a crash or a kill, it keeps the finished
+    shards, after a comparison of their SHA-256, and resumes.
 
     Frames are stored as JPEG pictures, so that a clip decodes only its own frames, from smaller
     pictures. They take more space than the video, and they are lossy: see `quality`. The pictures
@@ -128,7 +130,7 @@ def write_shards(
     shards: dict[str, Any] = {}
     index: dict[str, Any] = {
         "format": INDEX_FORMAT,
-        "version": INDEX_VERSION,
+        "version": MULTI_LABEL_VERSION if manifest.multi_label else INDEX_VERSION,
         "complete": False,
         "split": manifest.split,
         "class_names": list(manifest.class_names),

@@ -1,0 +1,66 @@
+"""What a training minimizes and measures: it follows from the network and the labels."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_mlp3d.distribution import current_distribution
+from keras_mlp3d.models.network_checks import check_label_kind, is_multi_label
+from keras_mlp3d.training.average_precision import MeanAveragePrecision
+
+
+def check_labels(model: keras.Model, *loaders: Any) -> None:
+    """Refuses labels that contradict the network, before the first clip is decoded.
+
+    Args:
+        model: The network.
+        *loaders: Data sets, or None. Only a `data.VideoLoader` says what its labels are.
+
+    Raises:
+        ValueError: If videos may have several labels and the network gives one class, or the other
+            way round.
+    """
+    for loader in loaders:
+        several = getattr(getattr(loader, "source", None), "multi_label", None)
+        if several is not None:
+            check_label_kind(model, several)
+
+
+def compile_model(model: keras.Model, optimizer: keras.Optimizer, training: Any) -> None:
+    """Compiles a network with the loss and the metric that fit it.
+
+    A network with `activation="sigmoid"` gets the binary cross-entropy of each class and
+    `MeanAveragePrecision`. Any other returns logits and gets the cross-entropy and the accuracy.
+
+    Args:
+        model: The network.
+        optimizer: The optimizer of its training.
+        training: The data set to train on.
+
+    Raises:
+        ValueError: If a batch does not divide over the devices, or its labels do not fit.
+    """
+    _, labels = training[0]
+    distribution = current_distribution()
+    distribution.check_batch_size(len(labels) * distribution.shard[1])
+    loss, metric = _loss_and_metric(model, labels)
+    # Weighted, because unreadable validation videos have the weight 0: see `UnreadableVideos`.
+    model.compile(optimizer, loss, weighted_metrics=[metric])
+    optimizer.build(model.trainable_variables)
+
+
+def _loss_and_metric(model, labels):
+    mixed = np.ndim(labels) == 2
+    if is_multi_label(model):
+        if not mixed:
+            raise ValueError(
+                f"{model.name} has activation='sigmoid', which needs labels of shape (batch, "
+                f"classes), got shape {np.shape(labels)}."
+            )
+        return keras.losses.BinaryCrossentropy(), MeanAveragePrecision(model.num_classes)
+    if mixed:
+        loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+        return loss, keras.metrics.CategoricalAccuracy(name="accuracy")
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    return loss, keras.metrics.SparseCategoricalAccuracy(name="accuracy")

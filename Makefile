@@ -4,6 +4,7 @@
 #   make test-quick   two minutes of it on one backend (BACKEND=torch), for daily work
 #   make test-oldest  the oldest versions that pyproject.toml allows, in an environment of its own
 #   make test-s3  train a step from S3 paths, served on loopback, in an environment of its own
+#   make docs   build the documentation as a site, in `site`; a warning or a broken link is an error
 #   make clean  remove what the other targets made
 
 PYTHON ?= python3
@@ -16,7 +17,7 @@ BACKEND ?= torch
 PYTEST = TF_CPP_MIN_LOG_LEVEL=3 .venv/bin/python -m pytest -q -n $(WORKERS) --dist loadfile \
   --no-loadscope-reorder
 
-.PHONY: demo test test-quick test-oldest test-s3 lint clean
+.PHONY: demo test test-quick test-oldest test-s3 docs lint clean
 
 demo: .venv-demo/installed
 	KERAS_BACKEND=jax .venv-demo/bin/python examples/demo.py --to demo
@@ -54,6 +55,17 @@ test-oldest: .venv-oldest/installed
 test-s3: .venv-s3/installed
 	TF_CPP_MIN_LOG_LEVEL=2 .venv-s3/bin/python tests/s3/train_from_s3.py
 
+# tests/docs/test_site.py builds the same site, so `make test` fails as this does.
+docs: .venv-docs/installed
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --strict
+	@echo "open site/index.html"
+
+.venv-docs/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install -q --upgrade pip
+	.venv-docs/bin/python -m pip install -q -e '.[docs]'
+	touch $@
+
 .venv-s3/installed: pyproject.toml
 	$(PYTHON) -m venv .venv-s3
 	.venv-s3/bin/python -m pip install -q --upgrade pip
@@ -72,7 +84,7 @@ test-s3: .venv-s3/installed
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install -q --upgrade pip
 	.venv/bin/python -m pip install -q $(TORCH)
-	.venv/bin/python -m pip install -q -e '.[dev,jax,tensorflow-cpu,plots,safetensors]'
+	.venv/bin/python -m pip install -q -e '.[dev,docs,sweep,jax,tensorflow-cpu,plots,safetensors]'
 	touch $@
 
 .venv-demo/installed: pyproject.toml
@@ -82,5 +94,5 @@ test-s3: .venv-s3/installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-demo .venv-oldest .venv-s3 demo build dist .mypy_cache .pytest_cache \
+	rm -rf .venv .venv-demo .venv-oldest .venv-s3 .venv-docs site demo build dist .mypy_cache .pytest_cache \
 	  .ruff_cache

@@ -40,9 +40,10 @@ class Manifest:
             with other endings, broken links, special files. It is ignored when two manifests are
             compared.
 
-    Attributes: `labels`, a read-only int32 array `(rows,)`, and `digest`, the hexadecimal SHA-256
-        of the rows in their order, the class names and the split. Files are represented by their
-        paths, videos in memory by their content (see `VideoRow`).
+    Attributes:
+        labels: Read-only int32 array `(rows,)`.
+        digest: Hexadecimal SHA-256 of the rows in their order, the class names and the split. Files
+            are represented by their paths, videos in memory by their content (see `VideoRow`).
 
     Raises:
         ValueError: If an argument is not as above, or a label has no class name.

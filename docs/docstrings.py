@@ -20,7 +20,7 @@ _PROMPT = re.compile(r"^>>> ")
 def to_markdown(docstring: str) -> str:
     """Returns a docstring with its examples in fences, and with `TEXTS` as paragraphs.
 
-    >>> to_markdown("Adds.\\n\\nSource:\\n    Eq. (1).\\n\\nExample:\\n\\n>>> 1 + 1\\n2").splitlines()[2:]
+    >>> to_markdown("Source:\\n    Eq. (1).\\n\\nExample:\\n\\n>>> 1 + 1\\n2").splitlines()
     ['**Source:** Eq. (1).', '', '**Example:**', '', '```pycon', '>>> 1 + 1', '2', '```']
     """
     blocks = re.split(r"\n\s*\n", docstring.replace(*READING))

@@ -51,7 +51,7 @@ def train_trial(trial, options, recipe, training, validation):
         dropout=recipe.dropout,
     )
     loaders = make_loaders(recipe, training, validation, model.converter)
-    run = train(model, recipe, *loaders, folder=folder, verbose=0, anew=True)
+    run = train(model, recipe, *loaders, folder=folder, verbose=0)
     model.save_to_preset(folder / "preset", description=f"Trial {trial.number} of a sweep.")
     return run.history["val_accuracy"][run.best_epoch]
 
@@ -84,8 +84,8 @@ def sweep(options):
     for name, value in best.params.items():
         print(f"  --set {name}={value:.6g}")
     print(
-        f"top-1 {evaluation.top1:.3f}, 95 % interval {low:.3f} to {high:.3f}, on {len(test)} videos "
-        "that chose nothing"
+        f"top-1 {evaluation.top1:.3f}, 95 % interval {low:.3f} to {high:.3f}, "
+        f"on {len(test)} videos that chose nothing"
     )
 
 

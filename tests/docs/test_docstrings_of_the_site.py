@@ -47,7 +47,8 @@ The end: of it."""
 def test_a_docstring_becomes_markdown(module):
     assert module.to_markdown(DOCSTRING) == (
         "Adds.\n\nArgs:\n    x: A number.\n\n"
-        "**Call arguments:**\n\n- `inputs`: Tokens\n    (B, T).\n- `training`: Whether it trains.\n\n"
+        "**Call arguments:**\n\n- `inputs`: Tokens\n    (B, T).\n"
+        "- `training`: Whether it trains.\n\n"
         "**Input shape:** (B, T), or (T,)\n\n"
         "**Source:** Eq. (1); [how we read the paper][how-this-package-reads-the-paper] (block)."
         "\n\n**Example:**\n\n```pycon\n>>> add(1)\n2\n\n>>> add(2)\n3\n```\n\nThe end: of it."

@@ -1,6 +1,7 @@
 """What the pages of docs/ say: their Python runs in order, and their commands are commands."""
 
 import dataclasses
+import itertools
 import pathlib
 import re
 import shlex
@@ -24,7 +25,7 @@ CLASSES = ("circle_then_tilt", "tilt_then_circle")
 def blocks_to_run(text):
     """The Python blocks of a page, without those after `NOT_RUN`."""
     pieces = text.split("```python\n")
-    pairs = zip(pieces, pieces[1:], strict=False)
+    pairs = itertools.pairwise(pieces)
     return [after.split("```")[0] for before, after in pairs if not _is_left_out(before)]
 
 

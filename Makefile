@@ -7,6 +7,7 @@
 #   make test-track  track a training by Weights & Biases and MLflow, in an environment of its own
 #   make test-ray  a Ray cluster on this machine with workers that are killed, in an environment of its own
 #   make test-app  try the page of `keras-mlp3d app` with a real browser, in an environment of its own
+#   make docs   build the documentation as a site, in `site`; a warning or a broken link is an error
 #   make clean  remove what the other targets made
 
 PYTHON ?= python3
@@ -19,7 +20,7 @@ BACKEND ?= torch
 PYTEST = TF_CPP_MIN_LOG_LEVEL=3 .venv/bin/python -m pytest -q -n $(WORKERS) --dist loadfile \
   --no-loadscope-reorder
 
-.PHONY: demo test test-quick test-oldest test-s3 test-track test-ray test-app lint clean
+.PHONY: demo test test-quick test-oldest test-s3 test-track test-ray test-app docs lint clean
 
 demo: .venv-demo/installed
 	KERAS_BACKEND=jax .venv-demo/bin/python examples/demo.py --to demo
@@ -95,6 +96,17 @@ test-app:
 	.venv-app/bin/python -m pip install -q 'selenium>=4.25' -e '.[jax,app]'
 	touch $@
 
+# tests/docs/test_site.py builds the same site, so `make test` fails as this does.
+docs: .venv-docs/installed
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --strict
+	@echo "open site/index.html"
+
+.venv-docs/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install -q --upgrade pip
+	.venv-docs/bin/python -m pip install -q -e '.[docs]'
+	touch $@
+
 .venv-s3/installed: pyproject.toml
 	$(PYTHON) -m venv .venv-s3
 	.venv-s3/bin/python -m pip install -q --upgrade pip
@@ -113,7 +125,7 @@ test-app:
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install -q --upgrade pip
 	.venv/bin/python -m pip install -q $(TORCH)
-	.venv/bin/python -m pip install -q -e '.[dev,jax,tensorflow-cpu,plots,safetensors]'
+	.venv/bin/python -m pip install -q -e '.[dev,docs,sweep,jax,tensorflow-cpu,plots,safetensors]'
 	touch $@
 
 .venv-demo/installed: pyproject.toml
@@ -123,5 +135,5 @@ test-app:
 	touch $@
 
 clean:
-	rm -rf .venv .venv-app .venv-demo .venv-oldest .venv-ray .venv-s3 .venv-track demo build dist \
-	  .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-app .venv-demo .venv-docs .venv-oldest .venv-ray .venv-s3 .venv-track demo \
+	  build dist site .mypy_cache .pytest_cache .ruff_cache

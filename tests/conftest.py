@@ -103,7 +103,9 @@ LONGEST = (
     "models/test_mlp3d_backbone.py",
     "search/test_supernet.py",
     "test_notebooks.py",
+    "docs/test_pages.py",
     "test_readme.py",
+    "docs/test_site.py",
 )
 
 

@@ -2,8 +2,12 @@
 
 import pathlib
 import re
+import tomllib
 
 import pytest
+import yaml
+
+import keras_mlp3d
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "keras_mlp3d"
@@ -64,15 +68,15 @@ def contributing():
     return (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
-def rows(heading):
-    """The cells of each row of the table below a heading of CONTRIBUTING.md."""
-    section = contributing().split(f"## {heading}\n")[1].split("\n## ")[0]
-    lines = [line for line in section.splitlines() if line.startswith("| ")]
+def rows(text):
+    """The cells of each row of the table in a text."""
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
     return [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines[2:]]
 
 
 def test_the_map_names_every_package_and_files_that_exist():
-    named = [path for row in rows("The map") for path in re.findall(r"`([\w/]+)`", row[0])]
+    section = contributing().split("## The map\n")[1].split("\n## ")[0]
+    named = [path for row in rows(section) for path in re.findall(r"`([\w/]+)`", row[0])]
     for path in named:
         assert (ROOT / path).exists(), path
     packages = {path.parent.relative_to(ROOT) for path in PACKAGE.glob("*/__init__.py")}
@@ -80,7 +84,7 @@ def test_the_map_names_every_package_and_files_that_exist():
 
 
 def test_the_papers_parts_are_where_the_map_says():
-    table = rows("Where each part of the paper is")
+    table = rows((ROOT / "docs" / "paper_to_code.md").read_text(encoding="utf-8"))
     assert len(table) >= 15
     for part, code in table:
         paths = re.findall(r"`([\w./*]+)`", code)
@@ -91,8 +95,7 @@ def test_the_papers_parts_are_where_the_map_says():
 
 
 def test_other_files_named_in_contributing_exist():
-    text = contributing()
-    outside = text.split("## Where each part")[0] + text.split("## To add a preset")[1]
+    outside = contributing()
     # A name without a folder is that of a file that a preset, or any folder, may have.
     for path in [name for name in PATH.findall(outside) if "/" in name or name.endswith(".md")]:
         assert (ROOT / path).exists() or (PACKAGE / path).exists(), path
@@ -102,5 +105,21 @@ def test_make_targets_that_are_named_exist():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([\w-]+):", makefile, re.M))
     named = set(re.findall(r"make ([a-z][\w-]*)", contributing()))
-    assert {"test", "test-quick", "test-oldest", "lint", "demo"} <= named
+    assert {"test", "test-quick", "test-oldest", "lint", "demo", "docs"} <= named
     assert named <= targets
+
+
+def citation():
+    return yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+
+
+def test_the_citation_is_of_this_version_and_of_the_paper():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    found = citation()
+    assert found["cff-version"] == "1.2.0"
+    assert found["version"] == keras_mlp3d.__version__
+    assert found["license"] == project["license"]
+    [paper] = found["references"]
+    assert [author["family-names"] for author in paper["authors"]] == ["Qiu", "Yao", "Ngo", "Mei"]
+    assert (paper["year"], paper["start"], paper["end"]) == (2022, 3052, 3062)
+    assert paper["url"] == project["urls"]["Paper"]

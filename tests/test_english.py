@@ -67,7 +67,7 @@ ALLOWED = {
 
 
 def python_files():
-    for folder in ("keras_mlp3d", "benchmarks", "examples", "tests"):
+    for folder in ("keras_mlp3d", "benchmarks", "docs", "examples", "tests"):
         yield from sorted((ROOT / folder).rglob("*.py"))
 
 
@@ -96,7 +96,7 @@ def texts():
         source = path.read_text(encoding="utf-8")
         for line, text in texts_of_python(source, only_prose=name.startswith("tests/")):
             yield name, line, text
-    for path in [ROOT / name for name in DOCUMENTS] + sorted((ROOT / "docs").glob("*.md")):
+    for path in [ROOT / name for name in DOCUMENTS] + sorted((ROOT / "docs").rglob("*.md")):
         name = path.relative_to(ROOT).as_posix()
         for line, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
             yield name, line, text

@@ -21,7 +21,7 @@ from keras_mlp3d.inference.windows import ClipOfWindow, clips_of_windows
 class WindowScores(NamedTuple):
     """The scores of one window.
 
-    Args:
+    Attributes:
         start: Second at which the window begins.
         end: Second at which it ends.
         scores: float64 (num_classes,), from 0 to 1, adding up to 1 unless the model's activation is

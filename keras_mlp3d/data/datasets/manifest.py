@@ -42,10 +42,12 @@ class Manifest:
             with other endings, broken links, special files. It is ignored when two manifests are
             compared.
 
-    Attributes: `labels`, a read-only int32 array `(rows,)`, or, if the rows have tuples of labels,
-        float32 `(rows, classes)` with a 1 per label; `multi_label`, whether they do; and `digest`,
-        the hexadecimal SHA-256 of the rows in their order, the class names and the split. Files are
-        represented by their paths, videos in memory by their content (see `VideoRow`).
+    Attributes:
+        labels: Read-only int32 array `(rows,)`, or, if the rows have tuples of labels, float32
+            `(rows, classes)` with a 1 per label.
+        multi_label: Whether the rows have tuples of labels.
+        digest: Hexadecimal SHA-256 of the rows in their order, the class names and the split. Files
+            are represented by their paths, videos in memory by their content (see `VideoRow`).
 
     Raises:
         ValueError: If an argument is not as above, or a label has no class name.

@@ -32,9 +32,10 @@ class VideoRow:
         start: Second of the video at which the part begins. Defaults to the video's beginning.
         end: Second at which the part ends. Defaults to the video's end.
 
-    Attributes: `name`, the path, or, for a video in memory, its kind and the beginning of its
-        SHA-256. `content`, None for a path, else the SHA-256 of the bytes, or of the pixels, the
-        shape and the rate. For a `LazySource`, which is not fetched for this, that of its name.
+    Attributes:
+        name: The path, or, for a video in memory, its kind and the beginning of its SHA-256.
+        content: None for a path, else the SHA-256 of the bytes, or of the pixels, the shape and the
+            rate. For a `LazySource`, which is not fetched for this, that of its name.
 
     Raises:
         ValueError: If an argument is not as above, or `end` is not after `start`.

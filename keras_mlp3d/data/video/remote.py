@@ -1,7 +1,8 @@
 """Reads files at addresses such as `s3://bucket/a.mp4` through `tf.io.gfile`.
 
 TensorFlow itself reads `gs://`, `file://` and `ram://`; tensorflow-io (`pip install
-keras-mlp3d[io]`) adds `s3://`, `az://`, `http://` and `https://`. Credentials come from the
+keras-mlp3d[io]`, on Python 3.11 and 3.12) adds `s3://`, `az://`, `http://` and `https://`.
+Credentials come from the
 environment: for S3, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION` and, for a server
 other than Amazon's, `S3_ENDPOINT` with its `http://` or `https://`.
 """
@@ -9,6 +10,7 @@ other than Amazon's, `S3_ENDPOINT` with its `http://` or `https://`.
 import contextlib
 import functools
 import os
+import sys
 
 from keras_mlp3d._utils.tensorflow import load_tensorflow
 from keras_mlp3d._utils.types import StrPath
@@ -16,6 +18,11 @@ from keras_mlp3d._utils.types import StrPath
 #: Largest size in bytes of a remote file, which is held in memory.
 MAX_REMOTE_BYTES = 2**30
 _BUILT_IN = ("file", "ram")
+#: What TensorFlow reads without tensorflow-io.
+_TENSORFLOWS_OWN = (*_BUILT_IN, "gs")
+_PYTHON = sys.version_info[:3]
+#: From this Python on there is no tensorflow-io, so that pip installs nothing for the extra `io`.
+_NO_TENSORFLOW_IO = (3, 13)
 
 
 def is_remote(path: StrPath) -> bool:
@@ -117,7 +124,7 @@ def _errors(path):
     except tf.errors.UnimplementedError as error:
         raise ImportError(
             f"{path} cannot be read: {scheme}:// needs tensorflow-io, which is not installed or "
-            "does not know it: pip install keras-mlp3d[io]"
+            f"does not know it: {_what_to_install(scheme)}"
         ) from error
     except tf.errors.OpError as error:
         raise OSError(f"{path} cannot be read ({error.message})") from error
@@ -127,9 +134,21 @@ def _errors(path):
 def _tensorflow(scheme):
     """TensorFlow, with the file systems of tensorflow-io if they may be needed."""
     tf = load_tensorflow(
-        f"{scheme}:// needs TensorFlow, which is not installed: pip install keras-mlp3d[io]"
+        f"{scheme}:// needs TensorFlow, which is not installed: {_what_to_install(scheme)}"
     )
     if scheme not in _BUILT_IN:
         with contextlib.suppress(ImportError):
             import tensorflow_io  # noqa: F401  (registers its file systems)
     return tf
+
+
+def _what_to_install(scheme):
+    """The end of an error: the command, or that this Python has nothing to install."""
+    if _PYTHON < _NO_TENSORFLOW_IO:
+        return "pip install keras-mlp3d[io]"
+    if scheme in _TENSORFLOWS_OWN:
+        return "pip install keras-mlp3d[tensorflow]"
+    return (
+        f"there is no tensorflow-io for Python {'.'.join(map(str, _PYTHON))}, where the extra [io] "
+        "is empty; use Python 3.11 or 3.12, or copy the files to a local folder"
+    )

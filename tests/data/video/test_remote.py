@@ -3,10 +3,12 @@
 import pathlib
 import subprocess
 import sys
+import tomllib
 
 import numpy as np
 import pytest
 from data.make_videos import moving_frames, write_lossless
+from packaging.requirements import Requirement
 
 from keras_mlp3d.data import (
     Manifest,
@@ -123,6 +125,31 @@ def test_a_scheme_that_nobody_knows_says_what_to_install():
         read_video("nobody://bucket/a.mp4")
 
 
+def test_a_python_without_tensorflow_io_is_named(monkeypatch):
+    """The extra `io` is empty there, so `pip install` of it would change nothing."""
+    monkeypatch.setattr(remote, "_PYTHON", (3, 13, 1))
+    with pytest.raises(ImportError) as info:
+        read_video("nobody://bucket/a.mp4")
+    assert str(info.value) == (
+        "nobody://bucket/a.mp4 cannot be read: nobody:// needs tensorflow-io, which is not "
+        "installed or does not know it: there is no tensorflow-io for Python 3.13.1, where the "
+        "extra [io] is empty; use Python 3.11 or 3.12, or copy the files to a local folder"
+    )
+    assert remote._what_to_install("gs") == "pip install keras-mlp3d[tensorflow]"
+    monkeypatch.setattr(remote, "_PYTHON", (3, 12, 9))
+    assert remote._what_to_install("s3") == "pip install keras-mlp3d[io]"
+
+
+def test_the_extra_is_empty_where_the_error_says_so(pytestconfig):
+    project = tomllib.loads((pytestconfig.rootpath / "pyproject.toml").read_text())["project"]
+    requirements = [Requirement(text) for text in project["optional-dependencies"]["io"]]
+    for version in ("3.11", "3.12", "3.13", "3.14"):
+        environment = {"python_version": version, "python_full_version": f"{version}.0"}
+        installed = [item for item in requirements if item.marker.evaluate(environment)]
+        numbers = tuple(map(int, version.split(".")))
+        assert bool(installed) == (numbers < remote._NO_TENSORFLOW_IO), version
+
+
 def test_without_tensorflow_it_says_what_to_install():
     code = (
         "import sys\nsys.modules['tensorflow'] = None\n"
@@ -135,6 +162,5 @@ def test_without_tensorflow_it_says_what_to_install():
     result = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
-    assert "s3:// needs TensorFlow, which is not installed: pip install keras-mlp3d[io]" in (
-        result.stdout
-    )
+    assert result.stdout.startswith("s3:// needs TensorFlow, which is not installed: ")
+    assert remote._what_to_install("s3") in result.stdout

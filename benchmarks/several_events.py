@@ -46,7 +46,9 @@ def write_clips(folder, split, num_clips, size=32):
         if not path.exists():
             names = [motion_shapes.EVENTS[event] for event in events]
             clip = motion_shapes.render_together(names, k, split, size=size)
-            path.write_bytes(encode_clip(clip))
+            part = path.with_suffix(".part")
+            part.write_bytes(encode_clip(clip))
+            part.replace(path)
         rows.append(VideoRow(str(path), events.tolist()))
     table = directory.with_suffix(".csv")
     Manifest(rows, motion_shapes.EVENTS, split).write_csv(table, SEPARATOR)

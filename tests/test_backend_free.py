@@ -13,9 +13,10 @@ TESTS = pathlib.Path(__file__).parent
 
 
 def functions_in(path):
-    """Names of the test functions of a file."""
+    """Names of the test functions of a file, and of those in its classes."""
     tree = ast.parse((TESTS / path).read_text(encoding="utf-8"))
-    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    inside = [node for part in tree.body if isinstance(part, ast.ClassDef) for node in part.body]
+    return {node.name for node in [*tree.body, *inside] if isinstance(node, ast.FunctionDef)}
 
 
 @pytest.mark.parametrize(

@@ -279,11 +279,11 @@ class StopAfterEpoch(keras.callbacks.Callback):
     Example:
 
     >>> last = StopAfterEpoch(RunRecorder("run", {}, steps=9, stop=lambda: True))
-    >>> last.on_epoch_end(0)
-    Traceback (most recent call last):
-    ...
-    keras_mlp3d.training.callbacks.TrainingInterrupted: Stopped after epoch 1; the checkpoint is \
-in run.
+    >>> try:
+    ...     last.on_epoch_end(0)
+    ... except TrainingInterrupted as stopped:  # a KeyboardInterrupt
+    ...     print(stopped)
+    Stopped after epoch 1; the checkpoint is in run.
     """
 
     def __init__(self, recorder: RunRecorder):

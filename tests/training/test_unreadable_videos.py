@@ -295,7 +295,8 @@ def best_of(epochs, state=None):
     """The best epoch, of (accuracy of all, part that was read) of each."""
     recorder = RunRecorder("run", state or {}, steps=1)
     for epoch, (accuracy, read) in enumerate(epochs):
-        if recorder._is_best(epoch, accuracy, read):
+        values = {} if accuracy is None else {"val_accuracy": accuracy}
+        if recorder._is_best(epoch, values, read):
             recorder.best_epoch = epoch
     return recorder.best_epoch
 
@@ -318,8 +319,16 @@ def test_the_best_epoch_by_what_could_be_read(epochs, best):
 def test_a_checkpoint_of_an_earlier_version_has_a_best_epoch():
     history = {"val_accuracy": [0.5, 0.9, 0.7]}
     recorder = RunRecorder("run", {"history": history, "best_epoch": 1}, steps=1)
-    assert not recorder._is_best(3, 0.85, 1.0)
-    assert recorder._is_best(4, 0.95, 1.0)
+    assert not recorder._is_best(3, {"val_accuracy": 0.85}, 1.0)
+    assert recorder._is_best(4, {"val_accuracy": 0.95}, 1.0)
+
+
+def test_the_best_epoch_of_several_labels_is_that_of_the_best_precision():
+    recorder, best = RunRecorder("run", {}, steps=1), []
+    for epoch, precision in enumerate((0.5, 0.7, 0.6)):
+        if recorder._is_best(epoch, {"val_mean_average_precision": precision}, 1.0):
+            best.append(epoch)
+    assert best == [0, 1]
 
 
 def test_the_state_is_json_without_nan():

@@ -124,7 +124,7 @@ def test_addresses_of_streams_need_no_option(run, presets):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "give videos, or a camera"),
+        ([], "the following arguments are required: VIDEO, or --camera"),
         (["a.mp4", "--camera", "0"], "--camera takes no videos beside it, got 'a.mp4'"),
         (["--camera", "0", "--plot", "a.png"], "need a video that ends"),
         (["--camera", "0", "--output", "a.csv"], "--output must end in .jsonl"),

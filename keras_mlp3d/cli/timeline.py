@@ -60,7 +60,9 @@ def check_window_options(options: argparse.Namespace) -> None:
     if len(options.videos) == 1 and STREAM.match(options.videos[0]) and options.camera is None:
         options.camera = options.videos.pop()
     if not options.videos and options.camera is None:
-        raise ValueError("the following arguments are required: VIDEO, or --camera")
+        raise ValueError(
+            "the following arguments are required: VIDEO, or --camera (see keras-mlp3d predict --help)"
+        )
     if options.camera is None and options.window is None:
         for name in ("hop", "overlay"):
             if getattr(options, name) is not None:

@@ -61,7 +61,8 @@ def check_window_options(options: argparse.Namespace) -> None:
         options.camera = options.videos.pop()
     if not options.videos and options.camera is None:
         raise ValueError(
-            "the following arguments are required: VIDEO, or --camera (see keras-mlp3d predict --help)"
+            "the following arguments are required: VIDEO, or --camera "
+            "(see keras-mlp3d predict --help)"
         )
     if options.camera is None and options.window is None:
         for name in ("hop", "overlay"):

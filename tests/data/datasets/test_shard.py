@@ -399,7 +399,7 @@ def test_a_record_of_something_else(tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda index: index.update(version=2), "no index of shards, version 1"),
+        (lambda index: index.update(version=3), "no index of shards, version 1 or 2"),
         (lambda index: index.pop("shards"), "is damaged"),
         (lambda index: index["shards"].update({"../a.tfrecord": {}}), "is damaged"),
         (lambda index: next(iter(index["shards"].values())).update(bytes="1"), "is damaged"),

@@ -117,7 +117,9 @@ def read_index(path: str) -> dict[str, Any]:
     index = load_json(path, dict)
     versions = (INDEX_VERSION, MULTI_LABEL_VERSION)
     if index.get("format") != INDEX_FORMAT or index.get("version") not in versions:
-        raise ValueError(f"{path} is no index of shards, version {INDEX_VERSION}")
+        raise ValueError(
+            f"{path} is no index of shards, version {INDEX_VERSION} or {MULTI_LABEL_VERSION}"
+        )
     try:
         whole = _is_whole(index)
     except (KeyError, TypeError, ValueError, AttributeError):

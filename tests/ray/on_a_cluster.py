@@ -55,7 +55,7 @@ def videos(tmp_path_factory):
 def assert_same(rows, expected):
     """Every video once, with equal labels and errors, and scores that are equal up to rounding.
 
-    A float32 sum depends in its last digit on where an array lies in memory: 1.3e-8 were seen.
+    A float32 sum depends in its last digit on where in memory an array is: 1.3e-8 were seen.
     """
     assert rows.keys() == expected.keys()
     for path, row in rows.items():

@@ -18,6 +18,7 @@ PATHS = {
     "_utils/test_child_process.py": "child processes: plain Python",
     "_utils/test_compile_cache.py": "settings of JAX, and processes of their own",
     "_utils/test_find_videos.py": "lists folders",
+    "_utils/test_openmp.py": "variables, and processes of their own",
     "_utils/test_ordered_map.py": "threads",
     "_utils/test_printable.py": "text",
     "_utils/test_progress.py": "text",

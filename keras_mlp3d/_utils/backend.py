@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 
 from keras_mlp3d._utils.compile_cache import keep_compiled_programs
+from keras_mlp3d._utils.openmp import let_waiting_threads_sleep
 
 #: In Keras's order: TensorFlow is its default. Another order would let the backend depend on
 #: whether `keras` or `keras_mlp3d` is imported first.
@@ -74,6 +75,8 @@ def import_keras() -> None:
     failed = sys.modules.get("keras.src.backend.config")
     if failed is None:
         choose_backend()
+    if _chosen()[0] == "torch":
+        let_waiting_threads_sleep()
     try:
         import keras  # noqa: F401
     except (ImportError, OSError) as error:  # OSError: a library that the backend needs

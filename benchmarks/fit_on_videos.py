@@ -1,0 +1,177 @@
+"""Measures `fit` on video files against its parts: how well decoding and training overlap.
+
+    python benchmarks/fit_on_videos.py [--data lip_phrases] [--clips 480] [--rounds 5]
+        [--workers 2] [--beside 0]
+
+A small network trains by the recipe `lip_phrases`, on the videos of a folder (`train/<class>/`) or
+on generated ones of 160 x 80 pixels and 6 to 17 frames. Measured in turn, round after round, each
+for an epoch of the same number of clips, after a round to warm up:
+
+- decoding: the batches of the loader are read and dropped;
+- steps: `fit` on batches that are in memory;
+- fit: `fit` on the loader.
+
+Of each, the seconds and the seconds of processor time. If everything overlapped, `fit` would take
+as long as the slowest of these: decoding, steps, and the processor time of both divided by the
+number of processors.
+Printed is that bound, and what share of it `fit` reaches.
+
+With `--beside N`, N other programs compute meanwhile, each in a session of its own. On PyTorch,
+`OMP_WAIT_POLICY=ACTIVE` in the environment shows what happens if its threads wait awake.
+"""
+
+import argparse
+import contextlib
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import keras_mlp3d as km  # before Keras and PyTorch: it decides how PyTorch's threads wait
+
+# isort: split
+import keras
+import numpy as np
+from input import write_video
+
+from keras_mlp3d.data import Manifest, VideoConverter, VideoRow, read_folder
+from keras_mlp3d.training import Recipe, make_loaders, make_optimizer, set_random_seed
+
+SCHEDULE = "short_range:8"
+
+
+class InMemory(keras.utils.PyDataset):
+    """Batches that are there already."""
+
+    def __init__(self, batches):
+        super().__init__()
+        self._batches = batches
+
+    def __len__(self):
+        return len(self._batches)
+
+    def __getitem__(self, index):
+        return self._batches[index]
+
+
+def generated(folder, clips):
+    """Writes videos of the size and length of those of the data set."""
+    rng, rows = np.random.default_rng(0), []
+    for number in range(clips):
+        path = pathlib.Path(folder, f"{number}.mp4")
+        write_video(path, int(rng.integers(6, 18)), (80, 160), rng)
+        rows.append(VideoRow(str(path), number % 10))
+    return Manifest(rows, [f"class {k}" for k in range(10)], "train")
+
+
+def from_folder(path, clips):
+    """Reads the first videos of every class."""
+    manifest = read_folder(path, "train")
+    rows = [manifest.rows[k] for k in np.linspace(0, len(manifest.rows) - 1, clips).astype(int)]
+    return Manifest(rows, manifest.class_names, "train", root=manifest.root)
+
+
+@contextlib.contextmanager
+def busy(count):
+    """Other programs that compute all the time."""
+    command = [sys.executable, "-c", "while True: pass"]
+    others = [subprocess.Popen(command, start_new_session=True) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
+def timed(function):
+    """Seconds, and seconds of processor time, of a call."""
+    wall, processor = time.perf_counter(), time.process_time()
+    function()
+    return time.perf_counter() - wall, time.process_time() - processor
+
+
+def measure(manifest, options):
+    """Returns {part: [(seconds, processor seconds) of each round]}."""
+    recipe = Recipe.load("lip_phrases").replace(batch_size=options.batch)
+    converter = VideoConverter(recipe.num_frames, recipe.image_size, crop="none")
+    set_random_seed(0)
+    model = km.MLP3D.from_preset(
+        "mlp3d_nano",
+        load_weights=False,
+        num_classes=len(manifest.class_names),
+        converter=converter,
+        schedule=SCHEDULE,
+        subtract_mean=True,
+    )
+    loader, _ = make_loaders(recipe, manifest, None, converter, options.workers)
+    model.compile(
+        make_optimizer(model, recipe, len(loader), verbose=False),
+        keras.losses.CategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    memory = InMemory(list(loader))
+    parts = {
+        "decoding": lambda: [None for _ in loader],
+        "steps": lambda: model.fit(memory, shuffle=False, verbose=0),
+        "fit": lambda: model.fit(loader, shuffle=False, verbose=0),
+    }
+    times = {name: [] for name in parts}
+    for number in range(options.rounds + 1):
+        for name, part in parts.items():
+            found = timed(part)
+            if number:
+                times[name].append(found)
+    return times
+
+
+def report(times, processors):
+    """Prints a row per part, and the share of the bound that `fit` reaches."""
+    print("| part | s | least to most | processor s |\n| --- | ---: | --- | ---: |")
+    for name, rows in times.items():
+        wall = [row[0] for row in rows]
+        processor = statistics.median(row[1] for row in rows)
+        print(
+            f"| {name} | {statistics.median(wall):.2f} | {min(wall):.2f} to {max(wall):.2f} "
+            f"| {processor:.2f} |"
+        )
+    bounds = [
+        max(decoding[0], steps[0], (decoding[1] + steps[1]) / processors)
+        for decoding, steps in zip(times["decoding"], times["steps"], strict=True)
+    ]
+    shares = [bound / fit[0] for bound, fit in zip(bounds, times["fit"], strict=True)]
+    print(
+        f"bound {statistics.median(bounds):.2f} s; fit reaches {statistics.median(shares):.3f} of "
+        f"it ({min(shares):.3f} to {max(shares):.3f})",
+        flush=True,
+    )
+
+
+def main(arguments=None):
+    """Measures, and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", help="folder of videos; default: generated ones")
+    parser.add_argument("--clips", type=int, default=480)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--beside", type=int, default=0, help="other programs that compute")
+    options = parser.parse_args(arguments)
+    processors = len(os.sched_getaffinity(0))
+    with tempfile.TemporaryDirectory() as folder, busy(options.beside):
+        if options.data:
+            manifest = from_folder(options.data, options.clips)
+        else:
+            manifest = generated(folder, options.clips)
+        print(
+            f"{keras.backend.backend()}, {len(manifest)} clips, batches of {options.batch}, "
+            f"{options.workers} workers, {processors} processors, {options.beside} other programs"
+        )
+        report(measure(manifest, options), processors)
+
+
+if __name__ == "__main__":
+    main()

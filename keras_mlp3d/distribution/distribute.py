@@ -137,8 +137,10 @@ def distribute(devices: int | None = None) -> Iterator[Distribution]:
     | PyTorch | one process per device | `torchrun`: NCCL on GPUs, Gloo on CPUs |
 
     Every process runs the same script, makes the same calls in the same order, and feeds its own
-    part of each training batch: pass `shard=distribution.shard` to the loader. Each process
-    evaluates all validation data, as `inference.evaluate` does. On PyTorch all processes start
+    part of each batch: pass `shard=distribution.shard` to the loader. Validation is divided too,
+    with a loader of `unreadable="count"`, whose batches are filled up to equal sizes with clips of
+    weight 0 (`training.make_loaders` makes one); fed whole by each process, it gives the same
+    numbers. `inference.evaluate` evaluates all in each process. On PyTorch all processes start
     `fit` from the weights of the first process; on the other backends set Keras's seed. Only the
     first process prints Keras's progress. At the end of the `with` the processes wait for each
     other.

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 from keras_mlp3d.data import Augmenter, Manifest, VideoConverter, VideoLoader
+from keras_mlp3d.distribution import current_distribution
 from keras_mlp3d.models import Mixing
 from keras_mlp3d.training.recipe import Recipe
 from keras_mlp3d.training.recipe_rules import augmenter_config
@@ -102,7 +103,8 @@ def make_loaders(
         converter: `data.VideoConverter`. If it crops in the center and no augmentation crops,
             training crops at random, as the paper does.
         workers: Number of decoding threads.
-        shard: (index, count): which part of every training batch this process reads.
+        shard: (index, count): which part of every batch this process reads, in training and in
+            validation.
 
     Returns:
         Two `data.VideoLoader`; the second is None without validation videos. In training an
@@ -135,10 +137,13 @@ def make_loaders(
     )
     if validation is None:
         return data, None
+    # Divided, a batch must divide over the devices: that of training may do so by its copies alone.
+    parts = max(shard[1], current_distribution().num_replicas) if shard[1] > 1 else 1
     checks = VideoLoader(
         validation,
         converter,
-        recipe.batch_size,
+        -(-recipe.batch_size // parts) * parts,
+        shard=shard,
         one_hot=data.source.one_hot,
         workers=workers,
         unreadable="count",

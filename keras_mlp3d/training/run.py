@@ -96,7 +96,8 @@ def train(
     `history.csv`, `unreadable.csv` if there was such a video, the two newest checkpoints and
     `best.npz`. With the package tensorboard it also holds `logs` for TensorBoard. With several
     processes (see `distribute`) the first process writes the folder, and all must see it. Each
-    process feeds its own part of the training data and all of the validation data.
+    process feeds its own part of the training data, and of the validation data its part or all of
+    it; `make_loaders` divides both.
 
     Args:
         model: `MLP3D`, `TwoPathMLP3D` or `FrameCycleMLP` without activation (its output is logits);

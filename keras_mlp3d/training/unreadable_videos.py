@@ -111,8 +111,9 @@ class UnreadableVideos:
     def after_epoch(self, epoch: int, logs: dict[str, float]) -> dict[str, float]:
         """Records the unreadable videos of an epoch, and corrects its validation metrics.
 
-        Keras gives these videos the weight 0. Its accuracy is then that of the readable videos, and
-        its loss is their sum divided by the number of all videos. All processes must call this.
+        These videos have the weight 0, and so have the clips that fill up the last batch where
+        several processes share the videos. Keras's accuracy is then that of the readable videos,
+        and its loss is their sum divided by the number of all clips. All processes must call this.
 
         Args:
             epoch: Number of the epoch, from 0.
@@ -128,12 +129,13 @@ class UnreadableVideos:
         if not self.counts_validation:
             return {}
         source, distribution = self._sources["validation"], current_distribution()
-        processes = distribution.shard[1]  # each evaluates all videos
-        failed, rows = distribution.sum(len(source.failed)) / processes, len(source.manifest)
+        # How many processes see the same videos: all, or none if each evaluates its own part.
+        times = distribution.shard[1] / getattr(source, "shard", (0, 1))[1]
+        failed, rows = distribution.sum(len(source.failed)) / times, len(source.manifest)
+        whole, clips = rows - failed, getattr(source, "num_clips", rows)
+        if "val_loss" in logs and clips != whole:
+            logs["val_loss"] = logs["val_loss"] * clips / whole if whole else math.nan
         if failed:
-            whole = rows - failed
-            if "val_loss" in logs:
-                logs["val_loss"] = logs["val_loss"] * rows / whole if whole else math.nan
             if "val_accuracy" in logs:
                 logs["val_accuracy"] = logs["val_accuracy"] * whole / rows
             logs["val_unreadable"] = failed

@@ -27,6 +27,7 @@ from keras_mlp3d.training import (
     save_checkpoint,
     train,
 )
+from keras_mlp3d.training.unreadable_videos import UnreadableVideos
 
 BATCH_SIZE, STEPS = 4, 20
 
@@ -34,7 +35,8 @@ BATCH_SIZE, STEPS = 4, 20
 class Clips(keras.utils.PyDataset):
     """This process's part of batches that the epoch and the batch decide.
 
-    `unreadable` are the rows of validation clips that cannot be read: their weight is 0.
+    `unreadable` are the rows of validation clips that cannot be read: their weight is 0. Divided,
+    a batch of validation is filled up, as `ClipSource` does.
     """
 
     def __init__(self, shard=(0, 1), batches=STEPS, rows=BATCH_SIZE, unreadable=None):
@@ -45,7 +47,14 @@ class Clips(keras.utils.PyDataset):
                 manifest=Manifest(videos, ("even", "odd"), "val"),
                 failed=dict.fromkeys(unreadable, "it is gone"),
                 counts=True,
+                shard=shard,
+                num_clips=batches * -(-rows // shard[1]) * shard[1],
             )
+            here = self.source.num_clips // batches // shard[1]
+            if shard[0]:  # this process has seen its own rows alone
+                self.source.failed = {k: v for k, v in self.source.failed.items() if k >= here}
+            elif shard[1] > 1:
+                self.source.failed = {k: v for k, v in self.source.failed.items() if k < here}
         self.epoch, self.shard, self.batches, self.rows = 0, shard, batches, rows
 
     def __len__(self):
@@ -60,9 +69,16 @@ class Clips(keras.utils.PyDataset):
         here = slice(part * self.rows // parts, (part + 1) * self.rows // parts)
         if not hasattr(self, "source"):
             return clips[here], labels[here]
+        size = self.source.num_clips // self.batches // parts
+        here = slice(part * size, (part + 1) * size)
         rows = range(index * self.rows, (index + 1) * self.rows)
         weights = np.array([row not in self.source.failed for row in rows], "float32")
-        return clips[here], labels[here], weights[here]
+        return tuple(_filled(array[here], size) for array in (clips, labels, weights))
+
+
+def _filled(array, size):
+    """The array with zeros up to a size."""
+    return np.pad(array, [(0, size - len(array)), *[(0, 0)] * (array.ndim - 1)])
 
 
 class Losses(keras.callbacks.Callback):
@@ -106,7 +122,7 @@ def make_recipe(**changes):
 def compiled(model, **changes):
     optimizer = make_optimizer(model, make_recipe(**changes), STEPS, verbose=False)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer, loss, metrics=["accuracy"])
+    model.compile(optimizer, loss, weighted_metrics=["accuracy"])
     return model
 
 
@@ -116,14 +132,16 @@ def curve(folder, shard=(0, 1)):
     # Each PyTorch process draws weights of its own: the first's are what all must begin with.
     seed = shard[0] if keras.config.backend() == "torch" else 0
     model, losses = compiled(make_model(seed)), Losses(folder)
+    validation = Clips(shard, batches=1, rows=5, unreadable=[1])
     history = model.fit(
         Clips(shard),
-        validation_data=Clips(batches=1, rows=5, unreadable=[1]),
+        validation_data=validation,
         shuffle=False,
         verbose=0,
         callbacks=[losses],
     )
     metrics = {name: row[0] for name, row in history.history.items()}
+    UnreadableVideos([], validation).after_epoch(0, metrics)
     return {"curve": losses.curve, "sums": losses.sums, "metrics": metrics}
 
 

@@ -1,9 +1,12 @@
+import sys
+
 import keras
 import numpy as np
 import pytest
 
 from keras_mlp3d import MLP3D, MLP3DBackbone
 from keras_mlp3d.data import Manifest, VideoConverter, VideoRow
+from keras_mlp3d.distribution import Distribution
 from keras_mlp3d.training import (
     Recipe,
     clip_converter,
@@ -85,9 +88,24 @@ def test_copies_and_shards_of_a_batch():
     )
     loader, checks = make_loaders(recipe, manifest(), manifest(4), converter, shard=(1, 2))
     assert (loader.source.batch_size, loader.source.copies) == (6, 3)
-    assert loader.source.shard == (1, 2)
+    assert loader.source.shard == checks.source.shard == (1, 2)
+    assert checks.source.batch_size == 2
     assert loader.source.one_hot
     assert checks.source.one_hot, "the loss takes labels of one form"
+
+
+@pytest.mark.parametrize(
+    ("shard", "devices", "expected"),
+    [((0, 1), 1, 6), ((0, 1), 4, 6), ((1, 2), 2, 6), ((0, 2), 4, 8)],
+)
+def test_a_validation_batch_divides_over_the_devices(shard, devices, expected, monkeypatch):
+    """Also where a training batch does by its copies alone: here of 6 x 2 clips."""
+    module = sys.modules[make_loaders.__module__]
+    monkeypatch.setattr(module, "current_distribution", lambda: Distribution(devices, shard))
+    recipe = RECIPE.replace(batch_size=6, batch_augmentation=2, augmentation={"flip": 0.5})
+    converter = VideoConverter(num_frames=8, image_size=(32, 32))
+    _, checks = make_loaders(recipe, manifest(12), manifest(4), converter, shard=shard)
+    assert checks.source.batch_size == expected
 
 
 def test_identity_tells_manifests_apart():

@@ -291,6 +291,28 @@ def test_the_metrics_of_several_processes(monkeypatch):
     ]
 
 
+def test_the_metrics_of_divided_videos(monkeypatch):
+    """Each process sees a part, filled up: 12 clips of 10 videos, and one broken video in each."""
+    both = Distribution(2, (0, 2), lambda array: array + (0 if np.ndim(array) else 1))
+    monkeypatch.setattr(sys.modules[distribute.__module__], "_current", both)
+    data = data_of({1: "here"})
+    data.source.shard, data.source.num_clips = (0, 2), 12
+    logs = {"val_accuracy": 6 / 8, "val_loss": 16 / 12}
+    counted = UnreadableVideos(None, data).after_epoch(0, logs)
+    assert counted == {"val_unreadable": 2, "read": 8 / 10}
+    assert logs == pytest.approx({"val_accuracy": 6 / 10, "val_loss": 2, "val_unreadable": 2})
+
+
+def test_the_loss_of_divided_videos_that_are_whole(monkeypatch):
+    both = Distribution(2, (0, 2), lambda array: array)
+    monkeypatch.setattr(sys.modules[distribute.__module__], "_current", both)
+    data = data_of({})
+    data.source.shard, data.source.num_clips = (0, 2), 12
+    logs = {"val_accuracy": 0.6, "val_loss": 20 / 12}
+    assert UnreadableVideos(None, data).after_epoch(0, logs) == {"val_unreadable": 0, "read": 1}
+    assert logs == pytest.approx({"val_accuracy": 0.6, "val_loss": 2})
+
+
 def best_of(epochs, state=None):
     """The best epoch, of (accuracy of all, part that was read) of each."""
     recorder = RunRecorder("run", state or {}, steps=1)

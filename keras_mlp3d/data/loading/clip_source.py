@@ -3,7 +3,6 @@
 import functools
 import logging
 from collections.abc import Callable
-from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from keras_mlp3d.data.datasets.manifest import Manifest
 from keras_mlp3d.data.loading.clip_cache import MAX_CACHE_BYTES, ClipCache
 from keras_mlp3d.data.video.decode import VideoError
 from keras_mlp3d.data.video.records import ShardError
-from keras_mlp3d.data.video.sources import LazySource, is_path
+from keras_mlp3d.data.video.sources import LazySource, check_sendable, is_path
 
 _logger = logging.getLogger("keras_mlp3d")
 
@@ -53,7 +52,9 @@ class ClipSource:
         max_cache_bytes: Largest size of the cache. If the converter has a fixed size of clips, a
             larger data set is an error; otherwise further clips are not kept.
         unreadable: `"error"`, or, outside training, `"count"`: batches then have weights as a third
-            part, float32 (B,), 0 for unreadable videos and 1 for all other videos.
+            part, float32 (B,), 0 for unreadable videos and 1 for all other videos. Over several
+            shards the last batch is then as large as the others: it is filled up with black clips
+            of weight 0.
 
     Attributes:
         one_hot: Whether labels are float32 (B, classes).
@@ -63,6 +64,7 @@ class ClipSource:
             process.
         failed: {row: reason} of the rows that were unreadable at their last use.
         num_batches: Number of batches per epoch.
+        num_clips: Number of clips per epoch over all shards, those that fill up included.
 
     Raises:
         ValueError: If an argument is not as above, or the clips fill no training batch.
@@ -127,7 +129,8 @@ class ClipSource:
         distinct = batch_size // self.copies
         rows = len(manifest.rows)
         self.num_batches = rows // distinct if self.training else -(-rows // distinct)
-        last = rows % distinct if not self.training else 0
+        self.fills_up = self.counts and self.shard[1] > 1
+        last = rows % distinct if not (self.training or self.fills_up) else 0
         if 0 < last < self.shard[1]:
             raise ValueError(
                 f"shard divides batches over {self.shard[1]}, and the last one holds "
@@ -139,12 +142,24 @@ class ClipSource:
                 f"of each), got {batch_size}: an epoch would hold no whole batch."
             )
 
+    @property
+    def num_clips(self) -> int:
+        """Number of clips per epoch over all shards, those that fill up the last batch included."""
+        if self.training or self.fills_up:
+            return self.num_batches * self.batch_size
+        return len(self.labels)
+
     def rows(self, epoch: int, batch: int) -> np.ndarray:
-        """Returns the rows of the manifest in this shard's part of a batch, int64."""
+        """Returns the rows of the manifest in this shard's part of a batch, int64.
+
+        -1 stands for a clip that fills up.
+        """
         rows = len(self.labels)
         order = _epoch_order(self.seed, int(epoch), rows) if self.training else np.arange(rows)
         distinct = self.batch_size // self.copies
         members = order[batch * distinct : (batch + 1) * distinct]
+        if self.fills_up:
+            members = np.pad(members, (0, distinct - len(members)), constant_values=-1)
         index, count = self.shard
         return members[index * len(members) // count : (index + 1) * len(members) // count]
 
@@ -155,6 +170,8 @@ class ClipSource:
             uint8 (copies, T, H, W, 3) and int32 (copies,), or float32 (copies, classes) if videos
             may have several labels
         """
+        if row < 0:
+            return self._black()[None], np.zeros_like(self.labels[:1])
         rng = clip_generator(self.seed, int(epoch), int(row)) if self.training else None
         frames, row = self._decode(int(row), rng)
         if self.augment is None:
@@ -177,7 +194,8 @@ class ClipSource:
             float32 (B,) if unreadable videos are counted.
         """
         if self.counts:
-            read = [int(row) not in self.failed for row in self.rows(epoch, batch)]
+            rows = self.rows(epoch, batch).tolist()
+            read = [row >= 0 and row not in self.failed for row in rows]
             return clips, self._encoded(labels), np.array(read, "float32")
         if self.augment is None or not self.augment.mixes:
             return clips, self._encoded(labels)
@@ -218,8 +236,7 @@ class ClipSource:
                 self.failed.pop(row, None)
                 return clip, row
             if self.counts:
-                shape = (self.converter.num_frames, *self.converter.image_size, 3)
-                return np.zeros(shape, "uint8"), row
+                return self._black(), row
             if replacement is None:
                 replacement = np.random.default_rng([self.seed, row])
             row = int(replacement.integers(len(self.labels)))
@@ -227,6 +244,9 @@ class ClipSource:
             self.manifest.rows[row].name,
             f"{_MAX_REPLACEMENTS} training videos in a row are unreadable",
         )
+
+    def _black(self):
+        return np.zeros((self.converter.num_frames, *self.converter.image_size, 3), "uint8")
 
     def _frames(self, row, rng):
         if self._cache is not None:
@@ -263,7 +283,7 @@ class ClipSource:
         _logger.warning("%s; it %s, the %s so far", error, what, _ordinal(number))
 
     def __getstate__(self):
-        _check_lazy([row.path for row in self.manifest.rows if isinstance(row.path, LazySource)])
+        check_sendable([row.path for row in self.manifest.rows if isinstance(row.path, LazySource)])
         return vars(self)
 
     def _make_cache(self, max_bytes):
@@ -283,30 +303,6 @@ class ClipSource:
                     f"max_cache_bytes ({max_bytes})."
                 )
         return ClipCache(max_bytes)
-
-
-class _Nowhere:
-    """A file that keeps nothing."""
-
-    @staticmethod
-    def write(data: bytes) -> int:
-        """Discards bytes."""
-        return len(data)
-
-
-def _check_lazy(sources):
-    """Raises an error for sources that cannot be sent to another process."""
-    try:
-        ForkingPickler(_Nowhere()).dump(sources)
-    except Exception as error:
-        for source in sources if len(sources) > 1 else ():
-            _check_lazy([source])
-        name = sources[0].name if sources else ""
-        raise TypeError(
-            f"the video {name!r} cannot be sent to another process ({error}). Its LazySource can "
-            "if its load is an object of a class, or a functools.partial of a function, at the "
-            "top of a module. Or load with threads only, or with processes that are forked."
-        ) from error
 
 
 @functools.lru_cache(maxsize=4)

@@ -3,7 +3,8 @@
 import dataclasses
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 import numpy as np
@@ -279,3 +280,38 @@ def _rank(value):
         return None
     shape = getattr(value, "shape", None)
     return len(shape) if isinstance(shape, tuple) or hasattr(shape, "__len__") else None
+
+
+class _Nowhere:
+    """A file that keeps nothing."""
+
+    @staticmethod
+    def write(data: bytes) -> int:
+        """Discards bytes."""
+        return len(data)
+
+
+def check_sendable(sources: Sequence[LazySource]) -> None:
+    """Raises an error for sources that cannot be sent to another process.
+
+    Args:
+        sources: Sources of one manifest.
+
+    Raises:
+        TypeError: Names the first of them that cannot be pickled.
+
+    Example:
+
+    >>> check_sendable([])
+    """
+    try:
+        ForkingPickler(_Nowhere()).dump(sources)
+    except Exception as error:
+        for source in sources if len(sources) > 1 else ():
+            check_sendable([source])
+        name = sources[0].name if sources else ""
+        raise TypeError(
+            f"the video {name!r} cannot be sent to another process ({error}). Its LazySource can "
+            "if its load is an object of a class, or a functools.partial of a function, at the "
+            "top of a module. Or load with threads only, or with processes that are forked."
+        ) from error

@@ -80,6 +80,35 @@ def test_shards_are_the_parts_of_the_whole_batch(manifest):
     assert_same_batches(whole, joined)
 
 
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_shards_of_a_validation_are_filled_up(damaged, one_hot):
+    """Every process has batches of one size; what fills them up, like what is broken, counts 0."""
+    options = {"unreadable": "count", "one_hot": one_hot}
+    whole = epochs_of(VideoLoader(damaged, CONVERTER, 4, **options))
+    loaders = [VideoLoader(damaged, CONVERTER, 4, shard=(i, 2), **options) for i in range(2)]
+    parts = [epochs_of(loader) for loader in loaders]
+    sizes = {array.shape[0] for part in parts for batch in part for array in batch}
+    assert sizes == {2}
+    assert [len(part) for part in parts] == [2, 2]
+    assert {loader.source.num_clips for loader in loaders} == {8}
+    joined = [
+        tuple(np.concatenate(pair) for pair in zip(*batches, strict=True))
+        for batches in zip(*parts, strict=True)
+    ]
+    clips, labels, weights = (np.concatenate(arrays) for arrays in zip(*joined, strict=True))
+    for array, expected in zip((clips, labels, weights), zip(*whole, strict=True), strict=True):
+        np.testing.assert_array_equal(array[:7], np.concatenate(expected))
+    assert weights.tolist() == [1, 1, 0, 1, 1, 1, 1, 0]
+    assert not clips[7].any()
+    assert [list(loader.source.failed) for loader in loaders] == [[], [2]]
+
+
+def test_a_batch_of_one_process_is_not_filled_up(damaged):
+    source = ClipSource(damaged, CONVERTER, 4, unreadable="count")
+    assert [len(source.rows(0, batch)) for batch in range(2)] == [4, 3]
+    assert source.num_clips == 7
+
+
 def test_a_pickled_source_gives_the_same(manifest):
     source = ClipSource(manifest, RANDOM, 4, training=True, augment=AUGMENTERS["mixed"])
     again = pickle.loads(pickle.dumps(source))

@@ -153,8 +153,7 @@ def measure_clip(folder, options):
 def measure_evaluation(folder, options):
     """Times an evaluation by many views."""
     model = km.MLP3D.from_preset(options.preset, load_weights=False, num_classes=2)
-    frames, height, width, _ = model.backbone.input_shape[1:]
-    converter = VideoConverter(frames, (height, width))
+    converter = model.converter
     first = pathlib.Path(folder, "0.mp4")
     videos.write_long_video(first, 1)
     paths = [first, *(first.with_name(f"{number}.mp4") for number in range(1, options.videos))]

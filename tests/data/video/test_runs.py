@@ -298,3 +298,29 @@ def test_a_frame_of_several_views_is_decoded_and_resized_once(
     assert len(decoded) == len(set(decoded)) <= NUM_FRAMES
     wanted = {int(i) for i in converter.read(path, clips, crops).frame_indices.ravel()}
     assert len(resized) == 2 * len(wanted)  # once in each of the two calls
+
+
+def test_real_broken_and_misread_files(shared_dir, together):
+    """All files of `videos`: several decoders say and give what one does."""
+    count = 0
+    for path in sorted((shared_dir / "videos").rglob("*.*")):
+        if path.suffix == ".md" or path.name == "packets_1e6.mp4":
+            continue
+        one, several = (spread_frames(str(path), threads) for threads in (1, 3))
+        assert several[1:] == one[1:], path
+        np.testing.assert_array_equal(several[0], one[0], str(path))
+        count += 1
+    assert count > 20
+    assert together
+
+
+def spread_frames(path, threads):
+    """Eight frames of a file, small; their numbers, and what the reader says; or the error."""
+    converter = VideoConverter(8, (24, 24))
+    try:
+        clip = converter.read(path, threads=threads)
+        with FileReader(path, threads=threads) as reader:
+            found = reader.num_frames, reader.doubt, reader.damage
+    except (VideoError, OSError) as error:
+        return np.zeros(0), str(error)
+    return clip.frames, clip.frame_indices.tolist(), *found

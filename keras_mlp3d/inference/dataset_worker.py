@@ -162,6 +162,7 @@ class DatasetWorker:
             job["crops"],
             start=video.start,
             end=video.end,
+            threads=1,
         )
 
     def _ahead(self) -> int:

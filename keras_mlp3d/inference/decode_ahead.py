@@ -8,9 +8,10 @@ import numpy as np
 from keras_mlp3d._utils.ordered_map import OrderedMap
 from keras_mlp3d.data import ShardError, VideoConverter, VideoError, VideoRow
 from keras_mlp3d.data.datasets.check_file import reason_of
+from keras_mlp3d.data.video.converter import thread_options
 
 _AHEAD_BYTES = 2**30  # of all views in memory
-_PART_BYTES = 2**28  # of the views of one video that are decoded together
+_PART_BYTES = 2**29  # of the views of one video that are decoded together
 
 
 def decode_ahead(
@@ -18,15 +19,17 @@ def decode_ahead(
 ) -> Generator[tuple[int, np.ndarray | str, int], None, None]:
     """Yields the views of all rows, in their order.
 
-    A video with very many views comes in several parts. For an unreadable video, the reason, a
-    string, takes the place of the views.
+    A frame is decoded and resized once, however many clips and crops show it. Only a video of more
+    than 512 MiB of views comes in several parts, and each part decodes it again. For an unreadable
+    video, the reason, a string, takes the place of the views.
 
     Args:
         rows: Rows of a manifest.
         converter: `data.VideoConverter`.
         clips: Number of clips per video.
         crops: Number of crops per clip. If all are the same picture, one represents them.
-        workers: Number of threads.
+        workers: Number of threads. Each decodes one video; if there are fewer videos than threads,
+            several decode parts of one.
 
     Returns:
         Iterator of (number of the row, views (V, T, H, W, 3), crops that each view represents).
@@ -42,17 +45,20 @@ def decode_ahead(
         for first in range(0, clips, part)
     )
 
+    threads = max(1, workers // max(1, len(rows) * -(-clips // part)))
+    options = thread_options(converter, threads)
+
     def views(job):
         number, row, chosen = job
-        return number, *_views(converter, row, clips, crops, chosen)
+        return number, *_views(converter, row, clips, crops, chosen, options)
 
     with OrderedMap(views, jobs, workers, ahead, "keras_mlp3d-decode") as decoded:
         yield from decoded
 
 
-def _views(converter, row, clips, crops, chosen):
+def _views(converter, row, clips, crops, chosen, options):
     """The views of some clips of a video, and the number of crops that each view represents."""
-    options = {} if len(chosen) == clips else {"select": chosen}
+    options = options | ({} if len(chosen) == clips else {"select": chosen})
     options |= {"start": row.start, "end": row.end}
     try:
         views, _ = converter.views(row.path, clips=clips, crops=crops, **options)

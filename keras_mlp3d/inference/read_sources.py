@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_mlp3d._utils.checks import check_choice, check_integer, check_number
 from keras_mlp3d.data.datasets.check_file import reason_of
-from keras_mlp3d.data.video.converter import VideoConverter, Views
+from keras_mlp3d.data.video.converter import VideoConverter, Views, thread_options
 from keras_mlp3d.data.video.records import is_record
 from keras_mlp3d.data.video.remote import is_remote
 from keras_mlp3d.data.video.sources import is_path, is_source
@@ -113,6 +113,7 @@ def views_or_reason(
     fps: float | None = None,
     start: float | None = None,
     end: float | None = None,
+    threads: int | None = None,
 ) -> Views | str:
     """Returns the views of a video, or why it is unreadable.
 
@@ -124,9 +125,13 @@ def views_or_reason(
         fps: Frames per second of a source that has none, or None.
         start: Second at which the part to be used begins, or None.
         end: Second at which it ends, or None.
+        threads: Largest number of threads that read it, or None for the converter's own choice.
     """
+    options: dict[str, Any] = {"fps": fps, "start": start, "end": end}
+    if threads is not None:
+        options |= thread_options(converter, threads)
     try:
-        return converter.read(source, clips=clips, crops=crops, fps=fps, start=start, end=end)
+        return converter.read(source, clips=clips, crops=crops, **options)
     except Exception as error:  # any error is one of this video
         return reason_of(error)
 

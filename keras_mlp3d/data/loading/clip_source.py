@@ -11,6 +11,7 @@ from keras_mlp3d._utils.checks import check_choice, check_integer, check_integer
 from keras_mlp3d.data.augment import Augmenter, batch_generator, clip_generator
 from keras_mlp3d.data.datasets.manifest import Manifest
 from keras_mlp3d.data.loading.clip_cache import MAX_CACHE_BYTES, ClipCache
+from keras_mlp3d.data.video.converter import thread_options
 from keras_mlp3d.data.video.decode import VideoError
 from keras_mlp3d.data.video.records import ShardError
 from keras_mlp3d.data.video.sources import LazySource, check_sendable, is_path
@@ -126,8 +127,7 @@ class ClipSource:
         self.labels = manifest.labels
         self.unreadable, self.failed = {}, {}
         self._cache = self._make_cache(max_cache_bytes) if cache else None
-        distinct = batch_size // self.copies
-        rows = len(manifest.rows)
+        distinct, rows = batch_size // self.copies, len(manifest.rows)
         self.num_batches = rows // distinct if self.training else -(-rows // distinct)
         self.fills_up = self.counts and self.shard[1] > 1
         last = rows % distinct if not (self.training or self.fills_up) else 0
@@ -256,11 +256,11 @@ class ClipSource:
     def _convert(self, row, rng):
         video = self.manifest.rows[row]
         try:
-            return self.converter(video.path, rng, start=video.start, end=video.end)
+            one = thread_options(self.converter)
+            return self.converter(video.path, rng, start=video.start, end=video.end, **one)
         except VideoError as error:
             if is_path(video.path):
-                raise  # it names the video
-            # It names "bytes" or "frames"; the name of the row is more precise.
+                raise  # it names the video, not just "bytes" or "frames"
             raise VideoError(video.name, error.reason, error.num_decodable) from error
         except ShardError:
             raise

@@ -8,7 +8,7 @@ import numpy as np
 from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d._utils.ordered_map import OrderedMap
 from keras_mlp3d.data.datasets.manifest import Manifest, VideoRow
-from keras_mlp3d.data.video.converter import VideoConverter
+from keras_mlp3d.data.video.converter import VideoConverter, thread_options
 from keras_mlp3d.data.video.decode import VideoError
 
 _logger = logging.getLogger("keras_mlp3d")
@@ -77,7 +77,8 @@ def pixel_statistics(
 
     def histogram(row: VideoRow) -> np.ndarray | Exception:
         try:
-            clip = converter(row.path, start=row.start, end=row.end)
+            options = {"start": row.start, "end": row.end, **thread_options(converter)}
+            clip = converter(row.path, **options)
         except (VideoError, OSError) as error:
             return error
         return np.stack(

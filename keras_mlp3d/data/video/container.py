@@ -73,7 +73,7 @@ def check_size(path: StrPath, width: int, height: int) -> None:
 
 
 def open_stream(
-    path: str, data: bytes | None = None, is_strict: bool = False
+    path: str, data: bytes | None = None, is_strict: bool = False, max_pixels: int = MAX_PIXELS
 ) -> tuple[av.container.InputContainer, av.VideoStream]:
     """Opens a video file and returns the container and its video stream, ready to be decoded.
 
@@ -85,6 +85,7 @@ def open_stream(
         data: Its content, or None to read the file.
         is_strict: Whether the decoder raises an error for damage, instead of filling it from other
             pictures.
+        max_pixels: Largest number of pixels of a picture that the decoder takes.
     """
     try:
         source = "file:" + path if data is None else io.BytesIO(data)
@@ -102,7 +103,7 @@ def open_stream(
         if codec is None:
             raise VideoError(path, "no decoder is known for its video stream")
         check_size(path, codec.width, codec.height)
-        codec.options = {"max_pixels": str(MAX_PIXELS)}
+        codec.options = {"max_pixels": str(max_pixels)}
         if is_strict:
             codec.options |= {"err_detect": "explode"}
         codec.thread_count = 1  # several clips are decoded at a time, in a thread each

@@ -153,6 +153,7 @@ class VideoConverter:
         start: float | None = None,
         end: float | None = None,
         fps: float | None = None,
+        threads: int | None = None,
     ) -> np.ndarray:
         """Returns one clip of a video.
 
@@ -164,6 +165,7 @@ class VideoConverter:
             start: Second at which the part to be used begins. Defaults to the video's beginning.
             end: Second at which that part ends. Defaults to the video's end.
             fps: Frames per second of a source that has none: frames in memory or a folder.
+            threads: As for `read`.
 
         Returns:
             uint8 `(num_frames, height, width, 3)`.
@@ -175,7 +177,8 @@ class VideoConverter:
         def corners_of(free):
             return [random_corner(free, rng)] if random else spread_corners(free, 1)
 
-        return self._convert(video, fps, (start, end), 1, rng, corners_of, [0]).frames[0]
+        opened = open_video(video, fps, threads)
+        return self._convert(opened, (start, end), 1, rng, corners_of, [0]).frames[0]
 
     def views(
         self,
@@ -187,6 +190,7 @@ class VideoConverter:
         end: float | None = None,
         fps: float | None = None,
         select: Sequence[int] | None = None,
+        threads: int | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Returns the views of a video and the numbers of their frames: `read` without the times.
 
@@ -198,12 +202,14 @@ class VideoConverter:
             end: As for `read`.
             fps: As for `read`.
             select: As for `read`.
+            threads: As for `read`.
 
         Returns:
             `(views, frame_indices)`: uint8 `(clips * crops, num_frames, height, width, 3)`, the
             crops of the first clip first, and int64 `(clips, num_frames)`.
         """
-        views = self.read(video, clips, crops, start=start, end=end, fps=fps, select=select)
+        options: dict[str, Any] = {"start": start, "end": end, "fps": fps, "threads": threads}
+        views = self.read(video, clips, crops, select=select, **options)
         return views.frames, views.frame_indices
 
     def read(
@@ -216,6 +222,7 @@ class VideoConverter:
         end: float | None = None,
         fps: float | None = None,
         select: Sequence[int] | None = None,
+        threads: int | None = None,
     ) -> Views:
         """Returns the views of a video for testing: evenly spaced clips and crops.
 
@@ -235,6 +242,10 @@ class VideoConverter:
             select: Numbers of the clips to return, from 0 to `clips - 1`, so that the views of a
                 long video fit in memory in several calls. Each clip is the same as without
                 `select`. Defaults to all.
+            threads: Largest number of threads that decode parts of a long file at the same time, 1
+                where several videos are read at a time, as loaders do. Defaults to as many as
+                there are processors, at most eight, for all such calls of the process together.
+                The result is the same.
 
         Returns:
             `Views`.
@@ -243,12 +254,13 @@ class VideoConverter:
         chosen = list(range(clips) if select is None else select)
         for number in chosen:
             check_integer("select", number, 0, clips - 1)
+        opened = open_video(video, fps, threads)
         return self._convert(
-            video, fps, (start, end), clips, None, lambda free: spread_corners(free, crops), chosen
+            opened, (start, end), clips, None, lambda free: spread_corners(free, crops), chosen
         )
 
-    def _convert(self, video, fps, span, clips, rng, corners_of, chosen):
-        with open_video(video, fps) as reader:
+    def _convert(self, opened, span, clips, rng, corners_of, chosen):
+        with opened as reader:
             # If the index proves wrong, all is done again, with the same random numbers.
             state = None if rng is None else rng.bit_generator.state
 
@@ -320,3 +332,15 @@ class VideoConverter:
                 for clip, frame in places.get(int(index), ()):
                     views[clip, crop, frame] = window
         return views.reshape(-1, self.num_frames, height, width, 3)
+
+
+def thread_options(converter: Any, threads: int = 1) -> dict[str, int]:
+    """Returns the keyword `threads` for the calls of a converter that reads one of several videos.
+
+    Another class of converter need not know the keyword: for it, there is none.
+
+    Args:
+        converter: `VideoConverter`, or an object that is called like it.
+        threads: Number of threads for this video.
+    """
+    return {"threads": threads} if type(converter) is VideoConverter else {}

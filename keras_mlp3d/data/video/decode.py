@@ -114,6 +114,7 @@ def read_video(
     *,
     max_bytes: int = 4 * 2**30,
     fps: float | None = None,
+    threads: int | None = None,
 ) -> tuple[np.ndarray, float | None]:
     """Reads frames of a video as 8-bit RGB, with the file's rotation applied.
 
@@ -137,6 +138,9 @@ def read_video(
             warning is logged to `keras_mlp3d`.
         max_bytes: Largest size of the returned array in bytes.
         fps: Frames per second of a source that has none: frames in memory or a folder.
+        threads: Largest number of threads that decode frames of a long file given by `indices`, 1
+            where several videos are read at a time. Defaults to as many as there are processors,
+            at most eight, for all such calls of the process together.
 
     Returns:
         `(frames, fps)`: uint8 `(T, H, W, 3)`, and frames per second, or None if unknown. Pictures
@@ -164,7 +168,7 @@ def read_video(
     >>> frames.shape, str(frames.dtype), fps
     ((3, 48, 64, 3), 'uint8', 25.0)
     """
-    with open_video(path, fps) as video:
+    with open_video(path, fps, threads) as video:
         if indices is None:
             return _read_all(video, max_bytes), video.fps
         return with_right_index(lambda: _read_some(video, indices, max_bytes)), video.fps

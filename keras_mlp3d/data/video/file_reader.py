@@ -25,6 +25,7 @@ from keras_mlp3d.data.video.index import (
 )
 from keras_mlp3d.data.video.packets import Packets
 from keras_mlp3d.data.video.reader import IndexChanged, Reader
+from keras_mlp3d.data.video.runs import Distrusted, decode_frames
 
 _logger = logging.getLogger("keras_mlp3d")
 
@@ -34,8 +35,6 @@ _KEPT_FRAME_BYTES = 64 * 2**20  # of a small file's decoded frames
 _MAX_CORRUPT = 8  # frames that are held back in case an error follows
 # Strict decoders of these codecs notice damage, so that files without any may be skipped through.
 _CHECKED_CODECS = frozenset({"h264", "hevc", "mpeg4"})
-# Pictures to which no other refers are marked, and the decoder can drop them exactly.
-_DROPPABLE_CODECS = frozenset({"h264"})
 
 #: By version of a small file that is whole: the packets at which decoding may begin, as bytes; None
 #: for files whose containers do not give the order of frames.
@@ -49,10 +48,12 @@ class FileReader(Reader):
     Args:
         path: The file, or the name of the content in `data`.
         data: Content of a file as bytes, or None.
+        threads: Largest number of decoders at a time, as for `runs.decode_frames`.
     """
 
-    def __init__(self, path: str, data: bytes | None = None):
+    def __init__(self, path: str, data: bytes | None = None, threads: int | None = 1):
         super().__init__(path)
+        self._threads = threads
         self._index = self._cache = None
         self._numbers: Any = None
         self._edges: np.ndarray | None = None
@@ -184,35 +185,11 @@ class FileReader(Reader):
         raise self.too_few(number + 1)
 
     def _from_runs(self, indices):
-        """Yields some frames by the index, and compares each decoded frame with it."""
-        index = self._index
-        for start, frames in index.runs(indices):
-            entry = expected = index.frame_of(start) if start else 0
-            waiting = iter(frames)
-            target, wanted = next(waiting), None
-            if self.codec in _DROPPABLE_CODECS:
-                wanted = {start, *index.packets[[entry, *frames]].tolist()}
-            try:
-                for decoded in self._packets.decoded(start, wanted):
-                    frame = index.frame_of(decoded.pts)
-                    if 0 <= frame < entry:
-                        continue  # it refers to a picture before the entry
-                    is_exact = wanted is None or expected == entry
-                    late = frame < expected or frame > target
-                    if late or (is_exact and frame != expected) or decoded.is_corrupt:
-                        self._distrust("its frames are not in the order of its headers")
-                    expected = frame + 1
-                    if frame == target:
-                        yield frame, decoded
-                        target = next(waiting, None)
-                        if target is None:
-                            break
-                else:
-                    self._distrust("its frames are not in the order of its headers")
-            except (IndexChanged, VideoError):
-                raise
-            except Exception as error:
-                self._distrust(f"a frame cannot be decoded ({why(error)})")
+        """Yields some frames by the index; at the first that differs from it, it is dropped."""
+        try:
+            yield from decode_frames(self._packets, self._index, indices, self._threads)
+        except Distrusted as reason:
+            self._distrust(str(reason))
 
     # Number, times and packets of the frames --------------------------------------------------
 

@@ -64,11 +64,13 @@ class Index:
         known = packet is not None and 0 <= packet < len(self.frames)
         return int(self.frames[packet]) if known else -1
 
-    def runs(self, indices: Sequence[int]) -> list[tuple[int, list[int]]]:
+    def runs(self, indices: Sequence[int], min_skip: int = MIN_SKIP) -> list[tuple[int, list[int]]]:
         """Plans the decoding of a few frames without the packets that none of them needs.
 
         Args:
             indices: Frame numbers in ascending order.
+            min_skip: Fewest packets to skip between two runs; with fewer, they are one run. 0: as
+                many runs as there are.
 
         Returns:
             `[(first packet, frames)]`: decode from the first packet on, up to the last frame.
@@ -81,7 +83,7 @@ class Index:
             while at > 0 and self.frames[self.entries[at]] > index:
                 at -= 1
             entry = self.entries[at]
-            if not runs or entry > reached + MIN_SKIP:
+            if not runs or entry > reached + min_skip:
                 runs.append((entry if entry > MIN_SKIP else 0, []))
             runs[-1][1].append(index)
             reached = max(reached, packet)

@@ -1,14 +1,22 @@
 """The packets of a file's video stream: kept in memory if they are small, else read again."""
 
 import array
+import copy
 import os
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any
+from typing import Any, Self
 
 import av
 import numpy as np
 
-from keras_mlp3d.data.video.container import VideoError, frame_rate, open_stream, packets_of, why
+from keras_mlp3d.data.video.container import (
+    MAX_PIXELS,
+    VideoError,
+    frame_rate,
+    open_stream,
+    packets_of,
+    why,
+)
 from keras_mlp3d.data.video.headers import Av1Headers, Mpeg4Headers, Vp8Headers, Vp9Headers
 from keras_mlp3d.data.video.index import NO_TIME, Index, Picture, Unclear, index_of_pictures
 from keras_mlp3d.data.video.nal_headers import H264Headers, HevcHeaders
@@ -47,6 +55,7 @@ class Packets:
     def __init__(self, path: str, data: bytes | None = None):
         self.path, self.data = path, data
         self._container: Any = None
+        self._max_pixels = MAX_PIXELS
         self._kept = self.damage = None
         self.open(is_strict=True)
         try:
@@ -66,9 +75,22 @@ class Packets:
         """
         if self._container is not None:
             self._container.close()
-        self._container, self._stream = open_stream(self.path, self.data, is_strict)
+        self._container, self._stream = open_stream(
+            self.path, self.data, is_strict, self._max_pixels
+        )
         self.context, self.is_strict = self._stream.codec_context, is_strict
         self._unread, self._next = packets_of(self._container, self._stream), 0
+
+    def another(self, max_pixels: int) -> Self:
+        """Returns the same packets with a file and a decoder of their own, for another thread.
+
+        Args:
+            max_pixels: Largest number of pixels of a picture that the decoder takes.
+        """
+        twin = copy.copy(self)
+        twin._container, twin._max_pixels = None, max_pixels
+        twin.open(self.is_strict)
+        return twin
 
     def close(self) -> None:
         """Closes the file and forgets its packets."""
@@ -139,7 +161,7 @@ class Packets:
                 yield number, packet
 
     def decoded(
-        self, start: int = 0, wanted: Collection[int] | None = None
+        self, start: int = 0, wanted: Collection[int] | None = None, stop: int | None = None
     ) -> Iterator[av.VideoFrame]:
         """Yields decoded frames from a packet on. Damage raises PyAV's error.
 
@@ -147,12 +169,15 @@ class Packets:
             start: Number of the packet.
             wanted: Numbers of the packets whose frames are needed, or None for all. Other frames
                 are left out if no frame refers to them.
+            stop: Number of the packet before which decoding ends, or None for all packets.
         """
         self.rewind(start)
         if self.context.is_open:
             self.context.flush_buffers()
         try:
             for number, packet in self.following(start):
+                if number == stop:
+                    break
                 if wanted is not None:
                     self.context.skip_frame = "DEFAULT" if number in wanted else "NONREF"
                 yield from self.context.decode(packet)

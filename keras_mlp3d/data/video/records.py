@@ -62,12 +62,12 @@ def shard_of(path: str) -> str:
     return match[1] if match else path
 
 
-def open_record(path: StrPath) -> Reader:
-    """Returns the reader of a record, for `open_video`."""
+def open_record(path: StrPath, threads: int | None = 1) -> Reader:
+    """Returns the reader of a record, for `open_video`, which says what `threads` is."""
     path = os.fsdecode(path)
     features = read_record(path)
     if features.get("video"):
-        return FileReader(path, features["video"][0])
+        return FileReader(path, features["video"][0], threads)
     return RecordFrames(path, features.get("frames", []), features.get("fps", [None])[0])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_mlp3d._utils.checks import check_number
+from keras_mlp3d._utils.checks import check_integer, check_number
 from keras_mlp3d.data.video.container import VideoError, checked_path
 from keras_mlp3d.data.video.file_reader import FileReader
 from keras_mlp3d.data.video.frame_folder import FrameFolder
@@ -126,7 +126,7 @@ def source_name(source: Any) -> str:
     return name if isinstance(name, str) and name else "file object"
 
 
-def open_video(source: Any, fps: float | None = None) -> Reader:
+def open_video(source: Any, fps: float | None = None, threads: int | None = 1) -> Reader:
     """Opens a video with the reader that fits.
 
     Args:
@@ -135,6 +135,8 @@ def open_video(source: Any, fps: float | None = None) -> Reader:
             beginning if it can seek; frames in memory, an array or a list of arrays; `Frames`; or
             a `LazySource`.
         fps: Frames per second of a source that has none: frames or a folder of pictures.
+        threads: Largest number of threads that decode frames of a long file. None: as many as there
+            are processors, at most eight, for all calls of the process together.
 
     Returns:
         `Reader`, a context manager.
@@ -142,9 +144,11 @@ def open_video(source: Any, fps: float | None = None) -> Reader:
     Raises:
         FileNotFoundError: If there is no such file.
         VideoError: If it cannot be read.
-        ValueError: If it is no source, or `fps` is given for a video file.
+        ValueError: If it is no source, `fps` is given for a video file, or `threads` is wrong.
     """
     _check_fps(fps)
+    if threads is not None:
+        check_integer("threads", threads)
     for _ in range(_MAX_DEPTH):
         if not isinstance(source, LazySource):
             break
@@ -161,18 +165,18 @@ def open_video(source: Any, fps: float | None = None) -> Reader:
             f"got {fps!r}."
         )
     if is_path(source):
-        return _open_path(source)
-    return FileReader(source_name(source), _content(source))
+        return _open_path(source, threads)
+    return FileReader(source_name(source), _content(source), threads)
 
 
-def _open_path(path):
+def _open_path(path, threads):
     if is_record(path):
-        return open_record(path)
+        return open_record(path, threads)
     path = os.fspath(path)
     if not is_remote(path):
-        return FileReader(checked_path(path))
+        return FileReader(checked_path(path), threads=threads)
     try:
-        return FileReader(path, read_bytes(path))
+        return FileReader(path, read_bytes(path), threads)
     except OSError as error:
         raise VideoError(path, str(error)) from error
 

@@ -24,6 +24,9 @@ from keras_mlp3d._utils.printable import one_line
 #: How clips are named on the command line and in the files: frames x height x width.
 SIZE = re.compile(r"(\d+)x(\d+)x(\d+)")
 
+#: A line with an error, as Python ends a traceback.
+ERROR = re.compile(r"^(\[rank\d+\]: ?)?[\w.]*(Error|Exception): ")
+
 
 class Stopped(Exception):
     """A measuring process ended without an answer. The text says how."""
@@ -150,14 +153,16 @@ class Child:
 
 
 def how_it_ended(code, errors):
-    """Text on a process that ended: its signal or exit code, and the last line it wrote."""
+    """Text on a process that ended: its signal or exit code, and its last error or line."""
     if code < 0:
         name = signal.Signals(-code).name
         hint = ", as systems do when memory runs out" if name == "SIGKILL" else ""
         return f"killed by {name}{hint}"
     errors.seek(0)
-    lines = [one_line(line) for line in errors if line.strip()]
-    return f"exit code {code}: {lines[-1] if lines else 'no message'}"
+    lines = [one_line(line) for line in errors if line.strip()] or ["no message"]
+    # torchrun writes more after the error of a process, and a name before it.
+    last = [line for line in lines if ERROR.search(line)] or lines
+    return f"exit code {code}: {last[-1][:300]}"
 
 
 def serve(handle):

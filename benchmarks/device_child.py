@@ -5,7 +5,6 @@ other.
 """
 
 import json
-import os
 import platform
 import statistics
 import sys
@@ -31,12 +30,15 @@ class Device:
         getattr(self, f"_{self.backend}")()
 
     def _torch(self):
+        import keras
         import torch
 
-        on_gpu = torch.cuda.is_available() and os.environ.get("KERAS_TORCH_DEVICE") != "cpu"
+        place = keras.ops.zeros((1,)).device.type  # where Keras puts its tensors
+        if place not in ("cuda", "cpu"):
+            raise ValueError(f"{place} is not measured on PyTorch: set KERAS_TORCH_DEVICE=cpu")
         self.count, self.kind, self.name = 1, "cpu", processor()
         self.wait, self.reset, self.peak = lambda: None, lambda: None, peak_memory
-        if on_gpu:
+        if place == "cuda":
             self.count, self.kind = torch.cuda.device_count(), "gpu"
             self.name = torch.cuda.get_device_name(0)
             self.wait = torch.cuda.synchronize

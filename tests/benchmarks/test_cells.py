@@ -21,7 +21,7 @@ def handle(request):
     if request["number"] == 9:
         os.kill(os.getpid(), 9)
     if request["number"] == 3:
-        print("the last word", file=sys.stderr, flush=True)
+        print("[rank1]: RuntimeError: the cause\\n====", file=sys.stderr, flush=True)
         os._exit(3)
     time.sleep(60 * (request["number"] == 60))
     return {"twice": 2 * request["number"]}
@@ -65,7 +65,7 @@ def test_how_a_process_ended(cells, child):
     with pytest.raises(cells.Stopped, match="killed by SIGKILL, as systems do when memory"):
         child().ask(number=9)
     process = child()
-    with pytest.raises(cells.Stopped, match="exit code 3: the last word"):
+    with pytest.raises(cells.Stopped, match="exit code 3: .rank1.: RuntimeError: the cause$"):
         process.ask(number=3)
     with pytest.raises(cells.Stopped, match="exit code 3"):
         process.ask(number=4)

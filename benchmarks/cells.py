@@ -18,9 +18,6 @@ import tempfile
 import threading
 from importlib import metadata
 
-from keras_mlp3d._utils.atomic_write import write_whole
-from keras_mlp3d._utils.printable import one_line
-
 #: How clips are named on the command line and in the files: frames x height x width.
 SIZE = re.compile(r"(\d+)x(\d+)x(\d+)")
 
@@ -66,6 +63,8 @@ class Results:
 
     def save(self):
         """Writes the file."""
+        from keras_mlp3d._utils.atomic_write import write_whole
+
         self.path.parent.mkdir(parents=True, exist_ok=True)
         content = {"machine": self.machine, "cells": self.cells}
         write_whole(self.path, (json.dumps(content, indent=1) + "\n").encode())
@@ -158,6 +157,8 @@ def how_it_ended(code, errors):
         name = signal.Signals(-code).name
         hint = ", as systems do when memory runs out" if name == "SIGKILL" else ""
         return f"killed by {name}{hint}"
+    from keras_mlp3d._utils.printable import one_line
+
     errors.seek(0)
     lines = [one_line(line) for line in errors if line.strip()] or ["no message"]
     # torchrun writes more after the error of a process, and a name before it.
@@ -184,6 +185,8 @@ def serve(handle):
 
 def text_of(error):
     """An error in one line that is not too long for a table."""
+    from keras_mlp3d._utils.printable import one_line
+
     return one_line(f"{type(error).__name__}: {error}")[:300]
 
 

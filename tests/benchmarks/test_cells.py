@@ -65,7 +65,7 @@ def test_how_a_process_ended(cells, child):
     with pytest.raises(cells.Stopped, match="killed by SIGKILL, as systems do when memory"):
         child().ask(number=9)
     process = child()
-    with pytest.raises(cells.Stopped, match="exit code 3: .rank1.: RuntimeError: the cause$"):
+    with pytest.raises(cells.Stopped, match=r"exit code 3: .rank1.: RuntimeError: the cause$"):
         process.ask(number=3)
     with pytest.raises(cells.Stopped, match="exit code 3"):
         process.ask(number=4)

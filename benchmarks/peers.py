@@ -24,10 +24,8 @@ os.environ.setdefault("KERAS_BACKEND", "torch")
 
 from cells import Child, Results, Stopped, peak_memory, read, serve, size_of, version
 from peer_networks import PEERS, build, count_macs, library_of, missing
-from peers_page import page
+from peers_page import NETWORKS, SIZES, TASKS, page
 
-NETWORKS = ("mlp3d_xs", "mlp3d_s", *PEERS)
-SIZES, TASKS = ("16x224x224", "64x128x128"), ("forward", "step")
 #: Side of the matrix product, and how often it is taken at a time.
 SIDE, PRODUCTS = 1024, 2
 LIBRARIES = ("torch", "torchvision", "transformers", "keras", "keras-mlp3d", "numpy")

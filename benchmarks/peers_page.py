@@ -3,7 +3,11 @@
 import statistics
 
 from cells import spread
+from peer_networks import PEERS
 
+#: What is measured by default; what the file lacks of it is said to be unmeasured.
+NETWORKS = ("mlp3d_xs", "mlp3d_s", *PEERS)
+SIZES, TASKS = ("16x224x224", "64x128x128"), ("forward", "step")
 TITLES = {"forward": "Forward pass", "step": "Training step"}
 #: The network whose time others are divided by, in the same turn.
 BASE = "mlp3d_s"
@@ -52,8 +56,25 @@ def page(found):
         if finished:
             title = f"{TITLES[task]}, {size.replace('x', ' x ')}"
             parts.append(f"## {title}\n\n{table(finished)}")
+    if lines := unmeasured(found["cells"]):
+        parts.append("## Unmeasured\n\n" + "\n".join(lines) + "\n")
     parts.append(METHOD.format(base=BASE))
     return "\n".join(parts)
+
+
+def unmeasured(cells):
+    """Lines that say which networks lack figures, of those that are measured by default."""
+    lines = []
+    for size in SIZES:
+        for task in TASKS:
+            found = (cells.get(f"{task} {size} {name}", {}) for name in NETWORKS)
+            pairs = zip(NETWORKS, found, strict=True)
+            names = [f"`{n}`" for n, cell in pairs if "error" not in cell and "macs" not in cell]
+            if names:
+                all_of_them = len(names) == len(NETWORKS)
+                which = "all networks" if all_of_them else ", ".join(names)
+                lines.append(f"- {TITLES[task]}, {size.replace('x', ' x ')}: {which}")
+    return lines
 
 
 def machine(said):

@@ -171,7 +171,16 @@ def test_the_page_by_hand(peers):
     assert row in text
     assert "| `other` | 1.0 | 0.0 | 4.00 (1.00 to 8.00) | 2.00 | 0.25 (0.12 to 1.00) | 1 |" in text
     assert "| `none` | | | not measured: a / b | | | |" in text
-    assert "stopped" not in text.split("## How")[0].split("Busy")[1]
+    assert "`stopped`" not in text
+    assert "- Forward pass, 16 x 224 x 224: all networks\n" in text
+
+
+def test_what_is_unmeasured_is_said(peers):
+    page = importlib.import_module("peers_page")
+    cells = {f"step 16x224x224 {name}": {"error": "x"} for name in page.NETWORKS[1:]}
+    lines = page.unmeasured({**cells, "step 16x224x224 mlp3d_xs": {"seconds": [1.0]}})
+    assert len(lines) == 4
+    assert lines[1] == "- Training step, 16 x 224 x 224: `mlp3d_xs`"
 
 
 def test_the_page_of_the_site_is_that_of_the_figures(peers, root_dir):

@@ -7,6 +7,7 @@
 #   make test-track  track a training by Weights & Biases and MLflow, in an environment of its own
 #   make test-ray  a Ray cluster on this machine with workers that are killed, in an environment of its own
 #   make test-app  try the page of `keras-mlp3d app` with a real browser, in an environment of its own
+#   make bench-peers  our networks next to those of torchvision and transformers, in an environment of its own
 #   make docs   build the documentation as a site, in `site`; a warning or a broken link is an error
 #   make clean  remove what the other targets made
 
@@ -20,7 +21,8 @@ BACKEND ?= torch
 PYTEST = TF_CPP_MIN_LOG_LEVEL=3 .venv/bin/python -m pytest -q -n $(WORKERS) --dist loadfile \
   --no-loadscope-reorder
 
-.PHONY: demo test test-quick test-oldest test-s3 test-track test-ray test-app docs lint clean
+.PHONY: demo test test-quick test-oldest test-s3 test-track test-ray test-app \
+  bench-peers docs lint clean
 
 demo: .venv-demo/installed
 	KERAS_BACKEND=jax .venv-demo/bin/python examples/demo.py --to demo
@@ -94,6 +96,21 @@ test-app:
 	$(PYTHON) -m venv .venv-app
 	.venv-app/bin/python -m pip install -q --upgrade pip
 	.venv-app/bin/python -m pip install -q 'selenium>=4.25' -e '.[jax,app]'
+	touch $@
+
+# The version of torchvision is the one made for this PyTorch.
+TORCHVISION ?= torchvision==0.28.0
+TRANSFORMERS ?= transformers==5.24.0
+
+bench-peers: .venv-peers/installed
+	.venv-peers/bin/python benchmarks/peers.py --output runs/peers.json
+	.venv-peers/bin/python benchmarks/peers.py --page runs/peers.json
+
+.venv-peers/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install -q --upgrade pip
+	.venv-peers/bin/python -m pip install -q $(TORCH)
+	.venv-peers/bin/python -m pip install -q $(TORCHVISION) $(TRANSFORMERS) -e .
 	touch $@
 
 # tests/docs/test_site.py builds the same site, so `make test` fails as this does.

@@ -20,7 +20,6 @@ clips per second of a device of yours, and the estimate then says how many cores
 import argparse
 import os
 import pathlib
-import platform
 import statistics
 import tempfile
 import time
@@ -30,6 +29,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+from cells import processor
 from input import write_video
 
 import keras_mlp3d as km
@@ -186,16 +186,6 @@ def main(arguments=None):
     )
     print(f"{processor()}, {keras.backend.backend()}, {options.preset}, {here / 1e9:.1f} GMACs")
     report(found, recipe, large / here, options)
-
-
-def processor():
-    """Returns the name of this machine's processor, as Linux says it."""
-    try:
-        text = pathlib.Path("/proc/cpuinfo").read_text()
-    except OSError:
-        text = ""
-    names = [line.split(":", 1)[1] for line in text.splitlines() if line.startswith("model name")]
-    return (names or [platform.processor()])[0].strip()
 
 
 if __name__ == "__main__":

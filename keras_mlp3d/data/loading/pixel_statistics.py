@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+from typing import Any
 
 import numpy as np
 
@@ -77,7 +78,11 @@ def pixel_statistics(
 
     def histogram(row: VideoRow) -> np.ndarray | Exception:
         try:
-            options = {"start": row.start, "end": row.end, **thread_options(converter)}
+            options: dict[str, Any] = {
+                "start": row.start,
+                "end": row.end,
+                **thread_options(converter),
+            }
             clip = converter(row.path, **options)
         except (VideoError, OSError) as error:
             return error

@@ -184,6 +184,7 @@ def _print_training_step(model: Any, shape: tuple[int, ...], options: argparse.N
     dtype = options.dtype or model.dtype_policy.name
     if options.json:
         content = dataclasses.asdict(step)
+        content["optimizer_bytes"] = content.pop("optimizer")
         print_json(
             {
                 "preset": options.preset,
@@ -208,9 +209,8 @@ def _print_training_step(model: Any, shape: tuple[int, ...], options: argparse.N
         f"{step.macs / 1e9:.2f} G multiply-accumulates"
     )
     if seconds is not None:
-        say(
-            f"{seconds:.3g} s per step for matrix products alone, at {options.rate / 1e12:g} TFLOP/s"
-        )
+        rate = f"{options.rate / 1e12:g} TFLOP/s"
+        say(f"{seconds:.3g} s per step for matrix products alone, at {rate}")
     if largest is not None:
         size = f"{options.memory / 1e9:g} GB"
         say(f"largest batch in {size}: {largest}" if largest else f"no clip fits in {size}")

@@ -9,12 +9,20 @@ from collections.abc import Iterator
 
 import keras
 
-from keras_mlp3d._utils.checks import check_boolean, check_choice, check_integer, check_number
+from keras_mlp3d._utils.checks import (
+    check_boolean,
+    check_choice,
+    check_integer,
+    check_integers,
+    check_number,
+)
 from keras_mlp3d._utils.types import Shape
 from keras_mlp3d.cost.count import Cost, count
 from keras_mlp3d.cost.kept_tensors import LayerMemory, bytes_of, kept_tensors, state_bytes
 from keras_mlp3d.layers import MLP3DBlock, TubeletEmbedding
 from keras_mlp3d.models import CycleMLP, FrameCycleMLP, MLP3DBackbone, TwoPathMLP3D
+from keras_mlp3d.models.dtype_policies import quantized_layers
+from keras_mlp3d.models.lora import adapted_layers
 
 #: Optimizer -> its numbers per weight, and its temporary ones while it updates the weights.
 OPTIMIZERS = {"adamw": (2, 3), "sgd": (0, 0)}
@@ -180,21 +188,20 @@ def largest_batch(
 
 def _checked(model: keras.Model, input_shape: Shape | None) -> tuple[tuple[int, ...], Cost]:
     """Returns the shape of an input and what `count` counts, or refuses the network."""
-    for layer in model._flatten_layers():
-        if layer.quantization_mode is not None:
-            raise ValueError(
-                f"{model.name} is quantized ({layer.name} to {layer.quantization_mode}) and cannot "
-                "be trained: pass the network as it was before quantize()."
-            )
-        if getattr(layer, "lora_enabled", False):
-            raise ValueError(
-                f"{model.name} has LoRA adapters, whose training is not counted: pass the network "
-                "without them."
-            )
     if input_shape is None:
         input_shape = (224, 224, 3) if isinstance(model, CycleMLP) else (64, 224, 224, 3)
     counted = count(model, input_shape)
-    return tuple(input_shape), counted  # type: ignore[arg-type]
+    for layer in quantized_layers(model):
+        raise ValueError(
+            f"{model.name} is quantized ({layer.name} to {layer.quantization_mode}) and cannot be "
+            "trained: pass the network as it was before quantize()."
+        )
+    if adapted_layers(model):
+        raise ValueError(
+            f"{model.name} has LoRA adapters, whose training is not counted: pass the network "
+            "without them."
+        )
+    return check_integers("input_shape", input_shape, len(input_shape)), counted
 
 
 def _step(

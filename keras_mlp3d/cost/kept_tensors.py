@@ -39,6 +39,7 @@ class LayerMemory:
         working: The most that the layer's backward pass takes beside these: gradients of
             activations, and with `remat` what is computed again.
         forward: Tensors that are alive until the forward pass ends, and not kept.
+        copies: Tensors that are alive in the layer's own forward pass alone.
         gradients: Gradients of the layer's weights.
     """
 
@@ -46,6 +47,7 @@ class LayerMemory:
     kept: int
     working: int = 0
     forward: int = 0
+    copies: int = 0
     gradients: int = 0
 
 
@@ -76,7 +78,9 @@ def kept_tensors(layer: keras.layers.Layer, shape: tuple[int, ...]) -> list[Laye
         kept = size + _kernel_copy(layer.projection)
         parts = [LayerMemory("", kept, size + output, gradients=_gradients(layer))]
     elif isinstance(layer, TubeletEmbedding):
-        parts = [LayerMemory("", _embedding(layer, shape), output, gradients=_gradients(layer))]
+        kept = _embedding(layer, shape)
+        cast = 0 if layer.compute_dtype == "float32" else size  # of the clips
+        parts = [LayerMemory("", kept, output, copies=cast, gradients=_gradients(layer))]
     elif isinstance(layer, keras.layers.LayerNormalization):
         return [dataclasses.replace(_norm(layer, shape), name=layer.name, forward=output)]
     elif isinstance(layer, keras.layers.Dropout):

@@ -41,8 +41,8 @@ class TrainingStep:
         clips: The batch of clips, in float32.
         activations: What the forward pass keeps for the backward pass.
         peak: The most memory in use at any moment of the step.
-        peak_at: When: the name of a layer in whose backward pass it is, "end of forward pass" or
-            "update of weights".
+        peak_at: When: the name of a layer in whose backward pass it is, the name and ", forward",
+            "end of forward pass" or "update of weights".
         forward_macs: Multiply-accumulates of the forward pass.
         macs: Multiply-accumulates of the step. Every product of the forward pass has two in the
             backward pass, for the gradients of its weight and of its input; the embedding has
@@ -228,10 +228,12 @@ def _step(
     clips = 4 * batch * math.prod(shape)
     always = weights + moments + clips
     activations = sum(part.kept for part in layers)
-    moments_of_step = [
-        (always + activations + sum(part.forward for part in layers), "end of forward pass"),
-        (always + trained + temporary * trained, "update of weights"),
-    ]
+    moments_of_step = [(always + trained + temporary * trained, "update of weights")]
+    used = always
+    for part in layers:
+        used += part.kept + part.forward
+        moments_of_step.append((used + part.copies, f"{part.name}, forward"))
+    moments_of_step.insert(0, (used, "end of forward pass"))
     left, gradients = activations, 0
     for part in reversed(layers):
         gradients += part.gradients

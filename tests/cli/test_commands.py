@@ -161,7 +161,7 @@ def test_training_steps_that_cannot_be_counted(run, presets, arguments, message)
 def test_images_have_no_remat(run, presets):
     code, _, err = run("cost", presets / "frames", "--training", "--remat")
     assert code == 2
-    assert "a CycleMLP has none" in err
+    assert "the blocks of a CycleMLP have none" in err
 
 
 def test_upload_hands_everything_over(run, monkeypatch):

@@ -41,6 +41,11 @@ class LayerMemory:
         forward: Tensors that are alive until the forward pass ends, and not kept.
         copies: Tensors that are alive in the layer's own forward pass alone.
         gradients: Gradients of the layer's weights.
+
+    Example:
+
+    >>> LayerMemory("head", kept=48, working=68, gradients=260).kept
+    48
     """
 
     name: str

@@ -1,15 +1,30 @@
-"""`keras-mlp3d cost`: multiply-accumulates and parameters of a preset."""
+"""`keras-mlp3d cost`: multiply-accumulates, parameters and training memory of a preset."""
 
 import argparse
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from keras_mlp3d.cli.inputs import load_model
-from keras_mlp3d.cli.options import add_command, image_size, positive
+from keras_mlp3d.cli.options import add_command, flops, image_size, memory, positive
 from keras_mlp3d.cli.terminal import SUCCESS, one_line, print_json, say
 
 if TYPE_CHECKING:
+    from keras_mlp3d.cost import TrainingStep
     from keras_mlp3d.hub import Preset
+
+#: Dtype policies of a training, as a recipe takes them.
+DTYPES = ("float32", "bfloat16", "mixed_bfloat16", "mixed_float16")
+OPTIMIZERS = ("adamw", "sgd")
+#: Options that need --training, and their values without it.
+_TRAINING = {
+    "batch": None,
+    "dtype": None,
+    "optimizer": None,
+    "ema": False,
+    "remat": False,
+    "memory": None,
+    "rate": None,
+}
 
 
 def add_parser(commands: Any) -> None:
@@ -19,11 +34,12 @@ def add_parser(commands: Any) -> None:
         "cost",
         run,
         "count the cost of a network, layer by layer",
-        "Count multiply-accumulates and parameters of a preset, layer by layer, for one clip. "
-        "No weights are loaded.",
+        "Count multiply-accumulates and parameters of a preset, layer by layer, for one clip; with "
+        "--training, the memory of a training step. No weights are loaded, and nothing is run.",
         [
             "keras-mlp3d cost mlp3d_xs --size 128",
             "keras-mlp3d cost mlp3d_nano --schedule short_range:4+shift_window:4",
+            "keras-mlp3d cost mlp3d_xs --training --batch 8 --dtype mixed_bfloat16 --memory 22GB",
         ],
         computes=True,
     )
@@ -43,6 +59,36 @@ def add_parser(commands: Any) -> None:
         "+, or are one per block if joined by commas",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    _add_training_options(parser)
+
+
+def _add_training_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "a training step",
+        "Memory as Keras uses it on PyTorch. What the card's driver and libraries take is not in "
+        "it, so --memory is less than the card has.",
+    )
+    group.add_argument(
+        "--training", action="store_true", help="count a training step: memory, layer by layer"
+    )
+    group.add_argument("--batch", type=positive, metavar="N", help="clips per step; default: 1")
+    group.add_argument("--dtype", choices=DTYPES, help="dtype policy; default: float32")
+    group.add_argument("--optimizer", choices=OPTIMIZERS, help="default: adamw")
+    group.add_argument(
+        "--ema", action="store_true", help="with a moving average of the weights (ema_momentum)"
+    )
+    group.add_argument(
+        "--remat", action="store_true", help="blocks compute their activations again"
+    )
+    group.add_argument(
+        "--memory", type=memory, metavar="SIZE", help="say the largest batch in it: 22GB, 22GiB"
+    )
+    group.add_argument(
+        "--rate",
+        type=flops,
+        metavar="RATE",
+        help="say the time of a step at this rate of matrix products: 100TFLOP/s",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -61,7 +107,14 @@ def run(options: argparse.Namespace) -> int:
             raise ValueError("--schedule is for networks on clips; a CycleMLP mixes no time.")
         turns = options.schedule.split(",")
         overrides["schedule"] = turns if len(turns) > 1 else options.schedule
+    if not options.training:
+        for name, unset in _TRAINING.items():
+            if getattr(options, name) != unset:
+                raise ValueError(f"--{name} is for a training step: add --training.")
+    overrides.update(_training_overrides(files, options))
     model, _ = load_model(files, **overrides)
+    if options.training:
+        return _print_training_step(model, shape, options)
     counted = cost.count(model, shape)
     if options.json:
         print_json(
@@ -104,3 +157,76 @@ def _input_shape(files: "Preset", options: argparse.Namespace) -> tuple[int, ...
             raise ValueError("--frames is for networks on clips; a CycleMLP takes single images.")
         return (*size, 3)
     return (options.frames or (clip.frames if clip else 64), *size, 3)
+
+
+def _training_overrides(files: "Preset", options: argparse.Namespace) -> dict[str, Any]:
+    overrides: dict[str, Any] = {}
+    if options.dtype is not None:
+        overrides["dtype"] = options.dtype
+    if options.remat:
+        if files.class_name in ("CycleMLP", "FrameCycleMLP"):
+            raise ValueError(
+                "--remat is for networks on clips; the blocks of a CycleMLP have none."
+            )
+        overrides["remat"] = True
+    return overrides
+
+
+def _print_training_step(model: Any, shape: tuple[int, ...], options: argparse.Namespace) -> int:
+    from keras_mlp3d import cost
+
+    chosen = {"optimizer": options.optimizer or "adamw", "ema": options.ema}
+    step = cost.training_step(model, shape, options.batch or 1, **chosen)
+    largest = None
+    if options.memory is not None:
+        largest = cost.largest_batch(model, options.memory, shape, **chosen)
+    seconds = None if options.rate is None else step.seconds(options.rate)
+    dtype = options.dtype or model.dtype_policy.name
+    if options.json:
+        content = dataclasses.asdict(step)
+        content["optimizer_bytes"] = content.pop("optimizer")
+        print_json(
+            {
+                "preset": options.preset,
+                "input_shape": list(shape),
+                "dtype": dtype,
+                "remat": options.remat,
+                **chosen,
+                **content,
+                "seconds": seconds,
+                "largest_batch": largest,
+            }
+        )
+        return SUCCESS
+    for line in _training_lines(step):
+        say(line)
+    clip = " x ".join(str(length) for length in shape[:-1])
+    remat = ", remat" if options.remat else ""
+    say()
+    say(
+        f"{options.preset} at {clip}, batch {step.batch}, {dtype}, {chosen['optimizer']}{remat}: "
+        f"{step.peak / 1e9:.2f} GB at the peak ({one_line(step.peak_at)}), "
+        f"{step.macs / 1e9:.2f} G multiply-accumulates"
+    )
+    if seconds is not None:
+        rate = f"{options.rate / 1e12:g} TFLOP/s"
+        say(f"{seconds:.3g} s per step for matrix products alone, at {rate}")
+    if largest is not None:
+        size = f"{options.memory / 1e9:g} GB"
+        say(f"largest batch in {size}: {largest}" if largest else f"no clip fits in {size}")
+    return SUCCESS
+
+
+def _training_lines(step: "TrainingStep") -> list[str]:
+    """The layers' table, and the parts of the memory below."""
+    # A line break in a layer's name would look like a line of the table.
+    layers = [dataclasses.replace(row, name=one_line(row.name)) for row in step.layers]
+    lines = dataclasses.replace(step, layers=tuple(layers)).table().splitlines()
+    parts = ("weights", "gradients", "optimizer", "clips", "activations", "peak")
+    values = [f"{getattr(step, part):,}" for part in parts]
+    width = max(map(len, values))
+    lines += [
+        "",
+        *(f"{part:<11}  {value:>{width}}" for part, value in zip(parts, values, strict=True)),
+    ]
+    return lines

@@ -101,6 +101,9 @@ class MLP3DBlock(keras.layers.Layer):
     True
     """
 
+    #: Whether both branches are computed again in the backward pass: see `recompute_activations`.
+    recomputes = False
+
     def __init__(
         self,
         time_mixing: TimeMixing,

@@ -46,4 +46,5 @@ def recompute_activations(block: MLP3DBlock) -> MLP3DBlock:
     # `setattr`, as type checkers allow no method to be replaced on one object.
     for name, function in (("mix_tokens", mix_tokens_again), ("mix_channels", mix_channels_again)):
         setattr(block, name, function)
+    block.recomputes = True
     return block

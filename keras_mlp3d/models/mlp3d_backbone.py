@@ -123,7 +123,8 @@ class MLP3DBackbone(PresetModel):
         random_mixing: Probability that a block samples another of the candidates for a training
             step.
         remat: Whether the blocks' activations are computed again in the backward pass instead of
-            kept: less memory, longer steps.
+            kept: less memory on PyTorch, longer steps. `cost.training_step` counts both, and
+            `python benchmarks/training_memory.py --remat` measures memory on each backend.
         pixel_mean: Mean of red, green and blue, of values 0..1, that is subtracted; None for
             ImageNet's.
         pixel_std: Standard deviation of red, green and blue that is divided by; None for

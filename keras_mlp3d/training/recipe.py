@@ -64,7 +64,8 @@ class Recipe:
         drop_path_rate: Rate of stochastic depth at the last block; None for the preset's.
         dropout: Dropout rate before the classifier; None for the preset's.
         dtype: Keras dtype policy, such as "mixed_bfloat16".
-        remat: Whether activations are computed again in the backward pass instead of stored.
+        remat: Whether activations are computed again in the backward pass instead of stored;
+            `keras-mlp3d cost --training --remat` says what a step then takes on PyTorch.
         random_mixing: Probability that a block uses another kind and group size in a step.
         max_group_size: None, or the largest group size that every block's kernel serves.
         seed: Seed of all randomness.

@@ -107,6 +107,63 @@ def test_costs_that_cannot_be_counted(run, presets, arguments, message):
     assert message in err
 
 
+def test_cost_of_a_training_step(run, presets):
+    form = ["--training", "--batch", 4, "--dtype", "mixed_bfloat16", "--ema", "--memory", "1GiB"]
+    code, out, err = run("cost", presets / "clips", *form, "--rate", "2 TFLOP/s")
+    model = MLP3D.from_preset(presets / "clips", load_weights=False, dtype="mixed_bfloat16")
+    step = cost.training_step(model, (8, 32, 32, 3), 4, ema=True)
+    assert (code, err) == (0, "")
+    assert out.startswith(step.table())
+    lines = out.splitlines()
+    assert f"peak {step.peak:,}".split() in [line.split() for line in lines]
+    assert lines[-3] == (
+        f"{presets / 'clips'} at 8 x 32 x 32, batch 4, mixed_bfloat16, adamw: "
+        f"{step.peak / 1e9:.2f} GB at the peak ({step.peak_at}), "
+        f"{step.macs / 1e9:.2f} G multiply-accumulates"
+    )
+    assert lines[-2].startswith(f"{step.seconds(2e12):.3g} s per step")
+    largest = cost.largest_batch(model, 2**30, (8, 32, 32, 3), ema=True)
+    assert lines[-1] == f"largest batch in 1.07374 GB: {largest}"
+
+
+def test_cost_of_a_training_step_as_json(run, presets):
+    form = ["--training", "--remat", "--optimizer", "sgd", "--memory", "0.001MB", "--json"]
+    code, out, _ = run("cost", presets / "clips", *form)
+    said = json.loads(out)
+    model = MLP3D.from_preset(presets / "clips", load_weights=False, remat=True)
+    step = cost.training_step(model, (8, 32, 32, 3), 1, "sgd")
+    assert (code, said["peak"], said["macs"], said["remat"]) == (0, step.peak, step.macs, True)
+    assert sum(layer["kept"] for layer in said["layers"]) == step.activations
+    assert (said["optimizer_bytes"], said["optimizer"], said["largest_batch"]) == (0, "sgd", 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--batch", "4"], "--batch is for a training step: add --training"),
+        (["--remat"], "--remat is for a training step: add --training"),
+        (["--memory", "24GB"], "--memory is for a training step: add --training"),
+        (["--training", "--batch", "0"], "expected a positive integer, got '0'"),
+        (["--training", "--dtype", "int8"], "invalid choice: 'int8'"),
+        (["--training", "--dtype", "floaty"], "invalid choice: 'floaty'"),
+        (["--training", "--memory=-24GB"], "expected memory above 0 with a unit"),
+        (["--training", "--memory", "24"], "such as 22GB or 22GiB, got '24'"),
+        (["--training", "--rate", "fast"], "such as 100TFLOP/s, got 'fast'"),
+        (["--training", "--optimizer", "lion"], "invalid choice: 'lion'"),
+    ],
+)
+def test_training_steps_that_cannot_be_counted(run, presets, arguments, message):
+    code, out, err = run("cost", presets / "clips", *arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert message in err
+
+
+def test_images_have_no_remat(run, presets):
+    code, _, err = run("cost", presets / "frames", "--training", "--remat")
+    assert code == 2
+    assert "the blocks of a CycleMLP have none" in err
+
+
 def test_upload_hands_everything_over(run, monkeypatch):
     calls = []
 

@@ -16,8 +16,7 @@ as long as the slowest of these: decoding, steps, and the processor time of both
 number of processors.
 Printed is that bound, and what share of it `fit` reaches.
 
-With `--beside N`, N other programs compute meanwhile, each in a session of its own. On PyTorch,
-`OMP_WAIT_POLICY=ACTIVE` in the environment shows what happens if its threads wait awake.
+With `--beside N`, N other programs compute meanwhile, each in a session of its own.
 """
 
 import argparse

@@ -16,16 +16,13 @@ as long as the slowest of these: decoding, steps, and the processor time of both
 number of processors.
 Printed is that bound, and what share of it `fit` reaches.
 
-With `--beside N`, N other programs compute meanwhile, each in a session of its own.
+With `--beside N`, N other programs compute meanwhile.
 """
 
 import argparse
-import contextlib
 import os
 import pathlib
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 
@@ -35,6 +32,7 @@ import keras_mlp3d as km  # before Keras and PyTorch: it decides how PyTorch's t
 import keras
 import numpy as np
 from input import write_video
+from waiting_threads import busy
 
 from keras_mlp3d.data import Manifest, VideoConverter, VideoRow, read_folder
 from keras_mlp3d.training import Recipe, make_loaders, make_optimizer, set_random_seed
@@ -71,19 +69,6 @@ def from_folder(path, clips):
     manifest = read_folder(path, "train")
     rows = [manifest.rows[k] for k in np.linspace(0, len(manifest.rows) - 1, clips).astype(int)]
     return Manifest(rows, manifest.class_names, "train", root=manifest.root)
-
-
-@contextlib.contextmanager
-def busy(count):
-    """Other programs that compute all the time."""
-    command = [sys.executable, "-c", "while True: pass"]
-    others = [subprocess.Popen(command, start_new_session=True) for _ in range(count)]
-    try:
-        yield
-    finally:
-        for other in others:
-            other.kill()
-            other.wait()
 
 
 def timed(function):

@@ -382,6 +382,8 @@ def main():
     command = f"python benchmarks/real_clips.py --data {pathlib.Path(options.data).name} --run RUN"
     if options.start_from:
         command += f" --recipe {options.recipe} --start-from BEFORE/mlp3d/seed0/model.weights.h5"
+    if options.set:
+        command += f" --set {' '.join(options.set)}"
     measurement = Measurement(options)
     print(
         f"{len(measurement.training)} videos to train on, {len(measurement.validation)} to choose "

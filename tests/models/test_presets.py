@@ -1,6 +1,7 @@
 """Every preset that the package ships: it builds, and its numbers are exact."""
 
 import json
+import re
 
 import keras
 import numpy as np
@@ -131,3 +132,12 @@ def test_architecture_without_weights_says_so():
     assert "or load 'mlp3d_xs_imagenet', which starts from ImageNet." in str(error.value)
     with pytest.raises(ValueError, match=r"keras-mlp3d convert CHECKPOINT .*--inflate mlp3d_nano"):
         MLP3D.from_preset("mlp3d_nano")
+
+
+def test_each_card_loads_the_preset_by_its_own_name(pytestconfig):
+    """Not by that of the folder in which it was first written."""
+    cards = sorted(pytestconfig.rootpath.glob("presets/*/README.md"))
+    assert len(cards) >= 4
+    for card in cards:
+        names = re.findall(r'from_preset\("([^"]*)"', card.read_text(encoding="utf-8"))
+        assert set(names) == {card.parent.name}

@@ -9,7 +9,7 @@ import torch
 
 import keras_mlp3d as km
 
-NETWORKS = ("mlp3d_nano", "mlp3d_nano_searched")
+NETWORKS = ("mlp3d_nano", "mlp3d_xs")
 
 
 @pytest.fixture

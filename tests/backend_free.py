@@ -84,7 +84,6 @@ EXCEPT = {
     "data/augment/test_batch_steps.py": "compares with Keras's own label smoothing",
     "data/datasets/test_shard.py": "compares loaders of each kind",
     "data/datasets/test_unicode_classes.py": "builds networks",
-    "data/video/test_remote.py": "remote files are read with TensorFlow, on its backend or another",
 }
 
 

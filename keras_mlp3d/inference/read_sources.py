@@ -9,10 +9,10 @@ import keras
 import numpy as np
 
 from keras_mlp3d._utils.checks import check_choice, check_integer, check_number
+from keras_mlp3d._utils.remote import is_remote
 from keras_mlp3d.data.datasets.check_file import reason_of
 from keras_mlp3d.data.video.converter import VideoConverter, Views, thread_options
 from keras_mlp3d.data.video.records import is_record
-from keras_mlp3d.data.video.remote import is_remote
 from keras_mlp3d.data.video.sources import is_path, is_source
 
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from keras_mlp3d._utils.atomic_write import naming
 from keras_mlp3d._utils.find_videos import VideoFinder
+from keras_mlp3d._utils.remote import is_remote
 from keras_mlp3d.data import Manifest
-from keras_mlp3d.data.video.remote import is_remote
 from keras_mlp3d.data.video.sources import VIDEO_SUFFIXES, is_path
 
 _EXPECTED = (

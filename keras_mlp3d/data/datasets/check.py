@@ -13,12 +13,12 @@ from keras_mlp3d._utils.atomic_write import write_whole
 from keras_mlp3d._utils.checks import check_integer, check_number
 from keras_mlp3d._utils.child_process import ChildCrashed, ChildProcess, ChildStuck
 from keras_mlp3d._utils.ordered_map import OrderedMap, default_workers
+from keras_mlp3d._utils.remote import is_remote, read_bytes
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.datasets.check_file import check_file, reason_of
 from keras_mlp3d.data.datasets.manifest import Manifest
 from keras_mlp3d.data.datasets.video_row import VideoRow, source_key
 from keras_mlp3d.data.video.records import is_record
-from keras_mlp3d.data.video.remote import is_remote, read_bytes
 from keras_mlp3d.data.video.sources import LazySource, is_path
 
 #: Columns of a report. The first four have been there in all versions.

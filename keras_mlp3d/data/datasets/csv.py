@@ -4,6 +4,7 @@ import os
 import unicodedata
 from collections.abc import Sequence
 
+from keras_mlp3d._utils.remote import is_remote
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.datasets.columns import read_columns
 from keras_mlp3d.data.datasets.labels import (
@@ -21,7 +22,6 @@ from keras_mlp3d.data.datasets.tables import (
     seconds_from_text,
 )
 from keras_mlp3d.data.datasets.video_row import VideoRow, describe, row_id
-from keras_mlp3d.data.video.remote import is_remote
 from keras_mlp3d.data.video.sources import VIDEO_SUFFIXES
 
 

@@ -6,11 +6,11 @@ import os
 import stat
 from collections.abc import Sequence
 
+from keras_mlp3d._utils import remote
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.datasets.manifest import Manifest
 from keras_mlp3d.data.datasets.tables import checked_classes, checked_path, composed, is_folder
 from keras_mlp3d.data.datasets.video_row import VideoRow
-from keras_mlp3d.data.video import remote
 from keras_mlp3d.data.video.sources import VIDEO_SUFFIXES
 
 # Names of sub-folders that are splits rather than classes, if they hold class folders.

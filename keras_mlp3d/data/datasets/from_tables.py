@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_mlp3d._utils.remote import is_remote
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.datasets.csv import joined
 from keras_mlp3d.data.datasets.labels import (
@@ -22,7 +23,6 @@ from keras_mlp3d.data.datasets.manifest import Manifest
 from keras_mlp3d.data.datasets.tables import seconds_from_text
 from keras_mlp3d.data.datasets.video_row import VideoRow, describe, row_id
 from keras_mlp3d.data.video.container import VideoError
-from keras_mlp3d.data.video.remote import is_remote
 from keras_mlp3d.data.video.sources import LazySource, is_path
 
 

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_mlp3d._utils.atomic_write import write_whole
+from keras_mlp3d._utils.remote import is_remote
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.datasets.labels import check_label_separator
 from keras_mlp3d.data.datasets.tables import composed
 from keras_mlp3d.data.datasets.video_row import VideoRow, describe, row_id
 from keras_mlp3d.data.video.records import shard_of
-from keras_mlp3d.data.video.remote import is_remote
 from keras_mlp3d.data.video.sources import LazySource, is_path
 
 

@@ -10,9 +10,9 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from keras_mlp3d._utils import remote
+from keras_mlp3d._utils.remote import is_remote
 from keras_mlp3d._utils.types import StrPath
-from keras_mlp3d.data.video import remote
-from keras_mlp3d.data.video.remote import is_remote
 from keras_mlp3d.data.video.sources import VIDEO_SUFFIXES
 
 _MAX_BYTES = 512 * 2**20

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_mlp3d._utils.checks import check_integer, check_number
-from keras_mlp3d.data.video.remote import MAX_REMOTE_BYTES, is_remote
+from keras_mlp3d._utils.remote import MAX_REMOTE_BYTES, is_remote
 from keras_mlp3d.data.video.sources import Frames, LazySource, is_frames, is_path, source_name
 
 

@@ -6,9 +6,9 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
+from keras_mlp3d._utils import remote
 from keras_mlp3d._utils.tf_example import parse_example
 from keras_mlp3d._utils.types import StrPath
-from keras_mlp3d.data.video import remote
 from keras_mlp3d.data.video.container import VideoError
 from keras_mlp3d.data.video.file_reader import FileReader
 from keras_mlp3d.data.video.frame_folder import JpegFrames

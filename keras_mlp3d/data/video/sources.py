@@ -4,18 +4,17 @@ import dataclasses
 import os
 import threading
 from collections.abc import Callable, Sequence
-from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 import numpy as np
 
 from keras_mlp3d._utils.checks import check_integer, check_number
+from keras_mlp3d._utils.remote import MAX_REMOTE_BYTES, is_remote, read_bytes
 from keras_mlp3d.data.video.container import VideoError, checked_path
 from keras_mlp3d.data.video.file_reader import FileReader
 from keras_mlp3d.data.video.frame_folder import FrameFolder
 from keras_mlp3d.data.video.reader import Reader
 from keras_mlp3d.data.video.records import is_record, open_record
-from keras_mlp3d.data.video.remote import MAX_REMOTE_BYTES, is_remote, read_bytes
 
 #: Endings of video files, for the search in a folder.
 VIDEO_SUFFIXES = (
@@ -308,6 +307,8 @@ def check_sendable(sources: Sequence[LazySource]) -> None:
 
     >>> check_sendable([])
     """
+    from multiprocessing.reduction import ForkingPickler  # the import takes time
+
     try:
         ForkingPickler(_Nowhere()).dump(sources)
     except Exception as error:

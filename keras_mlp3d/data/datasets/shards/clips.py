@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from keras_mlp3d._utils.ordered_map import OrderedMap
+from keras_mlp3d._utils.remote import is_remote, read_bytes
 from keras_mlp3d._utils.tf_example import encode_example
 from keras_mlp3d.data.datasets.manifest import Manifest
 from keras_mlp3d.data.datasets.shards.jpeg import jpegs
 from keras_mlp3d.data.video.container import VideoError
 from keras_mlp3d.data.video.reader import with_right_index
 from keras_mlp3d.data.video.records import HEADER_BYTES, MAX_RECORD_BYTES
-from keras_mlp3d.data.video.remote import is_remote, read_bytes
 from keras_mlp3d.data.video.sources import LazySource, is_path, open_video
 
 _MOST = MAX_RECORD_BYTES - 2**20  # of pictures or of a file; the rest of a record is small

@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from keras_mlp3d._utils import remote
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.datasets.manifest import Manifest, VideoRow
 from keras_mlp3d.data.datasets.tables import checked_classes, composed, load_json
-from keras_mlp3d.data.video import remote
 from keras_mlp3d.data.video.records import MAX_RECORD_BYTES, ShardError, record_path
 
 __all__ = ["ShardError", "index_path", "read_index", "read_shards", "sha256_of"]

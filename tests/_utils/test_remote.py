@@ -10,6 +10,7 @@ import pytest
 from data.make_videos import moving_frames, write_lossless
 from packaging.requirements import Requirement
 
+from keras_mlp3d._utils import remote
 from keras_mlp3d.data import (
     Manifest,
     ShardError,
@@ -25,7 +26,6 @@ from keras_mlp3d.data import (
     read_video,
     write_shards,
 )
-from keras_mlp3d.data.video import remote
 
 tf = pytest.importorskip("tensorflow")
 CONVERTER = VideoConverter(3, (32, 32))
@@ -153,7 +153,7 @@ def test_the_extra_is_empty_where_the_error_says_so(pytestconfig):
 def test_without_tensorflow_it_says_what_to_install():
     code = (
         "import sys\nsys.modules['tensorflow'] = None\n"
-        "from keras_mlp3d.data.video import remote\n"
+        "from keras_mlp3d._utils import remote\n"
         "try:\n    remote.read_bytes('s3://a/b.mp4')\n"
         "except ImportError as error:\n    print(error)\n"
     )

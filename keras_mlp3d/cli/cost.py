@@ -65,8 +65,8 @@ def add_parser(commands: Any) -> None:
 def _add_training_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "a training step",
-        "Memory as Keras uses it on PyTorch. What the card's driver and libraries take is not in "
-        "it, so --memory is less than the card has.",
+        "Memory as Keras uses it on PyTorch. What the card's driver and libraries take is not "
+        "in it:\ngive --memory less than the card has.",
     )
     group.add_argument(
         "--training", action="store_true", help="count a training step: memory, layer by layer"

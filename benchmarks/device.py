@@ -3,7 +3,7 @@
     python benchmarks/device.py
     python benchmarks/device.py [--backends torch jax] [--compile] [--networks mlp3d_xs swin3d_t]
         [--sizes 64x128x128 64x224x224] [--dtypes float32 mixed_bfloat16] [--tasks forward step fit]
-        [--max-batch N] [--fit-batch 8] [--devices N] [--output runs/device.json]
+        [--max-batch N] [--batches 8 32] [--fit-batch 8] [--devices N] [--output runs/device.json]
 
 Works on GPUs and on CPUs. Every installed backend has processes of its own: PyTorch runs eagerly
 (with `--compile` by `torch.compile` too), JAX by XLA, TensorFlow as a graph (with `--compile` by
@@ -12,7 +12,7 @@ XLA too). The networks of `peers.py` are measured on PyTorch if their libraries 
 - forward, step: clips per second (a step is `train_on_batch` with AdamW), peak memory of the
   device, and multiply-accumulates per second over those of a matrix product of the same element
   type, taken in turn in the same process. The batch is doubled until memory is used up, or to
-  `--max-batch` (4 on a CPU).
+  `--max-batch` (4 on a CPU); `--batches` names the batches instead, where time is short.
 - fit: clips per second of `fit` on generated videos: from memory, from files and from shards, on
   one device and on all.
 
@@ -80,13 +80,21 @@ def plan(backend, options):
                             yield dict(zip(FIELDS, values, strict=True))
 
 
+def doubled(largest):
+    """Yields 1, 2, 4 and so on, up to the largest."""
+    batch = 1
+    while batch <= largest:
+        yield batch
+        batch *= 2
+
+
 def sweep(results, work, kind, options):
     """Measures batch after batch, until memory is used up or the largest is reached."""
     largest, side = LIMITS[kind]
     settings = {"rounds": options.rounds, "seconds": options.seconds, "side": options.side or side}
-    child, batch = None, 1
+    child, batches = None, options.batches or doubled(options.max_batch or largest)
     try:
-        while batch <= (options.max_batch or largest):
+        for batch in batches:
             cell = results.cells.get(name_of(work, batch))
             if cell is None:
                 child = child or start(work["backend"], {**work, **settings}, options.limit)
@@ -97,7 +105,6 @@ def sweep(results, work, kind, options):
                 keep(results, name_of(work, batch), cell)
             if "clips_per_second" not in cell:
                 return
-            batch *= 2
     finally:
         if child is not None:
             child.close()
@@ -237,6 +244,7 @@ def parse(arguments):
     parser.add_argument("--sizes", nargs="+", default=SIZES, help="FRAMESxHEIGHTxWIDTH")
     parser.add_argument("--dtypes", nargs="+", choices=DTYPES, default=DTYPES[:2])
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
+    parser.add_argument("--batches", type=int, nargs="+", help="those to try, in rising order")
     parser.add_argument("--max-batch", type=int, help="default 4096, on a CPU 4")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="of a round, at least one run")
@@ -256,6 +264,8 @@ def parse(arguments):
         for name in ("max_batch", "rounds", "side", "fit_batch", "videos", "workers", "devices"):
             if (value := getattr(options, name)) is not None and value < 1:
                 raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {value}.")
+        if any(batch < 1 for batch in options.batches or ()):
+            raise ValueError(f"--batches must be at least 1, got {min(options.batches)}.")
         if options.epochs < 2:
             raise ValueError(f"--epochs must be at least 2, got {options.epochs}.")
         options.networks = networks(options.networks)
@@ -290,7 +300,7 @@ def main(arguments=None):
     except ValueError as error:
         sys.exit(f"error: {error}")
     results.save()
-    data = {}
+    table, data = pathlib.Path(options.output).with_suffix(".md"), {}
     with tempfile.TemporaryDirectory() as folder:
         for backend, device in devices.items():
             for work in plan(backend, options):
@@ -298,8 +308,8 @@ def main(arguments=None):
                     fit(results, work, device, folder, data, options)
                 else:
                     sweep(results, work, device["kind"], options)
-    table = pathlib.Path(options.output).with_suffix(".md")
-    table.write_text(page({"machine": results.machine, "cells": results.cells}), encoding="utf-8")
+                found = {"machine": results.machine, "cells": results.cells}
+                table.write_text(page(found), encoding="utf-8")
     print(table)
 
 

@@ -58,12 +58,12 @@ HELD_OUT = {
 }
 
 #: Name -> schedule (None: 2-D), frames per clip as a fraction of the recipe's, default seeds. The
-#: 2-D network sees as many frames as the 3-D ones have tokens in time. R(2+1)D sees every second
+#: 2-D network sees every third frame: recipes take multiples of four. R(2+1)D sees every second
 #: frame, which brings its multiply-accumulates near those of MLP-3D: 137 million to 131.
 NETWORKS = {
     "MLP-3D": ("preset", 1, (0, 1, 2)),
     "S = 1": ("short_range:1", 1, (0,)),
-    "CycleMLP by frame": (None, 4, (0,)),
+    "CycleMLP by frame": (None, 3, (0,)),
     "R(2+1)D": ("r2plus1d", 2, (0,)),
 }
 #: Channels and blocks of R(2+1)D.

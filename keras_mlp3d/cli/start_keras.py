@@ -1,8 +1,11 @@
 """Imports Keras for a command: on the backend of `--backend`, and without the backend's log."""
 
+import contextlib
 import logging
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
 
 from keras_mlp3d._utils import backend as keras_backend
 from keras_mlp3d.cli.terminal import note
@@ -34,7 +37,8 @@ def start_keras(backend: str | None) -> None:
             keras_backend.choose_backend(note)
         else:
             os.environ[keras_backend.VARIABLE] = backend
-    keras_backend.import_keras()
+    with _silent_libraries():
+        keras_backend.import_keras()
     import keras
 
     import keras_mlp3d.conversion  # noqa: F401 - with it, `from_preset` can convert weights
@@ -48,3 +52,28 @@ def start_keras(backend: str | None) -> None:
     for name in ("tensorflow", "torch"):
         if name in sys.modules:
             logging.getLogger(name).setLevel(logging.ERROR)
+
+
+@contextlib.contextmanager
+def _silent_libraries() -> Iterator[None]:
+    """Keeps from the terminal what libraries in C++ log while the block runs.
+
+    TensorFlow 2.21 logs lines about itself to the process's error stream before it reads any
+    variable. After an error they are shown: they may say what is wrong.
+    """
+    try:
+        kept = os.dup(2)
+    except OSError:  # this process has no error stream
+        yield
+        return
+    with tempfile.TemporaryFile() as log:
+        os.dup2(log.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            log.seek(0)
+            os.write(kept, log.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

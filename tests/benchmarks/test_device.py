@@ -106,6 +106,23 @@ def test_a_sweep_ends_when_memory_does_and_is_not_repeated(device, tmp_path, mon
     assert "step | 3.00 | 2 | 0.50 | 1 | out of memory at 8 |" in text
 
 
+def test_batches_that_are_named(device, tmp_path, monkeypatch):
+    options = device.parse(["--networks", "mlp3d_nano", "--batches", "4", "24"])
+    results, fake = device.Results(tmp_path / "device.json", {}), Fake(figure(1.0), figure(3.0))
+    monkeypatch.setattr(device, "start", lambda *_: fake)
+    device.sweep(results, work_of(device, "step"), "gpu", options)
+    assert fake.asked == [4, 24]
+    assert [int(name.split()[-1]) for name in results.cells] == [4, 24]
+
+
+def test_the_table_of_the_h100_is_that_of_its_file(device, root_dir):
+    found = json.loads((root_dir / "benchmarks" / "results" / "h100.json").read_text())
+    rows = [line for line in device.page(found).splitlines() if line.startswith("| torch")]
+    assert rows
+    text = (root_dir / "docs" / "devices.md").read_text(encoding="utf-8")
+    assert all(row in text for row in rows)
+
+
 def test_a_process_that_the_system_kills_is_said(device, tmp_path, monkeypatch):
     answers = figure(1.0), device.Stopped("killed by SIGKILL")
     asked, found = swept(device, tmp_path, monkeypatch, *answers, times=2)
@@ -167,6 +184,7 @@ def test_a_backend_that_is_not_installed(device, capsys, monkeypatch):
         (["--networks", "mlp3d_xxs"], "There is no network 'mlp3d_xxs'"),
         (["--sizes", "64"], "'64' is not a size"),
         (["--max-batch", "0"], "--max-batch must be at least 1, got 0"),
+        (["--batches", "8", "0"], "--batches must be at least 1, got 0"),
         (["--epochs", "1"], "--epochs must be at least 2, got 1"),
     ],
 )

@@ -94,17 +94,41 @@ def concatenate_earlier(x: Tensor, size: int) -> Tensor:
 
 def cycle_shift(x: Tensor, axis: int, offsets: Sequence[int]) -> Tensor:
     """Shifts the channels c, c + k, c + 2 k, ... by `offsets[c]`, with one copy per offset."""
-    x = ops.convert_to_tensor(x)
-    shifted = x.clone()
-    length, step = x.shape[axis], len(offsets)
-    for first, offset in enumerate(offsets):
-        if not offset:
-            continue
-        source, target = (tensor[..., first::step] for tensor in (x, shifted))
-        inside = max(0, length - abs(offset))
-        if inside:
-            seen = source.narrow(axis, max(0, offset), inside)
-            target.narrow(axis, max(0, -offset), inside).copy_(seen)
-        outside = inside if offset > 0 else 0
-        target.narrow(axis, outside, length - inside).zero_()
-    return shifted
+    return _CycleShift.apply(ops.convert_to_tensor(x), axis, tuple(offsets))
+
+
+if keras.config.backend() == "torch":
+
+    class _CycleShift(torch.autograd.Function):
+        """The gradient of a shift is the shift back, in as many copies."""
+
+        generate_vmap_rule = True
+
+        @staticmethod
+        def forward(x, axis, offsets):
+            shifted = x.clone()
+            length, step = x.shape[axis], len(offsets)
+            for first, offset in enumerate(offsets):
+                if not offset:
+                    continue
+                source, target = (tensor[..., first::step] for tensor in (x, shifted))
+                inside = max(0, length - abs(offset))
+                if inside:
+                    seen = source.narrow(axis, max(0, offset), inside)
+                    target.narrow(axis, max(0, -offset), inside).copy_(seen)
+                outside = inside if offset > 0 else 0
+                target.narrow(axis, outside, length - inside).zero_()
+            return shifted
+
+        @staticmethod
+        def setup_context(context, inputs, output):
+            _, context.axis, context.offsets = inputs
+
+        @staticmethod
+        def jvp(context, tangent, *_):
+            return _CycleShift.apply(tangent, context.axis, context.offsets)
+
+        @staticmethod
+        def backward(context, gradient):
+            back = tuple(-offset for offset in context.offsets)
+            return _CycleShift.apply(gradient, context.axis, back), None, None

@@ -38,3 +38,22 @@ def test_works_on_any_axis_of_positions():
 def test_keeps_half_precision():
     x = keras.ops.ones((1, 2, 3, 4, 5), "bfloat16")
     assert keras.backend.standardize_dtype(cycle_shift(x, 2, 3).dtype) == "bfloat16"
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="it has a gradient of its own there")
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("kernel_size", [2, 3, 9])
+def test_gradients_of_every_kind_on_pytorch(kernel_size):
+    import torch
+
+    def shift(x):
+        return cycle_shift(x, 2, kernel_size)
+
+    x = torch.randn((2, 1, 4, 3, 5), dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(shift, x, check_forward_ad=True, check_batched_grad=True)
+    assert torch.autograd.gradgradcheck(shift, x)
+    by_clip = torch.func.vmap(lambda clip: shift(clip[None])[0])(x)
+    torch.testing.assert_close(by_clip, shift(x), rtol=0, atol=0)
+    every = torch.func.jacrev(shift)(x.detach()).reshape(x.numel(), x.numel())
+    back = twin.cycle_shift(np.eye(x.numel()).reshape(-1, *x.shape[1:]), "height", kernel_size)
+    np.testing.assert_array_equal(every.numpy().T.reshape(back.shape), back)

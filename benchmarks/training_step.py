@@ -1,0 +1,91 @@
+"""Times a training step on PyTorch next to that of a plain PyTorch network, in turn.
+
+    python benchmarks/training_step.py [--schedule shift_token:4] [--batch 4] [--frames 16]
+        [--size 112] [--rounds 15]
+
+`mlp3d_xs` by `train_on_batch` with Keras's AdamW, the same network in a loop of PyTorch with
+PyTorch's AdamW, and `plain_torch.py` in such a loop: float32, cross-entropy of the preset's classes.
+Printed are seconds, and those of each over those of the plain network in the same round: medians
+with the extremes. `device.py` sets the steps of all backends beside a matrix product.
+"""
+
+import argparse
+import os
+import statistics
+
+os.environ["KERAS_BACKEND"] = "torch"
+
+import keras
+import numpy as np
+import torch
+from forward import seconds_of
+from plain_torch import PlainMLP3D
+
+import keras_mlp3d as km
+
+
+def loop_step(network, parameters, clip, labels):
+    """Returns a training step as PyTorch's own loop takes it."""
+    optimizer = torch.optim.AdamW(parameters, lr=1e-4, weight_decay=0.05)
+
+    def step():
+        loss = torch.nn.functional.cross_entropy(network(clip), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def steps(options):
+    """Returns {name: training step}."""
+    keras.utils.set_random_seed(0)
+    shape = (options.frames, options.size, options.size, 3)
+    model = km.MLP3D.from_preset(
+        "mlp3d_xs", load_weights=False, schedule=options.schedule, input_shape=shape
+    )
+    generator = np.random.default_rng(0)
+    clips = generator.integers(0, 256, (options.batch, *shape)).astype("uint8")
+    classes = np.arange(options.batch) % model.num_classes
+    clip, labels = torch.from_numpy(clips), torch.from_numpy(classes)
+    backbone = model.backbone
+    plain = PlainMLP3D(backbone.channels, backbone.depths, backbone.schedule, model.num_classes)
+    loop = loop_step(lambda x: model(x, training=True), model.parameters(), clip, labels)
+    model.compile(
+        keras.optimizers.AdamW(1e-4, weight_decay=0.05),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    return {
+        "train_on_batch": lambda: model.train_on_batch(clips, classes),
+        "ours in a loop": loop,
+        "plain": loop_step(plain, plain.parameters(), clip, labels),
+    }
+
+
+def main(arguments=None):
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--schedule", default="shift_token:4")
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--frames", type=int, default=16)
+    parser.add_argument("--size", type=int, default=112)
+    parser.add_argument("--rounds", type=int, default=15)
+    options = parser.parse_args(arguments)
+    runs = steps(options)
+    for run in [*runs.values()] * 2:
+        run()
+    rounds = [
+        {name: seconds_of(run) for name, run in runs.items()} for _ in range(options.rounds)
+    ]
+    for name in runs:
+        seconds = [times[name] for times in rounds]
+        ratios = [times[name] / times["plain"] for times in rounds]
+        print(
+            f"{name:15s} {statistics.median(seconds):.3f} s ({min(seconds):.3f} to "
+            f"{max(seconds):.3f}), over plain {statistics.median(ratios):.2f} "
+            f"({min(ratios):.2f} to {max(ratios):.2f})"
+        )
+
+
+if __name__ == "__main__":
+    main()

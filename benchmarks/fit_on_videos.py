@@ -1,7 +1,7 @@
 """Measures `fit` on video files against its parts: how well decoding and training overlap.
 
     python benchmarks/fit_on_videos.py [--data lip_phrases] [--clips 480] [--rounds 5]
-        [--workers 2] [--beside 0]
+        [--workers 2] [--processes 0] [--beside 0]
 
 A small network trains by the recipe `lip_phrases`, on the videos of a folder (`train/<class>/`) or
 on generated ones of 160 x 80 pixels and 6 to 17 frames. Measured in turn, round after round, each
@@ -16,7 +16,8 @@ as long as the slowest of these: decoding, steps, and the processor time of both
 number of processors.
 Printed is that bound, and what share of it `fit` reaches.
 
-With `--beside N`, N other programs compute meanwhile.
+With `--processes N`, `fit` is given a `DataLoader` of PyTorch with N processes that decode; decoding
+alone is measured in threads as before. With `--beside N`, N other programs compute meanwhile.
 """
 
 import argparse
@@ -71,6 +72,20 @@ def from_folder(path, clips):
     return Manifest(rows, manifest.class_names, "train", root=manifest.root)
 
 
+def in_processes(loader, processes):
+    """A `DataLoader` whose processes make the batches of a loader."""
+    from torch.utils.data import DataLoader
+
+    return DataLoader(
+        loader,
+        batch_size=None,
+        sampler=loader.sampler,
+        num_workers=processes,
+        multiprocessing_context="spawn",
+        persistent_workers=True,
+    )
+
+
 def timed(function):
     """Seconds, and seconds of processor time, of a call."""
     wall, processor = time.perf_counter(), time.process_time()
@@ -98,10 +113,11 @@ def measure(manifest, options):
         metrics=["accuracy"],
     )
     memory = InMemory(list(loader))
+    feed = in_processes(loader, options.processes) if options.processes else loader
     parts = {
         "decoding": lambda: [None for _ in loader],
         "steps": lambda: model.fit(memory, shuffle=False, verbose=0),
-        "fit": lambda: model.fit(loader, shuffle=False, verbose=0),
+        "fit": lambda: model.fit(feed, shuffle=False, verbose=0),
     }
     times = {name: [] for name in parts}
     for number in range(options.rounds + 1):
@@ -142,6 +158,7 @@ def main(arguments=None):
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=0, help="that decode, in place of threads")
     parser.add_argument("--beside", type=int, default=0, help="other programs that compute")
     options = parser.parse_args(arguments)
     processors = len(os.sched_getaffinity(0))

@@ -4,9 +4,10 @@
         [--size 112] [--rounds 15]
 
 `mlp3d_xs` by `train_on_batch` with Keras's AdamW, the same network in a loop of PyTorch with
-PyTorch's AdamW, and `plain_torch.py` in such a loop: float32, cross-entropy of the preset's classes.
-Printed are seconds, and those of each over those of the plain network in the same round: medians
-with the extremes. `device.py` sets the steps of all backends beside a matrix product.
+PyTorch's AdamW, and `plain_torch.py` in such a loop: float32, cross-entropy, and no stochastic
+depth, which the plain network lacks. Printed are seconds, and those of each over those of the plain
+network in the same round: medians with the extremes. `device.py` sets the steps of all backends
+beside a matrix product.
 """
 
 import argparse
@@ -42,7 +43,11 @@ def steps(options):
     keras.utils.set_random_seed(0)
     shape = (options.frames, options.size, options.size, 3)
     model = km.MLP3D.from_preset(
-        "mlp3d_xs", load_weights=False, schedule=options.schedule, input_shape=shape
+        "mlp3d_xs",
+        load_weights=False,
+        schedule=options.schedule,
+        input_shape=shape,
+        drop_path_rate=0.0,
     )
     generator = np.random.default_rng(0)
     clips = generator.integers(0, 256, (options.batch, *shape)).astype("uint8")
@@ -74,9 +79,7 @@ def main(arguments=None):
     runs = steps(options)
     for run in [*runs.values()] * 2:
         run()
-    rounds = [
-        {name: seconds_of(run) for name, run in runs.items()} for _ in range(options.rounds)
-    ]
+    rounds = [{name: seconds_of(run) for name, run in runs.items()} for _ in range(options.rounds)]
     for name in runs:
         seconds = [times[name] for times in rounds]
         ratios = [times[name] / times["plain"] for times in rounds]

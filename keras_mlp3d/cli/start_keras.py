@@ -3,8 +3,8 @@
 import contextlib
 import logging
 import os
+import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 
 from keras_mlp3d._utils import backend as keras_backend
@@ -37,7 +37,7 @@ def start_keras(backend: str | None) -> None:
             keras_backend.choose_backend(note)
         else:
             os.environ[keras_backend.VARIABLE] = backend
-    with _silent_libraries():
+    with _filtered_errors() if _may_import_tensorflow() else contextlib.nullcontext():
         keras_backend.import_keras()
     import keras
 
@@ -54,26 +54,45 @@ def start_keras(backend: str | None) -> None:
             logging.getLogger(name).setLevel(logging.ERROR)
 
 
-@contextlib.contextmanager
-def _silent_libraries() -> Iterator[None]:
-    """Keeps from the terminal what libraries in C++ log while the block runs.
+def _may_import_tensorflow() -> bool:
+    """Whether Keras is still to be imported, and perhaps on TensorFlow: its own default."""
+    chosen = os.environ.get(keras_backend.VARIABLE) or "tensorflow"
+    return chosen == "tensorflow" and "keras" not in sys.modules
 
-    TensorFlow 2.21 logs lines about itself to the process's error stream before it reads any
-    variable. After an error they are shown: they may say what is wrong.
+
+#: A process that passes on what it reads, except lines of TensorFlow's log below errors.
+_FILTER = r"""
+import re, sys
+log = re.compile(
+    rb"WARNING: All log messages before absl|[IW]\d{4} \d\d:|\d{4}-\d\d-\d\d [\d:.]+: [IW] "
+    rb"|To enable the following instructions"
+)
+for line in sys.stdin.buffer:
+    if not log.match(line):
+        sys.stderr.buffer.write(line)
+        sys.stderr.buffer.flush()
+"""
+
+
+@contextlib.contextmanager
+def _filtered_errors() -> Iterator[None]:
+    """Keeps TensorFlow's log off the terminal while the block runs.
+
+    TensorFlow 2.21 logs two lines about oneDNN to the process's error stream before it reads any
+    variable. The filter is a process of its own, so that what a library says before it aborts this
+    one is still shown.
     """
     try:
         kept = os.dup(2)
     except OSError:  # this process has no error stream
         yield
         return
-    with tempfile.TemporaryFile() as log:
-        os.dup2(log.fileno(), 2)
+    command = [sys.executable, "-I", "-S", "-c", _FILTER]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        assert process.stdin is not None
+        os.dup2(process.stdin.fileno(), 2)
         try:
             yield
-        except BaseException:
-            log.seek(0)
-            os.write(kept, log.read())
-            raise
         finally:
             os.dup2(kept, 2)
             os.close(kept)

@@ -84,6 +84,10 @@ def contiguous(x: Tensor) -> Tensor:
 def concatenate_earlier(x: Tensor, size: int) -> Tensor:
     """Concatenates each token with the S - 1 before it, circularly: (B, T', H', W', S C)."""
     x = ops.convert_to_tensor(x)
+    return _ConcatenateEarlier.apply(x, size) if is_eager() else _with_earlier(x, size)
+
+
+def _with_earlier(x: Tensor, size: int) -> Tensor:
     time, back = x.shape[1], size - 1
     if back > time:
         return torch.cat([x.roll(i, 1) for i in range(size)], dim=-1)
@@ -98,6 +102,35 @@ def cycle_shift(x: Tensor, axis: int, offsets: Sequence[int]) -> Tensor:
 
 
 if keras.config.backend() == "torch":
+
+    class _ConcatenateEarlier(torch.autograd.Function):
+        """The gradient adds up the parts in place; that of each slice would be a tensor of zeros."""
+
+        generate_vmap_rule = True
+
+        @staticmethod
+        def forward(x, size):
+            return _with_earlier(x, size)
+
+        @staticmethod
+        def setup_context(context, inputs, output):
+            _, context.size = inputs
+
+        @staticmethod
+        def jvp(context, tangent, _):
+            return _ConcatenateEarlier.apply(tangent, context.size)
+
+        @staticmethod
+        def backward(context, gradient):
+            time = gradient.shape[1]
+            parts = gradient.chunk(context.size, dim=-1)
+            if context.size > time:
+                return sum(part.roll(-i, 1) for i, part in enumerate(parts)), None
+            total = parts[0].clone(memory_format=torch.contiguous_format)
+            for i, part in enumerate(parts[1:], start=1):
+                total[:, : time - i] += part[:, i:]
+                total[:, time - i :] += part[:, :i]
+            return total, None
 
     class _CycleShift(torch.autograd.Function):
         """The gradient of a shift is the shift back, in as many copies."""

@@ -3,6 +3,7 @@
 import os
 import re
 import resource
+import signal
 import subprocess
 import sys
 
@@ -128,11 +129,13 @@ def test_the_list_of_commands_is_the_parsers():
 # --- --backend -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("start", [["keras-mlp3d"], ["-m", "keras_mlp3d"]])
-def test_the_backend_of_the_option_computes_in_silence(root_dir, script, presets, start):
+@pytest.mark.parametrize("backend", [None, *keras_backend.BACKENDS])
+def test_the_backend_of_the_option_computes_in_silence(root_dir, script, presets, backend):
     """Whatever KERAS_BACKEND says, and nothing is logged."""
-    backend = keras.backend.backend()
-    start = start if "-m" in start else script
+    start = ["-m", "keras_mlp3d"] if backend else script
+    backend = backend or keras.backend.backend()
+    if not keras_backend.is_installed(backend):
+        pytest.skip(f"{backend} is not installed")
     unset = {"TF_CPP_MIN_LOG_LEVEL", "KERAS_BACKEND"}
     environment = {name: value for name, value in os.environ.items() if name not in unset}
     result = subprocess.run(
@@ -151,6 +154,27 @@ def test_the_backend_of_the_option_computes_in_silence(root_dir, script, presets
     imported = {line.rpartition("|")[2].strip() for line in lines}
     assert f"keras.src.backend.{backend}" in imported
     assert ("tensorflow" in imported) == (backend == "tensorflow")
+
+
+def test_the_filter_of_a_log_passes_on_the_last_words_of_a_process(root_dir):
+    code = (
+        "import os\nfrom keras_mlp3d.cli import start_keras\n"
+        "with start_keras._filtered_errors():\n"
+        "    os.write(2, b'WARNING: All log messages before absl::InitializeLog() is called are\\n')\n"
+        "    os.write(2, b'I0000 00:00:1 9 port.cc:153] oneDNN custom operations are on.\\n')\n"
+        "    os.write(2, b'2026-01-30 22:44:42.45: I tensorflow/core/util/port.cc:153] on.\\n')\n"
+        "    os.write(2, b'F0000 00:00:1 9 cpu.cc:1] no such instructions\\n')\n"
+        "    os.abort()"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(root_dir)},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == -signal.SIGABRT
+    said = [line for line in result.stderr.splitlines() if "port.cc" in line or "F0000" in line]
+    assert said == ["F0000 00:00:1 9 cpu.cc:1] no such instructions"]
 
 
 @pytest.mark.parametrize("backend", keras_backend.BACKENDS)

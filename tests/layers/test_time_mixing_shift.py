@@ -17,3 +17,23 @@ def test_matches_twin(time, size):
     for given, difference in ((bias, 0), (None, bias)):
         mixed = keras.ops.convert_to_numpy(shift_mix(x, kernel, given))
         np.testing.assert_allclose(mixed, expected - difference, rtol=0, atol=1e-5)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="it has a gradient of its own there")
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+@pytest.mark.parametrize(("time", "size"), [(4, 1), (4, 3), (4, 4), (2, 5), (1, 3)])
+def test_gradients_of_every_kind_on_pytorch(time, size):
+    import torch
+
+    from keras_mlp3d.layers._torch import concatenate_earlier
+
+    def earlier(x):
+        return concatenate_earlier(x, size)
+
+    x = torch.randn((2, time, 1, 2, 3), dtype=torch.float64, requires_grad=True)
+    expected = torch.cat([x.roll(i, 1) for i in range(size)], dim=-1)
+    torch.testing.assert_close(earlier(x), expected, rtol=0, atol=0)
+    assert torch.autograd.gradcheck(earlier, x, check_forward_ad=True, check_batched_grad=True)
+    assert torch.autograd.gradgradcheck(earlier, x)
+    by_clip = torch.func.vmap(lambda clip: earlier(clip[None])[0])(x)
+    torch.testing.assert_close(by_clip, expected, rtol=0, atol=0)

@@ -16,7 +16,7 @@ as long as the slowest of these: decoding, steps, and the processor time of both
 number of processors.
 Printed is that bound, and what share of it `fit` reaches.
 
-With `--processes N`, `fit` is given a `DataLoader` of PyTorch with N processes that decode; decoding
+With `--processes N`, `fit` is given a `DataLoader` of PyTorch with N decoding processes; decoding
 alone is measured in threads as before. With `--beside N`, N other programs compute meanwhile.
 """
 

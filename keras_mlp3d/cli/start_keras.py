@@ -88,9 +88,11 @@ def _filtered_errors() -> Iterator[None]:
         yield
         return
     command = [sys.executable, "-I", "-S", "-c", _FILTER]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
-        assert process.stdin is not None
-        os.dup2(process.stdin.fileno(), 2)
+    source, sink = os.pipe()
+    with subprocess.Popen(command, stdin=source, stdout=subprocess.DEVNULL):
+        os.close(source)
+        os.dup2(sink, 2)
+        os.close(sink)
         try:
             yield
         finally:

@@ -104,7 +104,7 @@ def cycle_shift(x: Tensor, axis: int, offsets: Sequence[int]) -> Tensor:
 if keras.config.backend() == "torch":
 
     class _ConcatenateEarlier(torch.autograd.Function):
-        """The gradient adds up the parts in place; that of each slice would be a tensor of zeros."""
+        """The gradient adds up its parts in place; each slice alone would begin with zeros."""
 
         generate_vmap_rule = True
 

@@ -160,7 +160,7 @@ def test_the_filter_of_a_log_passes_on_the_last_words_of_a_process(root_dir):
     code = (
         "import os\nfrom keras_mlp3d.cli import start_keras\n"
         "with start_keras._filtered_errors():\n"
-        "    os.write(2, b'WARNING: All log messages before absl::InitializeLog() is called are\\n')\n"
+        "    os.write(2, b'WARNING: All log messages before absl::InitializeLog()\\n')\n"
         "    os.write(2, b'I0000 00:00:1 9 port.cc:153] oneDNN custom operations are on.\\n')\n"
         "    os.write(2, b'2026-01-30 22:44:42.45: I tensorflow/core/util/port.cc:153] on.\\n')\n"
         "    os.write(2, b'F0000 00:00:1 9 cpu.cc:1] no such instructions\\n')\n"

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d.models import MLP3D, CycleMLP, FrameCycleMLP, TwoPathMLP3D
+from keras_mlp3d.models.network_checks import stored_activation
 
 #: Activations whose outputs are scores.
 _SCORES = (keras.activations.softmax, keras.activations.sigmoid)
@@ -69,7 +70,7 @@ def check_model(model: keras.Model) -> None:
         raise ValueError(
             "model must return logits (activation=None), softmax or sigmoid scores, as only their "
             f"average is meaningful; {model.name} has activation "
-            f"{keras.activations.serialize(model.activation)!r}."
+            f"{stored_activation(model.activation)!r}."
         )
 
 

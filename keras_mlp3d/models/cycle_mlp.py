@@ -28,6 +28,7 @@ from keras_mlp3d.models.network_checks import (
     check_frames,
     check_stages,
     static_shape,
+    stored_activation,
 )
 from keras_mlp3d.models.preset_model import PresetModel
 from keras_mlp3d.models.schedule import Mixing
@@ -168,7 +169,6 @@ class CycleMLP(PresetModel):
         return [self.get_layer("head")]
 
     def get_config(self) -> dict[str, Any]:
-        activation = self.activation
         config = {
             "name": self.name,
             "trainable": self.trainable,
@@ -178,7 +178,7 @@ class CycleMLP(PresetModel):
             "num_classes": self.num_classes,
             "drop_path_rate": self.drop_path_rate,
             "dropout": self.dropout,
-            "activation": None if activation is None else keras.activations.serialize(activation),
+            "activation": stored_activation(self.activation),
             "include_rescaling": self.include_rescaling,
             "pixel_mean": self.pixel_mean and list(self.pixel_mean),
             "pixel_std": self.pixel_std and list(self.pixel_std),

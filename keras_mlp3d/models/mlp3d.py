@@ -17,7 +17,7 @@ from keras_mlp3d.layers import GlorotUniform
 from keras_mlp3d.models.dtype_policies import layer_policy, stored_policy
 from keras_mlp3d.models.mlp3d_backbone import MLP3DBackbone
 from keras_mlp3d.models.network import portable_config
-from keras_mlp3d.models.network_checks import check_class_names
+from keras_mlp3d.models.network_checks import check_class_names, stored_activation
 from keras_mlp3d.models.preset_model import PresetModel
 
 
@@ -129,11 +129,11 @@ class MLP3D(PresetModel):
 
     def task_config(self) -> dict[str, Any]:
         """Returns the arguments of the classifier, without backbone and converter."""
-        activation, head = self.activation, self.get_layer("head")
+        head = self.get_layer("head")
         return {
             "num_classes": self.num_classes,
             "dropout": self.dropout,
-            "activation": None if activation is None else keras.activations.serialize(activation),
+            "activation": stored_activation(self.activation),
             "class_names": None if self.class_names is None else list(self.class_names),
             "head_dtype": None if head.quantization_mode is None else stored_policy(head),
         }

@@ -108,6 +108,27 @@ def static_shape(inputs: Any) -> tuple[int | None, ...]:
     return tuple(length if isinstance(length, int) else None for length in shape)
 
 
+def stored_activation(activation: Any) -> Any:
+    """Returns what a configuration holds of an activation: its name, if Keras has one for it.
+
+    `keras.activations.serialize` imports TensorFlow on every backend.
+
+    Example:
+
+    >>> stored_activation(keras.activations.sigmoid), stored_activation(None)
+    ('sigmoid', None)
+    """
+    if activation is None:
+        return None
+    name = getattr(activation, "__name__", None)
+    try:
+        if name and keras.activations.get(name) is activation:
+            return name
+    except ValueError:  # Keras has none of this name
+        pass
+    return keras.activations.serialize(activation)
+
+
 def is_multi_label(model: Any) -> bool:
     """Returns whether a model scores each class by itself, so that a video may have several."""
     return getattr(model, "activation", None) is keras.activations.sigmoid
@@ -123,7 +144,7 @@ def check_label_kind(model: Any, several: bool) -> None:
     if is_multi_label(model) == several:
         return
     activation = getattr(model, "activation", None)
-    said = None if activation is None else keras.activations.serialize(activation)
+    said = stored_activation(activation)
     if several:
         raise ValueError(
             f"The videos may have several labels, and {model.name} has activation={said!r}, which "

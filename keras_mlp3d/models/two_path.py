@@ -18,7 +18,7 @@ from keras_mlp3d.layers import MotionView
 from keras_mlp3d.models.mlp3d import MLP3D
 from keras_mlp3d.models.mlp3d_backbone import MLP3DBackbone
 from keras_mlp3d.models.network import portable_config
-from keras_mlp3d.models.network_checks import check_class_names, static_shape
+from keras_mlp3d.models.network_checks import check_class_names, static_shape, stored_activation
 from keras_mlp3d.models.preset_model import PresetModel
 
 
@@ -236,6 +236,6 @@ def _gives_logits(path):
     if path.activation is not keras.activations.softmax:
         raise ValueError(
             f"A path must give logits (activation=None) or softmax scores, {path.name} has "
-            f"activation {keras.activations.serialize(path.activation)!r}."
+            f"activation {stored_activation(path.activation)!r}."
         )
     return False

@@ -57,11 +57,10 @@ def test_tensorflow_is_not_asked_for(monkeypatch):
 
     two = TwoPathMLP3D(network(), network(), (32, 32), converter=CONVERTER)
     frame = FrameCycleMLP(CycleMLP((4, 4, 4, 4), (1, 1, 1, 1), 1, 2), converter=CONVERTER)
+    several = MLP3D(network().backbone, 2, activation="sigmoid")
     monkeypatch.setattr(serialization_lib, "tf", Loaded())
-    digests = {
-        identity_of(model, None, None)["model"]["sha256"] for model in (network(), two, frame)
-    }
-    assert len(digests) == 3
+    models = network(), two, frame, several
+    assert len({identity_of(model, None, None)["model"]["sha256"] for model in models}) == 4
 
 
 def test_a_network_and_a_data_set_of_ones_own():

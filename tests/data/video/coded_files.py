@@ -1,6 +1,8 @@
 """Writes video files of many codecs and containers, and remuxes their packets in odd ways."""
 
+import contextlib
 import io
+import os
 
 import av
 import numpy as np
@@ -47,10 +49,27 @@ def pictures(num_frames=NUM_FRAMES, size=(64, 64)):
         yield picture
 
 
+@contextlib.contextmanager
+def usual_priority():
+    """Undoes what SVT-AV1 does if it may, as root: it makes the thread that calls it real-time.
+
+    Such a thread is never interrupted: libvpx, which waits for its own threads in a loop, then
+    takes minutes for a file, and other processes stand still.
+    """
+    if not hasattr(os, "sched_getscheduler"):  # not Linux
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
+
+
 def write_pair(path, name, distance, times=range(NUM_FRAMES), size=(64, 64)):
     """Writes a file of a pair with a key-frame distance; frame k at tick `times[k]` of 1/25 s."""
     _, codec, pix_fmt, options, _ = PAIRS[name]
-    with av.open(str(path), "w") as file:
+    with usual_priority(), av.open(str(path), "w") as file:
         rate = 10 if codec == "gif" else 25
         stream = file.add_stream(codec, rate=rate, options={"g": str(distance), **options})
         stream.height, stream.width, stream.pix_fmt = *size, pix_fmt

@@ -1,6 +1,7 @@
 """Frame i is frame i: random access against decoding in order, over codecs, containers and cuts."""
 
 import logging
+import os
 
 import av
 import numpy as np
@@ -223,3 +224,10 @@ def test_the_shared_table(shared_dir):
     views = VideoConverter(3, (32, 32)).read(path, start=9.6, end=10)
     assert views.frame_indices.min() >= 327
     assert probe_video(shared_dir / "videos" / "frames" / "ts_unknown_rate.ts").fps == 30000 / 1001
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="a call of Linux")
+def test_writing_a_file_leaves_this_thread_as_it_was(tmp_path):
+    before = os.sched_getscheduler(0), os.sched_getparam(0).sched_priority
+    write_pair(tmp_path / "a.mkv", "av1.mkv", 12)
+    assert (os.sched_getscheduler(0), os.sched_getparam(0).sched_priority) == before

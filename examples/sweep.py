@@ -18,11 +18,14 @@ import pathlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import keras_mlp3d as km  # before keras: takes an installed backend
+
+# isort: split
+
 import keras
 import optuna
 from optuna.trial import TrialState
 
-import keras_mlp3d as km  # before keras: takes an installed backend
 from keras_mlp3d.training import Recipe, make_loaders, parse_overrides, train
 
 
@@ -68,9 +71,10 @@ def sweep(options):
         study_name="sweep",
         storage=f"sqlite:///{options.run / 'study.db'}",
         direction="maximize",
-        sampler=optuna.samplers.TPESampler(seed=options.seed),
         load_if_exists=True,
     )
+    # Another seed after a stop: the same one would try the same settings again.
+    study.sampler = optuna.samplers.TPESampler(seed=options.seed + len(study.trials))
     finished = len(study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]))
     study.optimize(
         lambda trial: train_trial(trial, options, recipe, training, validation),
@@ -91,13 +95,18 @@ def sweep(options):
 
 def check_apart(test, *others):
     """Raises ValueError if a test video is in a part that trains or chooses."""
-    seen = {row.path for manifest in others for row in manifest.rows}
-    both = [row.path for row in test.rows if row.path in seen]
+    seen = {_place(row.path) for manifest in others for row in manifest.rows}
+    both = [row.path for row in test.rows if _place(row.path) in seen]
     if both:
         raise ValueError(
             f"--test must hold videos that are in neither --data nor --val, got {len(both)} that "
             f"are, such as {both[0]!r}; take them out before the sweep."
         )
+
+
+def _place(path):
+    """Returns what all names of a file have in common."""
+    return path if "://" in str(path) else os.path.realpath(path)
 
 
 def main(arguments=None):
@@ -112,7 +121,10 @@ def main(arguments=None):
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--trials", type=int, default=20, help="trials in all, earlier ones too")
     parser.add_argument("--seed", type=int, default=0, help="seed of Optuna's choices")
-    sweep(parser.parse_args(arguments))
+    options = parser.parse_args(arguments)
+    if options.val is None and not pathlib.Path(options.data, "val").is_dir():
+        parser.error("--val is needed, as --data has no sub-folder `val`")
+    sweep(options)
 
 
 if __name__ == "__main__":

@@ -99,7 +99,10 @@ def about_html(networks: Networks, name: str) -> str:
     classes = networks.classes(name)
     named = ", ".join(classes[:_NAMED]) + (", …" if len(classes) > _NAMED else "")
     description = networks.files(name).description
-    text = f"{description} It answers any video with one of its {len(classes)} classes: {named}."
+    answer = f"one of its {len(classes)} classes"
+    if networks.gives_several(name):
+        answer = f"those of its {len(classes)} classes that it sees, perhaps none"
+    text = f"{description} It answers any video with {answer}: {named}."
     return f'<p class="about">{_text(text)}</p>'
 
 

@@ -90,6 +90,15 @@ class Networks:
         count = (files.task or files.config).get("num_classes", 0)
         return list(named) if named else [f"class {place}" for place in range(count)]
 
+    def gives_several(self, name: str) -> bool:
+        """Returns whether a network scores each class by itself, so that several may be right.
+
+        Args:
+            name: One of `names`.
+        """
+        files = self.files(name)
+        return (files.task or files.config).get("activation") == "sigmoid"
+
     def run(
         self, name: str, function: Callable[[keras.Model], Result], until: float | None = None
     ) -> Result:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from keras_mlp3d._utils.find_videos import VideoFinder
 from keras_mlp3d.cli.inputs import asked_converter, load_model
 from keras_mlp3d.cli.options import add_command, add_videos_argument, add_view_options
+from keras_mlp3d.cli.signals import sigterm_as_ctrl_c
 from keras_mlp3d.cli.terminal import (
     BAD_INPUT,
     INTERRUPTED,
@@ -64,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
     converter = asked_converter(model, files, options)
     code, count, is_stopped = SUCCESS, 0, False
     with contextlib.ExitStack() as stack:
+        stack.enter_context(sigterm_as_ctrl_c())
         writer: Any = _Npz if path.suffix == ".npz" else _Parquet
         file = stack.enter_context(writer(path))
         line = StatusLine("videos")
@@ -208,11 +210,16 @@ class _Parquet:
             self._writer = pyarrow.parquet.ParquetWriter(self._beside, schema)
         rows = [
             {
-                "path": row.path,
+                "path": _text(row.path),
                 "features": None if row.error else row.features,
-                "error": row.error or None,
+                "error": _text(row.error) or None,
             }
             for row in self._rows
         ]
         self._writer.write_table(pyarrow.Table.from_pylist(rows, schema))
         self._rows = []
+
+
+def _text(name: str) -> str:
+    """Returns a name that is not UTF-8 with escapes, as Parquet takes UTF-8 alone."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -30,7 +30,12 @@ from keras_mlp3d.cli.terminal import (
     print_error,
     say,
 )
-from keras_mlp3d.cli.timeline import add_window_options, check_window_options, run_windows
+from keras_mlp3d.cli.timeline import (
+    CROPS,
+    add_window_options,
+    check_window_options,
+    run_windows,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -75,7 +80,7 @@ def add_parser(commands: Any) -> None:
         default=DEFAULT_PRESET,
         help="built-in name, directory or hf:// address; default: %(default)s",
     )
-    add_view_options(parser, crops=3)
+    add_view_options(parser, crops=CROPS)
     parser.add_argument(
         "--top-k", type=positive, default=5, metavar="N", help="classes to name; default: 5"
     )

@@ -108,6 +108,8 @@ class ResultsFile:
         """
         self._append(self._format.encode({"path": path, **row, "settings": self._settings}))
         self._count(path, row["error"])
+        if _key(path) in self._wanted and row["error"] is None:
+            self._rows[_key(path)] = {"path": path, **row}
         self._created = False
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """`keras-mlp3d predict --camera`: scores of what a camera or a stream shows now."""
 
 import argparse
+import contextlib
 
 from keras_mlp3d._utils.printable import one_line
 from keras_mlp3d.cli.inputs import CLASSIFIERS, asked_converter, load_model
@@ -15,28 +16,28 @@ def run_stream(options: argparse.Namespace) -> int:
     from keras_mlp3d.data import VideoError
     from keras_mlp3d.inference import classify_stream
 
-    rows = WindowRows(options)
-    camera = int(options.camera) if options.camera.isdecimal() else options.camera
-    model, files = load_model(options.preset, CLASSIFIERS)
-    windows = classify_stream(
-        model,
-        camera,
-        _WINDOW if options.window is None else options.window,
-        HOP if options.hop is None else options.hop,
-        asked_converter(model, files, options),
-    )
-    names = class_names_of(model)
-    if options.json:
-        note("reading; Ctrl-C ends it")
-    else:
-        say(f"{one_line(options.camera)}; Ctrl-C ends it")
-    try:
-        for window in windows:
-            rows.add(options.camera, window, names)
-    except VideoError as error:
-        rows.write({"path": options.camera, "error": str(error)})
-        print_error(error)
-        return BAD_INPUT
-    finally:
-        windows.close()
-    return SUCCESS
+    with contextlib.closing(WindowRows(options)) as rows:
+        camera = int(options.camera) if options.camera.isdecimal() else options.camera
+        model, files = load_model(options.preset, CLASSIFIERS)
+        windows = classify_stream(
+            model,
+            camera,
+            _WINDOW if options.window is None else options.window,
+            HOP if options.hop is None else options.hop,
+            asked_converter(model, files, options),
+        )
+        names = class_names_of(model)
+        if options.json:
+            note("reading; Ctrl-C ends it")
+        else:
+            say(f"{one_line(options.camera)}; Ctrl-C ends it")
+        try:
+            for window in windows:
+                rows.add(options.camera, window, names)
+        except VideoError as error:
+            rows.write({"path": options.camera, "error": str(error)})
+            print_error(error)
+            return BAD_INPUT
+        finally:
+            windows.close()
+        return SUCCESS

@@ -1,6 +1,7 @@
 """`keras-mlp3d predict --window`: scores of long videos over time."""
 
 import argparse
+import contextlib
 import itertools
 import json
 import os
@@ -19,6 +20,8 @@ from keras_mlp3d.cli.terminal import BAD_INPUT, SUCCESS, note, print_error, say
 #: Addresses that are no files, so that they need no --camera.
 STREAM = re.compile(r"(rtsps?|rtmps?|udp|tcp|srt)://", re.IGNORECASE)
 HOP = 0.5
+#: Crops of whole videos by default; a window has one.
+CROPS = 3
 
 if TYPE_CHECKING:
     from keras_mlp3d.data import VideoConverter
@@ -74,6 +77,11 @@ def check_window_options(options: argparse.Namespace) -> None:
             f"--clips is for whole videos, and --window makes a clip of each window; got "
             f"--clips {options.clips}."
         )
+    if options.crops != CROPS:
+        raise ValueError(
+            f"--crops is for whole videos, and --window makes a clip of each window; got "
+            f"--crops {options.crops}."
+        )
     if options.output is not None and not options.output.endswith(".jsonl"):
         raise ValueError(f"--output must end in .jsonl with --window, got {options.output!r}.")
     if options.camera is not None:
@@ -92,13 +100,18 @@ def run_windows(options: argparse.Namespace) -> int:
         plots.check_picture_path(options.plot)
     if options.overlay is not None:
         plots.check_overlay_path(options.overlay)
+        if os.path.lexists(options.overlay):  # perhaps the video itself
+            raise ValueError(
+                f"--overlay {options.overlay!r} exists: choose another file, or remove it."
+            )
     videos = iter(VideoFinder(options.videos, note, VIDEO_SUFFIXES))
     first = list(itertools.islice(videos, 2))
     drawn = options.plot is not None or options.overlay is not None
     if drawn and len(first) > 1:
         raise ValueError("--plot and --overlay with --window take one video, got more.")
-    job = _Windows(options, WindowRows(options))
-    return max([job.take(found) for found in itertools.chain(first, videos)], default=SUCCESS)
+    with contextlib.closing(WindowRows(options)) as rows:
+        job = _Windows(options, rows)
+        return max([job.take(found) for found in itertools.chain(first, videos)], default=SUCCESS)
 
 
 def _new_file(path: str) -> pathlib.Path:
@@ -122,6 +135,13 @@ class WindowRows:
     def __init__(self, options: argparse.Namespace):
         self._options = options
         self._output = _new_file(options.output) if options.output else None
+        self._is_empty = True
+
+    def close(self) -> None:
+        """Removes the file if it has no row, so that a corrected command can use its name."""
+        if self._output is not None and self._is_empty:
+            with contextlib.suppress(OSError):
+                self._output.unlink()
 
     def add(self, path: str, window: Any, names: Any) -> None:
         """Takes the scores of a window.
@@ -149,6 +169,7 @@ class WindowRows:
             say(line)
         if self._output is not None:
             append(self._output, f"{line}\n".encode("ascii"))
+            self._is_empty = False
 
 
 def class_names_of(model: Any) -> list[str]:
@@ -184,14 +205,20 @@ class _Windows:
         names = class_names_of(model)
         if not self._options.json:
             say(one_line(found.path))
-        kept = []
-        try:
-            for window in self._scores(found.path):
-                self._rows.add(found.path, window, names)
-                if self._options.plot is not None or self._options.overlay is not None:
-                    kept.append(window)
-        except (ValueError, OSError) as error:
-            return self._fail(found.path, reason_of(error))
+        kept: list[Any] = []
+        windows: Iterator[Any] | None = None
+        while True:
+            # Whatever reading raises is about this video; what writing raises is about the output.
+            try:
+                windows = self._scores(found.path) if windows is None else windows
+                window = next(windows, None)
+            except Exception as error:
+                return self._fail(found.path, reason_of(error))
+            if window is None:
+                break
+            self._rows.add(found.path, window, names)
+            if self._options.plot is not None or self._options.overlay is not None:
+                kept.append(window)
         self._draw(found.path, kept, names)
         return SUCCESS
 

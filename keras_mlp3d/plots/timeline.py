@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 OVERLAYS = (".mp4", ".mkv", ".mov")
 
+#: Seconds: the clock of the videos that are written.
+_TICK = Fraction(1, 90_000)
 _WIDTH, _ROW, _NAMES, _MARGIN = 9.0, 0.34, 2.0, 0.2  # inches
 _LIGHT, _DARK = "#f4f6f9", "#17507f"
 
@@ -152,12 +154,12 @@ def write_overlay(
     of pixels, which H.264 needs.
 
     Args:
-        frames: (second, picture) of each frame in order; pictures are uint8 (H, W, 3), all of one
-            size.
+        frames: (second, picture) of each frame in order, which is shown at that second; pictures
+            are uint8 (H, W, 3), all of one size.
         windows: (start, end, scores) of each window in order.
         class_names: Names of all classes.
         path: The .mp4, .mkv or .mov file to write; complete or absent.
-        fps: Frames per second of the new video.
+        fps: Mean frames per second, for the encoder.
         top_k: Largest number of classes on a frame.
 
     Raises:
@@ -181,20 +183,28 @@ def write_overlay(
     check_integer("top_k", top_k)
     rate = Fraction(check_number("fps", fps, above=0)).limit_denominator(1001)
     middles, place, captions = times.mean(axis=1), 0, _Captions(class_names, scores, top_k)
-    count, stream = 0, None  # type: int, Any
+    count, stream, last = 0, None, -1  # type: int, Any, int
     with written_beside(path, ending=path.suffix) as beside, av.open(str(beside), "w") as file:
         for count, (second, picture) in enumerate(frames, start=1):
             height, width = (side // 2 * 2 for side in picture.shape[:2])
+            if not height or not width:
+                raise ValueError(
+                    f"frames must be of at least 2 x 2 pixels, got shape {picture.shape}."
+                )
             if count == 1:
                 codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
                 stream = file.add_stream(codec, rate=rate, width=width, height=height)
                 stream.pix_fmt = "yuv420p"
+                stream.codec_context.time_base = _TICK
             while place + 1 < len(middles) and abs(middles[place + 1] - second) <= abs(
                 middles[place] - second
             ):
                 place += 1
             drawn = captions.draw(np.ascontiguousarray(picture[:height, :width]), place)
-            file.mux(stream.encode(av.VideoFrame.from_ndarray(drawn, "rgb24")))
+            frame = av.VideoFrame.from_ndarray(drawn, "rgb24")
+            last = max(last + 1, round(float(second) / _TICK))
+            frame.pts, frame.time_base = last, _TICK
+            file.mux(stream.encode(frame))
         if not count:
             raise ValueError("frames must hold at least one frame, got none.")
         file.mux(stream.encode(None))

@@ -1,5 +1,8 @@
 """The pictures and the words of the page, from plain arrays and strings."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 from data.make_videos import moving_frames
@@ -79,6 +82,18 @@ def test_a_preset_is_described_by_its_classes():
     about = about_html(networks, "mlp3d_tiny_radar_gestures")
     assert "one of its 10 classes: circle, clap, down, knock" in about
     assert networks.files("mlp3d_tiny_radar_gestures").description[:40] in about
+
+
+def test_a_preset_that_scores_each_class_by_itself(root_dir, tmp_path):
+    folder = shutil.copytree(
+        root_dir / "presets" / "mlp3d_nano_motion_shapes", tmp_path / "several"
+    )
+    task = json.loads((folder / "task.json").read_text())
+    (folder / "task.json").write_text(json.dumps({**task, "activation": "sigmoid"}))
+    about = about_html(Networks([str(folder)]), str(folder))
+    assert (
+        f"those of its {task['num_classes']} classes that it sees, perhaps none: class 0" in about
+    )
 
 
 def test_the_page_loads_nothing_of_its_own_from_elsewhere():

@@ -1,5 +1,7 @@
 """`keras-mlp3d embed`: files of features."""
 
+import os
+import shutil
 import sys
 
 import numpy as np
@@ -126,3 +128,17 @@ def test_parquet_is_an_extra(run, presets, videos, tmp_path, monkeypatch):
     code, _, err = run("embed", videos, "--preset", presets / "clips", "--output", output)
     assert code != 0
     assert "pip install 'keras-mlp3d[parquet]'" in err
+
+
+@pytest.mark.parametrize("ending", [".npz", ".parquet"])
+def test_a_name_that_is_not_utf_8(run, presets, videos, expected, tmp_path, ending):
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    name = os.fsdecode(os.fsencode(folder / "a") + b"\xff.mp4")
+    shutil.copy(next(iter(expected)), name)
+    output = tmp_path / f"features{ending}"
+    code, out, _ = run("embed", folder, "--preset", presets / "clips", "--output", output)
+    assert (code, out) == (0, f"1 of 1 videos are in {output}\n")
+    [path], [features], _ = read(output)
+    assert path in (name, f"{folder}/a\\xff.mp4")
+    assert len(features) > 0

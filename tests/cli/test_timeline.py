@@ -147,3 +147,62 @@ def test_results_and_several_videos(run, quick, presets, long, tmp_path):
     code, _, err = run("predict", long, long, *common, "--plot", tmp_path / "out.png")
     assert code == 2
     assert "take one video" in err
+
+
+def test_an_overlay_replaces_no_file(run, presets, long, tmp_path):
+    mine = tmp_path / "mine.mkv"
+    mine.write_bytes(b"mine")
+    code, out, err = run(
+        *("predict", long, "--preset", presets / "clips", "--window", "1", "--overlay", mine)
+    )
+    assert (code, out) == (2, "")
+    assert f"--overlay '{mine}' exists" in err
+    assert mine.read_bytes() == b"mine"
+
+
+def test_an_error_of_any_kind_stops_no_other_video(
+    run, quick, presets, long, tmp_path, monkeypatch
+):
+    def windows(model, path, *_):
+        if path == "broken.mp4":
+            raise ImportError("a library is missing")
+        return iter(expected(presets, path, 3.0, 3.0))
+
+    monkeypatch.setattr("keras_mlp3d.inference.classify_windows", windows)
+    broken, output = "broken.mp4", tmp_path / "out.jsonl"
+    (tmp_path / broken).write_bytes(b"x")
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(
+        *("predict", broken, long, "--preset", presets / "clips", "--window", "3"),
+        *("--output", output),
+    )
+    rows = [json.loads(line) for line in output.read_text().splitlines()]
+    assert code == 2
+    assert "a library is missing" in err
+    assert "a library is missing" in rows[0]["error"]
+    assert [row["path"] for row in rows[1:]] == [long, long]
+
+
+def test_an_error_of_the_output_is_not_that_of_a_video(
+    run, quick, presets, long, tmp_path, monkeypatch
+):
+    def append(path, data):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr("keras_mlp3d.cli.timeline.append", append)
+    output = tmp_path / "out.jsonl"
+    code, _, err = run(
+        *("predict", long, "--preset", presets / "clips", "--window", "3", "--output", output)
+    )
+    assert code != 0
+    assert "cannot read the video" not in err
+    assert "out.jsonl" in err
+
+
+def test_a_start_that_fails_leaves_no_file(run, presets, long, tmp_path):
+    output = tmp_path / "out.jsonl"
+    common = ["predict", long, "--window", "3", "--output", output]
+    code, _, err = run(*common, "--preset", "nope")
+    assert code == 2
+    assert "nope" in err
+    assert not output.exists()

@@ -52,8 +52,44 @@ def test_a_small_study(sweep, data, tmp_path, capsys, monkeypatch):
     assert (tmp_path / "run" / "trial-2" / "preset" / "config.json").exists()
 
 
-def test_test_videos_that_chose_something_are_refused(sweep, data, tmp_path):
-    arguments = ["--data", str(data), "--test", str(data / "val"), "--run", str(tmp_path / "run")]
+@pytest.mark.parametrize("spelled", ["val", "train/../val", "./val"])
+def test_test_videos_that_chose_something_are_refused(sweep, data, tmp_path, spelled):
+    arguments = ["--data", str(data), "--test", f"{data}/{spelled}", "--run", str(tmp_path / "run")]
     with pytest.raises(ValueError, match="neither --data nor --val, got 4 that are, such as"):
         sweep.main([*arguments, "--trials", "1"])
     assert not (tmp_path / "run").exists()
+
+
+def test_validation_videos_are_needed(sweep, data, tmp_path, capsys):
+    table = tmp_path / "train.csv"
+    table.write_text("".join(f"{path},a\n" for path in sorted(data.glob("train/*/*.mp4"))))
+    with pytest.raises(SystemExit):
+        sweep.main(["--data", str(table), "--test", str(data / "test"), "--run", str(tmp_path)])
+    assert "--val is needed" in capsys.readouterr().err
+
+
+def test_a_resumed_study_tries_other_settings(sweep, data, tmp_path, monkeypatch):
+    tried = []
+
+    def trial(trial, *_):
+        tried.append(tuple(sweep.settings(trial).values()))
+        if len(tried) == 3:
+            raise KeyboardInterrupt
+        return 0.5
+
+    monkeypatch.setattr(sweep, "train_trial", trial)
+    arguments = ["--data", str(data), "--test", str(data / "test"), "--run", str(tmp_path / "run")]
+    with pytest.raises(KeyboardInterrupt):
+        sweep.main([*arguments, "--trials", "5"])
+    monkeypatch.setattr(sweep.km.MLP3D, "from_preset", ended)
+    with pytest.raises(Ended):
+        sweep.main([*arguments, "--trials", "5"])
+    assert len(set(tried)) == len(tried) == 6
+
+
+class Ended(Exception):
+    """The trials are over."""
+
+
+def ended(_):
+    raise Ended

@@ -93,3 +93,19 @@ def test_wrong_paths(tmp_path):
         check_overlay_path(tmp_path / "folder.mp4")
     with pytest.raises(FileNotFoundError, match="does not exist"):
         check_overlay_path(tmp_path / "absent" / "out.mp4")
+
+
+def test_frames_are_shown_when_they_are_in_the_video(tmp_path):
+    times = [0.0, 0.04, 0.16, 0.36, 2.0, 2.04]
+    frames = [(second, np.zeros((32, 32, 3), "uint8")) for second in times]
+    path = tmp_path / "out.mp4"
+    write_overlay(frames, [(0.0, 2.0, [0.9, 0.1])], ["jump", "run"], path, fps=25)
+    with av.open(str(path)) as file:
+        shown = [float(frame.pts * frame.time_base) for frame in file.decode(video=0)]
+    np.testing.assert_allclose(shown, times, rtol=0, atol=1e-3)
+
+
+def test_pictures_without_pixels(tmp_path):
+    frames = [(0.0, np.zeros((1, 9, 3), "uint8"))]
+    with pytest.raises(ValueError, match="at least 2 x 2 pixels"):
+        write_overlay(frames, [(0.0, 1.0, [1.0])], ["jump"], tmp_path / "out.mp4", fps=25)

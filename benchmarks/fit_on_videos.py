@@ -16,8 +16,8 @@ as long as the slowest of these: decoding, steps, and the processor time of both
 number of processors.
 Printed is that bound, and what share of it `fit` reaches.
 
-With `--processes N`, `fit` is given a `DataLoader` of PyTorch with N decoding processes; decoding
-alone is measured in threads as before. With `--beside N`, N other programs compute meanwhile.
+With `--processes N`, N processes decode for `fit`; decoding alone is measured in threads as before.
+With `--beside N`, N other programs compute meanwhile.
 """
 
 import argparse
@@ -72,20 +72,6 @@ def from_folder(path, clips):
     return Manifest(rows, manifest.class_names, "train", root=manifest.root)
 
 
-def in_processes(loader, processes):
-    """A `DataLoader` whose processes make the batches of a loader."""
-    from torch.utils.data import DataLoader
-
-    return DataLoader(
-        loader,
-        batch_size=None,
-        sampler=loader.sampler,
-        num_workers=processes,
-        multiprocessing_context="spawn",
-        persistent_workers=True,
-    )
-
-
 def timed(function):
     """Seconds, and seconds of processor time, of a call."""
     wall, processor = time.perf_counter(), time.process_time()
@@ -113,7 +99,7 @@ def measure(manifest, options):
         metrics=["accuracy"],
     )
     memory = InMemory(list(loader))
-    feed = in_processes(loader, options.processes) if options.processes else loader
+    feed, _ = make_loaders(recipe, manifest, None, converter, processes=options.processes)
     parts = {
         "decoding": lambda: [None for _ in loader],
         "steps": lambda: model.fit(memory, shuffle=False, verbose=0),

@@ -47,6 +47,14 @@ def add_parser(commands: Any) -> None:
     )
     add_data_options(parser)
     parser.add_argument(
+        "--processes",
+        type=positive,
+        default=0,
+        metavar="N",
+        help="decode in N processes, each with a Python of its own, in place of the threads of "
+        "--workers",
+    )
+    parser.add_argument(
         "--preset",
         required=True,
         help="built-in name, directory or hf:// address to start from; a CycleMLP is trained frame "
@@ -117,7 +125,8 @@ def _train(options: argparse.Namespace, distribution: "Distribution") -> int:
     set_random_seed(recipe.seed)
     model = _model(options, recipe, training)
     loader, checks = make_loaders(
-        recipe, training, validation, model.converter, options.workers, distribution.shard
+        *(recipe, training, validation, model.converter, options.workers, distribution.shard),
+        processes=options.processes,
     )
     identity = {
         "model": {

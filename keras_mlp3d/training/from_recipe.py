@@ -93,6 +93,7 @@ def make_loaders(
     converter: VideoConverter,
     workers: int = 2,
     shard: tuple[int, int] = (0, 1),
+    processes: int = 0,
 ) -> tuple[VideoLoader, VideoLoader | None]:
     """Returns the loaders of a recipe for training and validation videos.
 
@@ -105,6 +106,7 @@ def make_loaders(
         workers: Number of decoding threads.
         shard: (index, count): which part of every batch this process reads, in training and in
             validation.
+        processes: Number of processes that decode in place of the threads, as in `VideoLoader`.
 
     Returns:
         Two `data.VideoLoader`; the second is None without validation videos. In training an
@@ -134,6 +136,7 @@ def make_loaders(
         seed=recipe.seed,
         shard=shard,
         workers=workers,
+        processes=processes,
     )
     if validation is None:
         return data, None
@@ -146,6 +149,7 @@ def make_loaders(
         shard=shard,
         one_hot=data.source.one_hot,
         workers=workers,
+        processes=processes,
         unreadable="count",
     )
     return data, checks

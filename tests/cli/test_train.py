@@ -240,12 +240,14 @@ def rows_of(path):
     return list(csv.DictReader(path.read_text().splitlines()))
 
 
-def test_videos_that_cannot_be_read(videos, preset, tmp_path, capsys):
+@pytest.mark.parametrize("processes", [0, 1])
+def test_videos_that_cannot_be_read(videos, preset, tmp_path, capsys, processes):
     data, folder = copy_of(videos, tmp_path), tmp_path / "run"
     broken = [data / "train" / "dark" / "0.mp4", data / "val" / "bright" / "1.mp4"]
     for path in broken:
         path.write_bytes(b"no video")
-    assert main(arguments(data, preset, folder)) == 0
+    more = ["--processes", str(processes)] if processes else []
+    assert main([*arguments(data, preset, folder), *more]) == 0
     printed, errors = capsys.readouterr()
     assert "1 training video was unreadable in some epochs and replaced by others" in printed
     assert "1 validation video was unreadable in some epochs and counted as wrong" in printed

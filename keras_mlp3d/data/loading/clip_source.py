@@ -1,16 +1,17 @@
 """The clips of each epoch, for all ways of loading."""
 
-import functools
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from keras_mlp3d._utils.checks import check_choice, check_integer, check_integers
+from keras_mlp3d._utils.checks import check_choice, check_integer
 from keras_mlp3d.data.augment import Augmenter, batch_generator, clip_generator
 from keras_mlp3d.data.datasets.manifest import Manifest
 from keras_mlp3d.data.loading.clip_cache import MAX_CACHE_BYTES, ClipCache
+from keras_mlp3d.data.loading.clip_order import checked_random, checked_shard, epoch_order
 from keras_mlp3d.data.video.converter import thread_options
 from keras_mlp3d.data.video.decode import VideoError
 from keras_mlp3d.data.video.records import ShardError
@@ -97,14 +98,14 @@ class ClipSource:
     ):
         batch_size = check_integer("batch_size", batch_size)
         seed = check_integer("seed", seed, 0)
-        self.shard = _checked_shard(shard, batch_size)
+        self.shard = checked_shard(shard, batch_size)
         self.multi_label = manifest.multi_label
         self.one_hot = bool(one_hot) or self.multi_label or getattr(augment, "mixes", False)
         if augment is not None and not training:
             raise ValueError(
                 "augment must be None if training is False: it would change what is measured."
             )
-        self.random_clips = _checked_random(random_clips, training, converter)
+        self.random_clips = checked_random(random_clips, training, converter)
         check_choice("unreadable", unreadable, ("error", "count"))
         if unreadable == "count" and training:
             raise ValueError("unreadable must be 'error' if training is True, got 'count'.")
@@ -126,6 +127,7 @@ class ClipSource:
             )
         self.labels = manifest.labels
         self.unreadable, self.failed = {}, {}
+        self._noted: list[tuple[int, str, str]] | None = None
         self._cache = self._make_cache(max_cache_bytes) if cache else None
         distinct, rows = batch_size // self.copies, len(manifest.rows)
         self.num_batches = rows // distinct if self.training else -(-rows // distinct)
@@ -155,7 +157,7 @@ class ClipSource:
         -1 stands for a clip that fills up.
         """
         rows = len(self.labels)
-        order = _epoch_order(self.seed, int(epoch), rows) if self.training else np.arange(rows)
+        order = epoch_order(self.seed, int(epoch), rows) if self.training else np.arange(rows)
         distinct = self.batch_size // self.copies
         members = order[batch * distinct : (batch + 1) * distinct]
         if self.fills_up:
@@ -272,11 +274,45 @@ class ClipSource:
             error.add_note(f"Raised for the video {video.name!r}, row {row} of the manifest.")
             raise
 
+    @property
+    def caches(self) -> bool:
+        """Whether decoded clips are kept."""
+        return self._cache is not None
+
+    @contextlib.contextmanager
+    def noting(self) -> Iterator[list[tuple[int, str, str]]]:
+        """Collects what is found unreadable in the block, for `take_notes` of another process."""
+        noted: list[tuple[int, str, str]] = []
+        self._noted = noted
+        try:
+            yield noted
+        finally:
+            self._noted = None
+
+    def take_notes(self, row: int, noted: list[tuple[int, str, str]]) -> None:
+        """Notes what `clips` has found unreadable in another process.
+
+        Args:
+            row: The row that was asked for.
+            noted: What `noting` has collected there.
+        """
+        if row not in {each for each, *_ in noted}:
+            self.failed.pop(row, None)
+        for each in noted:
+            self._take_note(*each)
+
     def _note(self, row, error):
-        name, reason = self.manifest.rows[row].name, str(error)
-        short = getattr(error, "reason", None) or getattr(error, "strerror", None)
-        self.failed[row] = short or reason
-        if self.unreadable.setdefault(name, reason) is not reason:
+        reason = str(error)
+        short = getattr(error, "reason", None) or getattr(error, "strerror", None) or reason
+        if self._noted is not None:
+            self._noted.append((row, reason, short))
+        else:
+            self._take_note(row, reason, short)
+
+    def _take_note(self, row, error, short):
+        name = self.manifest.rows[row].name
+        self.failed[row] = short
+        if self.unreadable.setdefault(name, error) is not error:
             return
         number = 1 + list(self.unreadable).index(name)
         what = "counts as wrong" if self.counts else "is skipped"
@@ -305,42 +341,7 @@ class ClipSource:
         return ClipCache(max_bytes)
 
 
-@functools.lru_cache(maxsize=4)
-def _epoch_order(seed, epoch, count):
-    """The numbers 0 to `count - 1` in the order of the epoch, cached for all its batches."""
-    order = np.random.default_rng([seed, epoch, 0]).permutation(np.arange(count))
-    order.flags.writeable = False
-    return order
-
-
-def _checked_random(random_clips, training, converter):
-    crops = getattr(converter, "crop", None) == "random"
-    if crops and not training:
-        raise ValueError(
-            "converter must not crop at random if training is False, got crop='random'."
-        )
-    if random_clips is None:
-        return bool(training)
-    if random_clips and not training:
-        raise ValueError("random_clips must be False if training is False, got True.")
-    if crops and not random_clips:
-        raise ValueError("random_clips must not be False if the converter's crop is 'random'.")
-    return bool(random_clips)
-
-
 def _ordinal(number):
     last = number % 100
     ending = "th" if 10 <= last <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{ending} video"
-
-
-def _checked_shard(shard, batch_size):
-    pair = check_integers("shard", shard, 2, minimum=0)
-    if pair[0] >= pair[1]:
-        raise ValueError(f"shard must be (index, count) with index < count, got {shard!r}.")
-    if batch_size % pair[1]:
-        raise ValueError(
-            f"batch_size {batch_size} must be a multiple of the {pair[1]} shards that it is "
-            "divided over."
-        )
-    return pair

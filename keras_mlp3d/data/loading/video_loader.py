@@ -16,6 +16,7 @@ from keras_mlp3d.data.augment import Augmenter
 from keras_mlp3d.data.datasets.manifest import Manifest
 from keras_mlp3d.data.loading.clip_cache import MAX_CACHE_BYTES
 from keras_mlp3d.data.loading.clip_source import ClipSource
+from keras_mlp3d.data.loading.decoding_processes import DecodingProcesses
 from keras_mlp3d.data.loading.read_ahead import ReadAhead
 
 _logger = logging.getLogger("keras_mlp3d")
@@ -63,6 +64,8 @@ class VideoLoader(keras.utils.PyDataset):
         unreadable: `"error"`, or, outside training, `"count"`: the clip of an unreadable video is
             then black, and batches have weights as a third part, float32 `(B,)`, 0 for unreadable
             videos and 1 for all other videos.
+        processes: Number of processes that decode and augment in place of the threads, each with a
+            Python of its own. Manifest, converter and augmenter are sent to them. 0 for threads.
 
     Output shape: `(clips, labels)`: uint8 `(B, T, H, W, 3)`, and int32 `(B,)` or,
         with `one_hot`, if the augmenter mixes labels or if videos may have several, float32
@@ -104,8 +107,10 @@ class VideoLoader(keras.utils.PyDataset):
         cache: bool = False,
         max_cache_bytes: int = MAX_CACHE_BYTES,
         unreadable: str = "error",
+        processes: int = 0,
     ):
-        self._threads = check_integer("workers", workers)
+        self._processes = check_integer("processes", processes, 0)
+        self._threads = self._processes or check_integer("workers", workers)
         self._ahead = check_integer("max_queue_size", max_queue_size, 0)
         super().__init__()
         self.source = ClipSource(
@@ -278,7 +283,8 @@ class VideoLoader(keras.utils.PyDataset):
     def _set_transient(self):
         """Sets what neither a pickle nor a forked process has."""
         self._lock, self._owner = threading.Lock(), os.getpid()
-        self._reader = ReadAhead(self.source.jobs, len(self), self._threads)
+        made = DecodingProcesses(self.source) if self._processes else self.source
+        self._reader = ReadAhead(made.jobs, len(self), self._threads)
         self._given, self._in_turn, self._in_fit = set(), 0, False
         self._pass_begun = self._warned = False
 

@@ -1,0 +1,205 @@
+"""Processes that make the clips of a `ClipSource`, each with a Python of its own.
+
+Threads share one Python: while one prepares a picture, the others wait, and so does a training step
+that is Python too. `multiprocessing` is not used: a spawned process would first run the caller's
+main script. These processes import Keras on the backend of this one, and compute nothing with it.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_mlp3d._utils.recent import Recent
+from keras_mlp3d.data.loading.clip_source import ClipSource
+
+_logger = logging.getLogger("keras_mlp3d")
+
+_STARTER = """
+import json, sys
+sys.path[:] = json.loads(sys.stdin.buffer.readline())
+from keras_mlp3d.data.loading.decoding_processes import serve
+serve()
+"""
+#: Nothing is computed with TensorFlow there, and it logs less so.
+_QUIET = {"TF_ENABLE_ONEDNN_OPTS": "0", "TF_CPP_MIN_LOG_LEVEL": "2"}
+
+
+class DecodingProcesses:
+    """Makes the clips of a source in child processes: as many as threads call it at a time.
+
+    A process starts with the first call that finds none idle. All end when this object is deleted,
+    when the program ends, or when it is killed.
+
+    Args:
+        source: `ClipSource`. Videos that are unreadable are noted in it, as if it had made the
+            clips itself.
+
+    Raises:
+        ValueError: If the source cannot be sent to another process, or caches its clips.
+    """
+
+    def __init__(self, source: ClipSource):
+        if source.caches:
+            raise ValueError("cache must be False with processes, which share no memory.")
+        try:
+            self._pickled = pickle.dumps(source, protocol=5)
+        except Exception as error:  # of any class that the caller has written
+            raise ValueError(
+                "processes must be 0 if manifest, converter and augment cannot be sent to another "
+                f"process: {type(error).__name__}: {error}"
+            ) from error
+        self._source = source
+        self._lock, self._said = threading.Lock(), Recent(4096)
+        self._idle: list[_Process] = []
+        self._all: set[_Process] = set()
+        self._end = weakref.finalize(self, _end_all, self._all, os.getpid())
+
+    def jobs(self, epoch: int, batch: int) -> list[tuple[Any, ...]]:
+        """Returns the calls that make the clips of a batch, as `ClipSource.jobs` does."""
+        return [(self.clips, epoch, row) for row in self._source.rows(epoch, batch)]
+
+    def clips(self, epoch: int, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns what `ClipSource.clips` returns, or raises its error.
+
+        Raises:
+            RuntimeError: If the process ends, for example because the system kills it.
+        """
+        if row < 0:
+            return self._source.clips(epoch, row)
+        with self._process() as process:
+            answer = process.ask((int(epoch), int(row)), self._source.manifest.rows[row].name)
+        for level, text in answer["log"]:
+            if self._said.set(text, True):
+                _logger.log(level, "%s", text)
+        self._source.take_notes(int(row), answer["noted"])
+        if "error" in answer:
+            raise answer["error"]
+        return answer["clips"]
+
+    @contextlib.contextmanager
+    def _process(self) -> Iterator["_Process"]:
+        with self._lock:
+            process = self._idle.pop() if self._idle else None
+        if process is None:
+            process = _Process(self._pickled)
+            self._all.add(process)
+        try:
+            yield process
+        except BaseException:  # it has ended
+            self._all.discard(process)
+            raise
+        with self._lock:
+            self._idle.append(process)
+
+
+class _Process:
+    """A child process that answers one call after the other.
+
+    Args:
+        pickled: The source, pickled.
+    """
+
+    def __init__(self, pickled: bytes):
+        backend = {"KERAS_BACKEND": keras.config.backend()}
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _STARTER],
+            env={**os.environ, **_QUIET, **backend},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C in a terminal is for the parent
+        )
+        self._requests: Any = self._process.stdin
+        self._answers: Any = self._process.stdout
+        path = json.dumps([entry or os.getcwd() for entry in sys.path])
+        with contextlib.suppress(OSError):  # it has ended: the answer says so
+            self._requests.write(path.encode("ascii") + b"\n" + pickled)
+            self._requests.flush()
+
+    def ask(self, request: tuple[int, int], name: str) -> dict[str, Any]:
+        """Returns the answer; `name` is that of the video, for the error if there is none."""
+        with contextlib.suppress(OSError):
+            pickle.dump(request, self._requests)
+            self._requests.flush()
+        try:
+            # From a child of this program, through a pipe that no other has.
+            answer: dict[str, Any] = pickle.load(self._answers)
+        except BaseException as error:
+            code = self.end()
+            if not isinstance(error, EOFError | pickle.UnpicklingError | OSError):
+                raise
+            raise RuntimeError(
+                f"the process that makes the clip of {name!r} ended ({_how(code)}); what it "
+                "printed is above. With processes=0 threads make the clips."
+            ) from None
+        return answer
+
+    def end(self) -> int | None:
+        """Ends the process, and returns its exit code, or None if it cannot be ended."""
+        for pipe in (self._requests, self._answers):
+            with contextlib.suppress(OSError):
+                pipe.close()
+        for wait in (1, 5):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return self._process.wait(wait)
+            self._process.kill()
+        return None
+
+
+def _end_all(processes: "set[_Process]", owner: int) -> None:
+    if os.getpid() == owner:  # in a forked process they are the parent's
+        for process in list(processes):
+            process.end()
+
+
+def _how(code):
+    if code is None or code >= 0:
+        return f"exit code {code}"
+    with contextlib.suppress(ValueError):
+        return signal.Signals(-code).name
+    return f"signal {-code}"
+
+
+def serve() -> None:
+    """Answers the parent's calls until it ends: the program of a child process."""
+    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what libraries print is no answer
+    log: list[tuple[int, str]] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: log.append((record.levelno, record.getMessage()))  # type: ignore
+    _logger.addHandler(handler)
+    _logger.propagate = False
+    source: ClipSource = pickle.load(requests)
+    while True:
+        try:
+            epoch, row = pickle.load(requests)
+        except EOFError:
+            return
+        log.clear()
+        answer: dict[str, Any] = {}
+        with source.noting() as noted:
+            try:
+                answer["clips"] = source.clips(epoch, row)
+            except Exception as error:
+                answer["error"] = _sendable(error)
+        pickle.dump({**answer, "noted": noted, "log": list(log)}, answers, protocol=5)
+        answers.flush()
+
+
+def _sendable(error):
+    """Returns the error, or one of its text if it cannot be pickled."""
+    with contextlib.suppress(Exception):
+        if str(pickle.loads(pickle.dumps(error))) == str(error):
+            return error
+    return RuntimeError(f"{type(error).__name__}: {error}")

@@ -1,0 +1,161 @@
+"""Clips that child processes make: the same, with the same errors, and no process stays behind."""
+
+import contextlib
+import gc
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+from data.loading.gray_clips import RANDOM, assert_same_batches
+from data.make_videos import moving_frames, write_lossless
+from data.video.coded_files import write_pair
+
+from keras_mlp3d.data import Augmenter, Manifest, VideoConverter, VideoError, VideoRow
+from keras_mlp3d.data.augment import HorizontalFlip, MixUp, RandomResizedCrop
+from keras_mlp3d.data.loading.video_loader import VideoLoader
+from keras_mlp3d.data.video.sources import LazySource
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    """Six videos, of which the third is damaged."""
+    folder = tmp_path_factory.mktemp("videos")
+    rows = []
+    for number in range(6):
+        path = folder / f"{number}.mkv"
+        write_lossless(path, moving_frames(8, 32, 48) // (number + 1))
+        if number == 2:
+            path.write_bytes(b"no video")
+        rows.append(VideoRow(str(path), number % 2))
+    return Manifest(tuple(rows), ("a", "b"), "train")
+
+
+def children():
+    """Process numbers of the live child processes that make clips."""
+    command = ["ps", "--no-headers", "-o", "pid", "--ppid", str(os.getpid())]
+    found = set()
+    for number in subprocess.run(command, capture_output=True, text=True).stdout.split():
+        with contextlib.suppress(OSError):
+            if b"decoding_processes" in pathlib.Path("/proc", number, "cmdline").read_bytes():
+                found.add(int(number))
+    return found
+
+
+def test_the_batches_of_threads_and_their_notes(videos, caplog):
+    options = {
+        "batch_size": 2,
+        "training": True,
+        "augment": Augmenter(RandomResizedCrop(), HorizontalFlip(), mix_up=MixUp(0.5)),
+        "seed": 3,
+    }
+    converter = VideoConverter(4, (32, 32), crop="random")
+    loaders = [VideoLoader(videos, converter, **options, processes=n) for n in (0, 2)]
+    for _ in range(2):
+        assert_same_batches(*(list(loader) for loader in loaders))
+    said = [record.message for record in caplog.records if "is skipped" in record.message]
+    assert len(said) == 2
+    assert said[0] == said[1]
+    assert loaders[0].source.unreadable == loaders[1].source.unreadable
+    assert list(loaders[1].source.unreadable) == [videos.rows[2].name]
+    assert len(children()) == 2
+    del loaders
+    gc.collect()
+    assert not children()
+
+
+def test_unreadable_videos_of_an_evaluation(videos):
+    counts, raises = (
+        VideoLoader(videos, VideoConverter(4, (32, 32)), 3, unreadable=how, processes=1)
+        for how in ("count", "error")
+    )
+    batches = list(counts)
+    assert [weights.tolist() for *_, weights in batches] == [[1, 1, 0], [1, 1, 1]]
+    assert not batches[0][0][2].any()
+    with pytest.raises(VideoError, match=r"2\.mkv") as error:
+        raises[0]
+    assert error.value.reason
+    assert raises[1][0].shape == (3, 4, 32, 32, 3)
+
+
+def test_what_cannot_be_sent(videos):
+    with pytest.raises(ValueError, match="processes must be 0 if manifest, converter and augment"):
+        VideoLoader(videos, lambda *_, **__: np.zeros((4, 8, 8, 3), "uint8"), 2, processes=1)
+    lazy = LazySource("lazy", lambda: None)
+    with pytest.raises(ValueError, match="processes must be 0"):
+        VideoLoader(Manifest((VideoRow(lazy, 0),), ("a",), "train"), RANDOM, 1, True, processes=1)
+    with pytest.raises(ValueError, match="cache must be False with processes"):
+        VideoLoader(videos, VideoConverter(4, (32, 32)), 2, cache=True, processes=1)
+    with pytest.raises(ValueError, match="processes"):
+        VideoLoader(videos, RANDOM, 2, processes=-1)
+
+
+def test_a_process_that_is_killed(videos):
+    good = Manifest(videos.rows[:2], videos.class_names, "train")
+    loader = VideoLoader(good, VideoConverter(4, (32, 32)), 2, processes=1)
+    first = loader[0]
+    [number] = children()
+    os.kill(number, signal.SIGKILL)
+    with pytest.raises(RuntimeError, match=r"ended \(SIGKILL\).*processes=0"):
+        loader[0]
+    again = loader[0]  # another process
+    np.testing.assert_array_equal(again[0], first[0])
+
+
+PROGRAM = """
+import sys, time
+from keras_mlp3d.data import Manifest, VideoConverter, VideoLoader, VideoRow
+rows = Manifest((VideoRow(sys.argv[1], 0),), ("a",), "train")
+loader = VideoLoader(rows, VideoConverter(4, (32, 32)), 1, processes=2)
+loader[0]
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_they_end_with_the_program(videos, root_dir, how):
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, videos.rows[0].path],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(root_dir),
+            "KERAS_BACKEND": keras.config.backend(),
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+    command = ["ps", "--no-headers", "-o", "pid", "--ppid", str(process.pid)]
+    numbers = subprocess.run(command, capture_output=True, text=True).stdout.split()
+    assert numbers
+    process.send_signal(how)
+    process.wait(30)
+    process.stdout.close()
+    deadline = time.monotonic() + 30
+    while any(os.path.exists(f"/proc/{number}") for number in numbers):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_other_warnings_are_passed_on(tmp_path, caplog):
+    """Of a video of which only the first frames can be decoded."""
+    path = tmp_path / "cut.mp4"
+    write_pair(path, "h264.mp4", 12)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 200] = bytes(200)
+    path.write_bytes(data)
+    rows = Manifest((VideoRow(str(path), 0),), ("a",), "train")
+    said = []
+    for processes in (0, 1):
+        caplog.clear()
+        VideoLoader(rows, VideoConverter(4, (32, 32)), 1, processes=processes)[0]
+        said.append([record.message for record in caplog.records])
+    assert said[0]
+    assert said[0] == said[1]

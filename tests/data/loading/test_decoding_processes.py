@@ -54,7 +54,7 @@ def test_the_batches_of_threads_and_their_notes(videos, caplog):
         "augment": Augmenter(RandomResizedCrop(), HorizontalFlip(), mix_up=MixUp(0.5)),
         "seed": 3,
     }
-    converter = VideoConverter(4, (32, 32), crop="random")
+    converter, before = VideoConverter(4, (32, 32), crop="random"), children()
     loaders = [VideoLoader(videos, converter, **options, processes=n) for n in (0, 2)]
     for _ in range(2):
         assert_same_batches(*(list(loader) for loader in loaders))
@@ -63,10 +63,10 @@ def test_the_batches_of_threads_and_their_notes(videos, caplog):
     assert said[0] == said[1]
     assert loaders[0].source.unreadable == loaders[1].source.unreadable
     assert list(loaders[1].source.unreadable) == [videos.rows[2].name]
-    assert len(children()) == 2
+    assert len(children() - before) == 2
     del loaders
     gc.collect()
-    assert not children()
+    assert not children() - before
 
 
 def test_unreadable_videos_of_an_evaluation(videos):
@@ -97,9 +97,9 @@ def test_what_cannot_be_sent(videos):
 
 def test_a_process_that_is_killed(videos):
     good = Manifest(videos.rows[:2], videos.class_names, "train")
-    loader = VideoLoader(good, VideoConverter(4, (32, 32)), 2, processes=1)
+    loader, before = VideoLoader(good, VideoConverter(4, (32, 32)), 2, processes=1), children()
     first = loader[0]
-    [number] = children()
+    [number] = children() - before
     os.kill(number, signal.SIGKILL)
     with pytest.raises(RuntimeError, match=r"ended \(SIGKILL\).*processes=0"):
         loader[0]

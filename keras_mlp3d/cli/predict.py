@@ -30,12 +30,7 @@ from keras_mlp3d.cli.terminal import (
     print_error,
     say,
 )
-from keras_mlp3d.cli.timeline import (
-    CROPS,
-    add_window_options,
-    check_window_options,
-    run_windows,
-)
+from keras_mlp3d.cli.timeline import CROPS, add_window_options, check_window_options, run_windows
 
 if TYPE_CHECKING:
     import keras

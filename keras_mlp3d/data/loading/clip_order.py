@@ -1,6 +1,8 @@
 """The order of an epoch's clips, and what decides which of them are read here and how."""
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -8,14 +10,32 @@ from keras_mlp3d._utils.checks import check_integers
 
 
 @functools.lru_cache(maxsize=4)
-def epoch_order(seed, epoch, count):
-    """The numbers 0 to `count - 1` in the order of the epoch, cached for all its batches."""
+def epoch_order(seed: int, epoch: int, count: int) -> np.ndarray:
+    """Returns the numbers 0 to `count - 1` in the order of an epoch, cached for all its batches.
+
+    Example:
+
+    >>> sorted(epoch_order(seed=0, epoch=1, count=3).tolist())
+    [0, 1, 2]
+    """
     order = np.random.default_rng([seed, epoch, 0]).permutation(np.arange(count))
     order.flags.writeable = False
     return order
 
 
-def checked_random(random_clips, training, converter):
+def checked_random(
+    random_clips: bool | None, training: bool, converter: Callable[..., np.ndarray]
+) -> bool:
+    """Returns whether clips are random: as asked, or as in training if nothing is asked.
+
+    Raises:
+        ValueError: If that contradicts `training`, or how the converter crops.
+
+    Example:
+
+    >>> checked_random(None, training=True, converter=len)
+    True
+    """
     crops = getattr(converter, "crop", None) == "random"
     if crops and not training:
         raise ValueError(
@@ -30,7 +50,17 @@ def checked_random(random_clips, training, converter):
     return bool(random_clips)
 
 
-def checked_shard(shard, batch_size):
+def checked_shard(shard: Any, batch_size: int) -> tuple[int, int]:
+    """Returns `(index, count)`, the part of every batch that is read here.
+
+    Raises:
+        ValueError: If it is no such pair, or the batch cannot be divided so.
+
+    Example:
+
+    >>> checked_shard((1, 2), batch_size=8)
+    (1, 2)
+    """
     pair = check_integers("shard", shard, 2, minimum=0)
     if pair[0] >= pair[1]:
         raise ValueError(f"shard must be (index, count) with index < count, got {shard!r}.")
@@ -39,4 +69,4 @@ def checked_shard(shard, batch_size):
             f"batch_size {batch_size} must be a multiple of the {pair[1]} shards that it is "
             "divided over."
         )
-    return pair
+    return pair[0], pair[1]

@@ -174,6 +174,9 @@ def classify_dataset(
                     done, failed = done + videos_done, failed + wrong
                     if progress is not None:
                         progress(done, total)
+        if retry_errors:
+            dropped = place.drop_replaced()
+            before, failed = before - dropped, failed - dropped
         if done != total:
             raise RuntimeError(
                 f"{total - done} of {total} videos have no row in {place.folder}: the same call "

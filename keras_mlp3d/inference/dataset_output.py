@@ -16,7 +16,7 @@ import pathlib
 import re
 import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from keras_mlp3d._utils.atomic_write import naming, write_whole, written_beside
@@ -168,8 +168,8 @@ class DatasetOutput:
 
         Args:
             known: Gets them.
-            retry_errors: Whether to remove the rows with an error, so that these videos are scored
-                again.
+            retry_errors: Whether videos whose row has an error stay unknown, so that they are
+                scored again. Their rows stay too, until `drop_replaced`.
 
         Returns:
             Number of rows, and how many of them have an error.
@@ -179,40 +179,63 @@ class DatasetOutput:
         """
         rows = failed = 0
         for path in self.parts():
-            try:
-                if retry_errors:
-                    self._without_errors(path)
-                if not path.exists():
-                    continue
-                file = self._parquet.ParquetFile(path)
-                wanted = ("path", "start", "end", "error")
-                names = [name for name in wanted if name in file.schema_arrow.names]
-                for batch in file.iter_batches(_BATCH, columns=names):
-                    for row in batch.to_pylist():
-                        known.add(Video(row["path"], row.get("start"), row.get("end")))
-                        rows += 1
-                        failed += row["error"] is not None
-            except (OSError, KeyError, ValueError) as error:
-                if isinstance(error, OSError) and error.errno is not None:
-                    raise
-                raise ValueError(
-                    f"{path} is no complete part of scores ({error}): remove it, and its videos "
-                    "are scored again."
-                ) from error
+            for video, error in self._rows_of(path):
+                rows += 1
+                failed += error is not None
+                if error is None or not retry_errors:
+                    known.add(video)
         return rows, failed
+
+    def drop_replaced(self) -> int:
+        """Removes the rows with an error of videos that have another row, and returns how many.
+
+        Of several rows with an error, the one in the newest part stays.
+        """
+        import pyarrow
+
+        dropped = 0
+        with KnownVideos() as answered:
+            for path in self.parts():
+                for video, error in self._rows_of(path):
+                    if error is None:
+                        answered.add(video)
+            for path in sorted(self.parts(), key=self._is_new, reverse=True):
+                keep = [
+                    error is None or answered.add(video) for video, error in self._rows_of(path)
+                ]
+                dropped += len(keep) - sum(keep)
+                if not any(keep):
+                    path.unlink()
+                elif not all(keep):
+                    table = self._parquet.read_table(path).filter(pyarrow.array(keep))
+                    with written_beside(path, alone=True) as beside:
+                        self._parquet.write_table(table, beside)
+        return dropped
+
+    def _is_new(self, path: pathlib.Path) -> bool:
+        """Whether a part is of this run."""
+        return path.name.split("-")[1] == self.run
+
+    def _rows_of(self, path: pathlib.Path) -> Iterator[tuple[Video, str | None]]:
+        """Yields (video, error or None) of the rows of a part."""
+        try:
+            file = self._parquet.ParquetFile(path)
+            wanted = ("path", "start", "end", "error")
+            names = [name for name in wanted if name in file.schema_arrow.names]
+            for batch in file.iter_batches(_BATCH, columns=names):
+                for row in batch.to_pylist():
+                    yield Video(row["path"], row.get("start"), row.get("end")), row["error"]
+        except (OSError, KeyError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            raise ValueError(
+                f"{path} is no complete part of scores ({error}): remove it, and its videos "
+                "are scored again."
+            ) from error
 
     def parts(self) -> list[pathlib.Path]:
         """Returns the complete parts, sorted by name."""
         return sorted(path for path in self.folder.iterdir() if _PART.fullmatch(path.name))
-
-    def _without_errors(self, path: pathlib.Path) -> None:
-        table = self._parquet.read_table(path)
-        good = table.filter(table["error"].is_null())
-        if not len(good):
-            path.unlink()
-        elif len(good) < len(table):
-            with written_beside(path, alone=True) as beside:
-                self._parquet.write_table(good, beside)
 
     def _check_names(self) -> None:
         ours = {_SETTINGS, _WORK, _LOCK}

@@ -133,6 +133,10 @@ def test_it_resumes_and_scores_nothing_twice(ray, preset, videos, tmp_path, monk
     again = classify_dataset(videos, preset, tmp_path, retry_errors=True)
     assert again == DatasetScores(str(tmp_path), 5, 1, 1)
     assert read[5:] == [videos[2]]
+    # Another call keeps the rows with an error of videos that it does not name.
+    other = classify_dataset(videos[:1], preset, tmp_path, retry_errors=True)
+    assert other == DatasetScores(str(tmp_path), 5, 1, 0)
+    assert rows_in(tmp_path) == expected(preset, videos)
 
 
 def test_relative_paths_are_read_from_here_and_written_as_given(

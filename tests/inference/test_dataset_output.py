@@ -91,8 +91,21 @@ def test_videos_with_an_error_are_tried_again_if_asked(tmp_path):
     failed = rows("b.mp4", "c.mp4", error="gone")
     written(tmp_path, [rows("a.mp4") + failed[:1], failed[1:], rows("d.mp4")])
     assert taken_in(tmp_path) == ((4, 2), ["a.mp4", "b.mp4", "c.mp4", "d.mp4"])
-    assert taken_in(tmp_path, retry_errors=True) == ((2, 0), ["a.mp4", "d.mp4"])
-    assert sorted(names_in(tmp_path)) == ["a.mp4", "d.mp4"]
+    assert taken_in(tmp_path, retry_errors=True) == ((4, 2), ["a.mp4", "d.mp4"])
+    assert sorted(names_in(tmp_path)) == ["a.mp4", "b.mp4", "c.mp4", "d.mp4"]
+
+
+def test_an_error_stays_until_the_video_has_another_row(tmp_path):
+    written(tmp_path, [rows("a.mp4") + rows("b.mp4", "c.mp4", "d.mp4", error="gone")])
+    with DatasetOutput(tmp_path, SETTINGS) as output:
+        part = rows("b.mp4") + rows("c.mp4", error="still gone")
+        write_part(output.folder, output.run, 0, part, False)
+        assert output.drop_replaced() == 2
+        assert output.drop_replaced() == 0
+    found = pyarrow.parquet.read_table(tmp_path).to_pylist()
+    errors = {row["path"]: row["error"] for row in found}
+    assert errors == {"a.mp4": None, "b.mp4": None, "c.mp4": "still gone", "d.mp4": "gone"}
+    assert len(found) == 4
 
 
 def test_scores_of_other_settings_are_not_mixed(tmp_path):

@@ -9,15 +9,25 @@ The network that it finds and hand-made ones are then trained on all nine by the
 is answered once by each network, and no answer has chosen anything.
 
 A training or search that was interrupted is resumed, and what is finished is read. Several
-processes can share a run if each has other `--folds`; the table has what is finished.
+processes can share a run if each has other `--folds`; the table has what is finished. With `--ray
+ADDRESS` each fold is given to a worker of a Ray cluster, which sees data and run under these names.
 """
 
 import argparse
 import json
 import math
+import os
 import pathlib
+import subprocess
+import sys
 
 import keras_mlp3d as km
+
+# isort: split
+
+import keras
+
+from keras_mlp3d._utils.ray_cluster import connected
 from keras_mlp3d.data import Manifest, VideoConverter, read_folder
 from keras_mlp3d.inference import evaluate
 from keras_mlp3d.inference.evaluation import wilson_interval
@@ -215,6 +225,29 @@ def print_table(results):
             print(f"fold {fold}: {', '.join(results[SEARCHED][fold]['schedule'])}")
 
 
+def give_to_ray(options):
+    """Runs this program for each fold in a worker; a fold that fails stops no other."""
+    command = [sys.executable, os.path.abspath(__file__), "--data", os.path.abspath(options.data)]
+    command += ["--run", os.path.abspath(options.run), "--repeats", str(options.repeats)]
+    command += ["--networks", *options.networks, "--set", *options.set]
+    environment = {**os.environ, "KERAS_BACKEND": keras.backend.backend(), "OMP_NUM_THREADS": "1"}
+
+    def run_fold(number):
+        subprocess.run([*command, "--folds", str(number)], env=environment, check=True)
+
+    with connected(options.ray) as ray:
+        remote = ray.remote(num_cpus=1, max_retries=3)(run_fold)
+        failed = []
+        for number, fold in [(number, remote.remote(number)) for number in options.folds]:
+            try:
+                ray.get(fold)
+            except ray.exceptions.RayError as error:
+                failed.append(number)
+                print(f"fold {number}: {error}", file=sys.stderr)
+    if failed:
+        sys.exit(f"error: folds {failed} have failed; the same command resumes them.")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True)
@@ -224,8 +257,11 @@ def main():
         "--networks", nargs="+", default=[SEARCHED, *HAND_MADE], choices=[SEARCHED, *HAND_MADE]
     )
     parser.add_argument("--repeats", type=int, default=3, help="repeats of each search")
-    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--ray", metavar="ADDRESS", help="local, auto, HOST:PORT or ray://...")
     options = parser.parse_args()
+    if options.ray is not None:
+        give_to_ray(options)
     recipe = Recipe.load("lip_phrases").replace(**parse_overrides(options.set))
     results = {name: {} for name in options.networks}
     for number in options.folds:

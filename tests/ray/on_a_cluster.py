@@ -199,3 +199,25 @@ def test_a_comparison_is_the_same_with_ray(preset, tmp_path):
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "with").rglob("*.npz")}
     subprocess.run([*line, "--run", str(tmp_path / "with")], check=True)
     assert times == {path: path.stat().st_mtime_ns for path in times}  # it is only read
+
+
+def test_the_folds_of_a_cross_validation(tmp_path):
+    """Two of four folds, each in a worker; then the same command reads their results."""
+    speakers, root = [f"S{number:02}" for number in range(12)], pathlib.Path(__file__).parents[2]
+    for split, names in (("train", speakers[:9]), ("val", speakers[9:])):
+        for number, name in enumerate(names):
+            for light, kind in ((0, "dark"), (90, "bright")):
+                folder = tmp_path / "data" / split / kind
+                folder.mkdir(parents=True, exist_ok=True)
+                frames = moving_frames(16, 40, 64) // 2 + np.uint8(light + number)
+                write_video(folder / f"{name}_0.mp4", frames)
+    command = [sys.executable, root / "benchmarks" / "lip_speakers.py", "--data", tmp_path / "data"]
+    command += ["--run", tmp_path / "run", "--folds", "0", "3", "--networks", "S = 1"]
+    command += ["--ray", "local", "--set", "epochs=1", "warmup_epochs=0.5", "batch_size=6"]
+    for _ in range(2):
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert "fold 0: without S00, S04, S08" in done.stdout
+        assert "| S = 1 | 10.2 |" in done.stdout
+    made = [tmp_path / "run" / f"fold{number}" / "S1" / "answers.json" for number in (0, 3)]
+    assert all(path.exists() for path in made)

@@ -27,7 +27,7 @@ def test_a_short_run(module, capsys):
     seconds = {name: float(rows[name][0]) for name in ("decoding", "steps", "fit")}
     bound, share = map(float, re.match(r"bound (.*) s; fit reaches (\S+) of", lines[-1]).groups())
     assert bound >= max(seconds["decoding"], seconds["steps"]) - 0.01
-    assert 0 < share < 1.5
+    assert share == pytest.approx(bound / seconds["fit"], rel=0.1, abs=0.02)
 
 
 def test_the_bound_is_the_slowest_part(module, capsys):

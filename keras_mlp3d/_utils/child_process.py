@@ -153,11 +153,22 @@ class ChildProcess:
             code = process.wait(5)
         except subprocess.TimeoutExpired:  # it waits for a device and cannot be killed
             return "it cannot be killed"
-        if code >= 0:
-            return f"exit code {code}"
-        with contextlib.suppress(ValueError):
-            return signal.Signals(-code).name
-        return f"signal {-code}"
+        return how_it_ended(code)
+
+
+def how_it_ended(code: int) -> str:
+    """Returns what the exit code of a process says, such as "SIGKILL".
+
+    Example:
+
+    >>> how_it_ended(2), how_it_ended(-9)
+    ('exit code 2', 'SIGKILL')
+    """
+    if code >= 0:
+        return f"exit code {code}"
+    with contextlib.suppress(ValueError):
+        return signal.Signals(-code).name
+    return f"signal {-code}"
 
 
 def _send(process, content, data=None):

@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import pickle
-import signal
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_mlp3d._utils.child_process import how_it_ended
 from keras_mlp3d._utils.recent import Recent
 from keras_mlp3d.data.loading.clip_source import ClipSource
 
@@ -137,10 +137,11 @@ class _Process:
             answer: dict[str, Any] = pickle.load(self._answers)
         except BaseException as error:
             code = self.end()
+            how = "it cannot be ended" if code is None else how_it_ended(code)
             if not isinstance(error, EOFError | pickle.UnpicklingError | OSError):
                 raise
             raise RuntimeError(
-                f"the process that makes the clip of {name!r} ended ({_how(code)}); what it "
+                f"the process that makes the clip of {name!r} ended ({how}); what it "
                 "printed is above. With processes=0 threads make the clips."
             ) from None
         return answer
@@ -161,14 +162,6 @@ def _end_all(processes: "set[_Process]", owner: int) -> None:
     if os.getpid() == owner:  # in a forked process they are the parent's
         for process in list(processes):
             process.end()
-
-
-def _how(code):
-    if code is None or code >= 0:
-        return f"exit code {code}"
-    with contextlib.suppress(ValueError):
-        return signal.Signals(-code).name
-    return f"signal {-code}"
 
 
 def serve() -> None:

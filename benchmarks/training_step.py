@@ -3,11 +3,11 @@
     python benchmarks/training_step.py [--schedule shift_token:4] [--batch 4] [--frames 16]
         [--size 112] [--rounds 15]
 
-`mlp3d_xs` by `train_on_batch` with Keras's AdamW, the same network in a loop of PyTorch with
-PyTorch's AdamW, and `plain_torch.py` in such a loop: float32, cross-entropy, and no stochastic
-depth, which the plain network lacks. Printed are seconds, and those of each over those of the plain
-network in the same round: medians with the extremes. `device.py` sets the steps of all backends
-beside a matrix product.
+`mlp3d_xs` by `train_on_batch` with `training.AdamW`, which recipes train with, and with Keras's
+AdamW; the same network in a loop of PyTorch with PyTorch's AdamW; and `plain_torch.py` in such a
+loop. All in float32 with cross-entropy and without stochastic depth, which the plain network
+lacks. Printed are seconds, and those of each over those of the plain network in the same round:
+medians with the extremes. `device.py` sets the steps of all backends beside a matrix product.
 """
 
 import argparse
@@ -42,12 +42,15 @@ def steps(options):
     """Returns {name: training step}."""
     keras.utils.set_random_seed(0)
     shape = (options.frames, options.size, options.size, 3)
-    model = km.MLP3D.from_preset(
-        "mlp3d_xs",
-        load_weights=False,
-        schedule=options.schedule,
-        input_shape=shape,
-        drop_path_rate=0.0,
+    model, keras_own, in_a_loop = (
+        km.MLP3D.from_preset(
+            "mlp3d_xs",
+            load_weights=False,
+            schedule=options.schedule,
+            input_shape=shape,
+            drop_path_rate=0.0,
+        )
+        for _ in range(3)
     )
     generator = np.random.default_rng(0)
     clips = generator.integers(0, 256, (options.batch, *shape)).astype("uint8")
@@ -55,13 +58,15 @@ def steps(options):
     clip, labels = torch.from_numpy(clips), torch.from_numpy(classes)
     backbone = model.backbone
     plain = PlainMLP3D(backbone.channels, backbone.depths, backbone.schedule, model.num_classes)
-    loop = loop_step(lambda x: model(x, training=True), model.parameters(), clip, labels)
-    model.compile(
-        keras.optimizers.AdamW(1e-4, weight_decay=0.05),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-    )
+    loop = loop_step(lambda x: in_a_loop(x, training=True), in_a_loop.parameters(), clip, labels)
+    for network, adamw in ((model, km.training.AdamW), (keras_own, keras.optimizers.AdamW)):
+        network.compile(
+            adamw(1e-4, weight_decay=0.05),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        )
     return {
         "train_on_batch": lambda: model.train_on_batch(clips, classes),
+        "with Keras's AdamW": lambda: keras_own.train_on_batch(clips, classes),
         "ours in a loop": loop,
         "plain": loop_step(plain, plain.parameters(), clip, labels),
     }
@@ -84,7 +89,7 @@ def main(arguments=None):
         seconds = [times[name] for times in rounds]
         ratios = [times[name] / times["plain"] for times in rounds]
         print(
-            f"{name:15s} {statistics.median(seconds):.3f} s ({min(seconds):.3f} to "
+            f"{name:18s} {statistics.median(seconds):.3f} s ({min(seconds):.3f} to "
             f"{max(seconds):.3f}), over plain {statistics.median(ratios):.2f} "
             f"({min(ratios):.2f} to {max(ratios):.2f})"
         )

@@ -2,6 +2,7 @@
 
 from keras_mlp3d._utils.keras_patches import set_random_seed
 from keras_mlp3d.distribution import Distribution, current_distribution, distribute
+from keras_mlp3d.training.adamw import AdamW, LayerwiseAdamW
 from keras_mlp3d.training.average_precision import MeanAveragePrecision
 from keras_mlp3d.training.callbacks import RunRecorder, StopAtNan, TrainingInterrupted
 from keras_mlp3d.training.checkpoint import (
@@ -13,12 +14,7 @@ from keras_mlp3d.training.checkpoint import (
 from keras_mlp3d.training.data_change import DataChange, data_change, data_identity, video_list
 from keras_mlp3d.training.epoch_data import EpochOfData, RestOfEpoch
 from keras_mlp3d.training.from_recipe import clip_converter, make_loaders, network_options
-from keras_mlp3d.training.optimizer import (
-    LayerwiseAdamW,
-    layer_multipliers,
-    make_optimizer,
-    warmup_cosine,
-)
+from keras_mlp3d.training.optimizer import layer_multipliers, make_optimizer, warmup_cosine
 from keras_mlp3d.training.recipe import Recipe, list_recipes, parse_overrides
 from keras_mlp3d.training.run import TrainingRun, train
 from keras_mlp3d.training.run_folder import RunFolder
@@ -29,6 +25,7 @@ from keras_mlp3d.training.unreadable_videos import UnreadableVideo, UnreadableVi
 
 __all__ = [
     "TRACKERS",
+    "AdamW",
     "DataChange",
     "Distribution",
     "EpochOfData",

@@ -3,20 +3,17 @@
 Source: section 3.4.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import keras
-from keras import ops
 
 from keras_mlp3d._utils.checks import check_integer, check_number
+from keras_mlp3d.training.adamw import AdamW, LayerwiseAdamW
 from keras_mlp3d.training.recipe import Recipe
 from keras_mlp3d.training.stages import EMBEDDING, find_backbones, is_block, stage_of
 
 
 def make_optimizer(
     model: keras.Model, recipe: Recipe, steps_per_epoch: int, verbose: bool = True
-) -> keras.optimizers.AdamW:
+) -> AdamW:
     """Makes the AdamW of a recipe for a model, ready for `model.compile`.
 
     The learning rate is scaled linearly with the global batch. Step by step it warms up and then
@@ -35,7 +32,7 @@ def make_optimizer(
         verbose: Whether to print a line on the learning rate and how it was computed.
 
     Returns:
-        `keras.optimizers.AdamW`, or `LayerwiseAdamW` with `layer_decay`.
+        `AdamW`, or `LayerwiseAdamW` with `layer_decay`.
 
     Raises:
         ValueError: If there are too few steps for the recipe, or an argument is wrong.
@@ -76,7 +73,7 @@ warm up, 37 of 92 weights are decayed by 0.05.
     if recipe.ema_momentum is not None:
         options.update(use_ema=True, ema_momentum=recipe.ema_momentum ** (1 / every))
     if recipe.layer_decay is None:
-        optimizer = keras.optimizers.AdamW(schedule, **options)
+        optimizer = AdamW(schedule, **options)
     else:
         multipliers = layer_multipliers(model, recipe.layer_decay)
         optimizer = LayerwiseAdamW(schedule, multipliers, **options)
@@ -175,73 +172,3 @@ def layer_multipliers(model: keras.Model, decay: float) -> dict[str, float]:
             f"{model.name!r} differ in depth, which gives some names two."
         )
     return found[0]
-
-
-@keras.saving.register_keras_serializable(package="keras_mlp3d")
-class LayerwiseAdamW(keras.optimizers.AdamW):
-    """A `keras.optimizers.AdamW` that multiplies the learning rate of some layers.
-
-    As in AdamW, weight decay is proportional to the learning rate, here the multiplied one.
-    Clipping by the global norm covers all variables together, which one optimizer per layer could
-    not do.
-
-    Args:
-        learning_rate: Learning rate or schedule, before the multiplication.
-        multipliers: {layer name: factor}. A variable has the factor of the first part of its path
-            that is a key here, else 1.
-        **kwargs: Arguments of `keras.optimizers.AdamW`.
-
-    Raises:
-        ValueError: If a factor is not a number of at least 0.
-
-    Example:
-
-    >>> optimizer = LayerwiseAdamW(1e-3, {"embedding": 0.5})
-    >>> weight = keras.Variable([1.0], name="embedding")
-    >>> optimizer.build([weight])
-    >>> optimizer.multiplier(weight)
-    0.5
-    """
-
-    def __init__(
-        self,
-        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 0.001,
-        multipliers: Mapping[str, float] | None = None,
-        **kwargs: Any,
-    ):
-        super().__init__(learning_rate=learning_rate, **kwargs)
-        self.multipliers = {
-            name: float(check_number(f"The factor of {name!r}", factor, minimum=0))
-            for name, factor in (multipliers or {}).items()
-        }
-        self._multiplier_of = {}
-
-    def build(self, var_list: Sequence[keras.Variable]) -> None:
-        if self.built:
-            return
-        for variable in var_list:
-            parts = getattr(variable, "path", variable.name).split("/")
-            named = (self.multipliers[part] for part in parts if part in self.multipliers)
-            self._multiplier_of[self._var_key(variable)] = next(named, 1.0)
-        super().build(var_list)
-
-    def multiplier(self, variable: keras.Variable) -> float:
-        """Returns the factor of a variable that the optimizer was built with.
-
-        Args:
-            variable: The variable.
-        """
-        return self._multiplier_of[self._var_key(variable)]
-
-    # Keras decays all variables with one learning rate. `update_step` does it per variable instead.
-    def _apply_weight_decay(self, variables):
-        pass
-
-    def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
-        rate = ops.cast(learning_rate, variable.dtype) * self.multiplier(variable)
-        if self._use_weight_decay(variable):
-            self.assign_sub(variable, variable * (rate * self.weight_decay))
-        super().update_step(gradient, variable, rate)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "multipliers": dict(self.multipliers)}

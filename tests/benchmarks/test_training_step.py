@@ -21,6 +21,7 @@ def test_a_short_run(root_dir, monkeypatch, capsys):
     names = [row[0].split("  ")[0].strip() for row in rows]
     assert [name.partition("0.")[0].strip() for name in names] == [
         "train_on_batch",
+        "with Keras's AdamW",
         "ours in a loop",
         "plain",
     ]

@@ -8,9 +8,16 @@ import pathlib
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from keras_mlp3d._utils.ordered_map import default_workers
 from keras_mlp3d.cli.evaluation_table import draw_classes, headline, several
 from keras_mlp3d.cli.inputs import CLASSIFIERS, image_converter, load_model, manifests, recipe_of
-from keras_mlp3d.cli.options import add_command, add_data_options, add_recipe_options, positive
+from keras_mlp3d.cli.options import (
+    add_command,
+    add_data_options,
+    add_recipe_options,
+    count,
+    positive,
+)
 from keras_mlp3d.cli.signals import StopOnSignal
 from keras_mlp3d.cli.terminal import SUCCESS, print_error, say, verbosity
 
@@ -22,6 +29,9 @@ if TYPE_CHECKING:
     from keras_mlp3d.training import Distribution, Recipe, TrainingRun
 
 _NAMED = 5  # unreadable videos that are named when all is done
+#: From so many clips on, processes that decode are worth the two seconds in which they start.
+_MANY_CLIPS = 5_000
+_MOST_PROCESSES = 8
 
 
 def add_parser(commands: Any) -> None:
@@ -48,11 +58,11 @@ def add_parser(commands: Any) -> None:
     add_data_options(parser)
     parser.add_argument(
         "--processes",
-        type=positive,
-        default=0,
+        type=count,
         metavar="N",
         help="decode in N processes, each with a Python of its own, in place of the threads of "
-        "--workers",
+        "--workers; 0: in these threads; default: on PyTorch, in a training of "
+        f"{_MANY_CLIPS:,} clips or more, one per processor and at most {_MOST_PROCESSES}, else 0",
     )
     parser.add_argument(
         "--preset",
@@ -110,6 +120,25 @@ def run(options: argparse.Namespace) -> int:
         return _train(options, distribution)
 
 
+def _processes(options, clips):
+    """Returns how many processes decode: as asked for, or where they are faster than threads.
+
+    On PyTorch a training step is Python, and so is decoding, and threads share one Python.
+    """
+    import keras
+
+    if options.processes is not None:
+        return options.processes
+    if keras.backend.backend() != "torch" or clips < _MANY_CLIPS:
+        return 0
+    trainings = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # of torchrun on this machine
+    processors = default_workers() // trainings
+    if processors < 2:
+        return 0
+    say(f"{min(processors, _MOST_PROCESSES)} processes decode (--processes 0: threads)")
+    return min(processors, _MOST_PROCESSES)
+
+
 def _train(options: argparse.Namespace, distribution: "Distribution") -> int:
     from keras_mlp3d.training import (
         EventFiles,
@@ -126,7 +155,7 @@ def _train(options: argparse.Namespace, distribution: "Distribution") -> int:
     model = _model(options, recipe, training)
     loader, checks = make_loaders(
         *(recipe, training, validation, model.converter, options.workers, distribution.shard),
-        processes=options.processes,
+        processes=_processes(options, len(training) * recipe.epochs),
     )
     identity = {
         "model": {

@@ -1,5 +1,6 @@
 """`keras-mlp3d train`: from a folder of videos to a preset, and on from where it stopped."""
 
+import argparse
 import contextlib
 import csv
 import json
@@ -15,6 +16,7 @@ from cli.forked import Forked
 from data.make_videos import moving_frames, write_video
 
 from keras_mlp3d import MLP3D, FrameCycleMLP, MLP3DBackbone
+from keras_mlp3d.cli import train as command
 from keras_mlp3d.cli.main import main
 from keras_mlp3d.data import VideoConverter, read_manifest
 
@@ -264,6 +266,43 @@ def test_videos_that_cannot_be_read(videos, preset, tmp_path, capsys, processes)
     assert [float(row["val_unreadable"]) for row in history] == [1.0, 1.0]
     best = max(float(row["val_accuracy"]) for row in history)
     assert best == pytest.approx(evaluation["top1"], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("asked", "clips", "processors", "trainings", "expected"),
+    [
+        (None, 5_000, 2, "1", 2),
+        (None, 5_000, 64, "1", 8),
+        (None, 5_000, 16, "4", 4),  # four trainings of torchrun share them
+        (None, 5_000, 1, "1", 0),
+        (None, 5_000, 4, "4", 0),
+        (None, 4_999, 64, "1", 0),
+        (0, 5_000, 64, "1", 0),
+        (3, 1, 1, "4", 3),
+    ],
+)
+def test_how_many_processes_decode(
+    monkeypatch, capsys, asked, clips, processors, trainings, expected
+):
+    monkeypatch.setattr(command, "default_workers", lambda: processors)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", trainings)
+    if asked is None and keras.backend.backend() != "torch":
+        expected = 0
+    assert command._processes(argparse.Namespace(processes=asked), clips) == expected
+    said = f"{expected} processes decode (--processes 0: threads)\n"
+    assert capsys.readouterr().out == (said if asked is None and expected else "")
+
+
+def test_decoding_processes_that_nobody_asked_for(videos, preset, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(command, "default_workers", lambda: 2)
+    monkeypatch.setattr(command, "_MANY_CLIPS", 1)
+    assert main(arguments(videos, preset, tmp_path / "run")) == 0
+    said = "2 processes decode" in capsys.readouterr().out
+    assert said == (keras.backend.backend() == "torch")
+    monkeypatch.undo()
+    assert main([*arguments(videos, preset, tmp_path / "threads"), "--processes", "0"]) == 0
+    runs = [(tmp_path / name / "history.csv").read_bytes() for name in ("run", "threads")]
+    assert runs[0] == runs[1]
 
 
 @pytest.fixture(scope="module")

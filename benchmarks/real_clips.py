@@ -15,6 +15,9 @@ the accuracy that this preset has on the part taken out, and the terms of the da
 
 With `--start-from` a training begins with the weights of another, by another `--recipe`.
 
+With `--refit` a network is trained on `val` too, once `val` has chosen the recipe: for all epochs
+of the recipe, and nothing but the part taken out measures it.
+
 With `--mistakes` it prints which classes are taken for which, and the accuracy of each class and,
 of the gestures, of each person and distance.
 
@@ -115,6 +118,9 @@ class Measurement:
         self.recipe = recipe.replace(**parse_overrides(options.set))
         training, self.held_out = split(read_folder(options.data, "train"), self.name)
         validation = read_folder(options.data, "val")
+        if options.refit:
+            rows = (*training.rows, *validation.rows)
+            training = Manifest(rows, training.class_names, "train and val", root=options.data)
         if options.in_memory:
             training, validation = in_memory(training), in_memory(validation)
         self.training, self.validation = training, validation
@@ -177,7 +183,7 @@ class Measurement:
         recipe = trainer.recipe.replace(seed=seed)
         if NETWORKS[network][0] is None:  # frame by frame there is no mean over time
             recipe = recipe.replace(subtract_mean=None)
-        data = self.training, self.validation
+        data = self.training, None if self.options.refit else self.validation
         run = train(
             model,
             recipe,
@@ -199,7 +205,7 @@ class Measurement:
             "macs": macs(model, trainer.clip_shape),
             "epoch": run.best_epoch + 1,
             "epochs": len(run.history["loss"]),
-            "val": run.history["val_accuracy"][run.best_epoch],
+            "val": run.history.get("val_accuracy", {run.best_epoch: None})[run.best_epoch],
         }
         write_json(folder / "trained.json", trained)
 
@@ -250,6 +256,8 @@ def write_preset(measurement, directory, command):
             read_folder(measurement.options.data, "val")
         ),
     }
+    if measurement.options.refit:  # the network knows the videos of val
+        del parts[next(name for name in parts if name.startswith("val"))]
     metrics = []
     for part, manifest in parts.items():
         evaluation = evaluate(loaded, manifest)
@@ -304,6 +312,11 @@ def macs(model, shape):
     return count(model, shape).macs
 
 
+def mean_of(accuracies):
+    """Returns the mean for the table, or a dash: a network that was refitted has none on `val`."""
+    return "–" if None in accuracies else f"{np.mean(accuracies):.3f}"
+
+
 def print_table(results):
     """Prints a row per network: mean over seeds, spread, and the interval of all answers."""
     columns = ("parameters", "MMACs", "seeds", "val", "not seen", "interval", *ORDERS[1:])
@@ -323,7 +336,7 @@ def print_table(results):
         low, high = wilson_interval(round(right["in order"] * clips), clips)
         print(
             f"| {network} | {found[0]['parameters']:,} | {found[0]['macs'] / 1e6:.0f} "
-            f"| {len(found)} | {np.mean([r['val'] for r in found]):.3f} "
+            f"| {len(found)} | {mean_of([r['val'] for r in found])} "
             f"| {right['in order']:.3f}{spread} | {low:.3f} to {high:.3f} "
             f"| {right['shuffled']:.3f} | {right['one frame']:.3f} |"
         )
@@ -362,6 +375,9 @@ def main():
     parser.add_argument(
         "--start-from", metavar="WEIGHTS", help="model.weights.h5 of a run before, to go on from"
     )
+    parser.add_argument(
+        "--refit", action="store_true", help="train on val too, once it has chosen the recipe"
+    )
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--seeds", nargs="+", type=int)
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE")
@@ -382,6 +398,8 @@ def main():
     command = f"python benchmarks/real_clips.py --data {pathlib.Path(options.data).name} --run RUN"
     if options.start_from:
         command += f" --recipe {options.recipe} --start-from BEFORE/mlp3d/seed0/model.weights.h5"
+    if options.refit:
+        command += " --refit"
     if options.set:
         command += f" --set {' '.join(options.set)}"
     measurement = Measurement(options)

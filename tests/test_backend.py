@@ -60,3 +60,15 @@ def test_one_seed_gives_the_same_weights_on_every_backend():
     kernels = [to_numpy(weight) for weight in backbone.weights if weight.path.endswith("kernel")]
     np.testing.assert_allclose(kernels[0].ravel()[:3], [0.06005, 0.05165, -0.01056], atol=1e-5)
     assert abs(sum(np.abs(kernel).sum() for kernel in kernels) - 338.31) < 0.01
+
+
+def test_predictions_leave_the_weights_of_a_preset_as_they_are():
+    """Keras has JAX reuse the memory of weights, which may be that of the arrays they came from."""
+    model = keras_mlp3d.MLP3D.from_preset("mlp3d_nano_motion_shapes")
+    before = [np.array(to_numpy(weight)) for weight in model.weights]
+    shape = (1, model.converter.num_frames, *model.converter.image_size, 3)
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        model.predict_on_batch(rng.integers(0, 256, shape).astype("uint8"))
+    for weight, value in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(to_numpy(weight), value, err_msg=weight.path)

@@ -1,12 +1,14 @@
 """Which backend an import takes if nobody chose one, and what the error says if there is none."""
 
 import ast
+import contextlib
 import json
 import os
 import pathlib
 import pickle
 import subprocess
 import sys
+import types
 
 import jedi
 import keras
@@ -233,6 +235,23 @@ def test_an_import_on_a_broken_backend(root_dir, tmp_path):
     assert result.returncode == 1
     assert "Keras cannot be imported on its backend jax: libjax.so is damaged." in result.stderr
     assert INSTALL[0] in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("version", "is_refused"),
+    [("0.4.35", True), ("0.5.3", True), ("0.6.0", False), ("0.10.2", False), ("1.0.0", False)],
+)
+def test_an_import_on_a_jax_that_changes_weights(monkeypatch, version, is_refused):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    monkeypatch.setitem(sys.modules, "jax", types.SimpleNamespace(__version__=version))
+    monkeypatch.setattr(keras_backend, "keep_compiled_programs", lambda: None)
+    monkeypatch.setattr(keras_backend, "_keeps_programs", True)
+    expected = contextlib.nullcontext()
+    if is_refused:
+        expected = pytest.raises(ImportError, match=f"jax {version} is installed. Before 0.6")
+    with expected as error:
+        keras_backend.import_keras()
+    assert error is None or "pip install 'keras-mlp3d[jax]'" in str(error.value)
 
 
 # --- the names of the package --------------------------------------------------------------------

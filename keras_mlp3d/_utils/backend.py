@@ -26,6 +26,9 @@ _DEFAULT = "tensorflow"
 _PROGRAM, _PACKAGE = "keras-mlp3d", "keras_mlp3d"
 
 _logger = logging.getLogger(_PACKAGE)
+#: Before, predictions on a CPU wrote garbage into weights that were loaded from a file: Keras lets
+#: JAX reuse their memory, which NumPy had lent it.
+_OLDEST_JAX = (0, 6)
 _keeps_programs = False
 
 
@@ -67,9 +70,10 @@ def import_keras() -> None:
     """Imports Keras, on an installed backend if none is chosen.
 
     Raises:
-        BackendError: If no backend is installed, or the chosen one is missing or broken.
+        BackendError: If no backend is installed, or the chosen one is missing, broken or too old.
     """
     if "keras" in sys.modules:
+        _check_jax()
         _keep_programs()
         return
     failed = sys.modules.get("keras.src.backend.config")
@@ -89,7 +93,22 @@ def import_keras() -> None:
             f"Keras was imported before {_PACKAGE}, on its backend {failed.backend()}, and failed "
             f"({error}). Restart Python, and import {_PACKAGE} first or set {VARIABLE}."
         ) from error
+    _check_jax()
     _keep_programs()
+
+
+def _check_jax() -> None:
+    """Raises BackendError if Keras runs on a JAX that changes weights."""
+    import keras
+
+    if keras.backend.backend() != "jax":
+        return
+    version = sys.modules["jax"].__version__
+    if tuple(map(int, version.split(".")[:2])) < _OLDEST_JAX:
+        raise BackendError(
+            f"jax {version} is installed. Before {'.'.join(map(str, _OLDEST_JAX))}, predictions "
+            f"change the weights of a loaded network at random: {install_line('jax')}"
+        )
 
 
 def _keep_programs() -> None:

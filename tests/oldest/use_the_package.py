@@ -58,6 +58,19 @@ def check_golden_logits():
         raise SystemExit("the logits are not those of the NumPy twin")
 
 
+def check_weights_outlast_predictions():
+    """Predicts again and again: a backend that frees memory in use changes the weights by it."""
+    model = km.MLP3D.from_preset("mlp3d_nano_motion_shapes")
+    converter, rng = model.converter, np.random.default_rng(0)
+    shape = (1, converter.num_frames, *converter.image_size, 3)
+    before = [np.array(weight, copy=True) for weight in model.weights]
+    for _ in range(10):
+        model.predict_on_batch(rng.integers(0, 256, shape).astype("uint8"))
+    for weight, value in zip(model.weights, before, strict=True):
+        if not np.array_equal(np.array(weight), value):
+            raise SystemExit(f"predictions have changed the weight {weight.path}")
+
+
 def check_videos_to_preset(folder):
     """Classifies videos with a preset's weights, fine-tunes it, saves it and loads it again."""
     classes = km.data.motion_shapes.CLASS_NAMES[:2]
@@ -95,6 +108,7 @@ if __name__ == "__main__":
     print(f"== {keras.backend.backend()} (KERAS_BACKEND={os.environ.get('KERAS_BACKEND')})")
     check_versions()
     check_golden_logits()
+    check_weights_outlast_predictions()
     with tempfile.TemporaryDirectory() as folder:
         check_videos_to_preset(pathlib.Path(folder))
     print("ok")

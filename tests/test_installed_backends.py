@@ -245,7 +245,7 @@ def test_an_import_on_a_jax_that_changes_weights(monkeypatch, version, is_refuse
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     monkeypatch.setitem(sys.modules, "jax", types.SimpleNamespace(__version__=version))
     monkeypatch.setattr(keras_backend, "keep_compiled_programs", lambda: None)
-    monkeypatch.setattr(keras_backend, "_keeps_programs", True)
+    monkeypatch.setattr(keras_backend, "_is_prepared", False)
     expected = contextlib.nullcontext()
     if is_refused:
         expected = pytest.raises(ImportError, match=f"jax {version} is installed. Before 0.6")

@@ -29,7 +29,7 @@ _logger = logging.getLogger(_PACKAGE)
 #: Before, predictions on a CPU wrote garbage into weights that were loaded from a file: Keras lets
 #: JAX reuse their memory, which NumPy had lent it.
 _OLDEST_JAX = (0, 6)
-_keeps_programs = False
+_is_prepared = False
 
 
 class BackendError(ImportError):
@@ -73,8 +73,7 @@ def import_keras() -> None:
         BackendError: If no backend is installed, or the chosen one is missing, broken or too old.
     """
     if "keras" in sys.modules:
-        _check_jax()
-        _keep_programs()
+        _prepare_jax()
         return
     failed = sys.modules.get("keras.src.backend.config")
     if failed is None:
@@ -93,32 +92,24 @@ def import_keras() -> None:
             f"Keras was imported before {_PACKAGE}, on its backend {failed.backend()}, and failed "
             f"({error}). Restart Python, and import {_PACKAGE} first or set {VARIABLE}."
         ) from error
-    _check_jax()
-    _keep_programs()
+    _prepare_jax()
 
 
-def _check_jax() -> None:
-    """Raises BackendError if Keras runs on a JAX that changes weights."""
+def _prepare_jax() -> None:
+    """The first time that Keras is found to run on JAX, refuses an old one, and keeps programs."""
+    global _is_prepared
     import keras
 
-    if keras.backend.backend() != "jax":
-        return
-    version = sys.modules["jax"].__version__
-    if tuple(map(int, version.split(".")[:2])) < _OLDEST_JAX:
-        raise BackendError(
-            f"jax {version} is installed. Before {'.'.join(map(str, _OLDEST_JAX))}, predictions "
-            f"change the weights of a loaded network at random: {install_line('jax')}"
-        )
-
-
-def _keep_programs() -> None:
-    """Has JAX keep what it compiles, the first time that Keras is found to run on it."""
-    global _keeps_programs
-    import keras
-
-    if not _keeps_programs and keras.backend.backend() == "jax":
+    if not _is_prepared and keras.backend.backend() == "jax":
+        version = sys.modules["jax"].__version__
+        if tuple(map(int, version.split(".")[:2])) < _OLDEST_JAX:
+            raise BackendError(
+                f"jax {version} is installed. Before {'.'.join(map(str, _OLDEST_JAX))}, "
+                "predictions change the weights of a loaded network at random: "
+                f"{install_line('jax')}"
+            )
         keep_compiled_programs()
-    _keeps_programs = True
+    _is_prepared = True
 
 
 def choose_backend(say: Callable[[str], None] | None = None) -> None:

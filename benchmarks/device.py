@@ -13,8 +13,8 @@ XLA too). The networks of `peers.py` are measured on PyTorch if their libraries 
   device, and multiply-accumulates per second over those of a matrix product of the same element
   type, taken in turn in the same process. The batch is doubled until memory is used up, or to
   `--max-batch` (4 on a CPU); `--batches` names the batches instead, where time is short.
-- fit: clips per second of `fit` on generated videos: from memory, from files and from shards, on
-  one device and on all.
+- fit: clips per second of `fit` on generated videos: from memory, from files by threads and by
+  processes that decode, and from shards, on one device and on all.
 
 The output has a cell per figure and is written after each one. The same command resumes it, and
 other options add to it. A table is written next to it, as Markdown. Delete a cell to repeat it.
@@ -117,7 +117,8 @@ def keep(results, name, cell):
     texts = [cell[key] for key in ("out_of_memory", "error") if key in cell]
     if "clips_per_second" in cell:
         texts = [f"{cell['clips_per_second']:.2f} clips/s, {cell['bytes'] / 2**20:.0f} MiB"]
-    fits = {key: max(cell[key]) for key in ("memory", "files", "shards") if cell.get(key)}
+    sources = ("memory", "files", "processes", "shards")
+    fits = {key: max(cell[key]) for key in sources if cell.get(key)}
     texts += [f"{key} {value:.2f} clips/s" for key, value in fits.items()]
     print(f"{name}: {', '.join(texts)}", flush=True)
 
@@ -169,6 +170,7 @@ def fit(results, work, device, folder, data, options):
             "epochs": options.epochs,
             "videos": options.videos,
             "workers": options.workers,
+            "processes": options.processes,
             "to": str(to),
         }
         keep(results, name_of(work, devices), run_fit(job, devices, device["kind"], options))
@@ -254,6 +256,9 @@ def parse(arguments):
     parser.add_argument("--videos", type=int, default=128)
     parser.add_argument("--video", default="80x240x320", help="FRAMESxHEIGHTxWIDTH of the videos")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="threads that decode")
+    parser.add_argument(
+        "--processes", type=int, default=os.cpu_count(), help="that decode, of all devices; or 0"
+    )
     parser.add_argument("--devices", type=int, help="how many are all; default: those found")
     parser.add_argument("--limit", type=int, default=1800, help="seconds for one figure")
     parser.add_argument("--output", default="runs/device.json")

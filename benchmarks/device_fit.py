@@ -1,4 +1,4 @@
-"""Measures `fit` from memory, from files and from shards, on one device or on several.
+"""Measures `fit` from memory, files and shards, on one device or on several.
 
 `device.py` starts it, on PyTorch with a process per device, and reads the file that it writes:
 clips per second of each epoch after the first, which compiles and fills caches.
@@ -61,6 +61,9 @@ def sources(work, batch, shard):
     yield "memory", Memory(work["videos"] // batch, batch // shard[1], size)
     files = km.data.read_csv(work["files"], "train")
     yield "files", VideoLoader(files, converter, **options)
+    processes = work["processes"] // shard[1]
+    if processes:
+        yield "processes", VideoLoader(files, converter, **options, processes=processes)
     if work["shards"]:
         yield "shards", VideoLoader(read_shards(work["shards"]), converter, **options)
 

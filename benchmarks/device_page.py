@@ -9,13 +9,13 @@ HEAD = {
     ),
     "fit": (
         *("backend", "network", "size", "dtype", "devices", "batch", "clips/s from memory"),
-        *("from files", "from shards", "over one device"),
+        *("from files", "by processes", "from shards", "over one device"),
     ),
 }
 TEXT = """"clips/s": the median at the batch with the most, with its share of the rate of a matrix
 product of the same element type ("rate"; a training step counts as three forward passes) and the
 peak of memory there: of the device, or of the process on a CPU. `fit` trains on generated
-videos."""
+videos: from files, threads decode, or processes."""
 
 
 def page(found):
@@ -73,15 +73,16 @@ def fit_cells(work, count, cells):
     backend, form, network, size, dtype, _ = work
     start, cell = (f"{backend}, {form}", f"`{network}`", size, dtype, count), cells[count]
     if "error" in cell:
-        return (*start, "", cell["error"], "", "", "")
+        return (*start, "", cell["error"], "", "", "", "")
     medians = {
         name: statistics.median(cell[name])
-        for name in ("memory", "files", "shards")
+        for name in ("memory", "files", "processes", "shards")
         if cell.get(name)
     }
     over = ""
     if count > 1 and cells.get(1, {}).get("memory"):
         over = f"{medians['memory'] / statistics.median(cells[1]['memory']):.2f}"
-    texts = [f"{medians[name]:.2f}" if name in medians else "" for name in ("memory", "files")]
+    sources = ("memory", "files", "processes")
+    texts = [f"{medians[name]:.2f}" if name in medians else "" for name in sources]
     shards = f"{medians['shards']:.2f}" if "shards" in medians else "extra `shards` is missing"
     return (*start, cell["batch"], *texts, shards, over)

@@ -13,7 +13,7 @@ SMALL = (
     *("--backends", "torch", "--networks", "mlp3d_nano", "--sizes", "16x32x32"),
     *("--dtypes", "float32", "--max-batch", "2", "--rounds", "1", "--seconds", "0"),
     *("--side", "64", "--videos", "4", "--video", "20x32x48", "--fit-batch", "2"),
-    *("--workers", "1", "--epochs", "2", "--devices", "2"),
+    *("--workers", "1", "--processes", "2", "--epochs", "2", "--devices", "2"),
 )
 
 
@@ -43,7 +43,7 @@ def test_all_of_it_on_a_cpu(device, tmp_path, monkeypatch):
     for count, name in enumerate(names["fit"], start=1):
         cell = found["cells"][name]
         assert (cell["devices"], cell["batch"]) == (count, 2 * count), cell
-        assert all(len(cell[kind]) == 1 for kind in ("memory", "files", "shards"))
+        assert all(len(cell[kind]) == 1 for kind in ("memory", "files", "processes", "shards"))
     assert f"torch {torch.__version__}" in found["machine"]["torch"]
 
     text = path.with_suffix(".md").read_text()
@@ -162,13 +162,14 @@ def test_what_fit_cannot_do_is_said(device, tmp_path):
 
 def test_a_single_device_is_said(device):
     cell = {"devices": 1, "batch": 2, "memory": [4.0, 6.0], "files": [2.0], "shards": [3.0]}
+    cell["processes"] = [2.5]
     cells = {f"{' '.join(WORK)} fit 1": cell}
     text = device.page({"machine": {"torch": "1 x card"}, "cells": cells})
-    assert "| 1 | 2 | 5.00 | 2.00 | 3.00 |  |" in text
+    assert "| 1 | 2 | 5.00 | 2.00 | 2.50 | 3.00 |  |" in text
     assert "There is one device here: several are not measured." in text
     cells[f"{' '.join(WORK)} fit 2"] = {**cell, "devices": 2, "batch": 4, "memory": [8.0]}
     text = device.page({"machine": {}, "cells": cells})
-    assert "| 2 | 4 | 8.00 | 2.00 | 3.00 | 1.60 |" in text
+    assert "| 2 | 4 | 8.00 | 2.00 | 2.50 | 3.00 | 1.60 |" in text
     assert "one device here" not in text
 
 

@@ -89,7 +89,7 @@ def main(arguments=None):
         seconds = [times[name] for times in rounds]
         ratios = [times[name] / times["plain"] for times in rounds]
         print(
-            f"{name:18s} {statistics.median(seconds):.3f} s ({min(seconds):.3f} to "
+            f"{name:20s} {statistics.median(seconds):.3f} s ({min(seconds):.3f} to "
             f"{max(seconds):.3f}), over plain {statistics.median(ratios):.2f} "
             f"({min(ratios):.2f} to {max(ratios):.2f})"
         )

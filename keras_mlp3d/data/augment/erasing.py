@@ -4,12 +4,13 @@ import dataclasses
 
 import numpy as np
 
-from keras_mlp3d._utils.checks import check_choice, check_integer, check_number
+from keras_mlp3d._utils.checks import check_boolean, check_choice, check_integer, check_number
 from keras_mlp3d.data.augment._arrays import checked_clip, checked_rng, random_box
 from keras_mlp3d.data.augment._config import Configured, checked_range, checked_ratio
 from keras_mlp3d.data.augment._warp import FILL
 
 FILLS = ("noise", "mean")
+FRAME_FILLS = ("black", "mean")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,16 +77,22 @@ class RandomErasing(Configured):
 
 @dataclasses.dataclass(frozen=True)
 class FrameErasing(Configured):
-    """Makes a random share of a clip's frames black, each frame by a draw of its own.
+    """Erases a random share of a clip's frames.
 
-    For recordings of a sensor that often sees nothing, such as a radar: where some persons are in
-    every frame and others in every third, a network should have met both.
+    Black frames in random places are for recordings of a sensor that often sees nothing, such as
+    a radar: where some persons are in every frame and others in every third, a network should have
+    met both. A stretch of frames that show the clip's mean hides one part of a movement, so that
+    the network learns the others too, as in lip reading.
 
-    Source: ours.
+    Source: ours; a stretch that shows the mean is the time masking of Ma et al., "Training
+    Strategies for Improved Lip-reading", ICASSP 2022.
 
     Args:
         probability: Probability that a clip loses frames.
-        share: Smallest and largest probability of a frame to be erased; each clip draws its own.
+        share: Smallest and largest share of the frames to be erased; each clip draws its own. Of
+            frames in random places it is the probability of each.
+        fill: `"black"`, or `"mean"`: the mean of the clip's frames.
+        stretch: Whether the erased frames follow each other.
 
     Input shape: uint8 `(T, H, W, 3)`.
 
@@ -101,12 +108,20 @@ class FrameErasing(Configured):
     >>> erased = erase(np.ones((6, 32, 32, 3), "uint8"), np.random.default_rng(0))
     >>> [int(frame.max()) for frame in erased]
     [0, 0, 0, 1, 1, 1]
+    >>> erase = FrameErasing(1.0, share=(0.5, 0.5), fill="mean", stretch=True)
+    >>> clip = np.arange(6, dtype="uint8")[:, None, None, None].repeat(3, axis=-1)
+    >>> erase(clip, np.random.default_rng(0))[:, 0, 0, 0].tolist()
+    [0, 3, 3, 3, 4, 5]
     """
 
     probability: float = 0.5
     share: tuple[float, float] = (0.0, 0.75)
+    fill: str = "black"
+    stretch: bool = False
 
     def __post_init__(self):
+        check_choice("fill", self.fill, FRAME_FILLS)
+        check_boolean("stretch", self.stretch)
         self._set(
             probability=float(check_number("probability", self.probability, 0, 1)),
             share=checked_range("share", self.share, minimum=0, maximum=1),
@@ -117,10 +132,23 @@ class FrameErasing(Configured):
         checked_clip(clip)
         if checked_rng(rng).random() >= self.probability:
             return clip
-        erased = rng.random(len(clip)) < rng.uniform(*self.share)
+        erased = self._erased(len(clip), rng)
         if not erased.any():
             return clip
-        return np.where(erased[:, None, None, None], np.uint8(0), clip)
+        fill = np.uint8(0)
+        if self.fill == "mean":
+            double = 2 * len(clip)
+            fill = ((2 * clip.sum(axis=0, dtype="int64") + len(clip)) // double).astype("uint8")
+        return np.where(erased[:, None, None, None], fill, clip)
+
+    def _erased(self, frames, rng):
+        """Returns a bool for each frame."""
+        if not self.stretch:
+            return rng.random(frames) < rng.uniform(*self.share)
+        length = round(frames * rng.uniform(*self.share))
+        start = rng.integers(frames - length + 1)
+        places = np.arange(frames)
+        return (places >= start) & (places < start + length)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -127,7 +127,10 @@ def test_the_speed_is_changed_first_and_frames_are_erased_last():
         Augmenter(),
         Augmenter(flip=HorizontalFlip(0.2, "left_right"), erasing=RandomErasing(fill="mean")),
         Augmenter(flip=HorizontalFlip(label_map=[["a", "b"]])),
-        Augmenter(frame_erasing=FrameErasing(0.2, (0.1, 0.4)), speed=SpeedChange(0.2, (0.5, 1))),
+        Augmenter(
+            frame_erasing=FrameErasing(0.2, (0.1, 0.4), "mean", True),
+            speed=SpeedChange(0.2, (0.5, 1)),
+        ),
         Augmenter(cell_erasing=CellErasing(0.2, (0.1, 0.4), 16)),
     ],
 )

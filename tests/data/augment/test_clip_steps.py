@@ -297,6 +297,44 @@ def test_a_share_of_frames(share):
     assert FrameErasing(0.0, share=(1, 1))(clip, rng) is clip
 
 
+def test_a_stretch_of_frames_that_show_the_mean():
+    clip = noise(24, 8, 8)
+    mean = [[[int(value + 0.5) for value in pixel] for pixel in row] for row in clip.mean(0)]
+    erase, lengths, starts = FrameErasing(1.0, (0.0, 0.5), fill="mean", stretch=True), [], set()
+    for number in range(60):
+        result = erase(clip, rng_of(number))
+        erased = np.flatnonzero((result != clip).any(axis=(1, 2, 3)))
+        lengths.append(len(erased))
+        if lengths[-1]:
+            starts.add(int(erased[0]))
+            assert erased.tolist() == list(range(erased[0], erased[0] + lengths[-1]))
+            assert (result[erased] == mean).all()
+    assert min(lengths) <= 1
+    assert max(lengths) == 12
+    assert min(starts) == 0
+    assert max(starts) >= 16
+
+
+def test_black_stretches_and_means_in_random_places():
+    clip = noise(24, 8, 8) | 1
+    black = FrameErasing(1.0, (0.5, 0.5), stretch=True)(clip, rng_of(0)).any(axis=(1, 2, 3))
+    assert black.sum() == 12
+    assert np.abs(np.diff(black.astype(int))).sum() <= 2
+    mean = FrameErasing(1.0, (0.5, 0.5), fill="mean")(clip, rng_of(0))
+    places = FrameErasing(1.0, (0.5, 0.5))(clip, rng_of(0)).any(axis=(1, 2, 3))
+    assert (mean[places] == clip[places]).all()
+    assert np.abs(mean[~places] - clip.mean(0)).max() <= 0.5
+
+
+@pytest.mark.parametrize("stretch", [True, False])
+def test_all_frames_or_none_show_the_mean(stretch):
+    clip = noise(7, 4, 4)
+    whole = FrameErasing(1.0, (1.0, 1.0), fill="mean", stretch=stretch)(clip, rng_of(1))
+    assert (whole == whole[0]).all()
+    assert np.abs(whole[0] - clip.mean(0)).max() <= 0.5
+    assert FrameErasing(1.0, (0.0, 0.0), fill="mean", stretch=stretch)(clip, rng_of(1)) is clip
+
+
 # --- cell erasing ---------------------------------------------------------------------------------
 
 
@@ -377,6 +415,8 @@ def test_speeds_are_drawn_between_the_two():
         (lambda: FrameErasing(2), "probability must be .* of at most 1, got 2"),
         (lambda: FrameErasing(share=0.5), r"share must be two numbers.*got 0\.5"),
         (lambda: FrameErasing(share=(0.5, 1.5)), r"share.*of at most 1, got 1\.5"),
+        (lambda: FrameErasing(fill="noise"), "fill must be one of .*got 'noise'"),
+        (lambda: FrameErasing(stretch=3), "stretch must be .*got 3"),
         (lambda: CellErasing(2), "probability must be .* of at most 1, got 2"),
         (lambda: CellErasing(share=(0.5, 1.5)), r"share.*of at most 1, got 1\.5"),
         (lambda: CellErasing(size=0), "size must be .*got 0"),

@@ -74,6 +74,13 @@ def add_parser(commands: Any) -> None:
         help="accuracy that one GMAC must gain; default: %(default)s",
     )
     parser.add_argument(
+        "--tie",
+        type=float,
+        metavar="CONFIDENCE",
+        help="such as 0.95: of candidates whose difference may be chance, with this confidence, "
+        "take the cheapest; default: take the best",
+    )
+    parser.add_argument(
         "--repeats", type=positive, default=3, metavar="N", help="searches; default: %(default)s"
     )
     parser.add_argument(
@@ -127,6 +134,7 @@ def run(options: argparse.Namespace) -> int:
             accept_changed_data=options.accept_changed_data,
             decoding=decoding,
             progress=progress,
+            tie=options.tie,
         )
     if scorer.failed:
         say(f"{len(scorer.failed)} validation videos cannot be read and count as wrong")
@@ -138,6 +146,8 @@ def _check_numbers(options: argparse.Namespace) -> None:
     """Checks what the search would refuse after hours of training."""
     check_number("--alpha", options.alpha, minimum=0)
     check_integer("--seed", options.seed, minimum=0)
+    if options.tie is not None:
+        check_number("--tie", options.tie, above=0, below=1)
 
 
 def _save(
@@ -178,6 +188,7 @@ def _save(
             "V": result.value,
             "C": result.cost,
             "alpha": result.alpha,
+            "tie": options.tie,
             "space": result.space.to_dict(),
             "repeats": len(result.schedules),
             "agreement": list(result.agreement),

@@ -5,6 +5,7 @@ Source: section 3.4, Eq. (6), Figure 5.
 
 import collections
 import math
+import statistics
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -22,7 +23,7 @@ Choices: TypeAlias = Sequence[Mixing | None]
 
 
 def greedy(
-    score: Callable[[Choices, int], float],
+    score: Callable[[Choices, int], float | np.ndarray],
     space: SearchSpace,
     depth: int,
     repeats: int = 3,
@@ -34,6 +35,7 @@ def greedy(
     anew: bool | Collection[str] = False,
     progress: Callable[[int, int], None] | None = None,
     equal: Callable[[Mixing], Mixing] | None = None,
+    tie: float | None = None,
 ) -> SearchResult:
     """Decides the blocks one by one, from first to last, and repeats this several times.
 
@@ -43,11 +45,15 @@ def greedy(
     candidates of a block are scored with the same seed, and so with the same samples. The best
     repeat is the one whose full schedule has the highest V - α C.
 
+    With `tie`, chance decides less: a candidate ties with the best one if the difference of the
+    two on the same clips may be chance. The cheapest of them is kept.
+
     Scores do not depend on `alpha`. With the trace of a finished search, another `alpha` or more
     repeats reuse its scores and compute only the missing ones.
 
     Args:
-        score: Function of (choices, seed) that returns a finite number V, such as a `Scorer`.
+        score: Function of (choices, seed) that returns a finite number V, such as a `Scorer`; or,
+            such as `Scorer.right`, a bool for each clip, whose mean is V.
             `choices` has a `Mixing` per block, or None for an undecided block, which is sampled
             with `seed` at each forward pass.
         space: `SearchSpace`.
@@ -68,6 +74,9 @@ def greedy(
         progress: None, or a function of the number of candidates done and the number of all.
         equal: None, or a function that returns the first candidate that is the same layer as
             another one, such as `SearchSpace.first_equal`. Equal candidates are scored once.
+        tie: None, or the confidence, between 0 and 1, of the interval of a difference V - α C on
+            the same clips: a candidate ties with the best one if the interval holds 0. `score` must
+            return a bool for each clip then.
 
     Returns:
         `SearchResult`
@@ -89,6 +98,8 @@ def greedy(
     (['shift_token:2', 'shift_token:2', 'shift_token:2'], 1.0, (1.0, 1.0, 1.0))
     """
     _check(space, depth, repeats, alpha, seed)
+    if tie is not None:
+        check_number("tie", tie, above=0, below=1)
     journal = None
     if trace is not None:
         searched = {"space": space.to_dict(), "depth": depth, "seed": seed}
@@ -99,19 +110,23 @@ def greedy(
         choices = (None,) * depth
         for block in range(depth):
             block_seed = _seed(seed, repeat, block, depth)
-            rows, values = [], {}
+            rows, right = [], []
+            known: dict[Mixing, tuple[float, np.ndarray | None]] = {}
             for mixing in space.mixings:
                 candidate = (*choices[:block], mixing, *choices[block + 1 :])
                 spent = float(cost(candidate)) if cost else 0.0
                 first = equal(mixing) if equal else mixing
-                value = values.get(first)
-                if value is None:
-                    value = _value(score, candidate, block_seed, journal, repeat, block, spent)
-                values[first] = value
+                if first not in known:
+                    place = {"repeat": repeat, "block": block, "cost": spent}
+                    known[first] = _value(score, candidate, block_seed, journal, tie, place)
+                value, clips = known[first]
                 rows.append(CandidateScore(repeat, block, mixing, block_seed, value, spent))
+                right.append(clips)
                 if progress is not None:
                     progress(len(scores) + len(rows), total)
             kept = _best_of(rows, alpha)
+            if tie is not None:
+                kept = _cheapest_tie(rows, right, alpha, tie, kept)
             choices = (*choices[:block], rows[kept].mixing, *choices[block + 1 :])
             scores += [row.marked(place == kept) for place, row in enumerate(rows)]
         schedules.append(choices)
@@ -135,6 +150,18 @@ def _best_of(rows, alpha):
     return min(ranks)[2]
 
 
+def _cheapest_tie(rows, right, alpha, tie, best):
+    """Place of the cheapest candidate that the clips do not tell from the best one."""
+    deviations = statistics.NormalDist().inv_cdf((1 + tie) / 2)
+    ranks = []
+    for place, row in enumerate(rows):
+        difference = right[best].astype(int) - right[place]
+        behind = rows[best].value - row.value - alpha * (rows[best].cost - row.cost)
+        if behind <= deviations * difference.std() / math.sqrt(len(difference)):
+            ranks.append((row.cost, behind, place))
+    return min(ranks)[2]
+
+
 def _seed(seed, repeat, block, depth):
     """The seed of a repeat and block; `seed` itself if no block is undecided."""
     if block == depth - 1:
@@ -142,21 +169,29 @@ def _seed(seed, repeat, block, depth):
     return int(np.random.SeedSequence([seed, repeat, block]).generate_state(1)[0])
 
 
-def _value(score, choices, seed, trace, repeat, block, spent):
-    """The score in the trace if there is one, else a new score, which is added to the trace."""
+def _value(score, choices, seed, trace, tie, place):
+    """(V, a bool per clip or None): from the trace if it has them, else new, and added to it."""
     texts = [None if mixing is None else str(mixing) for mixing in choices]
-    known = trace.get(texts, seed) if trace is not None else None
-    if known is not None:
-        return known
-    value = float(score(choices, seed))
+    if trace is not None:
+        value, right = trace.get(texts, seed), trace.right(texts, seed)
+        if value is not None and (tie is None or right is not None):
+            return value, right
+    found = np.asarray(score(choices, seed))
+    right = found if found.ndim else None
+    value, block = float(found.mean()), place["block"]
+    if tie is not None and (found.ndim != 1 or found.dtype != bool):
+        raise ValueError(
+            "tie needs a score that returns a bool for each clip, such as Scorer.right, got "
+            f"{found.dtype} of shape {found.shape}."
+        )
     if not math.isfinite(value):
         raise ValueError(
-            f"The score of {texts[block]} in block {block + 1} of repeat {repeat + 1} is {value}; "
-            "it must be a finite number. A trace keeps the scores before it."
+            f"The score of {texts[block]} in block {block + 1} of repeat {place['repeat'] + 1} is "
+            f"{value}; it must be a finite number. A trace keeps the scores before it."
         )
     if trace is not None:
-        trace.add(texts, seed, value, repeat=repeat, block=block, cost=spent)
-    return value
+        trace.add(texts, seed, value, right, **place)
+    return value, right
 
 
 def _agreement(schedules):

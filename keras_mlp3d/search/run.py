@@ -184,6 +184,7 @@ def find_schedule(
     decoding: Callable[[int, int], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
     accept_changed_data: bool = False,
+    tie: float | None = None,
 ) -> tuple[SearchResult, Scorer]:
     """Step 2 of a search: scores candidates with a supernet's weights and chooses greedily.
 
@@ -208,6 +209,8 @@ def find_schedule(
         decoding: None, or a function of the number of videos decoded and the number of all.
         progress: None, or a function of the number of candidates done and the number of all.
         accept_changed_data: Whether any change of the videos is accepted.
+        tie: None, or a confidence such as 0.95: of candidates whose difference on the same videos
+            may be chance, the cheapest is chosen; see `greedy`.
 
     Returns:
         `SearchResult` and the `Scorer`.
@@ -245,7 +248,7 @@ def find_schedule(
         "batch_size": batch_size,
     }
     result = greedy(
-        scorer,
+        scorer.right,
         space,
         sum(model.backbone.depths),
         repeats=repeats,
@@ -257,10 +260,11 @@ def find_schedule(
         anew=anew or replaced,
         progress=progress,
         equal=lambda mixing: space.first_equal(mixing, model.converter.num_frames),
+        tie=tie,
     )
     if read_json(folder / _VIDEOS, _MAX_VIDEOS_BYTES)["digest"] != videos["digest"]:
         _write_json(folder / _VIDEOS, videos)
-    content = {**result.to_dict(), **identity, "expected": scorer.expected}
+    content = {**result.to_dict(), **identity, "expected": scorer.expected, "tie": tie}
     content["failed"] = [list(pair) for pair in scorer.failed]
     _write_json(folder / RESULT, content, indent=1)
     return result, scorer

@@ -107,9 +107,19 @@ class Scorer:
             ValueError: If a choice is not a candidate of the supernet, there is not one per block,
                 or the outputs are not finite.
         """
+        return int(self.right(choices, seed).sum()) / self.expected
+
+    def right(self, choices: Sequence[Mixing | None], seed: int = 0) -> np.ndarray:
+        """Returns which clips are classified correctly: bool `(expected,)`, unreadable ones last.
+
+        Args:
+            choices: A `Mixing` per block, or None for an undecided block.
+            seed: Seed with which undecided blocks are sampled.
+        """
         backbone = self._model.backbone
         rng, candidates = np.random.default_rng(seed), tuple(backbone.candidates)
-        correct = 0
+        right = np.zeros(self.expected, bool)
+        done = 0
         for clips, labels in self._clips.batches(self._size):
             backbone.set_choices(
                 [
@@ -118,8 +128,9 @@ class Scorer:
                 ]
             )
             classes = score_batch(self._model, clips)[: len(labels)].argmax(axis=1)
-            correct += int((classes == labels).sum())
-        return correct / self.expected
+            right[done : done + len(labels)] = classes == labels
+            done += len(labels)
+        return right
 
 
 def _converter(model, manifest, converter):

@@ -9,7 +9,10 @@ import pathlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from keras_mlp3d._utils.atomic_write import append, naming
+from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d._utils.types import StrPath
 
 _logger = logging.getLogger("keras_mlp3d")
@@ -48,7 +51,8 @@ class Trace:
     ):
         self.path = pathlib.Path(path)
         self._identity = json.loads(json.dumps(identity, allow_nan=False))
-        self._values = {}
+        self._values: dict[Any, float] = {}
+        self._right: dict[Any, np.ndarray] = {}
         if self.path.exists():
             self._read(anew)
 
@@ -64,23 +68,45 @@ class Trace:
         """
         return self._values.get(_key(choices, seed))
 
-    def add(self, choices: Sequence[str | None], seed: int, value: float, **notes: Any) -> None:
+    def right(self, choices: Sequence[str | None], seed: int) -> np.ndarray | None:
+        """Returns which clips were right, a bool each, or None if the trace does not say.
+
+        Args:
+            choices: A text per block, None for an undecided block.
+            seed: Seed with which undecided blocks are sampled.
+        """
+        return self._right.get(_key(choices, seed))
+
+    def add(
+        self,
+        choices: Sequence[str | None],
+        seed: int,
+        value: float,
+        right: np.ndarray | None = None,
+        **notes: Any,
+    ) -> None:
         """Appends a score. It is on the disk when this returns.
 
         Args:
             choices: A text per block, None for an undecided block.
             seed: Seed with which undecided blocks are sampled.
             value: The score, a finite number.
+            right: None, or a bool per clip: whether its class was right.
             **notes: Further values of the line, for the reader.
 
         Raises:
             OSError: If it cannot be written. The scores before it stay in the file.
         """
         lines = [] if self.path.exists() else [{"search": self._identity}]
-        lines.append({**notes, "choices": list(choices), "seed": seed, "value": float(value)})
+        line = {**notes, "choices": list(choices), "seed": seed, "value": float(value)}
+        if right is not None:
+            line |= {"clips": len(right), "right": np.packbits(right).tobytes().hex()}
+        lines.append(line)
         text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines)
         append(self.path, text.encode(), sync=True, safe=_SAFE)
         self._values[_key(choices, seed)] = float(value)
+        if right is not None:
+            self._right[_key(choices, seed)] = np.asarray(right, bool)
 
     def _read(self, anew):
         content = self.path.read_bytes()
@@ -106,7 +132,10 @@ class Trace:
             whole_line = isinstance(value, float) and isinstance(choices, list)
             if not whole_line or not math.isfinite(value):
                 raise ValueError(f"{self.path}, line {number}, is damaged: it has no score.")
-            self._values[_key(choices, line.get("seed"))] = value
+            key = _key(choices, line.get("seed"))
+            self._values[key] = value
+            if "right" in line:
+                self._right[key] = self._unpacked(number, line)
         if not lines:
             self.path.unlink()
         elif whole < len(content):
@@ -123,6 +152,16 @@ class Trace:
         if not isinstance(content, dict):
             raise ValueError(f"{self.path}, line {number}, is damaged: it is not a JSON object.")
         return content
+
+    def _unpacked(self, number, line):
+        try:
+            packed = np.frombuffer(bytes.fromhex(line["right"]), "uint8")
+            clips = check_integer("clips", line.get("clips"), maximum=8 * len(packed))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{self.path}, line {number}, is damaged: {error}.") from error
+        if len(packed) != -(-clips // 8):
+            raise ValueError(f"{self.path}, line {number}, is damaged: clips are missing.")
+        return np.unpackbits(packed, count=clips).astype(bool)
 
     def _differing(self, before):
         """The names of what differs from the search in a trace's first line."""

@@ -49,14 +49,6 @@ def test_each_speaker_is_left_out_once(lip_speakers, data):
     assert sorted(seen) == SPEAKERS
 
 
-def test_paired_interval(lip_speakers):
-    first, second = [True] * 60 + [False] * 40, [True] * 50 + [False] * 50
-    difference, low, high = lip_speakers.paired_interval(first, second)
-    assert difference == pytest.approx(0.1)
-    assert (low, high) == (pytest.approx(0.1 - 1.96 * 0.03), pytest.approx(0.1 + 1.96 * 0.03))
-    assert lip_speakers.paired_interval(first, first) == (0, 0, 0)
-
-
 def test_a_short_run(lip_speakers, data, tmp_path, monkeypatch, capsys):
     short = ["epochs=1", "warmup_epochs=0.5", "batch_size=6", "augmentation={}"]
     arguments = ["--data", data, "--run", tmp_path / "run", "--folds", "1", "--repeats", "1"]

@@ -116,6 +116,80 @@ def test_equal_scores_go_to_the_cheaper_and_then_to_the_earlier():
     assert result.schedule == (Mixing("shift_token", 4),) * 2
 
 
+class Answers:
+    """Tells which of 400 clips are right: a share by group size, the first ones of them."""
+
+    def __init__(self, shares, shuffled=False):
+        self.shares, self.shuffled, self.calls = shares, shuffled, 0
+
+    def __call__(self, choices, seed):
+        self.calls += 1
+        [size] = {mixing.group_size for mixing in choices if mixing is not None}
+        right = np.arange(400) < round(400 * self.shares[size])
+        if self.shuffled:
+            np.random.default_rng([seed, size]).shuffle(right)
+        return right
+
+
+@pytest.mark.parametrize(
+    ("shares", "shuffled", "tie", "size"),
+    [
+        ({1: 0.5, 2: 0.51, 4: 0.515}, True, None, 4),
+        ({1: 0.5, 2: 0.51, 4: 0.515}, True, 0.95, 1),  # chance, if other clips are right
+        ({1: 0.5, 2: 0.51, 4: 0.515}, False, 0.95, 2),  # six clips more and none less are not
+        ({1: 0.5, 2: 0.51, 4: 0.515}, False, 0.9999, 1),
+        ({1: 0.5, 2: 0.7, 4: 0.71}, True, 0.95, 2),
+        ({1: 0.5, 2: 0.7, 4: 0.9}, True, 0.95, 4),
+    ],
+)
+def test_a_lead_that_may_be_chance_is_a_tie(shares, shuffled, tie, size):
+    score = Answers(shares, shuffled)
+    space = SearchSpace(("shift_token",), (1, 2, 4))
+    result = greedy(score, space, 1, alpha=0.0, repeats=1, cost=cost, tie=tie)
+    assert [mixing.group_size for mixing in result.schedule] == [size]
+    assert result.value == pytest.approx(shares[size])
+
+
+def test_without_a_bool_per_clip_there_are_no_ties():
+    with pytest.raises(ValueError, match=r"tie needs a score that returns a bool for each clip"):
+        greedy(lambda choices, seed: 0.5, SPACE, 2, tie=0.95)
+    for wrong in (0, 1, -0.5, "high"):
+        with pytest.raises(ValueError, match="tie must be"):
+            greedy(Answers({1: 0.5, 2: 0.5, 4: 0.5}), SPACE, 1, tie=wrong)
+
+
+def test_a_trace_keeps_which_clips_were_right(tmp_path):
+    """A search with ties takes them from the trace of one without, and scores what is missing."""
+    space = SearchSpace(("shift_token",), (1, 2, 4))
+    options = {"alpha": 0.0, "repeats": 1, "cost": cost, "trace": tmp_path / "trace.jsonl"}
+    score = Answers({1: 0.5, 2: 0.51, 4: 0.515}, shuffled=True)
+    first = greedy(score, space, 1, **options)
+    again = greedy(score, space, 1, **options, tie=0.95)
+    assert [str(*found.schedule) for found in (first, again)] == ["shift_token:4", "shift_token:1"]
+    assert score.calls == 3
+
+    lines = [json.loads(line) for line in options["trace"].read_text().splitlines()]
+    old = [{name: line[name] for name in line if name not in ("right", "clips")} for line in lines]
+    options["trace"].write_text("".join(json.dumps(line) + "\n" for line in old))
+    assert greedy(score, space, 1, **options).schedule == first.schedule
+    assert score.calls == 3
+    assert greedy(score, space, 1, **options, tie=0.95).schedule == again.schedule
+    assert score.calls == 6
+
+
+@pytest.mark.parametrize(
+    "damage", [{"right": "ff"}, {"right": "no"}, {"clips": -4}, {"clips": "4"}]
+)
+def test_a_damaged_list_of_right_clips(tmp_path, damage):
+    space = SearchSpace(("shift_token",), (1,))
+    path, score = tmp_path / "trace.jsonl", Answers({1: 0.5})
+    greedy(score, space, 1, repeats=1, trace=path)
+    first, line = path.read_text().splitlines()
+    path.write_text(first + "\n" + json.dumps({**json.loads(line), **damage}) + "\n")
+    with pytest.raises(ValueError, match="line 2, is damaged"):
+        greedy(score, space, 1, repeats=1, trace=path)
+
+
 def test_the_best_repeat_and_what_the_repeats_agree_on():
     """The first block's score is nothing but noise; the last depends on what was drawn for it."""
 

@@ -1,0 +1,203 @@
+"""Whether a search at the depth of Table 1 beats hand-made schedules: gestures seen by a radar.
+
+    python benchmarks/gesture_search.py --data radar_gestures --run runs/gesture_search
+
+The networks have the size of `mlp3d_xs` (ten blocks) and see 16 frames of 64 x 64. Three persons of
+`train` are taken out before anything is trained, as by benchmarks/real_clips.py. Of the other
+fourteen, eleven train the supernet, and three score its candidates. The network that the search
+finds and hand-made ones are then trained from scratch on all fourteen by one recipe, and measured
+after the last epoch on the three persons taken out and the five of `val`, which have chosen
+nothing. Of each person's clips of a gesture every `--every`-th is used, except to judge.
+
+The folder gets the search's trace, its pictures, and a picture of all networks. With `--to-preset
+DIRECTORY` the size is written as a preset with the schedule that was found, without weights.
+
+A training or search that was interrupted is resumed, and what is finished is read. Several
+processes can share a run if each has other `--networks`; the table has what is finished.
+"""
+
+import argparse
+import pathlib
+
+import keras_mlp3d as km
+
+# isort: split
+
+from real_clips import in_memory, split
+from schedules_compared import SEARCHED, Comparison, print_table
+
+from keras_mlp3d import hub, plots
+from keras_mlp3d.cost import count
+from keras_mlp3d.data import Manifest, read_folder
+from keras_mlp3d.models import parse_schedule
+from keras_mlp3d.search import SearchSpace
+from keras_mlp3d.training import Recipe, parse_overrides
+
+#: The groups of S = 2 are half of the four tokens in time, those of S = 4 are all of them.
+HAND_MADE = {
+    "ST 2": "shift_token:2",
+    "ST 4": "shift_token:4",
+    "SR-SW 2": "short_range:2+shift_window:2",
+    "SR 2": "short_range:2",
+    "S = 1": "short_range:1",
+}
+DESCRIPTION = (
+    "{} with the schedule that a search on radar_gestures found, at 16 frames of 64 x 64. "
+    "Architecture without weights."
+)
+#: What differs from the recipe `radar_gestures`, which is one for a smaller network.
+RECIPE = {"num_frames": 16, "learning_rate": 1e-3, "epochs": 12}
+
+
+def person_of(name):
+    """The person is the beginning of the file's name."""
+    return pathlib.Path(name).stem.split("_")[0]
+
+
+def thinned(rows, every):
+    """Returns every so many rows of each person and class, in the order of their names."""
+    rows = sorted(rows, key=lambda row: (row.label, row.path))
+    return rows[::every]
+
+
+def scoring_rows(rows):
+    """Divides the rows of fourteen persons: (rows of eleven, rows of three to score)."""
+    scoring = set(sorted({person_of(row.path) for row in rows})[2::5])
+    apart = [row for row in rows if person_of(row.path) in scoring]
+    return [row for row in rows if person_of(row.path) not in scoring], apart
+
+
+def comparison_of(options):
+    """Returns the comparison."""
+    training, taken_out = split(read_folder(options.data, "train"), "radar_gestures")
+    validation = read_folder(options.data, "val")
+    names, root = training.class_names, training.root
+    changed = RECIPE | parse_overrides(options.set)
+    return Comparison(
+        options.run,
+        options.preset,
+        Recipe.load("radar_gestures").replace(**changed),
+        HAND_MADE,
+        Manifest(thinned(training.rows, options.every), names, "inside", root=root),
+        Manifest((*taken_out.rows, *validation.rows), names, "outside", root=root),
+        scoring_rows,
+        SearchSpace(group_sizes=(1, 2, 4)),
+        options.repeats,
+        options.tie,
+        batch_size=32,
+        in_memory=in_memory,
+    )
+
+
+def by_person(answers):
+    """Returns {person: the answers to this person's clips}."""
+    persons = [person_of(name) for name in answers["names"]]
+    return {
+        person: {
+            **answers,
+            **{
+                key: [each for each, p in zip(answers[key], persons, strict=True) if p == person]
+                for key in ("names", "labels", "answers")
+            },
+        }
+        for person in set(persons)
+    }
+
+
+def accuracy(answers):
+    """Share of right answers."""
+    pairs = [*zip(answers["answers"], answers["labels"], strict=True)]
+    return sum(answer == label for answer, label in pairs) / len(pairs)
+
+
+def draw(comparison, results):
+    """Draws all networks that are finished and, if it is, the search (Figures 4, 5 and 7)."""
+    networks = []
+    for name, answers in results.items():
+        family, _, size = name.rpartition(" ")
+        known = name in (SEARCHED, "S = 1")
+        networks.append(
+            {
+                "family": name if known else family,
+                "group_size": None if known else int(size),
+                "gmacs": answers["macs"] / 1e9,
+                "accuracies": [accuracy(answers)],
+            }
+        )
+    plots.plot_comparison(networks, comparison.folder / "comparison.png")
+    if SEARCHED in results:
+        found, depths = comparison.searched(), hub.read_preset(comparison.preset).size.depths
+        plots.plot_search(found["scores"], comparison.folder / "process.png")
+        schedule = parse_schedule(found["schedule"], sum(depths))
+        plots.plot_schedule(schedule, comparison.folder / "schedule.png", depths)
+
+
+def write_preset(comparison, directory, description, command):
+    """Writes the size as a preset with the schedule that was found, without weights."""
+    found, stored = comparison.searched(), hub.builtin_folder() / comparison.preset
+    directory = pathlib.Path(directory)
+    schedule = parse_schedule(found["schedule"], len(found["schedule"]))
+    files = {path.name: hub.read_json(path) for path in stored.glob("*.json")}
+    files[hub.CONFIG]["config"]["schedule"] = [[each.kind, each.group_size] for each in schedule]
+    metadata = files[hub.METADATA]
+    del metadata["parameter_count"]  # that of the other schedule
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        hub.write_json(directory / name, content)
+    model = km.MLP3D.from_preset(directory, load_weights=False)
+    clip = (metadata["clip"]["frames"], *metadata["clip"]["size"], 3)
+    metadata |= {
+        "description": description,
+        "parameter_count": model.count_params(),
+        "macs": count(model, clip).macs,
+        "schedule_reason": "Found by a search: see `search`.",
+        "search": {
+            "schedule": [str(each) for each in schedule],
+            "data": "radar_gestures",
+            "command": command,
+            "V": found["value"],
+            "C": found["cost"],
+            "alpha": found["alpha"],
+            "tie": found["tie"],
+            "space": found["space"],
+            "repeats": len(found["schedules"]),
+            "agreement": found["agreement"],
+        },
+    }
+    hub.write_json(directory / hub.METADATA, metadata)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--run", required=True)
+    parser.add_argument("--preset", default="mlp3d_xs")
+    parser.add_argument("--every", type=int, default=3)
+    parser.add_argument(
+        "--networks", nargs="+", default=[SEARCHED, *HAND_MADE], choices=[SEARCHED, *HAND_MADE]
+    )
+    parser.add_argument("--repeats", type=int, default=2, help="repeats of the search")
+    parser.add_argument("--tie", type=float, help="below this confidence a lead is chance")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--to-preset", metavar="DIRECTORY", help="write the schedule there")
+    options = parser.parse_args()
+    comparison = comparison_of(options)
+    print(
+        f"{len(comparison.inside)} videos to train on, {len(comparison.outside)} of other persons "
+        "to judge",
+        flush=True,
+    )
+    results = {name: comparison.answers(name) for name in options.networks}
+    print_table({name: by_person(found) for name, found in results.items()}, "person")
+    draw(comparison, results)
+    if SEARCHED in results:
+        print(f"searched: {', '.join(results[SEARCHED]['schedule'])}")
+    if options.to_preset:
+        command = "python benchmarks/gesture_search.py --data radar_gestures --run RUN"
+        if options.tie:
+            command += f" --tie {options.tie:g}"
+        write_preset(comparison, options.to_preset, DESCRIPTION.format(options.preset), command)
+
+
+if __name__ == "__main__":
+    main()

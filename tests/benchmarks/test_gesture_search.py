@@ -1,0 +1,92 @@
+"""benchmarks/gesture_search.py judges by persons whom neither search nor training has seen."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+import keras_mlp3d as km
+from keras_mlp3d import hub
+from keras_mlp3d.data.datasets.motion_shapes import write_motion_shapes
+
+CLASSES = ["blink_then_spin", "spin_then_blink"]
+PERSONS = [str(number) for number in range(801, 815)]
+
+
+@pytest.fixture
+def gesture_search(pytestconfig, monkeypatch):
+    monkeypatch.syspath_prepend(pytestconfig.rootpath / "benchmarks")
+    import gesture_search
+
+    yield gesture_search
+    sys.modules.pop("gesture_search", None)
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Each person makes each gesture once; two of them are in `val`."""
+    for split, persons in (("train", PERSONS[:12]), ("val", PERSONS[12:])):
+        folder = tmp_path / "radar_gestures" / split
+        write_motion_shapes(folder, split=split, num_clips=2 * len(persons), classes=CLASSES)
+        for name in CLASSES:
+            files = sorted((folder / name).glob("*.mp4"))
+            for file, person in zip(files, persons, strict=True):
+                file.rename(file.with_name(f"{person}_1_0.mp4"))
+    return tmp_path / "radar_gestures"
+
+
+def test_a_short_run(gesture_search, data, tmp_path, monkeypatch, capsys):
+    short = ["epochs=1", "warmup_epochs=0.5", "batch_size=4", "augmentation={}", "num_frames=16"]
+    run, preset = tmp_path / "run", tmp_path / "preset"
+    arguments = ["--data", data, "--run", run, "--preset", "mlp3d_nano", "--every", "1"]
+    arguments += ["--repeats", "1", "--networks", "searched", "ST 2", "--to-preset", preset]
+    arguments += ["--set", *short, "image_size=[32,32]"]
+    monkeypatch.setattr(sys, "argv", ["gesture_search.py", *map(str, arguments)])
+    seen = {}
+    for name in ("train_supernet", "find_schedule"):
+        watch(monkeypatch, name, seen)
+    gesture_search.main()
+    said = capsys.readouterr().out
+    assert "20 videos to train on, 8 of other persons to judge" in said
+
+    persons = {name: {gesture_search.person_of(row) for row in rows} for name, rows in seen.items()}
+    assert persons["train_supernet"] | persons["find_schedule"] == set(PERSONS[:12]) - {
+        "806",
+        "812",
+    }
+    assert persons["train_supernet"].isdisjoint(persons["find_schedule"])
+    found = json.loads((run / "ST2" / "answers.json").read_text())
+    assert {gesture_search.person_of(name) for name in found["names"]} == {
+        *("806", "812"),
+        *PERSONS[12:],
+    }
+    [row] = [line for line in said.splitlines() if line.startswith("| ST 2 |")]
+    right = np.equal(found["answers"], found["labels"]).mean()
+    assert f"| {right:.3f} |" in row
+
+    schedule = json.loads((run / "search" / "result.json").read_text())["schedule"]
+    model = km.MLP3D.from_preset(preset, load_weights=False)
+    assert [str(mixing) for mixing in model.backbone.schedule] == schedule
+    stored = hub.read_preset(preset)
+    assert stored.weights == "none"
+    assert stored.parameter_count == model.count_params()
+    assert stored.metadata["search"]["schedule"] == schedule
+    for name in ("comparison", "process", "schedule"):
+        assert (run / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    gesture_search.main()  # reads what is finished
+    assert capsys.readouterr().out.splitlines()[-5:] == said.splitlines()[-5:]
+
+
+def watch(monkeypatch, name, seen):
+    """Notes the names of the videos that a step of the search is given."""
+    import schedules_compared
+
+    step = getattr(schedules_compared, name)
+
+    def noting(*arguments, **options):
+        [manifest] = [each for each in arguments if isinstance(each, km.data.Manifest)]
+        seen[name] = [manifest.name_of(row) for row in manifest.rows]
+        return step(*arguments, **options)
+
+    monkeypatch.setattr(schedules_compared, name, noting)

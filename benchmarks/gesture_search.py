@@ -84,6 +84,7 @@ def comparison_of(options):
         SearchSpace(group_sizes=(1, 2, 4)),
         options.repeats,
         options.tie,
+        options.refine_epochs,
         batch_size=32,
         in_memory=in_memory,
     )
@@ -159,6 +160,7 @@ def write_preset(comparison, directory, description, command):
             "C": found["cost"],
             "alpha": found["alpha"],
             "tie": found["tie"],
+            "refine_epochs": comparison.refine_epochs,
             "space": found["space"],
             "repeats": len(found["schedules"]),
             "agreement": found["agreement"],
@@ -178,6 +180,9 @@ def main():
     )
     parser.add_argument("--repeats", type=int, default=2, help="repeats of the search")
     parser.add_argument("--tie", type=float, help="below this confidence a lead is chance")
+    parser.add_argument(
+        "--refine-epochs", type=int, help="train the supernet on so long after each block"
+    )
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
     parser.add_argument("--to-preset", metavar="DIRECTORY", help="write the schedule there")
     options = parser.parse_args()
@@ -196,6 +201,8 @@ def main():
         command = "python benchmarks/gesture_search.py --data radar_gestures --run RUN"
         if options.tie:
             command += f" --tie {options.tie:g}"
+        if options.refine_epochs:
+            command += f" --refine-epochs {options.refine_epochs}"
         write_preset(comparison, options.to_preset, DESCRIPTION.format(options.preset), command)
 
 

@@ -13,7 +13,14 @@ from keras_mlp3d.data import Manifest
 from keras_mlp3d.inference import evaluate
 from keras_mlp3d.inference.evaluation import wilson_interval
 from keras_mlp3d.models import parse_schedule
-from keras_mlp3d.search import SearchSpace, Trainer, find_schedule, train_supernet
+from keras_mlp3d.search import (
+    Refinement,
+    SearchSpace,
+    Trainer,
+    find_schedule,
+    refinement_recipe,
+    train_supernet,
+)
 from keras_mlp3d.training import data_identity, make_loaders, set_random_seed, train
 
 SEARCHED = "searched"
@@ -34,6 +41,7 @@ class Comparison:
         space: `SearchSpace`.
         repeats: Repeats of the search.
         tie: None, or the confidence below which a lead counts as chance.
+        refine_epochs: None, or the epochs that the supernet is trained on after each block.
         batch_size: Clips that are scored at once.
         in_memory: None, or a function that returns a manifest whose frames are decoded.
     """
@@ -50,13 +58,15 @@ class Comparison:
         space=None,
         repeats=3,
         tie=None,
+        refine_epochs=None,
         batch_size=20,
         in_memory=None,
     ):
         self.folder, self.preset, self.recipe = pathlib.Path(folder), preset, recipe
         self.schedules, self.inside, self.outside = schedules, inside, outside
         self.scoring, self.space = scoring, space or SearchSpace()
-        self.repeats, self.tie, self.batch_size = repeats, tie, batch_size
+        self.repeats, self.tie, self.refine_epochs = repeats, tie, refine_epochs
+        self.batch_size = batch_size
         self.in_memory = in_memory or (lambda manifest: manifest)
 
     def part(self, rows, split):
@@ -73,6 +83,10 @@ class Comparison:
             model = train_supernet(
                 self.preset, self.space, self.recipe, training, folder, True, 1, verbose=2
             )
+            refine = None
+            if self.refine_epochs is not None:
+                recipe = refinement_recipe(self.recipe, self.refine_epochs)
+                refine = Refinement(model, recipe, training, folder / "refined", 1, verbose=2)
             find_schedule(
                 model,
                 self.space,
@@ -82,6 +96,7 @@ class Comparison:
                 batch_size=self.batch_size,
                 workers=1,
                 tie=self.tie,
+                refine=refine,
             )
         return json.loads((folder / "result.json").read_text(encoding="utf-8"))
 

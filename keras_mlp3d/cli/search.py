@@ -81,6 +81,12 @@ def add_parser(commands: Any) -> None:
         "take the cheapest; default: take the best",
     )
     parser.add_argument(
+        "--refine-epochs",
+        type=positive,
+        metavar="N",
+        help="train the supernet on for N epochs whenever a block is decided; default: not at all",
+    )
+    parser.add_argument(
         "--repeats", type=positive, default=3, metavar="N", help="searches; default: %(default)s"
     )
     parser.add_argument(
@@ -119,6 +125,17 @@ def run(options: argparse.Namespace) -> int:
             anew=options.anew,
             accept_changed_data=options.accept_changed_data,
         )
+    refine = None
+    if options.refine_epochs is not None:
+        refine = search.Refinement(
+            model,
+            search.refinement_recipe(recipe, options.refine_epochs),
+            training,
+            folder / "refined",
+            options.workers,
+            verbosity(),
+            StopOnSignal,
+        )
     with StatusLine("videos") as decoding, StatusLine("candidates") as progress:
         result, scorer = search.find_schedule(
             model,
@@ -135,6 +152,7 @@ def run(options: argparse.Namespace) -> int:
             decoding=decoding,
             progress=progress,
             tie=options.tie,
+            refine=refine,
         )
     if scorer.failed:
         say(f"{len(scorer.failed)} validation videos cannot be read and count as wrong")
@@ -189,6 +207,7 @@ def _save(
             "C": result.cost,
             "alpha": result.alpha,
             "tie": options.tie,
+            "refine_epochs": options.refine_epochs,
             "space": result.space.to_dict(),
             "repeats": len(result.schedules),
             "agreement": list(result.agreement),

@@ -75,6 +75,20 @@ def set_choices(backbone: keras.Model, schedule: Any) -> None:
         layer.token_mixing.mix_time.choose(mixing.kind, mixing.group_size)
 
 
+def sample_blocks(backbone: keras.Model, sampled: Sequence[bool]) -> None:
+    """Decides which blocks sample another candidate in training; each other one keeps its choice.
+
+    A function that is compiled already keeps what it was compiled with: compile the model again.
+
+    Args:
+        backbone: `MLP3DBackbone` with candidates.
+        sampled: A bool per block.
+    """
+    for block, on in zip(_blocks(backbone), sampled, strict=True):
+        layer = block.token_mixing.mix_time
+        layer.sample_candidate.rate = layer.random_rate if on else 0.0
+
+
 def _blocks(backbone: keras.Model) -> list[MLP3DBlock]:
     return [layer for layer in backbone.layers if isinstance(layer, MLP3DBlock)]
 

@@ -6,6 +6,7 @@ from keras_mlp3d.search.correlation import Correlation, correlation, spearman
 from keras_mlp3d.search.greedy import greedy
 from keras_mlp3d.search.networks import Network, paper_networks, short_name
 from keras_mlp3d.search.on_ray import RayTrainer, on_ray
+from keras_mlp3d.search.refinement import Refinement, refinement_recipe
 from keras_mlp3d.search.result import CandidateScore, SearchResult
 from keras_mlp3d.search.run import RESULT, find_schedule, load_supernet, train_supernet
 from keras_mlp3d.search.schedule_cost import ScheduleCost
@@ -22,6 +23,7 @@ __all__ = [
     "Correlation",
     "Network",
     "RayTrainer",
+    "Refinement",
     "ScheduleCost",
     "Scorer",
     "SearchResult",
@@ -36,6 +38,7 @@ __all__ = [
     "load_supernet",
     "on_ray",
     "paper_networks",
+    "refinement_recipe",
     "short_name",
     "spearman",
     "supernet",

@@ -36,6 +36,7 @@ def greedy(
     progress: Callable[[int, int], None] | None = None,
     equal: Callable[[Mixing], Mixing] | None = None,
     tie: float | None = None,
+    before_block: Callable[[int, Choices], None] | None = None,
 ) -> SearchResult:
     """Decides the blocks one by one, from first to last, and repeats this several times.
 
@@ -77,6 +78,8 @@ def greedy(
         tie: None, or the confidence, between 0 and 1, of the interval of a difference V - α C on
             the same clips: a candidate ties with the best one if the interval holds 0. `score` must
             return a bool for each clip then.
+        before_block: None, or a function of the number of a repeat and its choices so far, called
+            before each block's candidates are scored, such as a `Refinement`.
 
     Returns:
         `SearchResult`
@@ -109,6 +112,8 @@ def greedy(
     for repeat in range(repeats):
         choices = (None,) * depth
         for block in range(depth):
+            if before_block is not None:
+                before_block(repeat, choices)
             block_seed = _seed(seed, repeat, block, depth)
             rows, right = [], []
             known: dict[Mixing, tuple[float, np.ndarray | None]] = {}

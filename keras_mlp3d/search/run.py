@@ -19,6 +19,7 @@ from keras_mlp3d.data import Manifest
 from keras_mlp3d.hub.files import read_json
 from keras_mlp3d.models import MLP3D
 from keras_mlp3d.search.greedy import greedy
+from keras_mlp3d.search.refinement import Refinement
 from keras_mlp3d.search.result import SearchResult
 from keras_mlp3d.search.schedule_cost import ScheduleCost
 from keras_mlp3d.search.scorer import Scorer
@@ -185,6 +186,7 @@ def find_schedule(
     progress: Callable[[int, int], None] | None = None,
     accept_changed_data: bool = False,
     tie: float | None = None,
+    refine: Refinement | None = None,
 ) -> tuple[SearchResult, Scorer]:
     """Step 2 of a search: scores candidates with a supernet's weights and chooses greedily.
 
@@ -211,6 +213,8 @@ def find_schedule(
         accept_changed_data: Whether any change of the videos is accepted.
         tie: None, or a confidence such as 0.95: of candidates whose difference on the same videos
             may be chance, the cheapest is chosen; see `greedy`.
+        refine: None, or the `Refinement` of `model`, which is trained on between the blocks. The
+            model ends with the weights of the best repeat.
 
     Returns:
         `SearchResult` and the `Scorer`.
@@ -247,6 +251,8 @@ def find_schedule(
         "weights": weights_digest(model),
         "batch_size": batch_size,
     }
+    if refine is not None:
+        identity["refinement"] = refine.identity
     result = greedy(
         scorer.right,
         space,
@@ -261,7 +267,10 @@ def find_schedule(
         progress=progress,
         equal=lambda mixing: space.first_equal(mixing, model.converter.num_frames),
         tie=tie,
+        before_block=refine,
     )
+    if refine is not None:
+        refine(result.best, (*result.schedule[:-1], None))
     if read_json(folder / _VIDEOS, _MAX_VIDEOS_BYTES)["digest"] != videos["digest"]:
         _write_json(folder / _VIDEOS, videos)
     content = {**result.to_dict(), **identity, "expected": scorer.expected, "tie": tie}

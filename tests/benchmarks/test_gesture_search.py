@@ -40,7 +40,8 @@ def test_a_short_run(gesture_search, data, tmp_path, monkeypatch, capsys):
     short = ["epochs=1", "warmup_epochs=0.5", "batch_size=4", "augmentation={}", "num_frames=16"]
     run, preset = tmp_path / "run", tmp_path / "preset"
     arguments = ["--data", data, "--run", run, "--preset", "mlp3d_nano", "--every", "1"]
-    arguments += ["--repeats", "1", "--networks", "searched", "ST 2", "--to-preset", preset]
+    arguments += ["--repeats", "1", "--tie", "0.5", "--refine-epochs", "1"]
+    arguments += ["--networks", "searched", "ST 2", "--to-preset", preset]
     arguments += ["--set", *short, "image_size=[32,32]"]
     monkeypatch.setattr(sys, "argv", ["gesture_search.py", *map(str, arguments)])
     seen = {}
@@ -71,7 +72,9 @@ def test_a_short_run(gesture_search, data, tmp_path, monkeypatch, capsys):
     stored = hub.read_preset(preset)
     assert stored.weights == "none"
     assert stored.parameter_count == model.count_params()
-    assert stored.metadata["search"]["schedule"] == schedule
+    note = stored.metadata["search"]
+    assert note["schedule"] == schedule
+    assert (note["tie"], note["refine_epochs"]) == (0.5, 1)
     for name in ("comparison", "process", "schedule"):
         assert (run / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     gesture_search.main()  # reads what is finished

@@ -190,3 +190,17 @@ def test_bad_comparisons(common, preset, tmp_path, options, words, capsys):
     assert main([*arguments, *options]) == 2
     assert words in capsys.readouterr().err
     assert not folder.exists()
+
+
+def test_ties_and_training_between_the_blocks(command, tmp_path, capsys):
+    options = [*command, "--run", str(tmp_path), "--repeats", "1", "--refine-epochs", "1"]
+    assert main([*options, "--tie", "0.999"]) == 0
+    found = json.loads((tmp_path / "result.json").read_text())
+    assert found["tie"] == 0.999
+    assert found["schedule"] == ["short_range:1"] * 4  # six videos tell no candidates apart
+    note = read_preset(tmp_path / "preset").metadata["search"]
+    assert (note["tie"], note["refine_epochs"]) == (0.999, 1)
+    assert len([*tmp_path.glob("refined/*/repeat1/block*/best.npz")]) == 3
+    capsys.readouterr()
+    assert main([*options, "--tie", "2"]) == 2
+    assert "--tie must be a number above 0 and below 1, got 2.0" in capsys.readouterr().err

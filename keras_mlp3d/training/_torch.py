@@ -1,4 +1,4 @@
-"""What AdamW does on PyTorch by calls for many weights at once; the only file here for one backend.
+"""What AdamW does on PyTorch by calls for many weights at once.
 
 `adamw.py` asks `updates_together` before it calls the rest.
 """
@@ -9,7 +9,12 @@ import keras
 
 if keras.config.backend() == "torch":
     import torch
+
+    # `keras.optimizers.AdamW(...)` makes an object of this class, but only of AdamW itself.
+    from keras.src.backend.torch.optimizers.torch_adamw import AdamW as KerasAdamW
     from torch.optim.adamw import adamw
+
+    __all__ = ["KerasAdamW"]
 
 
 def updates_together(tensors):
@@ -18,15 +23,17 @@ def updates_together(tensors):
         return False
     kinds = (torch.Tensor, torch.nn.Parameter)
     tensors = [getattr(tensor, "value", tensor) for tensor in tensors]
-    first = tensors[0]
     return all(
-        type(tensor) in kinds and tensor.dtype == torch.float32 and tensor.device == first.device
+        type(tensor) in kinds
+        and tensor.dtype == torch.float32
+        and tensor.layout == torch.strided
+        and tensor.device == tensors[0].device
         for tensor in tensors
     )
 
 
 def has_one_pass(values):
-    """Whether PyTorch's fused AdamW may be used: a GPU would wait for the number of the step."""
+    """Whether PyTorch's fused AdamW may be used. It takes numbers, for which a GPU would wait."""
     on_cpu = values[0].device.type == "cpu" and not torch.compiler.is_compiling()
     return on_cpu and all(value.is_contiguous() for value in values)
 

@@ -13,15 +13,20 @@ from keras_mlp3d._utils.checks import check_number
 from keras_mlp3d._utils.types import Tensor
 from keras_mlp3d.training import _torch
 
+#: The class that `keras.optimizers.AdamW(...)` makes an object of.
+_KerasAdamW: Any = keras.optimizers.AdamW
+if keras.config.backend() == "torch":
+    _KerasAdamW = _torch.KerasAdamW
+
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
-class AdamW(keras.optimizers.AdamW):
+class AdamW(_KerasAdamW):
     """`keras.optimizers.AdamW`, whose step on PyTorch reads and writes the weights fewer times.
 
     The results and the state are those of Keras. On a CPU, one pass of PyTorch's fused AdamW
     replaces some ten of Keras; elsewhere, clipping by the global norm, the update and the moving
-    average of the weights are each a few calls for all weights together. On JAX and TensorFlow, in
-    other types than float32, and with `amsgrad`, it is Keras's own.
+    average of the weights are each a few calls for all weights together. On JAX and TensorFlow,
+    with weights or gradients that are not dense float32, and with `amsgrad`, it is Keras's own.
 
     Args:
         learning_rate: Learning rate or schedule.
@@ -42,22 +47,9 @@ class AdamW(keras.optimizers.AdamW):
         **kwargs: Any,
     ):
         super().__init__(learning_rate=learning_rate, **kwargs)
-        self._rule_of: dict[str, tuple[float, bool]] = {}
 
-    def build(self, var_list: Sequence[keras.Variable]) -> None:
-        if self.built:
-            return
-        super().build(var_list)
-        for variable in var_list:
-            rule = (self.multiplier(variable), bool(self._use_weight_decay(variable)))
-            self._rule_of[self._var_key(variable)] = rule
-
-    def multiplier(self, variable: keras.Variable) -> float:
-        """Returns the factor of a variable's learning rate.
-
-        Args:
-            variable: The variable.
-        """
+    def _factor(self, variable: keras.Variable) -> float:
+        """Returns the factor of a variable's learning rate."""
         return 1.0
 
     def _clip_gradients(self, grads: list[Tensor]) -> list[Tensor]:
@@ -66,22 +58,28 @@ class AdamW(keras.optimizers.AdamW):
             return _torch.clip_by_global_norm(grads, largest)
         return super()._clip_gradients(grads)
 
+    # On PyTorch the weights are decayed where they are updated.
     def _apply_weight_decay(self, variables: list[keras.Variable]) -> None:
-        if self.amsgrad or not _torch.updates_together(variables):
+        if keras.config.backend() != "torch":
             super()._apply_weight_decay(variables)
 
     def _backend_update_step(
         self, grads: list[Tensor], trainable_variables: list[keras.Variable], learning_rate: Any
     ) -> None:
-        if self.amsgrad or not _torch.updates_together(trainable_variables):
+        if keras.config.backend() != "torch":
             super()._backend_update_step(grads, trainable_variables, learning_rate)
+            return
+        known = not self.amsgrad and self.beta_1 < 1 and self.beta_2 < 1
+        if not known or not _torch.updates_together([*trainable_variables, *grads]):
+            self._update_as_keras(grads, trainable_variables, learning_rate)
             return
         groups: dict[tuple[float, bool], list[tuple[Tensor, ...]]] = {}
         for grad, variable in zip(grads, trainable_variables, strict=True):
             state = (self._momentums, self._velocities)
             index = self._get_variable_index(variable)
             tensors = (variable.value, grad, *(each[index].value for each in state))
-            groups.setdefault(self._rule_of[self._var_key(variable)], []).append(tensors)
+            rule = (self._factor(variable), self._use_weight_decay(variable))
+            groups.setdefault(rule, []).append(tensors)
         for (factor, decays), members in groups.items():
             _torch.update(
                 *map(list, zip(*members, strict=True)),
@@ -91,6 +89,11 @@ class AdamW(keras.optimizers.AdamW):
                 betas=(self.beta_1, self.beta_2),
                 epsilon=self.epsilon,
             )
+
+    def _update_as_keras(self, grads, variables, learning_rate):
+        """Updates the weights on PyTorch by Keras's code."""
+        super()._apply_weight_decay(variables)
+        super()._backend_update_step(grads, variables, learning_rate)
 
     def _update_model_variables_moving_average(
         self, trainable_variables: list[keras.Variable]
@@ -164,9 +167,16 @@ class LayerwiseAdamW(AdamW):
         """
         return self._multiplier_of[self._var_key(variable)]
 
+    def _factor(self, variable):
+        return self.multiplier(variable)
+
     # Keras decays all variables with one learning rate. `update_step` does it per variable instead.
     def _apply_weight_decay(self, variables):
         pass
+
+    def _update_as_keras(self, grads, variables, learning_rate):
+        for grad, variable in zip(grads, variables, strict=True):
+            self.update_step(grad, variable, learning_rate)
 
     def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
         rate = ops.cast(learning_rate, variable.dtype) * self.multiplier(variable)

@@ -96,8 +96,8 @@ def warmup_cosine(
 ) -> keras.optimizers.schedules.CosineDecay:
     """Returns a schedule that rises linearly from zero and falls along a cosine to zero.
 
-    It is Keras's own `CosineDecay`, so that a saved network loads without this package. The first
-    update has the learning rate 0, and update number `warmup_steps` the peak.
+    It is Keras's own `CosineDecay`. The first update has the learning rate 0, and update number
+    `warmup_steps` the peak.
 
     Args:
         learning_rate: Peak learning rate.

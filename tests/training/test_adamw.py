@@ -126,6 +126,118 @@ def test_other_types_are_left_to_keras(dtype):
     assert_alike(*runs, rtol=2e-2 if "16" in dtype else 1e-5)
 
 
+on_torch = pytest.mark.skipif(keras.backend.backend() != "torch", reason="calls of PyTorch")
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """How often each function of `_torch` has run."""
+    passes = "_update_in_one_pass", "_update_in_a_few_passes"
+    counts = dict.fromkeys(("update", *passes, "clip_by_global_norm", "move_averages"), 0)
+
+    def counted(name):
+        function = getattr(_torch, name)
+
+        def call(*arguments, **options):
+            counts[name] += 1
+            return function(*arguments, **options)
+
+        monkeypatch.setattr(_torch, name, call)
+
+    for name in counts:
+        counted(name)
+    return counts
+
+
+@on_torch
+@pytest.mark.parametrize("one_pass", [True, False])
+def test_the_weights_are_updated_together(calls, one_pass, monkeypatch):
+    """Weights that are decayed and others are two groups, whatever their number."""
+    if not one_pass:
+        monkeypatch.setattr(_torch, "has_one_pass", lambda values: False)
+    after(AdamW(0.1, weight_decay=0.1, global_clipnorm=1.0, use_ema=True), steps=3)
+    assert calls == {
+        "update": 6,
+        "_update_in_one_pass": 6 * one_pass,
+        "_update_in_a_few_passes": 6 * (not one_pass),
+        "clip_by_global_norm": 3,
+        "move_averages": 3,
+    }
+
+
+@on_torch
+def test_what_is_left_to_keras_goes_by_its_calls_for_many_weights(calls, monkeypatch):
+    """Not weight by weight, as Keras's subclasses do."""
+    monkeypatch.setattr(AdamW, "update_step", lambda *_: pytest.fail("one weight at a time"))
+    after(AdamW(0.1, weight_decay=0.1, amsgrad=True))
+    after(AdamW(0.1, weight_decay=0.1), dtype="float64")
+    assert not any(calls.values())
+    optimizer = AdamW(0.1, gradient_accumulation_steps=3)
+    assert type(optimizer)._backend_increment_gradient_accumulators is (
+        type(keras.optimizers.AdamW())._backend_increment_gradient_accumulators
+    )
+
+
+def other_gradients(kind):
+    def cast(step):
+        found = gradients(step)
+        if kind == "sparse":
+            return [found[0].to_sparse(), *found[1:]]
+        return [keras.ops.cast(gradient, kind) for gradient in found]
+
+    return cast
+
+
+@on_torch
+@pytest.mark.parametrize("kind", ["bfloat16", "float16", "float64", "sparse"])
+@pytest.mark.parametrize("options", [{}, {"weight_decay": 0.1, "use_ema": True}], ids=str)
+def test_gradients_of_other_types_are_left_to_keras(kind, options, calls, way):
+    runs = []
+    for make in (keras.optimizers.AdamW, AdamW):
+        try:
+            runs.append(after(make(0.1, **options), steps=2, gradients=other_gradients(kind)))
+        except RuntimeError as error:
+            runs.append(str(error))
+    if isinstance(runs[0], str):
+        assert runs[1] == runs[0]
+        return
+    assert_alike(*runs[::-1], rtol=1e-5)
+    assert calls["update"] == 0
+
+
+def test_weights_that_are_excluded_late_are_not_decayed(way):
+    """Keras allows it, as it remembers no rule."""
+    weights = variables()
+    optimizer = AdamW(0.1, weight_decay=0.5)
+    optimizer.build(weights)
+    optimizer.exclude_from_weight_decay(var_list=weights)
+    still = [keras.ops.zeros_like(gradient) for gradient in gradients(0)]
+    optimizer.apply(still, weights)
+    for weight, before in zip(weights, variables(), strict=True):
+        np.testing.assert_array_equal(to_numpy(weight), to_numpy(before))
+
+
+@pytest.mark.parametrize("betas", [(0.9, 1.0), (1.0, 0.999)])
+def test_averages_that_never_move(betas, way):
+    options = dict(zip(("beta_1", "beta_2"), betas, strict=True))
+    ours, keras_own = (
+        after(make(0.1, **options), steps=2) for make in (AdamW, keras.optimizers.AdamW)
+    )
+    for name, value in keras_own.items():
+        np.testing.assert_array_equal(ours[name], value)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_factors_hold_in_every_type(dtype, way):
+    still = [keras.ops.cast(np.zeros(shape), dtype) for shape in SHAPES]
+    optimizer = LayerwiseAdamW(0.5, {"weight_0": 0.5, "weight_2": 0.0}, weight_decay=0.5)
+    found = after(optimizer, steps=1, dtype=dtype, gradients=lambda step: still)
+    before = [to_numpy(weight).astype("float32") for weight in variables(dtype)]
+    for place, kept in enumerate((0.875, 1.0, 1.0, 0.75)):  # the second is not decayed
+        weight = np.asarray(found[f"weight_{place}"], "float32")
+        np.testing.assert_allclose(weight, before[place] * kept, rtol=1e-2)
+
+
 def test_a_factor_per_layer(way):
     """A weight with the factor f has what a network of its own has at f times the rate."""
     options = {"weight_decay": 0.3, "beta_2": 0.9}

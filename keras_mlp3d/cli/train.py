@@ -32,6 +32,7 @@ _NAMED = 5  # unreadable videos that are named when all is done
 #: From so many clips on, processes that decode are worth the two seconds in which they start.
 _MANY_CLIPS = 5_000
 _MOST_PROCESSES = 8
+_THREADS = 2
 
 
 def add_parser(commands: Any) -> None:
@@ -56,13 +57,15 @@ def add_parser(commands: Any) -> None:
         computes=True,
     )
     add_data_options(parser)
+    parser.set_defaults(workers=None)  # whether a number is asked for decides on processes
     parser.add_argument(
         "--processes",
         type=count,
         metavar="N",
         help="decode in N processes, each with a Python of its own, in place of the threads of "
-        "--workers; 0: in these threads; default: on PyTorch, in a training of "
-        f"{_MANY_CLIPS:,} clips or more, one per processor and at most {_MOST_PROCESSES}, else 0",
+        f"--workers; 0: in these threads; default: on PyTorch, if videos times epochs are "
+        f"{_MANY_CLIPS:,} or more and --workers is not given, one per processor and at most "
+        f"{_MOST_PROCESSES}, else 0",
     )
     parser.add_argument(
         "--preset",
@@ -124,15 +127,19 @@ def _processes(options, clips):
     """Returns how many processes decode: as asked for, or where they are faster than threads.
 
     On PyTorch a training step is Python, and so is decoding, and threads share one Python.
+
+    Args:
+        options: Arguments of the command line. A number of threads that is asked for is kept.
+        clips: Number of clips that the training takes, over all epochs.
     """
     import keras
 
     if options.processes is not None:
         return options.processes
-    if keras.backend.backend() != "torch" or clips < _MANY_CLIPS:
+    if keras.backend.backend() != "torch" or clips < _MANY_CLIPS or options.workers is not None:
         return 0
-    trainings = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # of torchrun on this machine
-    processors = default_workers() // trainings
+    trainings = os.environ.get("LOCAL_WORLD_SIZE", "")  # of torchrun on this machine
+    processors = default_workers() // (int(trainings) if trainings.isdecimal() else 1)
     if processors < 2:
         return 0
     say(f"{min(processors, _MOST_PROCESSES)} processes decode (--processes 0: threads)")
@@ -153,9 +160,11 @@ def _train(options: argparse.Namespace, distribution: "Distribution") -> int:
     training, validation = manifests(options, needs_validation=False)
     set_random_seed(recipe.seed)
     model = _model(options, recipe, training)
+    processes = _processes(options, len(training) * recipe.epochs)
+    options.workers = options.workers or _THREADS
     loader, checks = make_loaders(
         *(recipe, training, validation, model.converter, options.workers, distribution.shard),
-        processes=_processes(options, len(training) * recipe.epochs),
+        processes=processes,
     )
     identity = {
         "model": {

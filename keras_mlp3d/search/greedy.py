@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+from keras import ops
 
 from keras_mlp3d._utils.checks import check_integer, check_number
 from keras_mlp3d._utils.types import StrPath
@@ -114,7 +115,7 @@ def greedy(
         for block in range(depth):
             if before_block is not None:
                 before_block(repeat, choices)
-            block_seed = _seed(seed, repeat, block, depth)
+            block_seed = _seed(seed, repeat, block, depth, before_block is not None)
             rows, right = [], []
             known: dict[Mixing, tuple[float, np.ndarray | None]] = {}
             for mixing in space.mixings:
@@ -157,6 +158,11 @@ def _best_of(rows, alpha):
 
 def _cheapest_tie(rows, right, alpha, tie, best):
     """Place of the cheapest candidate that the clips do not tell from the best one."""
+    if len({len(clips) for clips in right}) > 1:
+        raise ValueError(
+            "score must return a bool for each clip, of as many clips each time, got "
+            f"{sorted({len(clips) for clips in right})}."
+        )
     deviations = statistics.NormalDist().inv_cdf((1 + tie) / 2)
     ranks = []
     for place, row in enumerate(rows):
@@ -167,9 +173,13 @@ def _cheapest_tie(rows, right, alpha, tie, best):
     return min(ranks)[2]
 
 
-def _seed(seed, repeat, block, depth):
-    """The seed of a repeat and block; `seed` itself if no block is undecided."""
-    if block == depth - 1:
+def _seed(seed, repeat, block, depth, repeats_differ):
+    """The seed of a repeat and block.
+
+    It is `seed` itself if no block is undecided: the score is then the same in all repeats, and the
+    trace holds it once. With other weights in each repeat it is not.
+    """
+    if block == depth - 1 and not repeats_differ:
         return seed
     return int(np.random.SeedSequence([seed, repeat, block]).generate_state(1)[0])
 
@@ -181,14 +191,20 @@ def _value(score, choices, seed, trace, tie, place):
         value, right = trace.get(texts, seed), trace.right(texts, seed)
         if value is not None and (tie is None or right is not None):
             return value, right
-    found = np.asarray(score(choices, seed))
-    right = found if found.ndim else None
-    value, block = float(found.mean()), place["block"]
-    if tie is not None and (found.ndim != 1 or found.dtype != bool):
-        raise ValueError(
-            "tie needs a score that returns a bool for each clip, such as Scorer.right, got "
-            f"{found.dtype} of shape {found.shape}."
+    found = score(choices, seed)
+    if not isinstance(found, float | int | np.generic | np.ndarray):
+        found = ops.convert_to_numpy(found)
+    found = np.asarray(found)
+    whether = found.ndim == 1 and found.dtype == bool and len(found) > 0
+    if not whether and (tie is not None or found.ndim):
+        needed = (
+            "a bool for each clip, such as Scorer.right"
+            if tie is not None
+            else ("a number, or a bool for each clip")
         )
+        raise ValueError(f"score must return {needed}, got {found.dtype} of shape {found.shape}.")
+    right = found if whether else None
+    value, block = float(found.mean()), place["block"]
     if not math.isfinite(value):
         raise ValueError(
             f"The score of {texts[block]} in block {block + 1} of repeat {place['repeat'] + 1} is "

@@ -18,6 +18,7 @@ from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data import Manifest
 from keras_mlp3d.hub.files import read_json
 from keras_mlp3d.models import MLP3D
+from keras_mlp3d.models.switchable import sample_blocks
 from keras_mlp3d.search.greedy import greedy
 from keras_mlp3d.search.refinement import Refinement
 from keras_mlp3d.search.result import SearchResult
@@ -246,6 +247,8 @@ def find_schedule(
     replaced = _changed(folder, videos, accept_changed_data)
     scorer = Scorer(model, validation, batch_size, None, max_bytes, workers, decoding)
     shape = (model.converter.num_frames, *model.converter.image_size, 3)
+    if refine is not None:
+        refine(0, (None,) * sum(model.backbone.depths))  # the first weights
     identity = {
         "validation": validation.digest,
         "weights": weights_digest(model),
@@ -271,6 +274,7 @@ def find_schedule(
     )
     if refine is not None:
         refine(result.best, (*result.schedule[:-1], None))
+        sample_blocks(model.backbone, [True] * len(result.schedule))
     if read_json(folder / _VIDEOS, _MAX_VIDEOS_BYTES)["digest"] != videos["digest"]:
         _write_json(folder / _VIDEOS, videos)
     content = {**result.to_dict(), **identity, "expected": scorer.expected, "tie": tie}

@@ -106,7 +106,8 @@ def make_loaders(
         workers: Number of decoding threads.
         shard: (index, count): which part of every batch this process reads, in training and in
             validation.
-        processes: Number of processes that decode in place of the threads, as in `VideoLoader`.
+        processes: Number of processes that decode in place of the threads, as in `VideoLoader`; the
+            same ones for both loaders.
 
     Returns:
         Two `data.VideoLoader`; the second is None without validation videos. In training an
@@ -149,7 +150,7 @@ def make_loaders(
         shard=shard,
         one_hot=data.source.one_hot,
         workers=workers,
-        processes=processes,
+        processes=data,
         unreadable="count",
     )
     return data, checks

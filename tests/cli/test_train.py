@@ -269,26 +269,29 @@ def test_videos_that_cannot_be_read(videos, preset, tmp_path, capsys, processes)
 
 
 @pytest.mark.parametrize(
-    ("asked", "clips", "processors", "trainings", "expected"),
+    ("asked", "threads", "clips", "processors", "trainings", "expected"),
     [
-        (None, 5_000, 2, "1", 2),
-        (None, 5_000, 64, "1", 8),
-        (None, 5_000, 16, "4", 4),  # four trainings of torchrun share them
-        (None, 5_000, 1, "1", 0),
-        (None, 5_000, 4, "4", 0),
-        (None, 4_999, 64, "1", 0),
-        (0, 5_000, 64, "1", 0),
-        (3, 1, 1, "4", 3),
+        (None, None, 5_000, 2, "1", 2),
+        (None, None, 5_000, 64, "1", 8),
+        (None, None, 5_000, 64, "", 8),
+        (None, None, 5_000, 16, "4", 4),  # four trainings of torchrun share them
+        (None, None, 5_000, 1, "1", 0),
+        (None, None, 5_000, 4, "4", 0),
+        (None, None, 4_999, 64, "1", 0),
+        (None, 1, 5_000, 64, "1", 0),
+        (0, None, 5_000, 64, "1", 0),
+        (3, 1, 1, 1, "4", 3),
     ],
 )
 def test_how_many_processes_decode(
-    monkeypatch, capsys, asked, clips, processors, trainings, expected
+    monkeypatch, capsys, asked, threads, clips, processors, trainings, expected
 ):
     monkeypatch.setattr(command, "default_workers", lambda: processors)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", trainings)
     if asked is None and keras.backend.backend() != "torch":
         expected = 0
-    assert command._processes(argparse.Namespace(processes=asked), clips) == expected
+    options = argparse.Namespace(processes=asked, workers=threads)
+    assert command._processes(options, clips) == expected
     said = f"{expected} processes decode (--processes 0: threads)\n"
     assert capsys.readouterr().out == (said if asked is None and expected else "")
 

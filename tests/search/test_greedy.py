@@ -151,11 +151,56 @@ def test_a_lead_that_may_be_chance_is_a_tie(shares, shuffled, tie, size):
 
 
 def test_without_a_bool_per_clip_there_are_no_ties():
-    with pytest.raises(ValueError, match=r"tie needs a score that returns a bool for each clip"):
+    with pytest.raises(ValueError, match=r"return a bool for each clip.*float64 of shape \(\)"):
         greedy(lambda choices, seed: 0.5, SPACE, 2, tie=0.95)
+    lengths = itertools.count(5)
+    with pytest.raises(ValueError, match=r"of as many clips each time, got \[5, 6, 7, 8, 9\]"):
+        greedy(lambda choices, seed: np.ones(next(lengths), bool), SPACE, 1, tie=0.95)
     for wrong in (0, 1, -0.5, "high"):
         with pytest.raises(ValueError, match="tie must be"):
             greedy(Answers({1: 0.5, 2: 0.5, 4: 0.5}), SPACE, 1, tie=wrong)
+
+
+@pytest.mark.parametrize(
+    ("score", "came"),
+    [
+        ([0.5, 1.0], r"float64 of shape \(2,\)"),
+        ([[True, False]], r"bool of shape \(1, 2\)"),
+        ([], r"float64 of shape \(0,\)"),
+    ],
+)
+def test_scores_of_other_kinds(score, came, tmp_path):
+    for trace in (None, tmp_path / "trace.jsonl"):
+        with pytest.raises(ValueError, match=f"a number, or a bool for each clip, got {came}"):
+            greedy(lambda choices, seed: np.array(score), SPACE, 2, trace=trace)
+
+
+@pytest.mark.parametrize(("alpha", "size"), [(0.0, 4), (0.1, 1)])
+def test_the_cost_counts_in_a_tie(alpha, size):
+    """The clips alone tell the two apart; less what the larger one costs, they do not."""
+    space = SearchSpace(("shift_token",), (1, 4))
+    score = Answers({1: 0.5, 4: 0.54})
+    options = {"repeats": 1, "cost": cost, "tie": 0.95}
+    found = greedy(score, space, 1, alpha=alpha, **options)
+    assert [mixing.group_size for mixing in found.schedule] == [size]
+    without = greedy(score, space, 1, alpha=alpha, **{**options, "tie": None})
+    assert [mixing.group_size for mixing in without.schedule] == [4]
+
+
+def test_other_weights_in_each_repeat_have_other_scores(tmp_path):
+    """The last block's candidates too, though their schedules have no undecided block."""
+    now = []
+
+    def score(choices, seed):
+        return 0.5 + now[-1] / 8
+
+    options = {
+        "repeats": 2,
+        "trace": tmp_path / "trace.jsonl",
+        "before_block": lambda repeat, choices: now.append(repeat),
+    }
+    for _ in range(2):
+        assert greedy(score, SPACE, 2, **options).values == (0.5, 0.625)
 
 
 def test_a_trace_keeps_which_clips_were_right(tmp_path):

@@ -11,6 +11,7 @@ from keras_mlp3d.search import (
     Refinement,
     SearchSpace,
     find_schedule,
+    greedy,
     refinement_recipe,
     train_supernet,
 )
@@ -40,10 +41,15 @@ def begun(preset, recipe, manifests, tmp_path):
     return tmp_path / "run", supernet, refinement
 
 
+def mixings(model):
+    """The time mixing of each block."""
+    layers = model.backbone.layers
+    return [layer.token_mixing.mix_time for layer in layers if hasattr(layer, "token_mixing")]
+
+
 def kernels(model):
     """The kernel of time mixing of each block."""
-    blocks = [layer for layer in model.backbone.layers if hasattr(layer, "token_mixing")]
-    return [keras.ops.convert_to_numpy(block.token_mixing.mix_time.kernel) for block in blocks]
+    return [keras.ops.convert_to_numpy(layer.kernel) for layer in mixings(model)]
 
 
 def test_decided_blocks_are_not_sampled(begun):
@@ -72,11 +78,7 @@ def test_sampling_is_on_again_for_the_next_repeat(begun):
     assert any((new != old).any() for new, old in zip(model.get_weights(), first, strict=True))
     refine(1, (None,) * DEPTH)
     assert all((new == old).all() for new, old in zip(model.get_weights(), first, strict=True))
-    [rate] = {
-        layer.token_mixing.mix_time.sample_candidate.rate
-        for layer in model.backbone.layers
-        if hasattr(layer, "token_mixing")
-    }
+    [rate] = {layer.sample_candidate.rate for layer in mixings(model)}
     assert rate == pytest.approx(2 / 3)
     with pytest.raises(ValueError, match="shorter"):
         sample_blocks(model.backbone, [True])
@@ -103,8 +105,9 @@ def test_a_search_with_it_is_resumed_and_read(begun, manifests, tmp_path):
             progress=killed,
         )
     model = supernet()
+    again_with = refinement(model)
     result, scorer = find_schedule(
-        model, *(SPACE, manifests[1], folder), **options, refine=refinement(model)
+        model, *(SPACE, manifests[1], folder), **options, refine=again_with
     )
     assert len(result.schedules) == 2
     # The weights at the end are those that have scored the best repeat.
@@ -112,6 +115,13 @@ def test_a_search_with_it_is_resumed_and_read(begun, manifests, tmp_path):
     refined = sorted(path.name.split("-")[0] for path in folder.glob("refined/*/repeat1/*"))
     assert refined == ["block1", "block2", "block3"]
     assert not [*folder.glob("refined/**/checkpoint-*")]
+
+    # Once more with the same objects, as one tries another confidence.
+    assert len({layer.sample_candidate.rate for layer in mixings(model)}) == 1
+    assert (
+        find_schedule(model, *(SPACE, manifests[1], folder), **options, refine=again_with)[0]
+        == result
+    )
 
     # The same in one go, in another folder.
     other = tmp_path / "other"
@@ -159,6 +169,11 @@ def test_a_training_between_blocks_is_interrupted_and_resumed(begun):
     refine(0, choices)  # reads what is trained
     for one, other in zip(whole.trainable_weights, part.trainable_weights, strict=True):
         assert (keras.ops.convert_to_numpy(one) == keras.ops.convert_to_numpy(other)).all()
+
+
+def test_a_number_of_the_backend_is_a_score():
+    number = keras.Variable(0.5).value
+    assert greedy(lambda choices, seed: number, SPACE, 2, repeats=1).value == 0.5
 
 
 def test_the_recipe_between_blocks(recipe):

@@ -122,3 +122,10 @@ def test_outputs_that_are_no_numbers(monkeypatch):
     model.predict_on_batch = lambda clips: np.full((len(clips), 2), np.nan)
     with pytest.raises(ValueError, match="fake returns outputs that are not finite"):
         Scorer(model, bright_clips([0]))((ONE, ONE))
+
+
+def test_which_clips_are_right():
+    model = FakeSupernet(SPACE.mixings)
+    scorer = Scorer(model, bright_clips([0, 1, 2, 3, 4]), batch_size=2)
+    right = scorer.right((FOUR, TWO))
+    assert (right.dtype, right.shape, right.mean()) == (bool, (5,), 4 / 5)

@@ -37,34 +37,35 @@ _QUIET = {"TF_ENABLE_ONEDNN_OPTS": "0", "TF_CPP_MIN_LOG_LEVEL": "2"}
 
 
 class DecodingProcesses:
-    """Makes the clips of a source in child processes: as many as threads call it at a time.
+    """Makes the clips of a source in child processes.
 
-    A process starts with the first call that finds none idle. All end when this object is deleted,
-    when the program ends, or when it is killed.
+    A process starts with the first call that finds none idle. All end when this object, and those
+    that share its processes, are deleted, when the program ends, or when it is killed.
 
     Args:
         source: `ClipSource`. Videos that are unreadable are noted in it, as if it had made the
             clips itself.
+        count: Largest number of processes.
+        sharing: None, or another such object, whose processes make the clips of this one too;
+            `count` is that of the other one then.
 
     Raises:
         ValueError: If the source cannot be sent to another process, or caches its clips.
     """
 
-    def __init__(self, source: ClipSource):
+    def __init__(self, source: ClipSource, count: int, sharing: "DecodingProcesses | None" = None):
         if source.caches:
             raise ValueError("cache must be False with processes, which share no memory.")
         try:
-            self._pickled = pickle.dumps(source, protocol=5)
+            pickled = pickle.dumps(source, protocol=5)
         except Exception as error:  # of any class that the caller has written
             raise ValueError(
                 "processes must be 0 if manifest, converter and augment cannot be sent to another "
                 f"process: {type(error).__name__}: {error}"
             ) from error
-        self._source = source
-        self._lock, self._said = threading.Lock(), Recent(4096)
-        self._idle: list[_Process] = []
-        self._all: set[_Process] = set()
-        self._end = weakref.finalize(self, _end_all, self._all, os.getpid())
+        self._source, self._said = source, Recent(4096)
+        self._pool: _Pool = sharing._pool if sharing is not None else _Pool(count)
+        self._number = self._pool.add(pickled)
 
     def jobs(self, epoch: int, batch: int) -> list[tuple[Any, ...]]:
         """Returns the calls that make the clips of a batch, as `ClipSource.jobs` does."""
@@ -78,8 +79,9 @@ class DecodingProcesses:
         """
         if row < 0:
             return self._source.clips(epoch, row)
-        with self._process() as process:
-            answer = process.ask((int(epoch), int(row)), self._source.manifest.rows[row].name)
+        with self._pool.process() as process:
+            name = self._source.manifest.rows[row].name
+            answer = process.ask(self._number, (int(epoch), int(row)), name)
         for level, text in answer["log"]:
             if self._said.set(text, True):
                 _logger.log(level, "%s", text)
@@ -88,30 +90,67 @@ class DecodingProcesses:
             raise answer["error"]
         return answer["clips"]
 
+
+class _Pool:
+    """The processes, of which each serves one call at a time.
+
+    Args:
+        most: Largest number of processes.
+    """
+
+    def __init__(self, most: int):
+        self._most, self._free = most, threading.Condition()
+        self._idle: list[_Process] = []
+        self._all: set[_Process] = set()
+        self._starting = 0
+        self._sources: list[bytes] = []
+        self._end = weakref.finalize(self, _end_all, self._all, os.getpid())
+
+    def add(self, source: bytes) -> int:
+        """Returns the number of a pickled source, by which the processes know it."""
+        self._sources.append(source)
+        return len(self._sources) - 1
+
     @contextlib.contextmanager
-    def _process(self) -> Iterator["_Process"]:
-        with self._lock:
-            process = self._idle.pop() if self._idle else None
-        if process is None:
-            process = _Process(self._pickled)
-            self._all.add(process)
+    def process(self) -> Iterator["_Process"]:
+        process = self._taken()
         try:
             yield process
         except BaseException:  # it has ended
-            self._all.discard(process)
+            with self._free:
+                self._all.discard(process)
+                self._free.notify()
             raise
-        with self._lock:
+        with self._free:
             self._idle.append(process)
+            self._free.notify()
+
+    def _taken(self):
+        """Returns an idle process, or a new one, or waits for one."""
+        with self._free:
+            self._free.wait_for(lambda: self._idle or len(self._all) + self._starting < self._most)
+            if self._idle:
+                return self._idle.pop()
+            self._starting += 1
+        try:
+            process = _Process(self._sources)
+            self._all.add(process)
+        finally:
+            with self._free:
+                self._starting -= 1
+                self._free.notify()
+        return process
 
 
 class _Process:
     """A child process that answers one call after the other.
 
     Args:
-        pickled: The source, pickled.
+        sources: The pickled sources by number; each is sent with the first call for it.
     """
 
-    def __init__(self, pickled: bytes):
+    def __init__(self, sources: list[bytes]):
+        self._sources, self._sent = sources, set[int]()
         backend = {"KERAS_BACKEND": keras.config.backend()}
         self._process = subprocess.Popen(
             [sys.executable, "-c", _STARTER],
@@ -124,14 +163,22 @@ class _Process:
         self._answers: Any = self._process.stdout
         path = json.dumps([entry or os.getcwd() for entry in sys.path])
         with contextlib.suppress(OSError):  # it has ended: the answer says so
-            self._requests.write(path.encode("ascii") + b"\n" + pickled)
+            self._requests.write(path.encode("ascii") + b"\n")
             self._requests.flush()
 
-    def ask(self, request: tuple[int, int], name: str) -> dict[str, Any]:
-        """Returns the answer; `name` is that of the video, for the error if there is none."""
+    def ask(self, number: int, request: tuple[int, int], name: str) -> dict[str, Any]:
+        """Returns the answer.
+
+        Args:
+            number: Number of the source.
+            request: (epoch, row).
+            name: Name of the video, for the error if there is no answer.
+        """
         with contextlib.suppress(OSError):
-            pickle.dump(request, self._requests)
+            new = None if number in self._sent else self._sources[number]
+            pickle.dump((number, new, request), self._requests, protocol=5)
             self._requests.flush()
+            self._sent.add(number)
         try:
             # From a child of this program, through a pipe that no other has.
             answer: dict[str, Any] = pickle.load(self._answers)
@@ -173,12 +220,15 @@ def serve() -> None:
     handler.emit = lambda record: log.append((record.levelno, record.getMessage()))  # type: ignore
     _logger.addHandler(handler)
     _logger.propagate = False
-    source: ClipSource = pickle.load(requests)
+    sources: dict[int, ClipSource] = {}
     while True:
         try:
-            epoch, row = pickle.load(requests)
+            number, new, (epoch, row) = pickle.load(requests)
         except EOFError:
             return
+        if new is not None:
+            sources[number] = pickle.loads(new)
+        source = sources[number]
         log.clear()
         answer: dict[str, Any] = {}
         with source.noting() as noted:

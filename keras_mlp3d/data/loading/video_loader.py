@@ -3,7 +3,6 @@
 import logging
 import math
 import os
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,6 +17,7 @@ from keras_mlp3d.data.loading.clip_cache import MAX_CACHE_BYTES
 from keras_mlp3d.data.loading.clip_source import ClipSource
 from keras_mlp3d.data.loading.decoding_processes import DecodingProcesses
 from keras_mlp3d.data.loading.read_ahead import ReadAhead
+from keras_mlp3d.data.loading.torch_data_loader import in_data_loader, in_torch_worker
 
 _logger = logging.getLogger("keras_mlp3d")
 
@@ -65,7 +65,8 @@ class VideoLoader(keras.utils.PyDataset):
             then black, and batches have weights as a third part, float32 `(B,)`, 0 for unreadable
             videos and 1 for all other videos.
         processes: Number of processes that decode and augment in place of the threads, each with a
-            Python of its own. Manifest, converter and augmenter are sent to them. 0 for threads.
+            Python of its own. Manifest, converter and augmenter are sent to them. 0 for threads. Or
+            another `VideoLoader`, whose processes are used for this one too.
 
     Output shape: `(clips, labels)`: uint8 `(B, T, H, W, 3)`, and int32 `(B,)` or,
         with `one_hot`, if the augmenter mixes labels or if videos may have several, float32
@@ -107,9 +108,12 @@ class VideoLoader(keras.utils.PyDataset):
         cache: bool = False,
         max_cache_bytes: int = MAX_CACHE_BYTES,
         unreadable: str = "error",
-        processes: int = 0,
+        processes: "int | VideoLoader" = 0,
     ):
-        self._processes = check_integer("processes", processes, 0)
+        self._partner = processes if isinstance(processes, VideoLoader) else None
+        if isinstance(processes, VideoLoader):
+            processes = processes._processes
+        self._processes: int = check_integer("processes", processes, 0)
         self._threads = self._processes or check_integer("workers", workers)
         self._ahead = check_integer("max_queue_size", max_queue_size, 0)
         super().__init__()
@@ -151,7 +155,7 @@ class VideoLoader(keras.utils.PyDataset):
         return _EpochSampler(self)
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, ...]]:
-        if self.source.training and _in_torch_worker():
+        if self.source.training and in_torch_worker():
             self._refuse("iterated over in a worker process of")
         for epoch, index in self.sampler:
             yield self.batch_of(epoch, index)
@@ -159,7 +163,7 @@ class VideoLoader(keras.utils.PyDataset):
     def __getitem__(self, index: int | tuple[int, int]) -> tuple[np.ndarray, ...]:
         if isinstance(index, tuple):  # of `sampler`
             return self.batch_of(*index)
-        if self.source.training and (_in_torch_worker() or _in_data_loader()):
+        if self.source.training and (in_torch_worker() or in_data_loader()):
             self._refuse("asked for a batch by its number alone by")
         self._check_process()
         number = self._checked_index(index)
@@ -179,7 +183,7 @@ class VideoLoader(keras.utils.PyDataset):
         self._check_process()
         epoch, index = int(epoch), self._checked_index(index)
         # A DataLoader itself requests batches ahead from each of its worker processes.
-        ahead = 0 if _in_torch_worker() else self._ahead
+        ahead = 0 if in_torch_worker() else self._ahead
         clips, labels = zip(*self._reader.get(epoch, index, ahead), strict=True)
         return self.source.finish(epoch, index, _join_aligned(clips), np.concatenate(labels))
 
@@ -283,7 +287,13 @@ class VideoLoader(keras.utils.PyDataset):
     def _set_transient(self):
         """Sets what neither a pickle nor a forked process has."""
         self._lock, self._owner = threading.Lock(), os.getpid()
-        made = DecodingProcesses(self.source) if self._processes else self.source
+        made: Any = self.source
+        if self._processes:
+            if self._partner is not None:
+                self._partner._check_process()
+            sharing = self._partner and self._partner._made
+            made = DecodingProcesses(self.source, self._processes, sharing)
+        self._made = made
         self._reader = ReadAhead(made.jobs, len(self), self._threads)
         self._given, self._in_turn, self._in_fit = set(), 0, False
         self._pass_begun = self._warned = False
@@ -291,32 +301,13 @@ class VideoLoader(keras.utils.PyDataset):
     def __getstate__(self):
         transient = (
             *("_lock", "_owner", "_reader", "_given", "_in_turn", "_in_fit"),
-            *("_pass_begun", "_warned"),
+            *("_pass_begun", "_warned", "_made", "_partner"),
         )
         return {name: value for name, value in vars(self).items() if name not in transient}
 
     def __setstate__(self, state):
-        vars(self).update(state)
+        vars(self).update(state, _partner=None)
         self._set_transient()
-
-
-def _in_torch_worker():
-    """Whether this is a worker process of a PyTorch DataLoader."""
-    data = sys.modules.get("torch.utils.data")
-    return data is not None and data.get_worker_info() is not None
-
-
-def _in_data_loader():
-    """Whether a PyTorch DataLoader without worker processes requests a batch by its number."""
-    fetch = sys.modules.get("torch.utils.data._utils.fetch")
-    by_number = getattr(getattr(fetch, "_MapDatasetFetcher", None), "fetch", None)
-    if by_number is None:
-        return False
-    # Keras also uses a DataLoader, but requests the next batch, not a number.
-    frame = sys._getframe(1)
-    while frame is not None and frame.f_code is not by_number.__code__:
-        frame = frame.f_back
-    return frame is not None
 
 
 class _EpochSampler:

@@ -4,6 +4,7 @@ import contextlib
 import gc
 import os
 import pathlib
+import pickle
 import signal
 import subprocess
 import sys
@@ -65,6 +66,32 @@ def test_the_batches_of_threads_and_their_notes(videos, caplog):
     assert list(loaders[1].source.unreadable) == [videos.rows[2].name]
     assert len(children() - before) == 2
     del loaders
+    gc.collect()
+    assert not children() - before
+
+
+def test_two_loaders_share_their_processes(videos):
+    """Whatever order their batches are asked for in, by whatever number of threads."""
+    good = Manifest((*videos.rows[:2], *videos.rows[3:]), videos.class_names, "train")
+    bright = VideoConverter(4, (24, 24))
+    plain = [VideoLoader(good, RANDOM, 2, True), VideoLoader(good, bright, 3)]
+    before = children()
+    first = VideoLoader(good, RANDOM, 2, True, processes=2)
+    second = VideoLoader(good, bright, 3, processes=first)
+    for _ in range(2):
+        passes = [iter(loader) for loader in (*plain, first, second)]
+        for expected, other, ours, ours_too in zip(*passes, strict=False):
+            assert_same_batches([expected], [ours])
+            assert_same_batches([other], [ours_too])
+    assert len(children() - before) == 2
+    again = pickle.loads(pickle.dumps(second))  # with processes of its own
+    assert_same_batches([plain[1][0]], [again[0]])
+    del again
+    del first
+    gc.collect()
+    assert_same_batches([plain[1][1]], [second[1]])  # they stay while a loader needs them
+    assert len(children() - before) == 2
+    del second, passes
     gc.collect()
     assert not children() - before
 

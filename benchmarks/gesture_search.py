@@ -13,11 +13,13 @@ The folder gets the search's trace, its pictures, and a picture of all networks.
 DIRECTORY` the size is written as a preset with the schedule that was found, without weights.
 
 A training or search that was interrupted is resumed, and what is finished is read. Several
-processes can share a run if each has other `--networks`; the table has what is finished.
+processes can share a run if each has other `--networks`; each prints a table of its own.
 """
 
 import argparse
+import itertools
 import pathlib
+import shlex
 
 import keras_mlp3d as km
 
@@ -42,8 +44,8 @@ HAND_MADE = {
     "S = 1": "short_range:1",
 }
 DESCRIPTION = (
-    "{} with the schedule that a search on radar_gestures found, at 16 frames of 64 x 64. "
-    "Architecture without weights."
+    "{preset} with the schedule that a search on radar_gestures found, on clips of {frames} x "
+    "{height} x {width}. Architecture without weights."
 )
 #: What differs from the recipe `radar_gestures`, which is one for a smaller network.
 RECIPE = {"num_frames": 16, "learning_rate": 1e-3, "epochs": 12}
@@ -56,8 +58,9 @@ def person_of(name):
 
 def thinned(rows, every):
     """Returns every so many rows of each person and class, in the order of their names."""
-    rows = sorted(rows, key=lambda row: (row.label, row.path))
-    return rows[::every]
+    rows = sorted(rows, key=lambda row: (row.label, person_of(row.path), row.path))
+    groups = itertools.groupby(rows, key=lambda row: (row.label, person_of(row.path)))
+    return [row for _, group in groups for row in [*group][::every]]
 
 
 def scoring_rows(rows):
@@ -169,6 +172,17 @@ def write_preset(comparison, directory, description, command):
     hub.write_json(directory / hub.METADATA, metadata)
 
 
+def command_of(parser, options):
+    """Returns the command that makes the search again: all that differs from the defaults."""
+    parts = ["python", "benchmarks/gesture_search.py", "--data", "radar_gestures", "--run", "RUN"]
+    for name in ("preset", "every", "repeats", "tie", "refine_epochs", "set"):
+        value = getattr(options, name)
+        if value != parser.get_default(name):
+            values = value if isinstance(value, list) else [value]
+            parts += [f"--{name.replace('_', '-')}", *map(str, values)]
+    return shlex.join(parts)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True)
@@ -198,12 +212,12 @@ def main():
     if SEARCHED in results:
         print(f"searched: {', '.join(results[SEARCHED]['schedule'])}")
     if options.to_preset:
-        command = "python benchmarks/gesture_search.py --data radar_gestures --run RUN"
-        if options.tie:
-            command += f" --tie {options.tie:g}"
-        if options.refine_epochs:
-            command += f" --refine-epochs {options.refine_epochs}"
-        write_preset(comparison, options.to_preset, DESCRIPTION.format(options.preset), command)
+        recipe = comparison.recipe
+        height, width = recipe.image_size
+        description = DESCRIPTION.format(
+            preset=options.preset, frames=recipe.num_frames, height=height, width=width
+        )
+        write_preset(comparison, options.to_preset, description, command_of(parser, options))
 
 
 if __name__ == "__main__":

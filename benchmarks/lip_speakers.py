@@ -9,7 +9,7 @@ The network that it finds and hand-made ones are then trained on all nine by the
 is answered once by each network, and no answer has chosen anything.
 
 A training or search that was interrupted is resumed, and what is finished is read. Several
-processes can share a run if each has other `--folds`; the table has what is finished. With `--ray
+processes can share a run if each has other `--folds`; each prints a table of its own. With `--ray
 ADDRESS` each fold is given to a worker of a Ray cluster, which sees data and run under these names.
 """
 

@@ -35,6 +35,7 @@ import time
 import keras
 import numpy as np
 from r2plus1d import multiply_accumulates, r2plus1d
+from run_settings import check_settings
 
 import keras_mlp3d as km
 from keras_mlp3d import hub
@@ -155,6 +156,16 @@ class Measurement:
         """Trains and measures one network, unless that is done; returns what is known of it."""
         trainer = self.trainer(network)
         folder = trainer.folder / f"seed{seed}"
+        start = self.options.start_from
+        check_settings(
+            folder,
+            {
+                "preset": self.options.preset,
+                "recipe": trainer.recipe.to_dict(),
+                "training": self.training.digest,
+                "start from": start and hub.file_sha256(start),
+            },
+        )
         if (folder / "result.json").exists():
             return read_json(folder / "result.json")
         set_random_seed(seed)
@@ -233,6 +244,11 @@ def write_preset(measurement, directory, command):
     trained = read_json(folder / "trained.json")
     terms = read_json(pathlib.Path(__file__).with_suffix(".json"))[measurement.name]
     description, protocol = terms.pop("description"), terms.pop("protocol")
+    if measurement.options.refit:
+        protocol += (
+            " At last it was trained on val too, for all epochs of a recipe that val had chosen; "
+            "the videos that were taken out measured it."
+        )
     options = {
         **terms,
         "half_precision": True,
@@ -403,9 +419,10 @@ def main():
     if options.set:
         command += f" --set {' '.join(options.set)}"
     measurement = Measurement(options)
+    chooses = "" if options.refit else f"{len(measurement.validation)} to choose the epoch, "
     print(
-        f"{len(measurement.training)} videos to train on, {len(measurement.validation)} to choose "
-        f"the epoch, {len(measurement.held_out)} taken out",
+        f"{len(measurement.training)} videos to train on, {chooses}{len(measurement.held_out)} "
+        "taken out",
         flush=True,
     )
     results = [

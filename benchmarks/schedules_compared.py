@@ -9,6 +9,8 @@ import json
 import math
 import pathlib
 
+from run_settings import check_settings
+
 from keras_mlp3d.data import Manifest
 from keras_mlp3d.inference import evaluate
 from keras_mlp3d.inference.evaluation import wilson_interval
@@ -68,6 +70,19 @@ class Comparison:
         self.repeats, self.tie, self.refine_epochs = repeats, tie, refine_epochs
         self.batch_size = batch_size
         self.in_memory = in_memory or (lambda manifest: manifest)
+        check_settings(
+            self.folder,
+            {
+                "preset": str(preset),
+                "recipe": recipe.to_dict(),
+                "inside": inside.digest,
+                "outside": outside.digest,
+                "space": self.space.to_dict(),
+                "repeats": repeats,
+                "tie": tie,
+                "refine_epochs": refine_epochs,
+            },
+        )
 
     def part(self, rows, split):
         """Returns a manifest of some of the clips."""
@@ -148,7 +163,7 @@ def paired_interval(first, second):
 
 
 def print_table(results, part="fold"):
-    """Prints a row per network, over all parts that are finished.
+    """Prints a row per network, over the parts that all of them have.
 
     Args:
         results: {name: {part: answers}}

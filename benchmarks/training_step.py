@@ -5,9 +5,11 @@
 
 `mlp3d_xs` by `train_on_batch` with `training.AdamW`, which recipes train with, and with Keras's
 AdamW; the same network in a loop of PyTorch with PyTorch's AdamW; and `plain_torch.py` in such a
-loop. All in float32 with cross-entropy and without stochastic depth, which the plain network
-lacks. Printed are seconds, and those of each over those of the plain network in the same round:
-medians with the extremes. `device.py` sets the steps of all backends beside a matrix product.
+loop, with the AdamW that PyTorch takes by itself, weight by weight on a CPU, and with its fused
+one. All in float32 with cross-entropy and without stochastic depth, which the plain network
+lacks. Printed are seconds, and those of each over those of the two plain networks in the same
+round: medians with the extremes. `device.py` sets the steps of all backends beside a matrix
+product.
 """
 
 import argparse
@@ -24,10 +26,12 @@ from plain_torch import PlainMLP3D
 
 import keras_mlp3d as km
 
+PLAIN = "plain", "plain, fused"
 
-def loop_step(network, parameters, clip, labels):
+
+def loop_step(network, parameters, clip, labels, fused=None):
     """Returns a training step as PyTorch's own loop takes it."""
-    optimizer = torch.optim.AdamW(parameters, lr=1e-4, weight_decay=0.05)
+    optimizer = torch.optim.AdamW(parameters, lr=1e-4, weight_decay=0.05, fused=fused)
 
     def step():
         loss = torch.nn.functional.cross_entropy(network(clip), labels)
@@ -57,7 +61,10 @@ def steps(options):
     classes = np.arange(options.batch) % model.num_classes
     clip, labels = torch.from_numpy(clips), torch.from_numpy(classes)
     backbone = model.backbone
-    plain = PlainMLP3D(backbone.channels, backbone.depths, backbone.schedule, model.num_classes)
+    plain, with_fused = (
+        PlainMLP3D(backbone.channels, backbone.depths, backbone.schedule, model.num_classes)
+        for _ in PLAIN
+    )
     loop = loop_step(lambda x: in_a_loop(x, training=True), in_a_loop.parameters(), clip, labels)
     for network, adamw in ((model, km.training.AdamW), (keras_own, keras.optimizers.AdamW)):
         network.compile(
@@ -69,7 +76,14 @@ def steps(options):
         "with Keras's AdamW": lambda: keras_own.train_on_batch(clips, classes),
         "ours in a loop": loop,
         "plain": loop_step(plain, plain.parameters(), clip, labels),
+        "plain, fused": loop_step(with_fused, with_fused.parameters(), clip, labels, True),
     }
+
+
+def spread(values, digits):
+    """The median with the extremes."""
+    middle, low, high = statistics.median(values), min(values), max(values)
+    return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def main(arguments=None):
@@ -87,12 +101,11 @@ def main(arguments=None):
     rounds = [{name: seconds_of(run) for name, run in runs.items()} for _ in range(options.rounds)]
     for name in runs:
         seconds = [times[name] for times in rounds]
-        ratios = [times[name] / times["plain"] for times in rounds]
-        print(
-            f"{name:20s} {statistics.median(seconds):.3f} s ({min(seconds):.3f} to "
-            f"{max(seconds):.3f}), over plain {statistics.median(ratios):.2f} "
-            f"({min(ratios):.2f} to {max(ratios):.2f})"
-        )
+        said = [f"{name:20s} {spread(seconds, 3)} s"]
+        for base in PLAIN:
+            ratios = [times[name] / times[base] for times in rounds]
+            said.append(f"over {base} {spread(ratios, 2)}")
+        print(", ".join(said))
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def main():
         PRESET, num_classes=len(train.class_names), class_names=train.class_names
     )
     tuned.compile(
-        keras.optimizers.AdamW(2e-3),
+        km.training.AdamW(2e-3),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )

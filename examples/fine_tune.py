@@ -65,7 +65,7 @@ def main():
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, steps - steps // 10, warmup_target=arguments.learning_rate, warmup_steps=steps // 10
     )
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=0.05)
+    optimizer = km.training.AdamW(rate, weight_decay=0.05)
     optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
     model.compile(
         optimizer,

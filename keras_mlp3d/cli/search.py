@@ -77,14 +77,14 @@ def add_parser(commands: Any) -> None:
         "--tie",
         type=float,
         metavar="CONFIDENCE",
-        help="such as 0.95: of candidates whose difference may be chance, with this confidence, "
-        "take the cheapest; default: take the best",
+        help="such as 0.95: if the lead of the best candidate over cheaper ones may be chance, "
+        "with this confidence, keep the cheapest; default: keep the best",
     )
     parser.add_argument(
         "--refine-epochs",
         type=positive,
         metavar="N",
-        help="train the supernet on for N epochs whenever a block is decided; default: not at all",
+        help="train the supernet for N more epochs whenever a block is decided; default: do not",
     )
     parser.add_argument(
         "--repeats", type=positive, default=3, metavar="N", help="searches; default: %(default)s"

@@ -47,8 +47,8 @@ def greedy(
     candidates of a block are scored with the same seed, and so with the same samples. The best
     repeat is the one whose full schedule has the highest V - α C.
 
-    With `tie`, chance decides less: a candidate ties with the best one if the difference of the
-    two on the same clips may be chance. The cheapest of them is kept.
+    With `tie`, a candidate ties with the best one if the difference of the two on the same clips
+    may be chance. The cheapest of all that tie is kept.
 
     Scores do not depend on `alpha`. With the trace of a finished search, another `alpha` or more
     repeats reuse its scores and compute only the missing ones.

@@ -24,11 +24,11 @@ _WEIGHTS = "best.npz"
 
 
 class Refinement:
-    """Trains a supernet on whenever a block is decided, for blocks that know their neighbors.
+    """Trains a supernet further whenever a block of a search is decided.
 
-    A supernet's blocks have been trained beside neighbors that are sampled. Once a block is
-    decided, the later ones have a fixed neighbor: they are trained on beside it, and only the
-    undecided ones are sampled. Each repeat of a search begins with the first weights.
+    A supernet's blocks have been trained beside neighbors that were sampled. Once a block is
+    decided, the later blocks are trained beside it as it is, and only the undecided ones are
+    sampled. Each repeat of a search begins with the first weights.
 
     A training that is interrupted is resumed, and of a finished one only the weights are read.
 

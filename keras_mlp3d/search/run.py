@@ -212,8 +212,8 @@ def find_schedule(
         decoding: None, or a function of the number of videos decoded and the number of all.
         progress: None, or a function of the number of candidates done and the number of all.
         accept_changed_data: Whether any change of the videos is accepted.
-        tie: None, or a confidence such as 0.95: of candidates whose difference on the same videos
-            may be chance, the cheapest is chosen; see `greedy`.
+        tie: None, or a confidence such as 0.95: the cheapest of all candidates is chosen whose
+            difference from the best one, on the same videos, may be chance; see `greedy`.
         refine: None, or the `Refinement` of `model`, which is trained on between the blocks. The
             model ends with the weights of the best repeat.
 

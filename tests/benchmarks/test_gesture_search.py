@@ -75,10 +75,32 @@ def test_a_short_run(gesture_search, data, tmp_path, monkeypatch, capsys):
     note = stored.metadata["search"]
     assert note["schedule"] == schedule
     assert (note["tie"], note["refine_epochs"]) == (0.5, 1)
+    assert note["command"] == (
+        "python benchmarks/gesture_search.py --data radar_gestures --run RUN --preset mlp3d_nano "
+        "--every 1 --repeats 1 --tie 0.5 --refine-epochs 1 --set epochs=1 warmup_epochs=0.5 "
+        "batch_size=4 'augmentation={}' num_frames=16 'image_size=[32,32]'"
+    )
+    assert "clips of 16 x 32 x 32" in stored.description
     for name in ("comparison", "process", "schedule"):
         assert (run / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     gesture_search.main()  # reads what is finished
     assert capsys.readouterr().out.splitlines()[-5:] == said.splitlines()[-5:]
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--tie", "0.9"])
+    with pytest.raises(SystemExit, match=r"of other settings: tie was 0\.5, is 0\.9\. Use another"):
+        gesture_search.main()
+
+
+def test_every_other_clip_of_each_person_and_gesture(gesture_search):
+    rows = [
+        km.data.VideoRow(f"{label}/{person}_{k}.mp4", label)
+        for label, person, count in ((0, "a", 3), (0, "b", 1), (1, "a", 2), (1, "b", 5))
+        for k in range(count)
+    ]
+    kept = [row.path for row in gesture_search.thinned(rows[::-1], 2)]
+    assert kept == [
+        *("0/a_0.mp4", "0/a_2.mp4", "0/b_0.mp4", "1/a_0.mp4"),
+        *("1/b_0.mp4", "1/b_2.mp4", "1/b_4.mp4"),
+    ]
 
 
 def watch(monkeypatch, name, seen):

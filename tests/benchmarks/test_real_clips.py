@@ -81,3 +81,18 @@ def test_a_short_run(real_clips, tmp_path, monkeypatch, capsys):
     [classes] = [line for line in again if line.startswith("  by class: ")]
     shares = [float(part.split()[1]) for part in classes.removeprefix("  by class: ").split(", ")]
     assert np.mean(shares) == pytest.approx(right, abs=0.01)  # both classes have as many clips
+    monkeypatch.setattr(sys, "argv", ["real_clips.py", *arguments, "--refit"])
+    with pytest.raises(SystemExit, match=r"of other settings: training was .* Use another --run"):
+        real_clips.main()
+    arguments[3] = str(tmp_path / "refit")
+    monkeypatch.setattr(
+        sys, "argv", ["real_clips.py", *arguments, "--refit", "--to-preset", str(preset)]
+    )
+    real_clips.main()
+    refit = capsys.readouterr().out
+    taken = len(result["labels"])
+    assert f"{48 - taken} videos to train on, {taken} taken out" in refit
+    assert " | 1 | – | " in refit.splitlines()[-1]  # no accuracy on `val`
+    stated = json.loads((preset / "metadata.json").read_text())
+    assert [row["split"].split(",")[0] for row in stated["metrics"]] == ["taken out of train"]
+    assert "trained on val too" in stated["source"]

@@ -17,13 +17,12 @@ def test_a_short_run(root_dir, monkeypatch, capsys):
         monkeypatch.delitem(sys.modules, name, raising=False)
     module = importlib.import_module("training_step")
     module.main(["--batch", "1", "--size", "32", "--rounds", "1"])
-    rows = [line.split(" over plain ") for line in capsys.readouterr().out.splitlines()]
-    names = [row[0].split("  ")[0].strip() for row in rows]
-    assert [name.partition("0.")[0].strip() for name in names] == [
-        "train_on_batch",
-        "with Keras's AdamW",
-        "ours in a loop",
-        "plain",
+    rows = [line.split(", over ") for line in capsys.readouterr().out.splitlines()]
+    assert [row[0].partition("0.")[0].strip() for row in rows] == [
+        *("train_on_batch", "with Keras's AdamW", "ours in a loop", "plain", "plain, fused"),
     ]
-    assert rows[-1][1].startswith("1.00")
-    assert all(float(row[1].split()[0]) > 0 for row in rows)
+    ratios = [[text.split() for text in row[1:]] for row in rows]
+    for place, (over_plain, over_fused) in enumerate(ratios):
+        assert (over_plain[0], over_fused[:2]) == ("plain", ["plain,", "fused"])
+        assert (float(over_plain[1]) == 1) == (place == 3)
+        assert (float(over_fused[2]) == 1) == (place == 4)

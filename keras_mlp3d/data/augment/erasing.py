@@ -81,8 +81,8 @@ class FrameErasing(Configured):
 
     Black frames in random places are for recordings of a sensor that often sees nothing, such as
     a radar: where some persons are in every frame and others in every third, a network should have
-    met both. A stretch of frames that show the clip's mean hides one part of a movement, so that
-    the network learns the others too, as in lip reading.
+    met both. A stretch of frames that show the clip's mean hides one part of a movement, such as a
+    sound on the lips, so that the network learns the other parts too.
 
     Source: ours; a stretch that shows the mean is the time masking of Ma et al., "Training
     Strategies for Improved Lip-reading", ICASSP 2022.

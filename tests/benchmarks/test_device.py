@@ -13,7 +13,7 @@ SMALL = (
     *("--backends", "torch", "--networks", "mlp3d_nano", "--sizes", "16x32x32"),
     *("--dtypes", "float32", "--max-batch", "2", "--rounds", "1", "--seconds", "0"),
     *("--side", "64", "--videos", "4", "--video", "20x32x48", "--fit-batch", "2"),
-    *("--workers", "1", "--processes", "1", "--epochs", "2", "--devices", "2"),
+    *("--workers", "1", "--processes", "2", "--epochs", "2", "--devices", "2"),
 )
 
 

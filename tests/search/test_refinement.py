@@ -1,6 +1,7 @@
 """A supernet that is trained on between the blocks of a search."""
 
 import json
+import shutil
 
 import keras
 import pytest
@@ -26,9 +27,18 @@ def manifests(videos):
     return read_manifest(videos, "train"), read_manifest(videos, "val")
 
 
+@pytest.fixture(scope="module")
+def trained(preset, recipe, manifests, tmp_path_factory):
+    """The folder of a trained supernet."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    train_supernet(preset, SPACE, recipe, manifests[0], folder, verbose=0)
+    return folder
+
+
 @pytest.fixture
-def begun(preset, recipe, manifests, tmp_path):
+def begun(preset, recipe, manifests, trained, tmp_path):
     """A supernet in a folder, and a function that makes its refinement."""
+    shutil.copytree(trained, tmp_path / "run")
 
     def refinement(model, epochs=1, **options):
         again = refinement_recipe(recipe, epochs).replace(weight_decay=0.0)

@@ -19,15 +19,16 @@ import pathlib
 import subprocess
 import sys
 
-import keras_mlp3d as km
+import keras_mlp3d  # noqa: F401 (before keras: takes an installed backend)
 
 # isort: split
 
 import keras
+from lip_phrases import base_preset
 from schedules_compared import SEARCHED, Comparison, print_table
 
 from keras_mlp3d._utils.ray_cluster import connected
-from keras_mlp3d.data import Manifest, VideoConverter, read_folder
+from keras_mlp3d.data import Manifest, read_folder
 from keras_mlp3d.training import Recipe, parse_overrides
 
 HAND_MADE = {
@@ -70,7 +71,7 @@ def fold_of(options, number, recipe):
     names, folder = both[0].class_names, pathlib.Path(options.run, f"fold{number}")
     comparison = Comparison(
         folder,
-        write_preset(folder / "nano", recipe),
+        base_preset(folder, recipe, {}),
         recipe,
         HAND_MADE,
         Manifest(inside, names, "in"),
@@ -79,21 +80,6 @@ def fold_of(options, number, recipe):
         repeats=options.repeats,
     )
     return comparison, left_out
-
-
-def write_preset(path, recipe):
-    """Writes the size of the networks: `mlp3d_nano` that sees motion alone."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        converter = VideoConverter(recipe.num_frames, recipe.image_size, crop="none")
-        km.MLP3D.from_preset(
-            "mlp3d_nano",
-            load_weights=False,
-            num_classes=2,
-            converter=converter,
-            subtract_mean=True,
-        ).save_to_preset(path, description="A nano network, not trained.")
-    return path
 
 
 def give_to_ray(options):

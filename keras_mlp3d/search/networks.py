@@ -122,3 +122,18 @@ def short_name(schedule: Any, depth: int) -> str:
         if len(sizes) == 1 and tuple(mixing.kind for mixing in mixings) == turns:
             return f"{family} {sizes.pop()}"
     return "-".join(f"{SHORT_NAMES[mixing.kind]}{mixing.group_size or ''}" for mixing in mixings)
+
+
+def folder_name(schedule: Any, depth: int) -> str:
+    """Returns the short name of a schedule as a part of a folder's name.
+
+    Args:
+        schedule: As `parse_schedule` takes it, or None.
+        depth: Number of blocks.
+
+    Example:
+
+    >>> folder_name("short_range:1", 10), folder_name("shift_token:4", 4)
+    ('S1', 'ST4')
+    """
+    return short_name(schedule, depth).replace(" = ", "").replace(" ", "")

@@ -17,7 +17,7 @@ from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data import Manifest
 from keras_mlp3d.models import MLP3D, Mixing
 from keras_mlp3d.models.switchable import sample_blocks
-from keras_mlp3d.search.networks import short_name
+from keras_mlp3d.search.networks import folder_name
 from keras_mlp3d.training import Recipe, data_identity, load_weights, make_loaders, train
 
 _WEIGHTS = "best.npz"
@@ -95,7 +95,7 @@ class Refinement:
         if not decided:
             self._model.set_weights(self._first)
             return
-        name = short_name(decided, len(decided)).replace(" = ", "").replace(" ", "")
+        name = folder_name(decided, len(decided))
         folder = self._folder / f"repeat{repeat + 1}" / f"block{len(decided)}-{name}"
         if (folder / _WEIGHTS).exists() and not any(folder.glob("checkpoint-*")):
             load_weights(folder / _WEIGHTS, self._model)

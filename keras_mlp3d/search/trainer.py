@@ -12,7 +12,7 @@ from keras_mlp3d.cost import count
 from keras_mlp3d.data import Manifest
 from keras_mlp3d.inference import evaluate
 from keras_mlp3d.models import MLP3D, CycleMLP, FrameCycleMLP, Mixing, parse_schedule
-from keras_mlp3d.search.networks import short_name
+from keras_mlp3d.search.networks import folder_name
 from keras_mlp3d.training import (
     Recipe,
     clip_converter,
@@ -216,8 +216,7 @@ class Trainer:
             schedule: As `parse_schedule` takes it; None for the 2-D network.
             seed: Seed of the training.
         """
-        name = short_name(schedule, self.depth).replace(" = ", "").replace(" ", "")
-        return self.folder / f"{name}-seed{seed}"
+        return self.folder / f"{folder_name(schedule, self.depth)}-seed{seed}"
 
     def _texts(self, schedule):
         return [str(mixing) for mixing in parse_schedule(schedule, self.depth)]

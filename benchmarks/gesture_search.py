@@ -7,7 +7,8 @@ The networks have the size of `mlp3d_xs` (ten blocks) and see 16 frames of 64 x 
 fourteen, eleven train the supernet, and three score its candidates. The network that the search
 finds and hand-made ones are then trained from scratch on all fourteen by one recipe, and measured
 after the last epoch on the three persons taken out and the five of `val`, which have chosen
-nothing. Of each person's clips of a gesture every `--every`-th is used, except to judge.
+nothing. Of each person's clips of a gesture every `--every`-th is trained on and every
+`--scoring-every`-th scores; all of them judge.
 
 The folder gets the search's trace, its pictures, and a picture of all networks. With `--to-preset
 DIRECTORY` the size is written as a preset with the schedule that was found, without weights.
@@ -40,7 +41,9 @@ HAND_MADE = {
     "ST 2": "shift_token:2",
     "ST 4": "shift_token:4",
     "SR-SW 2": "short_range:2+shift_window:2",
+    "SR-SW 4": "short_range:4+shift_window:4",
     "SR 2": "short_range:2",
+    "SR 4": "short_range:4",
     "S = 1": "short_range:1",
 }
 DESCRIPTION = (
@@ -75,6 +78,7 @@ def comparison_of(options):
     training, taken_out = split(read_folder(options.data, "train"), "radar_gestures")
     validation = read_folder(options.data, "val")
     names, root = training.class_names, training.root
+    scoring = thinned(scoring_rows(training.rows)[1], options.scoring_every or options.every)
     changed = RECIPE | parse_overrides(options.set)
     return Comparison(
         options.run,
@@ -82,13 +86,13 @@ def comparison_of(options):
         Recipe.load("radar_gestures").replace(**changed),
         HAND_MADE,
         Manifest(thinned(training.rows, options.every), names, "inside", root=root),
-        Manifest((*taken_out.rows, *validation.rows), names, "outside", root=root),
-        scoring_rows,
+        Manifest((*taken_out.rows, *validation.rows), names, "outside", root=options.data),
+        lambda rows: (scoring_rows(rows)[0], scoring),
         SearchSpace(group_sizes=(1, 2, 4)),
         options.repeats,
         options.tie,
         options.refine_epochs,
-        batch_size=32,
+        batch_size=options.scoring_batch,
         in_memory=in_memory,
     )
 
@@ -136,7 +140,7 @@ def draw(comparison, results):
         plots.plot_schedule(schedule, comparison.folder / "schedule.png", depths)
 
 
-def write_preset(comparison, directory, description, command):
+def write_preset(comparison, results, directory, description, command):
     """Writes the size as a preset with the schedule that was found, without weights."""
     found, stored = comparison.searched(), hub.builtin_folder() / comparison.preset
     directory = pathlib.Path(directory)
@@ -167,6 +171,10 @@ def write_preset(comparison, directory, description, command):
             "space": found["space"],
             "repeats": len(found["schedules"]),
             "agreement": found["agreement"],
+            "accuracy_on_others": {
+                "videos": len(comparison.outside),
+                **{name: round(accuracy(answers), 3) for name, answers in results.items()},
+            },
         },
     }
     hub.write_json(directory / hub.METADATA, metadata)
@@ -175,7 +183,7 @@ def write_preset(comparison, directory, description, command):
 def command_of(parser, options):
     """Returns the command that makes the search again: all that differs from the defaults."""
     parts = ["python", "benchmarks/gesture_search.py", "--data", "radar_gestures", "--run", "RUN"]
-    for name in ("preset", "every", "repeats", "tie", "refine_epochs", "set"):
+    for name in ("preset", "every", "scoring_every", "repeats", "tie", "refine_epochs", "set"):
         value = getattr(options, name)
         if value != parser.get_default(name):
             values = value if isinstance(value, list) else [value]
@@ -189,6 +197,8 @@ def main():
     parser.add_argument("--run", required=True)
     parser.add_argument("--preset", default="mlp3d_xs")
     parser.add_argument("--every", type=int, default=3)
+    parser.add_argument("--scoring-every", type=int, help="by default as --every")
+    parser.add_argument("--scoring-batch", type=int, default=32, help="clips scored at once")
     parser.add_argument(
         "--networks", nargs="+", default=[SEARCHED, *HAND_MADE], choices=[SEARCHED, *HAND_MADE]
     )
@@ -217,7 +227,8 @@ def main():
         description = DESCRIPTION.format(
             preset=options.preset, frames=recipe.num_frames, height=height, width=width
         )
-        write_preset(comparison, options.to_preset, description, command_of(parser, options))
+        command = command_of(parser, options)
+        write_preset(comparison, results, options.to_preset, description, command)
 
 
 if __name__ == "__main__":

@@ -74,8 +74,8 @@ def fold_of(options, number, recipe):
         base_preset(folder, recipe, {}),
         recipe,
         HAND_MADE,
-        Manifest(inside, names, "in"),
-        Manifest(outside, names, "out"),
+        Manifest(inside, names, "in", root=options.data),
+        Manifest(outside, names, "out", root=options.data),
         scoring_rows,
         repeats=options.repeats,
     )

@@ -77,6 +77,7 @@ class Comparison:
                 "recipe": recipe.to_dict(),
                 "inside": inside.digest,
                 "outside": outside.digest,
+                "scoring": self.manifest(scoring(inside.rows)[1], "scoring").digest,
                 "space": self.space.to_dict(),
                 "repeats": repeats,
                 "tie": tie,
@@ -84,9 +85,13 @@ class Comparison:
             },
         )
 
-    def part(self, rows, split):
+    def manifest(self, rows, split):
         """Returns a manifest of some of the clips."""
-        return self.in_memory(Manifest(rows, self.inside.class_names, split, root=self.inside.root))
+        return Manifest(rows, self.inside.class_names, split, root=self.inside.root)
+
+    def part(self, rows, split):
+        """Returns a manifest of some of the clips, decoded if that is wished."""
+        return self.in_memory(self.manifest(rows, split))
 
     def searched(self):
         """Returns what a search finds that sees the clips to train on alone: result.json."""

@@ -1,5 +1,6 @@
 """benchmarks/gesture_search.py judges by persons whom neither search nor training has seen."""
 
+import argparse
 import json
 import sys
 
@@ -63,7 +64,7 @@ def test_a_short_run(gesture_search, data, tmp_path, monkeypatch, capsys):
         *PERSONS[12:],
     }
     [row] = [line for line in said.splitlines() if line.startswith("| ST 2 |")]
-    right = np.equal(found["answers"], found["labels"]).mean()
+    right = share_of_right(run / "ST2" / "answers.json")
     assert f"| {right:.3f} |" in row
 
     schedule = json.loads((run / "search" / "result.json").read_text())["schedule"]
@@ -75,6 +76,11 @@ def test_a_short_run(gesture_search, data, tmp_path, monkeypatch, capsys):
     note = stored.metadata["search"]
     assert note["schedule"] == schedule
     assert (note["tie"], note["refine_epochs"]) == (0.5, 1)
+    assert note["accuracy_on_others"] == {
+        "videos": 8,
+        "searched": round(share_of_right(run / "searched" / "answers.json"), 3),
+        "ST 2": round(right, 3),
+    }
     assert note["command"] == (
         "python benchmarks/gesture_search.py --data radar_gestures --run RUN --preset mlp3d_nano "
         "--every 1 --repeats 1 --tie 0.5 --refine-epochs 1 --set epochs=1 warmup_epochs=0.5 "
@@ -83,7 +89,10 @@ def test_a_short_run(gesture_search, data, tmp_path, monkeypatch, capsys):
     assert "clips of 16 x 32 x 32" in stored.description
     for name in ("comparison", "process", "schedule"):
         assert (run / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-    gesture_search.main()  # reads what is finished
+    moved = data.rename(tmp_path / "moved")
+    argv = [str(moved) if each == str(data) else each for each in sys.argv]
+    monkeypatch.setattr(sys, "argv", argv)
+    gesture_search.main()  # reads what is finished, wherever the videos are now
     assert capsys.readouterr().out.splitlines()[-5:] == said.splitlines()[-5:]
     monkeypatch.setattr(sys, "argv", [*sys.argv, "--tie", "0.9"])
     with pytest.raises(SystemExit, match=r"of other settings: tie was 0\.5, is 0\.9\. Use another"):
@@ -101,6 +110,23 @@ def test_every_other_clip_of_each_person_and_gesture(gesture_search):
         *("0/a_0.mp4", "0/a_2.mp4", "0/b_0.mp4", "1/a_0.mp4"),
         *("1/b_0.mp4", "1/b_2.mp4", "1/b_4.mp4"),
     ]
+
+
+def test_more_clips_score_than_train(gesture_search, data, tmp_path):
+    for path in [*data.glob("train/*/*.mp4")]:
+        (path.parent / path.name.replace("_1_0", "_1_1")).write_bytes(path.read_bytes())
+    options = {"data": data, "run": tmp_path / "run", "preset": "mlp3d_nano", "every": 2, "set": []}
+    options |= {"scoring_every": 1, "scoring_batch": 7, "repeats": 1, "tie": None}
+    comparison = gesture_search.comparison_of(argparse.Namespace(**options, refine_epochs=None))
+    training, scoring = comparison.scoring(comparison.inside.rows)
+    # ten persons are not taken out, two of them score
+    assert (len(comparison.inside), len(training), len(scoring)) == (20, 16, 8)
+    assert comparison.batch_size == 7
+
+
+def share_of_right(path):
+    found = json.loads(path.read_text())
+    return np.equal(found["answers"], found["labels"]).mean()
 
 
 def watch(monkeypatch, name, seen):

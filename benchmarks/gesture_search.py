@@ -10,8 +10,9 @@ after the last epoch on the three persons taken out and the five of `val`, which
 nothing. Of each person's clips of a gesture every `--every`-th is trained on and every
 `--scoring-every`-th scores; all of them judge.
 
-The folder gets the search's trace, its pictures, and a picture of all networks. With `--to-preset
-DIRECTORY` the size is written as a preset with the schedule that was found, without weights.
+The folder gets the search's trace, its pictures, a picture of all networks, and one of what the
+supernet says of each network beside what it reaches. With `--to-preset DIRECTORY` the size is
+written as a preset with the schedule that was found, without weights.
 
 A training or search that was interrupted is resumed, and what is finished is read. Several
 processes can share a run if each has other `--networks`; each prints a table of its own.
@@ -119,7 +120,7 @@ def accuracy(answers):
 
 
 def draw(comparison, results):
-    """Draws all networks that are finished and, if it is, the search (Figures 4, 5 and 7)."""
+    """Draws all networks that are finished and, if it is, the search (Figures 4 to 7)."""
     networks = []
     for name, answers in results.items():
         family, _, size = name.rpartition(" ")
@@ -138,6 +139,13 @@ def draw(comparison, results):
         plots.plot_search(found["scores"], comparison.folder / "process.png")
         schedule = parse_schedule(found["schedule"], sum(depths))
         plots.plot_schedule(schedule, comparison.folder / "schedule.png", depths)
+    if SEARCHED in results and len(results) > 1:
+        schedules = {name: answers["schedule"] for name, answers in results.items()}
+        real = {name: accuracy(answers) for name, answers in results.items()}
+        found = comparison.correlation(schedules, real)
+        path = comparison.folder / "correlation.png"
+        plots.plot_correlation(found.estimated, found.real, found.names, found.rho, path)
+        print(f"rank correlation of estimated and real accuracy: {found.rho:.2f}")
 
 
 def write_preset(comparison, results, directory, description, command):
@@ -217,8 +225,8 @@ def main():
         flush=True,
     )
     results = {name: comparison.answers(name) for name in options.networks}
-    print_table({name: by_person(found) for name, found in results.items()}, "person")
     draw(comparison, results)
+    print_table({name: by_person(found) for name, found in results.items()}, "person")
     if SEARCHED in results:
         print(f"searched: {', '.join(results[SEARCHED]['schedule'])}")
     if options.to_preset:

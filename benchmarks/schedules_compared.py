@@ -11,12 +11,15 @@ import pathlib
 
 from run_settings import check_settings
 
+from keras_mlp3d._utils.atomic_write import write_whole
 from keras_mlp3d.data import Manifest
 from keras_mlp3d.inference import evaluate
 from keras_mlp3d.inference.evaluation import wilson_interval
 from keras_mlp3d.models import parse_schedule
 from keras_mlp3d.search import (
+    Correlation,
     Refinement,
+    Scorer,
     SearchSpace,
     Trainer,
     find_schedule,
@@ -93,16 +96,22 @@ class Comparison:
         """Returns a manifest of some of the clips, decoded if that is wished."""
         return self.in_memory(self.manifest(rows, split))
 
+    def supernet(self):
+        """Returns the trained supernet, and the clips that it was trained on."""
+        training = self.part(self.scoring(self.inside.rows)[0], "supernet")
+        set_random_seed(self.recipe.seed)
+        arguments = self.preset, self.space, self.recipe, training, self.folder / "search"
+        return train_supernet(*arguments, True, 1, verbose=2), training
+
+    def scoring_clips(self):
+        """Returns the clips that score."""
+        return self.part(self.scoring(self.inside.rows)[1], "scoring")
+
     def searched(self):
         """Returns what a search finds that sees the clips to train on alone: result.json."""
         folder = self.folder / "search"
         if not (folder / "result.json").exists():
-            supernet_rows, scoring = self.scoring(self.inside.rows)
-            training = self.part(supernet_rows, "supernet")
-            set_random_seed(self.recipe.seed)
-            model = train_supernet(
-                self.preset, self.space, self.recipe, training, folder, True, 1, verbose=2
-            )
+            model, training = self.supernet()
             refine = None
             if self.refine_epochs is not None:
                 recipe = refinement_recipe(self.recipe, self.refine_epochs)
@@ -110,7 +119,7 @@ class Comparison:
             find_schedule(
                 model,
                 self.space,
-                self.part(scoring, "scoring"),
+                self.scoring_clips(),
                 folder,
                 repeats=self.repeats,
                 batch_size=self.batch_size,
@@ -119,6 +128,28 @@ class Comparison:
                 refine=refine,
             )
         return json.loads((folder / "result.json").read_text(encoding="utf-8"))
+
+    def correlation(self, schedules, real):
+        """Returns what the supernet says of finished networks, beside what they reach: Figure 6.
+
+        Args:
+            schedules: {name: schedule}, whose blocks the supernet can choose.
+            real: {name: accuracy on the clips that judge}.
+        """
+        path = self.folder / "search" / "estimates.json"
+        known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        if not set(schedules) <= set(known):
+            model, _ = self.supernet()
+            scorer = Scorer(model, self.scoring_clips(), self.batch_size, workers=1)
+            for name, schedule in schedules.items():
+                known[name] = scorer(parse_schedule(schedule, len(model.backbone.schedule)))
+            write_whole(path, json.dumps(known).encode(), alone=True)
+        return Correlation(
+            tuple(schedules),
+            tuple(schedules.values()),
+            tuple(known[name] for name in schedules),
+            tuple(real[name] for name in schedules),
+        )
 
     def answers(self, name):
         """Trains a network, unless that is done; returns its answers to the clips that judge."""
@@ -146,9 +177,7 @@ class Comparison:
             "labels": [int(row.label) for row in self.outside.rows],
             "answers": [result.best for result in evaluation.predictions],
         }
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(answers), encoding="utf-8")
-        part.replace(path)
+        write_whole(path, json.dumps(answers).encode(), alone=True)
         return answers
 
 

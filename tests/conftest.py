@@ -119,7 +119,7 @@ def _place(path):
 
 
 def pytest_ignore_collect(collection_path, config):
-    """Leaves out the files that the backend does not run, unless one is named.
+    """Leaves out the files of which nothing would run, unless one is named.
 
     On NumPy those are the files that need a backend: one that is named then fails.
     """
@@ -129,6 +129,8 @@ def pytest_ignore_collect(collection_path, config):
     path, backend = _relative(collection_path), os.environ["KERAS_BACKEND"]
     if backend == "numpy":
         return None if backend_free.needs_no_backend(path) else True
+    if config.option.markexpr == "not backend_free" and backend_free.needs_no_backend(path):
+        return True
     elsewhere = backend != "torch" and not backend_free.needs_no_backend(path)
     return True if elsewhere and full_on_torch.is_whole(path) else None
 

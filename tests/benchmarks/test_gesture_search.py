@@ -87,7 +87,11 @@ def test_a_short_run(gesture_search, data, tmp_path, monkeypatch, capsys):
         "batch_size=4 'augmentation={}' num_frames=16 'image_size=[32,32]'"
     )
     assert "clips of 16 x 32 x 32" in stored.description
-    for name in ("comparison", "process", "schedule"):
+    estimates = json.loads((run / "search" / "estimates.json").read_text())
+    assert set(estimates) == {"searched", "ST 2"}
+    assert all(0 <= share <= 1 for share in estimates.values())
+    assert "rank correlation of estimated and real accuracy: " in said
+    for name in ("comparison", "process", "schedule", "correlation"):
         assert (run / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     moved = data.rename(tmp_path / "moved")
     argv = [str(moved) if each == str(data) else each for each in sys.argv]

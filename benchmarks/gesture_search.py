@@ -179,6 +179,7 @@ def write_preset(comparison, results, directory, description, command):
             "space": found["space"],
             "repeats": len(found["schedules"]),
             "agreement": found["agreement"],
+            "ties": found["ties"],
             "accuracy_on_others": {
                 "videos": len(comparison.outside),
                 **{name: round(accuracy(answers), 3) for name, answers in results.items()},
@@ -229,6 +230,8 @@ def main():
     print_table({name: by_person(found) for name, found in results.items()}, "person")
     if SEARCHED in results:
         print(f"searched: {', '.join(results[SEARCHED]['schedule'])}")
+        shares = " ".join(f"{share:.2f}" for share in comparison.searched()["ties"])
+        print(f"other candidates that tie with the best, block by block: {shares}")
     if options.to_preset:
         recipe = comparison.recipe
         height, width = recipe.image_size

@@ -211,6 +211,7 @@ def _save(
             "space": result.space.to_dict(),
             "repeats": len(result.schedules),
             "agreement": list(result.agreement),
+            "ties": None if result.ties is None else list(result.ties),
         },
     )
     _draw(model, result, folder)
@@ -241,4 +242,7 @@ def _print_result(result: "SearchResult", folder: pathlib.Path) -> None:
         )
     shares = " ".join(f"{share:.2f}" for share in result.agreement)
     say(f"  repeats that agree, block by block: {shares}")
+    if result.ties is not None:
+        shares = " ".join(f"{share:.2f}" for share in result.ties)
+        say(f"  other candidates that tie with the best, block by block: {shares}")
     say(f"the network is the preset {folder / 'preset'}")

@@ -22,6 +22,9 @@ from keras_mlp3d.search.trace import Trace
 #: A `Mixing` per block, or None for an undecided block.
 Choices: TypeAlias = Sequence[Mixing | None]
 
+#: Confidence with which a lead is told from chance where none is asked for.
+_CONFIDENCE = 0.95
+
 
 def greedy(
     score: Callable[[Choices, int], float | np.ndarray],
@@ -47,8 +50,8 @@ def greedy(
     candidates of a block are scored with the same seed, and so with the same samples. The best
     repeat is the one whose full schedule has the highest V - α C.
 
-    With `tie`, a candidate ties with the best one if the difference of the two on the same clips
-    may be chance. The cheapest of all that tie is kept.
+    A candidate ties with the best one if the difference of the two on the same clips may be chance.
+    `ties` of the result says how many do. With `tie`, the cheapest of all that tie is kept.
 
     Scores do not depend on `alpha`. With the trace of a finished search, another `alpha` or more
     repeats reuse its scores and compute only the missing ones.
@@ -78,7 +81,7 @@ def greedy(
             another one, such as `SearchSpace.first_equal`. Equal candidates are scored once.
         tie: None, or the confidence, between 0 and 1, of the interval of a difference V - α C on
             the same clips: a candidate ties with the best one if the interval holds 0. `score` must
-            return a bool for each clip then.
+            return a bool for each clip then. With None, `ties` of the result is of 0.95.
         before_block: None, or a function of the number of a repeat and its choices so far, called
             before each block's candidates are scored, such as a `Refinement`.
 
@@ -110,13 +113,14 @@ def greedy(
         journal = Trace(trace, {**searched, **(identity or {})}, anew)
     total = repeats * depth * len(space.mixings)
     scores, schedules = [], []
+    ties: list[list[float | None]] = [[] for _ in range(depth)]
     for repeat in range(repeats):
         choices = (None,) * depth
         for block in range(depth):
             if before_block is not None:
                 before_block(repeat, choices)
             block_seed = _seed(seed, repeat, block, depth, before_block is not None)
-            rows, right = [], []
+            rows, right, distinct = [], [], []
             known: dict[Mixing, tuple[float, np.ndarray | None]] = {}
             for mixing in space.mixings:
                 candidate = (*choices[:block], mixing, *choices[block + 1 :])
@@ -125,14 +129,17 @@ def greedy(
                 if first not in known:
                     place = {"repeat": repeat, "block": block, "cost": spent}
                     known[first] = _value(score, candidate, block_seed, journal, tie, place)
+                    distinct.append(len(rows))
                 value, clips = known[first]
                 rows.append(CandidateScore(repeat, block, mixing, block_seed, value, spent))
                 right.append(clips)
                 if progress is not None:
                     progress(len(scores) + len(rows), total)
-            kept = _best_of(rows, alpha)
+            kept = best = _best_of(rows, alpha)
+            tied = _ties(rows, right, alpha, _CONFIDENCE if tie is None else tie, best)
+            ties[block].append(_share(tied, distinct, best))
             if tie is not None:
-                kept = _cheapest_tie(rows, right, alpha, tie, kept)
+                kept = min(tied, key=lambda place: (rows[place].cost, tied[place], place))
             choices = (*choices[:block], rows[kept].mixing, *choices[block + 1 :])
             scores += [row.marked(place == kept) for place, row in enumerate(rows)]
         schedules.append(choices)
@@ -146,6 +153,7 @@ def greedy(
         values=tuple(row.value for row in ends),
         costs=tuple(row.cost for row in ends),
         agreement=_agreement(schedules),
+        ties=_means(ties),
         scores=tuple(scores),
     )
 
@@ -156,21 +164,34 @@ def _best_of(rows, alpha):
     return min(ranks)[2]
 
 
-def _cheapest_tie(rows, right, alpha, tie, best):
-    """Place of the cheapest candidate that the clips do not tell from the best one."""
+def _ties(rows, right, alpha, confidence, best):
+    """{place of a candidate that the clips do not tell from the best one: how far it is behind}.
+
+    None if it is not known of every candidate which clips were right.
+    """
+    if any(clips is None for clips in right):
+        return None
     if len({len(clips) for clips in right}) > 1:
         raise ValueError(
             "score must return a bool for each clip, of as many clips each time, got "
             f"{sorted({len(clips) for clips in right})}."
         )
-    deviations = statistics.NormalDist().inv_cdf((1 + tie) / 2)
-    ranks = []
+    deviations = statistics.NormalDist().inv_cdf((1 + confidence) / 2)
+    found = {}
     for place, row in enumerate(rows):
         difference = right[best].astype(int) - right[place]
         behind = rows[best].value - row.value - alpha * (rows[best].cost - row.cost)
         if behind <= deviations * difference.std() / math.sqrt(len(difference)):
-            ranks.append((row.cost, behind, place))
-    return min(ranks)[2]
+            found[place] = behind
+    return found
+
+
+def _share(tied, distinct, best):
+    """Share of the candidates other than the best one that tie with it; None if not known."""
+    if tied is None:
+        return None
+    others = [place in tied for place in distinct if place != best]
+    return sum(others) / len(others) if others else 0.0
 
 
 def _seed(seed, repeat, block, depth, repeats_differ):
@@ -219,6 +240,13 @@ def _agreement(schedules):
     """Per block, the share of the schedules that have the most frequent choice."""
     counts = (collections.Counter(block).most_common(1) for block in zip(*schedules, strict=True))
     return tuple(count / len(schedules) for [(_, count)] in counts)
+
+
+def _means(ties):
+    """Per block, the mean over the repeats; None if one is not known."""
+    if any(share is None for shares in ties for share in shares):
+        return None
+    return tuple(sum(shares) / len(shares) for shares in ties)
 
 
 def _check(space, depth, repeats, alpha, seed):

@@ -59,6 +59,9 @@ class SearchResult:
         values: Per repeat, the score V of its schedule.
         costs: Per repeat, the cost C of its schedule.
         agreement: Per block, the share of repeats that made the most frequent choice.
+        ties: Per block, the share of the other candidates whose difference from the best one may be
+            chance, on average over the repeats. Where it is near 1, chance decided. None if the
+            scores are numbers alone.
         scores: A `CandidateScore` per candidate, in the order of the search.
 
     Example:
@@ -76,6 +79,7 @@ class SearchResult:
     values: tuple[float, ...]
     costs: tuple[float, ...]
     agreement: tuple[float, ...]
+    ties: tuple[float, ...] | None = None
     scores: tuple[CandidateScore, ...] = dataclasses.field(default=(), repr=False)
 
     @property
@@ -119,5 +123,6 @@ class SearchResult:
             "values": list(self.values),
             "costs": list(self.costs),
             "agreement": list(self.agreement),
+            "ties": None if self.ties is None else list(self.ties),
             "scores": [score.to_dict() for score in self.scores],
         }

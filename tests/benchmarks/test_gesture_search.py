@@ -76,6 +76,7 @@ def test_a_short_run(gesture_search, data, tmp_path, monkeypatch, capsys):
     note = stored.metadata["search"]
     assert note["schedule"] == schedule
     assert (note["tie"], note["refine_epochs"]) == (0.5, 1)
+    assert len(note["ties"]) == len(schedule)
     assert note["accuracy_on_others"] == {
         "videos": 8,
         "searched": round(share_of_right(run / "searched" / "answers.json"), 3),

@@ -150,6 +150,34 @@ def test_a_lead_that_may_be_chance_is_a_tie(shares, shuffled, tie, size):
     assert result.value == pytest.approx(shares[size])
 
 
+@pytest.mark.parametrize(
+    ("shares", "shuffled", "tie", "share"),
+    [
+        ({1: 0.5, 2: 0.51, 4: 0.515}, True, None, 1.0),
+        ({1: 0.5, 2: 0.51, 4: 0.515}, False, None, 0.5),  # as in the test above
+        ({1: 0.5, 2: 0.51, 4: 0.515}, False, 0.9999, 1.0),
+        ({1: 0.5, 2: 0.7, 4: 0.9}, True, None, 0.0),
+    ],
+)
+def test_how_many_candidates_tie(shares, shuffled, tie, share):
+    space = SearchSpace(("shift_token",), (1, 2, 4))
+    result = greedy(Answers(shares, shuffled), space, 1, alpha=0.0, repeats=2, cost=cost, tie=tie)
+    assert result.ties == (share,)
+    assert result.to_dict()["ties"] == [share]
+
+
+def test_equal_candidates_and_the_only_one_are_no_ties():
+    space = SearchSpace(("short_range", "long_range"), (1, 4))
+    score = Answers({1: 0.5, 4: 0.9})
+    options = {"alpha": 0.0, "repeats": 1}
+    equal = {Mixing("long_range", 4): Mixing("short_range", 4)}
+    found = greedy(score, space, 1, **options, equal=lambda mixing: equal.get(mixing, mixing))
+    assert found.ties == (0.0,)
+    assert greedy(score, space, 1, **options).ties == (0.5,)
+    assert greedy(score, SearchSpace(("short_range",), (4,)), 1, **options).ties == (0.0,)
+    assert greedy(lambda choices, seed: 0.5, space, 1).to_dict()["ties"] is None
+
+
 def test_without_a_bool_per_clip_there_are_no_ties():
     with pytest.raises(ValueError, match=r"return a bool for each clip.*float64 of shape \(\)"):
         greedy(lambda choices, seed: 0.5, SPACE, 2, tie=0.95)

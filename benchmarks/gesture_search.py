@@ -51,6 +51,9 @@ DESCRIPTION = (
     "{preset} with the schedule that a search on radar_gestures found, on clips of {frames} x "
     "{height} x {width}. Architecture without weights."
 )
+CORRELATION = "correlation.png"
+#: What the picture of the search shows of a score.
+SHOWN = ("repeat", "block", "mixing", "value", "kept")
 #: What differs from the recipe `radar_gestures`, which is one for a smaller network.
 RECIPE = {"num_frames": 16, "learning_rate": 1e-3, "epochs": 12}
 
@@ -119,33 +122,43 @@ def accuracy(answers):
     return sum(answer == label for answer, label in pairs) / len(pairs)
 
 
+def network_of(name, answers):
+    """A row of the picture of all networks."""
+    family, _, size = name.rpartition(" ")
+    known = name in (SEARCHED, "S = 1")
+    return {
+        "name": name,
+        "family": name if known else family,
+        "group_size": None if known else int(size),
+        "gmacs": answers["macs"] / 1e9,
+        "accuracies": [accuracy(answers)],
+    }
+
+
 def draw(comparison, results):
-    """Draws all networks that are finished and, if it is, the search (Figures 4 to 7)."""
-    networks = []
-    for name, answers in results.items():
-        family, _, size = name.rpartition(" ")
-        known = name in (SEARCHED, "S = 1")
-        networks.append(
-            {
-                "family": name if known else family,
-                "group_size": None if known else int(size),
-                "gmacs": answers["macs"] / 1e9,
-                "accuracies": [accuracy(answers)],
-            }
-        )
-    plots.plot_comparison(networks, comparison.folder / "comparison.png")
-    if SEARCHED in results:
-        found, depths = comparison.searched(), hub.read_preset(comparison.preset).size.depths
-        plots.plot_search(found["scores"], comparison.folder / "process.png")
-        schedule = parse_schedule(found["schedule"], sum(depths))
-        plots.plot_schedule(schedule, comparison.folder / "schedule.png", depths)
-    if SEARCHED in results and len(results) > 1:
-        schedules = {name: answers["schedule"] for name, answers in results.items()}
-        real = {name: accuracy(answers) for name, answers in results.items()}
-        found = comparison.correlation(schedules, real)
-        path = comparison.folder / "correlation.png"
-        plots.plot_correlation(found.estimated, found.real, found.names, found.rho, path)
-        print(f"rank correlation of estimated and real accuracy: {found.rho:.2f}")
+    """Draws all networks that are finished and, if it is, the search (Figures 4 to 7).
+
+    What the pictures show of a search and other networks is in summary.json.
+    """
+    folder, networks = comparison.folder, [network_of(*each) for each in results.items()]
+    plots.plot_comparison(networks, folder / "comparison.png")
+    if SEARCHED not in results:
+        return
+    found, depths = comparison.searched(), hub.read_preset(comparison.preset).size.depths
+    plots.plot_search(found["scores"], folder / "process.png")
+    schedule = parse_schedule(found["schedule"], sum(depths))
+    plots.plot_schedule(schedule, folder / "schedule.png", depths)
+    if len(results) == 1:
+        return
+    schedules = {name: answers["schedule"] for name, answers in results.items()}
+    real = {name: accuracy(answers) for name, answers in results.items()}
+    told = comparison.correlation(schedules, real)
+    plots.plot_correlation(told.estimated, told.real, told.names, told.rho, folder / CORRELATION)
+    print(f"rank correlation of estimated and real accuracy: {told.rho:.2f}")
+    for network, estimated in zip(networks, told.estimated, strict=True):
+        network["estimated"] = estimated
+    scores = [{name: row[name] for name in SHOWN} for row in found["scores"]]
+    hub.write_json(folder / "summary.json", {"networks": networks, "scores": scores})
 
 
 def write_preset(comparison, results, directory, description, command):

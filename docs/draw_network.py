@@ -1,12 +1,14 @@
-"""Draws the pictures of docs/network.md from the layers themselves.
+"""Draws the pictures of docs/network.md from the layers themselves, and those of docs/search.md.
 
     KERAS_BACKEND=torch python docs/draw_network.py
 
 Which token reads which, and by which matrix, is what the layers answer when one token at a time is
-set to one. Shapes and numbers of weights are those of the layers as they are built.
+set to one. Shapes and numbers of weights are those of the layers as they are built. The search is
+the one of benchmarks/gesture_search.py, whose summary is in benchmarks/results.
 """
 
 import argparse
+import json
 import os
 import pathlib
 
@@ -16,10 +18,12 @@ import numpy as np
 import keras_mlp3d as km  # before keras: takes an installed backend
 from keras_mlp3d.layers import GroupedTimeMixing, MLP3DBlock
 from keras_mlp3d.layers.time_mixing import KINDS
-from keras_mlp3d.plots import plot_schedule
+from keras_mlp3d.plots import plot_comparison, plot_correlation, plot_schedule, plot_search
 from keras_mlp3d.plots.figure import FAINT_INK, INK, axes_at, new_figure, save_figure
+from keras_mlp3d.search import spearman
 
 FOLDER = pathlib.Path(__file__).parent / "pictures"
+SUMMARY = FOLDER.parent.parent / "benchmarks" / "results" / "gesture_search.json"
 #: Tokens in time, and the group size, of the picture of groups.
 TOKENS, SIZE = 8, 4
 #: Colors of the groups, and of shift-token and full, whose groups are not apart.
@@ -226,6 +230,19 @@ def _slab(axes, left, bottom, shape, color):
         )
 
 
+def draw_search(folder):
+    """What a search scored, and what its networks reach: Figures 4 to 6."""
+    summary = json.loads(SUMMARY.read_text(encoding="utf-8"))
+    networks = summary["networks"]
+    plot_search(summary["scores"], folder / "search_process.svg")
+    plot_comparison(networks, folder / "search_networks.svg")
+    estimated = [row["estimated"] for row in networks]
+    real = [row["accuracies"][0] for row in networks]
+    names = [row["name"] for row in networks]
+    path = folder / "search_estimates.svg"
+    plot_correlation(estimated, real, names, spearman(estimated, real), path)
+
+
 def main(arguments=None):
     """Writes all pictures."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -243,9 +260,10 @@ def main(arguments=None):
         depths = km.hub.read_preset("mlp3d_xs").config["depths"]
         title = "SR-SW, S = 4, in the ten blocks of MLP-3D-XS"
         plot_schedule(hand_made, folder / "schedule.svg", depths, title)
-        found = km.hub.read_preset("mlp3d_nano_searched")
-        title = "mlp3d_nano_searched, found by a search"
-        plot_schedule(found.schedule, folder / "searched.svg", found.config["depths"], title)
+        title = "mlp3d_xs_searched, found by a search"
+        found = km.hub.read_preset("mlp3d_xs_searched").schedule
+        plot_schedule(found, folder / "searched.svg", depths, title)
+        draw_search(folder)
 
 
 if __name__ == "__main__":

@@ -92,6 +92,10 @@ def test_a_short_run(gesture_search, data, tmp_path, monkeypatch, capsys):
     assert set(estimates) == {"searched", "ST 2"}
     assert all(0 <= share <= 1 for share in estimates.values())
     assert "rank correlation of estimated and real accuracy: " in said
+    summary = json.loads((run / "summary.json").read_text())
+    assert {row["name"]: row["accuracies"] for row in summary["networks"]}["ST 2"] == [right]
+    assert {row["name"]: row["estimated"] for row in summary["networks"]} == estimates
+    assert [row["mixing"] for row in summary["scores"] if row["kept"]] == schedule
     for name in ("comparison", "process", "schedule", "correlation"):
         assert (run / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     moved = data.rename(tmp_path / "moved")

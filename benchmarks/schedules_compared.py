@@ -76,7 +76,7 @@ class Comparison:
         check_settings(
             self.folder,
             {
-                "preset": str(preset),
+                "preset": pathlib.Path(preset).name,
                 "recipe": recipe.to_dict(),
                 "inside": inside.digest,
                 "outside": outside.digest,

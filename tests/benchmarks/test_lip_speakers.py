@@ -1,6 +1,7 @@
 """benchmarks/lip_speakers.py leaves each speaker out once, and a search never sees them."""
 
 import json
+import pathlib
 import sys
 
 import pytest
@@ -68,8 +69,9 @@ def test_a_short_run(lip_speakers, data, tmp_path, monkeypatch, capsys):
         searched["schedule"]
         == json.loads((folder / "search" / "result.json").read_text())["schedule"]
     )
-    moved = data.rename(tmp_path / "moved")
-    argv = [str(moved) if each == str(data) else each for each in sys.argv]
-    monkeypatch.setattr(sys, "argv", argv)
-    lip_speakers.main()  # reads what is finished, wherever the videos are now
+    places = {str(each): str(tmp_path / f"moved_{each.name}") for each in (data, tmp_path / "run")}
+    for before, after in places.items():
+        pathlib.Path(before).rename(after)
+    monkeypatch.setattr(sys, "argv", [places.get(each, each) for each in sys.argv])
+    lip_speakers.main()  # reads what is finished, wherever it and the videos are now
     assert capsys.readouterr().out.splitlines()[-3:] == said.splitlines()[-3:]

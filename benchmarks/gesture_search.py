@@ -51,7 +51,6 @@ DESCRIPTION = (
     "{preset} with the schedule that a search on radar_gestures found, on clips of {frames} x "
     "{height} x {width}. Architecture without weights."
 )
-CORRELATION = "correlation.png"
 #: What the picture of the search shows of a score.
 SHOWN = ("repeat", "block", "mixing", "value", "kept")
 #: What differs from the recipe `radar_gestures`, which is one for a smaller network.
@@ -153,7 +152,8 @@ def draw(comparison, results):
     schedules = {name: answers["schedule"] for name, answers in results.items()}
     real = {name: accuracy(answers) for name, answers in results.items()}
     told = comparison.correlation(schedules, real)
-    plots.plot_correlation(told.estimated, told.real, told.names, told.rho, folder / CORRELATION)
+    path = folder / "correlation.png"
+    plots.plot_correlation(told.estimated, told.real, told.names, told.rho, path)
     print(f"rank correlation of estimated and real accuracy: {told.rho:.2f}")
     for network, estimated in zip(networks, told.estimated, strict=True):
         network["estimated"] = estimated

@@ -9,21 +9,27 @@ for an epoch of the same number of clips, after a round to warm up:
 
 - decoding: the batches of the loader are read and dropped;
 - steps: `fit` on batches that are in memory;
+- both: decoding in another program while this one takes the steps, until both have ended. They
+  exchange nothing, so this is what the two cost each other on these processors;
 - fit: `fit` on the loader.
 
 Of each, the seconds and the seconds of processor time. If everything overlapped, `fit` would take
 as long as the slowest of these: decoding, steps, and the processor time of both divided by the
 number of processors.
-Printed is that bound, and what share of it `fit` reaches.
+Printed is that bound, and what share of it `fit` reaches; and what share of both.
 
 With `--processes N`, N processes decode for `fit`; decoding alone is measured in threads as before.
 With `--beside N`, N other programs compute meanwhile.
 """
 
 import argparse
+import contextlib
 import os
 import pathlib
+import pickle
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 
@@ -35,10 +41,25 @@ import numpy as np
 from input import write_video
 from waiting_threads import busy
 
+from keras_mlp3d._utils.backend import WITHOUT_KERAS
 from keras_mlp3d.data import Manifest, VideoConverter, VideoRow, read_folder
 from keras_mlp3d.training import Recipe, make_loaders, make_optimizer, set_random_seed
 
 SCHEDULE = "short_range:8"
+#: Another program that makes the batches of an epoch each time that it is asked to.
+DECODING = """
+import pickle, sys
+import numpy as np
+from keras_mlp3d.data.loading.read_ahead import ReadAhead
+source, workers = pickle.load(sys.stdin.buffer)
+reader, epoch = ReadAhead(source.jobs, source.num_batches, workers), 0
+while sys.stdin.buffer.readline():
+    for batch in range(source.num_batches):
+        clips, labels = map(np.concatenate, zip(*reader.get(epoch, batch, ahead=2)))
+        source.finish(epoch, batch, clips, labels)
+    epoch += 1
+    print(flush=True)
+"""
 
 
 class InMemory(keras.utils.PyDataset):
@@ -79,6 +100,21 @@ def timed(function):
     return time.perf_counter() - wall, time.process_time() - processor
 
 
+@contextlib.contextmanager
+def decoding_apart(source, workers):
+    """Yields a function that lets another program decode an epoch, and one that waits for it."""
+    pipe, command = subprocess.PIPE, [sys.executable, *WITHOUT_KERAS, "-c", DECODING]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as program:
+        pickle.dump((source, workers), program.stdin)
+
+        def start():
+            program.stdin.write(b"\n")
+            program.stdin.flush()
+
+        yield start, program.stdout.readline
+        program.stdin.close()
+
+
 def measure(manifest, options):
     """Returns {part: [(seconds, processor seconds) of each round]}."""
     recipe = Recipe.load("lip_phrases").replace(batch_size=options.batch)
@@ -100,17 +136,23 @@ def measure(manifest, options):
     )
     memory = InMemory(list(loader))
     feed, _ = make_loaders(recipe, manifest, None, converter, processes=options.processes)
-    parts = {
-        "decoding": lambda: [None for _ in loader],
-        "steps": lambda: model.fit(memory, shuffle=False, verbose=0),
-        "fit": lambda: model.fit(feed, shuffle=False, verbose=0),
-    }
-    times = {name: [] for name in parts}
-    for number in range(options.rounds + 1):
-        for name, part in parts.items():
-            found = timed(part)
-            if number:
-                times[name].append(found)
+
+    def steps():
+        model.fit(memory, shuffle=False, verbose=0)
+
+    with decoding_apart(loader.source, options.workers) as (start, wait):
+        parts = {
+            "decoding": lambda: [None for _ in loader],
+            "steps": steps,
+            "both": lambda: (start(), steps(), wait()),
+            "fit": lambda: model.fit(feed, shuffle=False, verbose=0),
+        }
+        times = {name: [] for name in parts}
+        for number in range(options.rounds + 1):
+            for name, part in parts.items():
+                found = timed(part)
+                if number:
+                    times[name].append(found)
     return times
 
 
@@ -128,12 +170,13 @@ def report(times, processors):
         max(decoding[0], steps[0], (decoding[1] + steps[1]) / processors)
         for decoding, steps in zip(times["decoding"], times["steps"], strict=True)
     ]
-    shares = [bound / fit[0] for bound, fit in zip(bounds, times["fit"], strict=True)]
-    print(
-        f"bound {statistics.median(bounds):.2f} s; fit reaches {statistics.median(shares):.3f} of "
-        f"it ({min(shares):.3f} to {max(shares):.3f})",
-        flush=True,
-    )
+    for name, least in (("bound", bounds), ("both", [row[0] for row in times["both"]])):
+        shares = [seconds / fit[0] for seconds, fit in zip(least, times["fit"], strict=True)]
+        print(
+            f"{name} {statistics.median(least):.2f} s; fit reaches {statistics.median(shares):.3f} "
+            f"of it ({min(shares):.3f} to {max(shares):.3f})",
+            flush=True,
+        )
 
 
 def main(arguments=None):

@@ -46,7 +46,8 @@ def public_names(package: str) -> list[str]:
 
 def _home(name, file):
     """Full name of the module that defines a class or a function which a file names, or None."""
-    for node in _parse(file).body:
+    body = _parse(file).body
+    for node in (*body, *_for_types(body)):
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
             return ".".join(file.relative_to(ROOT).with_suffix("").parts)
         if isinstance(node, ast.ImportFrom) and name in [alias.name for alias in node.names]:
@@ -54,6 +55,13 @@ def _home(name, file):
             source = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
             return None if source == file else _home(name, source)  # `augment` is a package
     return None
+
+
+def _for_types(body):
+    """The statements of `if TYPE_CHECKING:`, where a file has the names that it imports late."""
+    for node in body:
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            yield from node.body
 
 
 def _parse(path):

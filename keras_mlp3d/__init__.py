@@ -75,7 +75,8 @@ if not TYPE_CHECKING:
         """Imports a package, or a name of one, when it is first asked for."""
         if name not in __all__:
             raise AttributeError(f"module 'keras_mlp3d' has no attribute {name!r}")
-        _backend.import_keras()
+        if name != "data":  # it imports Keras where that is needed
+            _backend.import_keras()
         if name in _FROM_HUB:
             value = getattr(importlib.import_module("keras_mlp3d.hub"), name)
         elif name in _FROM_MODELS:
@@ -90,8 +91,13 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-# Keras can load the networks and their layers from files as soon as this package is imported, and
-# `from_preset` can convert weights. A command does this when it starts Keras.
-if not _backend.is_command():
+def _import_package() -> None:
+    """Imports Keras, what it must know to load networks from files, and what converts weights."""
     _backend.import_keras()
     importlib.import_module("keras_mlp3d.conversion")
+
+
+# A command does this when it starts Keras, and a process that makes clips if it needs Keras.
+_backend.import_package = _import_package
+if not (_backend.is_command() or _backend.starts_without_keras()):
+    _import_package()

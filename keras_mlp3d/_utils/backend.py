@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from typing import TypeVar
 
 from keras_mlp3d._utils.compile_cache import keep_compiled_programs
 from keras_mlp3d._utils.openmp import let_waiting_threads_sleep
@@ -24,12 +25,19 @@ _MODULES = {"tensorflow": ("tensorflow",), "jax": ("jax", "jaxlib"), "torch": ("
 _UNTESTED = ("numpy", "openvino")
 _DEFAULT = "tensorflow"
 _PROGRAM, _PACKAGE = "keras-mlp3d", "keras_mlp3d"
+_LATE = "keras-late"
+#: Options of Python for a process in which importing the package does not import Keras.
+WITHOUT_KERAS = ("-X", f"{_PACKAGE}={_LATE}")
 
 _logger = logging.getLogger(_PACKAGE)
 #: Before, predictions on a CPU wrote garbage into weights that were loaded from a file: Keras lets
 #: JAX reuse their memory, which NumPy had lent it.
 _OLDEST_JAX = (0, 6)
 _is_prepared = False
+#: Imports Keras, and the package as a user has it. `keras_mlp3d` puts it here, in all processes.
+import_package: Callable[[], None]
+_unregistered: list[type] = []
+_Class = TypeVar("_Class", bound=type)
 
 
 class BackendError(ImportError):
@@ -49,6 +57,11 @@ def is_command() -> bool:
         module = sys.orig_argv[-len(sys.argv) :][:1]
         return module in ([_PACKAGE], [f"-m{_PACKAGE}"])
     return program.removesuffix(".exe").removesuffix("-script.py") == _PROGRAM
+
+
+def starts_without_keras() -> bool:
+    """Returns whether this is a process of ours for videos, started with `WITHOUT_KERAS`."""
+    return sys._xoptions.get(_PACKAGE) == _LATE
 
 
 def is_installed(backend: str) -> bool:
@@ -73,7 +86,7 @@ def import_keras() -> None:
         BackendError: If no backend is installed, or the chosen one is missing, broken or too old.
     """
     if "keras" in sys.modules:
-        _prepare_jax()
+        _prepare()
         return
     failed = sys.modules.get("keras.src.backend.config")
     if failed is None:
@@ -92,14 +105,34 @@ def import_keras() -> None:
             f"Keras was imported before {_PACKAGE}, on its backend {failed.backend()}, and failed "
             f"({error}). Restart Python, and import {_PACKAGE} first or set {VARIABLE}."
         ) from error
-    _prepare_jax()
+    _prepare()
 
 
-def _prepare_jax() -> None:
-    """The first time that Keras is found to run on JAX, refuses an old one, and keeps programs."""
+def serializable(cls: _Class) -> _Class:
+    """Registers a class with Keras, now or as soon as `import_keras` is called.
+
+    For classes that a process without Keras has a use for; the others are registered by Keras's own
+    decorator.
+    """
+    _unregistered.append(cls)
+    if "keras" in sys.modules:
+        _register()
+    return cls
+
+
+def _register() -> None:
+    import keras
+
+    while _unregistered:
+        keras.saving.register_keras_serializable(package=_PACKAGE)(_unregistered.pop())
+
+
+def _prepare() -> None:
+    """Registers what waits for Keras; the first time on JAX, refuses an old one, keeps programs."""
     global _is_prepared
     import keras
 
+    _register()
     if not _is_prepared and keras.backend.backend() == "jax":
         version = sys.modules["jax"].__version__
         if tuple(map(int, version.split(".")[:2])) < _OLDEST_JAX:

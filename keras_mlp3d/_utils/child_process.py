@@ -16,8 +16,10 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
+
+from keras_mlp3d._utils.backend import WITHOUT_KERAS
 
 _START_SECONDS = 300  # for the imports of the child, on a very busy machine
 _BEAT_SECONDS = 0.25
@@ -27,10 +29,6 @@ _STARTER = """
 import json, sys
 setup = json.loads(sys.stdin.buffer.readline())
 sys.path[:] = setup["path"]
-import types
-for name, places in setup["bare"].items():
-    sys.modules[name] = types.ModuleType(name)
-    sys.modules[name].__path__ = places
 try:
     exec(compile(setup["program"], "<child>", "exec"), {"__name__": "__main__"})
 except Exception as error:
@@ -59,12 +57,10 @@ class ChildProcess:
     Args:
         program: Python source of the child: imports, then `serve(function)`.
         patience: Seconds without progress after which the child is killed.
-        bare: Packages whose `__init__` the child does not run, so that it starts quickly. They must
-            be imported in this process.
     """
 
-    def __init__(self, program: str, patience: float, bare: Sequence[str] = ()):
-        self._program, self._patience, self._bare = program, patience, bare
+    def __init__(self, program: str, patience: float):
+        self._program, self._patience = program, patience
         self._lock, self._process, self._lines, self._closed = threading.Lock(), None, None, False
 
     def call(self, arguments: dict[str, Any], data: bytes | None = None) -> Any:
@@ -93,7 +89,6 @@ class ChildProcess:
     def _start(self):
         setup = {
             "path": [entry or os.getcwd() for entry in sys.path],
-            "bare": {name: list(sys.modules[name].__path__) for name in self._bare},
             "program": self._program,
         }
         with self._lock:
@@ -101,7 +96,7 @@ class ChildProcess:
                 raise ChildCrashed(_CLOSED)
             try:
                 process = self._process = subprocess.Popen(
-                    [sys.executable, "-c", _STARTER],
+                    [sys.executable, *WITHOUT_KERAS, "-c", _STARTER],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,

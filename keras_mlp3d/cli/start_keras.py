@@ -38,10 +38,8 @@ def start_keras(backend: str | None) -> None:
         else:
             os.environ[keras_backend.VARIABLE] = backend
     with _filtered_errors() if _may_import_tensorflow() else contextlib.nullcontext():
-        keras_backend.import_keras()
+        keras_backend.import_package()
     import keras
-
-    import keras_mlp3d.conversion  # noqa: F401 - with it, `from_preset` can convert weights
 
     if backend is not None and backend != keras.backend.backend():
         raise keras_backend.BackendError(

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from keras_mlp3d.training import Distribution, Recipe, TrainingRun
 
 _NAMED = 5  # unreadable videos that are named when all is done
-#: From so many clips on, processes that decode are worth the two seconds in which they start.
-_MANY_CLIPS = 5_000
+#: From so many clips on, processes that decode are worth the time in which they start.
+_MANY_CLIPS = 1_000
 _MOST_PROCESSES = 8
 _THREADS = 2
 

@@ -38,7 +38,7 @@ serve(work)
 
 @pytest.fixture
 def child():
-    child = ChildProcess(PROGRAM, patience=2, bare=("keras_mlp3d",))
+    child = ChildProcess(PROGRAM, patience=2)
     yield child
     child.close()
 
@@ -55,7 +55,7 @@ def test_what_a_library_prints_is_no_answer(child):
     assert child.call({"what": "a"})[0] == "a"
 
 
-def test_the_process_is_bare(child):
+def test_the_process_starts_without_keras(child):
     modules = child.call({"what": "modules"})
     assert "keras_mlp3d._utils.child_process" in modules
     assert not {"keras", "numpy", "torch", "jax", "tensorflow"} & set(modules)
@@ -117,7 +117,7 @@ def test_it_ends_with_its_parent(child):
     program = PROGRAM
     middle = ChildProcess(
         "from keras_mlp3d._utils.child_process import ChildProcess, serve\n"
-        f"inner = ChildProcess({program!r}, 60, ('keras_mlp3d',))\n"
+        f"inner = ChildProcess({program!r}, 60)\n"
         "pids = []\n"
         "def work(what):\n"
         "    if what == 'start':\n"
@@ -128,7 +128,6 @@ def test_it_ends_with_its_parent(child):
         "    return pids\n"
         "serve(work)\n",
         patience=30,
-        bare=("keras_mlp3d",),
     )
     [pid] = middle.call({"what": "start"})
     os.kill(pid, 0)

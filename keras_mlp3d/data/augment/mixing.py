@@ -8,6 +8,8 @@ import numpy as np
 from keras_mlp3d.data.augment._arrays import checked_batch, checked_rng
 from keras_mlp3d.data.augment._config import ConfiguredMix
 
+_CACHED_VALUES = 2**17
+
 
 @dataclasses.dataclass(frozen=True)
 class MixUp(ConfiguredMix):
@@ -67,12 +69,15 @@ class MixUp(ConfiguredMix):
 
 
 def _blend(clip, partner, share, target):
-    # Frame by frame, so that intermediate values stay in the processor's cache.
-    for own, other, result in zip(clip, partner, target, strict=True):
-        total = np.multiply(own, share, dtype="uint16")
-        total += np.multiply(other, 256 - share, dtype="uint16")
+    # As many frames at a time as stay in the processor's cache with their intermediate values.
+    count = max(1, _CACHED_VALUES // clip[0].size)
+    for start in range(0, len(clip), count):
+        frames = slice(start, start + count)
+        total = np.multiply(clip[frames], share, dtype="uint16")
+        total += np.multiply(partner[frames], 256 - share, dtype="uint16")
         total += 128
-        result[:] = total >> 8
+        total >>= 8
+        target[frames] = total
 
 
 @dataclasses.dataclass(frozen=True)

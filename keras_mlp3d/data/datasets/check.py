@@ -23,14 +23,13 @@ from keras_mlp3d.data.video.sources import LazySource, is_path
 
 #: Columns of a report. The first four have been there in all versions.
 REPORT_COLUMNS = ("file", "codec", "frames", "error", "promised", "note")
-# The program of a child. It runs no `__init__` of ours, as these import Keras: it starts in 0.3 s.
+# The program of a child, which starts without Keras in 0.3 s.
 _PROGRAM = """
 from keras_mlp3d._utils.child_process import serve
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.datasets.check_file import check_file
 serve(check_file)
 """
-_BARE = ("keras_mlp3d", "keras_mlp3d.data")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,7 +182,7 @@ class _Processes:
     """Decodes in child processes, one per call at the same time."""
 
     def __init__(self, count, time_limit):
-        self._children = [ChildProcess(_PROGRAM, time_limit, _BARE) for _ in range(count)]
+        self._children = [ChildProcess(_PROGRAM, time_limit) for _ in range(count)]
         self._free = queue.LifoQueue()  # the last used one first: few files start few processes
         for child in self._children:
             self._free.put(child)

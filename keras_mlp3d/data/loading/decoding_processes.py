@@ -2,7 +2,8 @@
 
 Threads share one Python: while one prepares a picture, the others wait, and so does a training step
 that is Python too. `multiprocessing` is not used: a spawned process would first run the caller's
-main script. These processes import Keras on the backend of this one, and compute nothing with it.
+main script. These processes import Keras, on the backend of this one, only if a class of the
+caller's does.
 """
 
 import contextlib
@@ -17,9 +18,9 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
-import keras
 import numpy as np
 
+from keras_mlp3d._utils import backend
 from keras_mlp3d._utils.child_process import how_it_ended
 from keras_mlp3d._utils.recent import Recent
 from keras_mlp3d.data.loading.clip_source import ClipSource
@@ -32,7 +33,7 @@ sys.path[:] = json.loads(sys.stdin.buffer.readline())
 from keras_mlp3d.data.loading.decoding_processes import serve
 serve()
 """
-#: Nothing is computed with TensorFlow there, and it logs less so.
+#: If TensorFlow is imported there, nothing is computed with it, and it logs less so.
 _QUIET = {"TF_ENABLE_ONEDNN_OPTS": "0", "TF_CPP_MIN_LOG_LEVEL": "2"}
 
 
@@ -150,11 +151,12 @@ class _Process:
     """
 
     def __init__(self, sources: list[bytes]):
+        import keras  # late: the child imports this file too
+
         self._sources, self._sent = sources, set[int]()
-        backend = {"KERAS_BACKEND": keras.config.backend()}
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _STARTER],
-            env={**os.environ, **_QUIET, **backend},
+            [sys.executable, *backend.WITHOUT_KERAS, "-c", _STARTER],
+            env={**os.environ, **_QUIET, backend.VARIABLE: keras.config.backend()},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C in a terminal is for the parent
@@ -228,6 +230,8 @@ def serve() -> None:
             return
         if new is not None:
             sources[number] = pickle.loads(new)
+            if "keras" in sys.modules:  # for a class of the caller's, which may load our networks
+                backend.import_package()
         source = sources[number]
         log.clear()
         answer: dict[str, Any] = {}

@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 
+from keras_mlp3d._utils.backend import serializable
 from keras_mlp3d._utils.checks import check_choice, check_integer, check_integers
 from keras_mlp3d.data.video.pictures import (
     FILTERS,
@@ -46,7 +46,7 @@ class Views:
     frame_times: np.ndarray | None
 
 
-@keras.saving.register_keras_serializable(package="keras_mlp3d")
+@serializable
 @dataclasses.dataclass(frozen=True)
 class VideoConverter:
     """Samples frames of a video, resizes and crops them. Immutable, and saved with a preset.

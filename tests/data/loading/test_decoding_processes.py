@@ -1,7 +1,9 @@
 """Clips that child processes make: the same, with the same errors, and no process stays behind."""
 
+import ast
 import contextlib
 import gc
+import importlib
 import os
 import pathlib
 import pickle
@@ -199,3 +201,47 @@ def test_other_warnings_are_passed_on(tmp_path, caplog):
         said.append([record.message for record in caplog.records])
     assert said[0]
     assert said[0] == said[1]
+
+
+MODULE = """
+import logging, sys
+{imports}
+
+class Telling:
+    \"\"\"Makes clips, and tells what the process knows of Keras.\"\"\"
+
+    def __init__(self, converter):
+        self.converter = converter
+
+    def __call__(self, *arguments, **options):
+        keras = sys.modules.get("keras")
+        known = keras and [
+            keras.saving.get_registered_object(f"keras_mlp3d>{{name}}") is not None
+            for name in ("MLP3D", "VideoConverter")
+        ]
+        heavy = [name for name in ("jax", "keras", "tensorflow", "torch") if name in sys.modules]
+        told = (heavy, keras and keras.config.backend(), known)
+        logging.getLogger("keras_mlp3d").warning("%s", told)
+        return self.converter(*arguments, **options)
+"""
+
+
+@pytest.mark.parametrize("imports", ["", "import keras"])
+def test_keras_is_imported_for_a_class_that_imports_it(
+    imports, videos, tmp_path, monkeypatch, caplog
+):
+    """On the backend of this process, with all that its files may name; else not at all."""
+    module = f"telling_{len(imports)}"
+    tmp_path.joinpath(f"{module}.py").write_text(MODULE.format(imports=imports))
+    monkeypatch.syspath_prepend(tmp_path)
+    converter = importlib.import_module(module).Telling(VideoConverter(4, (32, 32)))
+    rows = Manifest(videos.rows[:1], videos.class_names, "train")
+    clips, _ = VideoLoader(rows, converter, 1, processes=1)[0]
+    assert clips.shape == (1, 4, 32, 32, 3)
+    [said] = [ast.literal_eval(record.message) for record in caplog.records]
+    heavy, backend, known = said
+    if not imports:
+        assert said == ([], None, None)
+    else:
+        assert {"keras", keras.config.backend()} <= set(heavy)
+        assert (backend, known) == (keras.config.backend(), [True, True])

@@ -123,9 +123,9 @@ class MLP3DBackbone(PresetModel):
         random_mixing: Probability that a block samples another of the candidates for a training
             step.
         remat: Whether the blocks' activations are computed again in the backward pass instead of
-            kept: longer steps, and 64 % less memory at the peak on PyTorch, but 10 % more on JAX,
-            on a CPU (`python benchmarks/training_memory.py --remat --preset mlp3d_xs --batch 1`,
-            64 x 224 x 224). `cost.training_step` counts it.
+            kept: longer steps, and at the peak 64 % less memory on PyTorch, 50 % on TensorFlow, but
+            10 % more on JAX, on a CPU (`python benchmarks/training_memory.py --remat --preset
+            mlp3d_xs --batch 1`, 64 x 224 x 224). `cost.training_step` counts it.
         pixel_mean: Mean of red, green and blue, of values 0..1, that is subtracted; None for
             ImageNet's.
         pixel_std: Standard deviation of red, green and blue that is divided by; None for

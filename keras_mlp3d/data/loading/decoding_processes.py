@@ -2,11 +2,12 @@
 
 Threads share one Python: while one prepares a picture, the others wait, and so does a training step
 that is Python too. `multiprocessing` is not used: a spawned process would first run the caller's
-main script. These processes import Keras, on the backend of this one, only if a class of the
-caller's does.
+main script. These processes import Keras, on the backend of this one, only for classes of the
+caller's: it takes seconds and half a gigabyte.
 """
 
 import contextlib
+import io
 import json
 import logging
 import os
@@ -33,6 +34,8 @@ sys.path[:] = json.loads(sys.stdin.buffer.readline())
 from keras_mlp3d.data.loading.decoding_processes import serve
 serve()
 """
+#: Besides the standard library, whose classes need no Keras.
+_WITHOUT_KERAS = ("keras_mlp3d", "numpy", "av")
 #: If TensorFlow is imported there, nothing is computed with it, and it logs less so.
 _QUIET = {"TF_ENABLE_ONEDNN_OPTS": "0", "TF_CPP_MIN_LOG_LEVEL": "2"}
 
@@ -229,9 +232,7 @@ def serve() -> None:
         except EOFError:
             return
         if new is not None:
-            sources[number] = pickle.loads(new)
-            if "keras" in sys.modules:  # for a class of the caller's, which may load our networks
-                backend.import_package()
+            sources[number] = _Unpickler(io.BytesIO(new)).load()
         source = sources[number]
         log.clear()
         answer: dict[str, Any] = {}
@@ -242,6 +243,20 @@ def serve() -> None:
                 answer["error"] = _sendable(error)
         pickle.dump({**answer, "noted": noted, "log": list(log)}, answers, protocol=5)
         answers.flush()
+
+
+class _Unpickler(pickle.Unpickler):
+    """Imports the whole package before it imports a module that is none of ours.
+
+    A class of the caller's may load a network, when it is imported, unpickled or called, and in
+    the caller's program the package is imported as well.
+    """
+
+    def find_class(self, module: str, name: str) -> Any:
+        library = module.partition(".")[0]
+        if library not in _WITHOUT_KERAS and library not in sys.stdlib_module_names:
+            backend.import_package()
+        return super().find_class(module, name)
 
 
 def _sendable(error):

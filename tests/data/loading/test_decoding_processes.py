@@ -203,45 +203,55 @@ def test_other_warnings_are_passed_on(tmp_path, caplog):
     assert said[0] == said[1]
 
 
+def test_the_processes_have_no_backend(videos):
+    before = children()
+    loader = VideoLoader(Manifest(videos.rows[:1], ("a",), "train"), RANDOM, 1, True, processes=1)
+    assert len(loader[0][0]) == 1
+    [number] = children() - before
+    mapped = pathlib.Path("/proc", str(number), "maps").read_text()
+    assert "numpy" in mapped
+    assert not [name for name in ("jaxlib", "tensorflow", "torch") if name in mapped]
+
+
 MODULE = """
-import logging, sys
-{imports}
+import logging
+
+def known():
+    import keras
+    names = [f"keras_mlp3d>{{name}}" for name in ("MLP3D", "VideoConverter")]
+    return [keras.saving.get_registered_object(name) is not None for name in names]
 
 class Telling:
-    \"\"\"Makes clips, and tells what the process knows of Keras.\"\"\"
+    \"\"\"Makes clips, and tells what Keras knows, as a class that loads a network needs it.\"\"\"
 
     def __init__(self, converter):
         self.converter = converter
 
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self.found = {found}
+
     def __call__(self, *arguments, **options):
-        keras = sys.modules.get("keras")
-        known = keras and [
-            keras.saving.get_registered_object(f"keras_mlp3d>{{name}}") is not None
-            for name in ("MLP3D", "VideoConverter")
-        ]
-        heavy = [name for name in ("jax", "keras", "tensorflow", "torch") if name in sys.modules]
-        told = (heavy, keras and keras.config.backend(), known)
-        logging.getLogger("keras_mlp3d").warning("%s", told)
+        import keras, keras_mlp3d.models.preset_model as presets
+
+        found = (self.found, known(), len(presets.weight_makers), keras.config.backend())
+        logging.getLogger("keras_mlp3d").warning("%s", found)
         return self.converter(*arguments, **options)
 """
 
 
-@pytest.mark.parametrize("imports", ["", "import keras"])
-def test_keras_is_imported_for_a_class_that_imports_it(
-    imports, videos, tmp_path, monkeypatch, caplog
+@pytest.mark.parametrize(("bottom", "found"), [("\nFOUND = known()\n", "FOUND"), ("", "known()")])
+def test_a_class_of_the_callers_has_keras_as_in_the_caller(
+    bottom, found, videos, tmp_path, monkeypatch, caplog
 ):
-    """On the backend of this process, with all that its files may name; else not at all."""
-    module = f"telling_{len(imports)}"
-    tmp_path.joinpath(f"{module}.py").write_text(MODULE.format(imports=imports))
+    """Whether its module asks for it when it is imported, when it is unpickled or later."""
+    module = f"telling_{len(bottom)}"
+    text = MODULE.format(found=found) + bottom
+    tmp_path.joinpath(f"{module}.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     converter = importlib.import_module(module).Telling(VideoConverter(4, (32, 32)))
     rows = Manifest(videos.rows[:1], videos.class_names, "train")
     clips, _ = VideoLoader(rows, converter, 1, processes=1)[0]
     assert clips.shape == (1, 4, 32, 32, 3)
     [said] = [ast.literal_eval(record.message) for record in caplog.records]
-    heavy, backend, known = said
-    if not imports:
-        assert said == ([], None, None)
-    else:
-        assert {"keras", keras.config.backend()} <= set(heavy)
-        assert (backend, known) == (keras.config.backend(), [True, True])
+    assert said == ([True, True], [True, True], 1, keras.config.backend())

@@ -230,7 +230,7 @@ def main():
         "--refine-epochs", type=int, help="train the supernet on so long after each block"
     )
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--to-preset", metavar="DIRECTORY", help="write the schedule there")
+    parser.add_argument("--to-preset", metavar="DIRECTORY/NAME", help="write the schedule there")
     options = parser.parse_args()
     comparison = comparison_of(options)
     print(

@@ -11,7 +11,7 @@ each clip in their order, shuffled, and with the middle frame repeated.
 
 With `--to-preset DIRECTORY` the network of seed 0 is written as a preset in half precision, with
 the accuracy that this preset has on the part taken out, and the terms of the data set
-(real_clips.json).
+(real_clips.json). The folder's name is the preset's: its card loads it by that name.
 
 With `--start-from` a training begins with the weights of another, by another `--recipe`.
 
@@ -405,7 +405,7 @@ def main():
         help="leave out the measurement of what was taken out, to choose a recipe",
     )
     parser.add_argument(
-        "--to-preset", metavar="DIRECTORY", help="write the network of seed 0 there"
+        "--to-preset", metavar="DIRECTORY/NAME", help="write the network of seed 0 as preset NAME"
     )
     parser.add_argument(
         "--mistakes", action="store_true", help="print what is taken for what, and by whom"

@@ -1,11 +1,11 @@
 """Measures `fit` on video files against its parts: how well decoding and training overlap.
 
     python benchmarks/fit_on_videos.py [--data lip_phrases] [--clips 480] [--rounds 5]
-        [--workers 2] [--processes 0] [--beside 0]
+        [--epochs 3] [--workers 2] [--processes 0] [--beside 0]
 
 A small network trains by the recipe `lip_phrases`, on the videos of a folder (`train/<class>/`) or
 on generated ones of 160 x 80 pixels and 6 to 17 frames. Measured in turn, round after round, each
-for an epoch of the same number of clips, after a round to warm up:
+for the same epochs, after a round to warm up:
 
 - decoding: the batches of the loader are read and dropped;
 - steps: `fit` on batches that are in memory;
@@ -13,10 +13,10 @@ for an epoch of the same number of clips, after a round to warm up:
   exchange nothing, so this is what the two cost each other on these processors;
 - fit: `fit` on the loader.
 
-Of each, the seconds and the seconds of processor time. If everything overlapped, `fit` would take
-as long as the slowest of these: decoding, steps, and the processor time of both divided by the
-number of processors.
-Printed is that bound, and what share of it `fit` reaches; and what share of both.
+Of each, the seconds of an epoch and its seconds of processor time. If everything overlapped, `fit`
+would take as long as the slowest of these: decoding, steps, and the processor time of both divided
+by the number of processors. Printed is that bound, and what share of it `fit` reaches; and what
+share of both.
 
 With `--processes N`, N processes decode for `fit`; decoding alone is measured in threads as before.
 With `--beside N`, N other programs compute meanwhile.
@@ -46,17 +46,18 @@ from keras_mlp3d.data import Manifest, VideoConverter, VideoRow, read_folder
 from keras_mlp3d.training import Recipe, make_loaders, make_optimizer, set_random_seed
 
 SCHEDULE = "short_range:8"
-#: Another program that makes the batches of an epoch each time that it is asked to.
+#: Another program that makes the batches of some epochs each time that it is asked to.
 DECODING = """
 import pickle, sys
 import numpy as np
 from keras_mlp3d.data.loading.read_ahead import ReadAhead
 source, workers = pickle.load(sys.stdin.buffer)
 reader, epoch = ReadAhead(source.jobs, source.num_batches, workers), 0
-while sys.stdin.buffer.readline():
-    for batch in range(source.num_batches):
-        clips, labels = map(np.concatenate, zip(*reader.get(epoch, batch, ahead=2)))
-        source.finish(epoch, batch, clips, labels)
+while line := sys.stdin.buffer.readline():
+    for epoch in range(epoch, epoch + int(line)):
+        for batch in range(source.num_batches):
+            clips, labels = map(np.concatenate, zip(*reader.get(epoch, batch, ahead=2)))
+            source.finish(epoch, batch, clips, labels)
     epoch += 1
     print(flush=True)
 """
@@ -93,22 +94,22 @@ def from_folder(path, clips):
     return Manifest(rows, manifest.class_names, "train", root=manifest.root)
 
 
-def timed(function):
-    """Seconds, and seconds of processor time, of a call."""
+def timed(function, epochs):
+    """Seconds, and seconds of processor time, of an epoch of a call."""
     wall, processor = time.perf_counter(), time.process_time()
     function()
-    return time.perf_counter() - wall, time.process_time() - processor
+    return (time.perf_counter() - wall) / epochs, (time.process_time() - processor) / epochs
 
 
 @contextlib.contextmanager
 def decoding_apart(source, workers):
-    """Yields a function that lets another program decode an epoch, and one that waits for it."""
+    """Yields a function that lets another program decode epochs, and one that waits for it."""
     pipe, command = subprocess.PIPE, [sys.executable, *WITHOUT_KERAS, "-c", DECODING]
     with subprocess.Popen(command, stdin=pipe, stdout=pipe) as program:
         pickle.dump((source, workers), program.stdin)
 
-        def start():
-            program.stdin.write(b"\n")
+        def start(epochs):
+            program.stdin.write(f"{epochs}\n".encode())
             program.stdin.flush()
 
         yield start, program.stdout.readline
@@ -117,6 +118,7 @@ def decoding_apart(source, workers):
 
 def measure(manifest, options):
     """Returns {part: [(seconds, processor seconds) of each round]}."""
+    epochs = options.epochs
     recipe = Recipe.load("lip_phrases").replace(batch_size=options.batch)
     converter = VideoConverter(recipe.num_frames, recipe.image_size, crop="none")
     set_random_seed(0)
@@ -137,20 +139,29 @@ def measure(manifest, options):
     memory = InMemory(list(loader))
     feed, _ = make_loaders(recipe, manifest, None, converter, processes=options.processes)
 
-    def steps():
-        model.fit(memory, shuffle=False, verbose=0)
+    def fit(batches):
+        model.fit(batches, epochs=epochs, shuffle=False, verbose=0)
+
+    def decode():
+        for _ in range(epochs):
+            for _ in loader:
+                pass
+
+    def fit_on_videos():
+        feed.epoch += 2  # of which no batch is prepared
+        fit(feed)
 
     with decoding_apart(loader.source, options.workers) as (start, wait):
         parts = {
-            "decoding": lambda: [None for _ in loader],
-            "steps": steps,
-            "both": lambda: (start(), steps(), wait()),
-            "fit": lambda: model.fit(feed, shuffle=False, verbose=0),
+            "decoding": decode,
+            "steps": lambda: fit(memory),
+            "both": lambda: (start(epochs), fit(memory), wait()),
+            "fit": fit_on_videos,
         }
         times = {name: [] for name in parts}
         for number in range(options.rounds + 1):
             for name, part in parts.items():
-                found = timed(part)
+                found = timed(part, epochs)
                 if number:
                     times[name].append(found)
     return times
@@ -186,6 +197,7 @@ def main(arguments=None):
     parser.add_argument("--clips", type=int, default=480)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=3, help="of a round")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--processes", type=int, default=0, help="that decode, in place of threads")
     parser.add_argument("--beside", type=int, default=0, help="other programs that compute")
@@ -197,8 +209,9 @@ def main(arguments=None):
         else:
             manifest = generated(folder, options.clips)
         print(
-            f"{keras.backend.backend()}, {len(manifest)} clips, batches of {options.batch}, "
-            f"{options.workers} workers, {processors} processors, {options.beside} other programs"
+            f"{keras.backend.backend()}, {options.epochs} epochs of {len(manifest)} clips, batches "
+            f"of {options.batch}, {options.workers} workers, {processors} processors, "
+            f"{options.beside} other programs"
         )
         report(measure(manifest, options), processors)
 

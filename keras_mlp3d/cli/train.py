@@ -64,8 +64,8 @@ def add_parser(commands: Any) -> None:
         metavar="N",
         help="decode in N processes, each with a Python of its own, in place of the threads of "
         f"--workers; 0: in these threads; default: on PyTorch, if videos times epochs are "
-        f"{_MANY_CLIPS:,} or more and --workers is not given, one per processor and at most "
-        f"{_MOST_PROCESSES}, else 0",
+        f"{_MANY_CLIPS:,} or more and --workers is not given, one per processor, without a GPU one "
+        f"fewer, and at most {_MOST_PROCESSES}, else 0",
     )
     parser.add_argument(
         "--preset",
@@ -142,8 +142,19 @@ def _processes(options, clips):
     processors = default_workers() // (int(trainings) if trainings.isdecimal() else 1)
     if processors < 2:
         return 0
-    say(f"{min(processors, _MOST_PROCESSES)} processes decode (--processes 0: threads)")
-    return min(processors, _MOST_PROCESSES)
+    if _device_of_steps() == "cpu":
+        processors -= 1  # the steps need one
+    processes = min(processors, _MOST_PROCESSES)
+    what = "1 process decodes" if processes == 1 else f"{processes} processes decode"
+    say(f"{what} (--processes 0: threads)")
+    return processes
+
+
+def _device_of_steps():
+    """The kind of device that PyTorch computes on."""
+    import keras
+
+    return keras.ops.convert_to_tensor(0.0).device.type
 
 
 def _train(options: argparse.Namespace, distribution: "Distribution") -> int:

@@ -271,10 +271,10 @@ def test_videos_that_cannot_be_read(videos, preset, tmp_path, capsys, processes)
 @pytest.mark.parametrize(
     ("asked", "threads", "clips", "processors", "trainings", "expected"),
     [
-        (None, None, 1_000, 2, "1", 2),
+        (None, None, 1_000, 2, "1", 1),
         (None, None, 1_000, 64, "1", 8),
         (None, None, 1_000, 64, "", 8),
-        (None, None, 1_000, 16, "4", 4),  # four trainings of torchrun share them
+        (None, None, 1_000, 16, "4", 3),  # four trainings of torchrun share them
         (None, None, 1_000, 1, "1", 0),
         (None, None, 1_000, 4, "4", 0),
         (None, None, 999, 64, "1", 0),
@@ -287,20 +287,33 @@ def test_how_many_processes_decode(
     monkeypatch, capsys, asked, threads, clips, processors, trainings, expected
 ):
     monkeypatch.setattr(command, "default_workers", lambda: processors)
+    if keras.backend.backend() == "torch":
+        assert command._device_of_steps() in ("cpu", "cuda", "mps")
+    monkeypatch.setattr(command, "_device_of_steps", lambda: "cpu")
     monkeypatch.setenv("LOCAL_WORLD_SIZE", trainings)
     if asked is None and keras.backend.backend() != "torch":
         expected = 0
     options = argparse.Namespace(processes=asked, workers=threads)
     assert command._processes(options, clips) == expected
-    said = f"{expected} processes decode (--processes 0: threads)\n"
+    what = "1 process decodes" if expected == 1 else f"{expected} processes decode"
+    said = f"{what} (--processes 0: threads)\n"
     assert capsys.readouterr().out == (said if asked is None and expected else "")
+
+
+@pytest.mark.parametrize(("device", "expected"), [("cpu", 3), ("cuda", 4)])
+def test_without_a_gpu_the_steps_keep_a_processor(monkeypatch, device, expected):
+    monkeypatch.setattr(command, "default_workers", lambda: 4)
+    monkeypatch.setattr(command, "_device_of_steps", lambda: device)
+    options = argparse.Namespace(processes=None, workers=None)
+    on_torch = keras.backend.backend() == "torch"
+    assert command._processes(options, 1_000) == (expected if on_torch else 0)
 
 
 def test_decoding_processes_that_nobody_asked_for(videos, preset, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(command, "default_workers", lambda: 2)
     monkeypatch.setattr(command, "_MANY_CLIPS", 1)
     assert main(arguments(videos, preset, tmp_path / "run")) == 0
-    said = "2 processes decode" in capsys.readouterr().out
+    said = "1 process decodes" in capsys.readouterr().out
     assert said == (keras.backend.backend() == "torch")
     monkeypatch.undo()
     assert main([*arguments(videos, preset, tmp_path / "threads"), "--processes", "0"]) == 0

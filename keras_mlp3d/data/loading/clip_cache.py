@@ -41,11 +41,22 @@ class ClipCache:
         Args:
             key: Key of the clip.
             decode: Function without arguments that returns the clip, called if it is not kept.
+                Another thread that asks for the same key meanwhile waits for this clip.
         """
         clip = self._clips.get(key)
         if clip is not None:
             return clip
-        clip = decode()
+        with self._lock:
+            turn = self._turns.setdefault(key, threading.Lock())
+        try:
+            with turn:
+                clip = self._clips.get(key)
+                return self._keep(key, decode()) if clip is None else clip
+        finally:
+            with self._lock:
+                self._turns.pop(key, None)
+
+    def _keep(self, key, clip):
         with self._lock:
             if key not in self._clips and self._bytes + clip.nbytes <= self.max_bytes:
                 clip = clip.copy()  # a view would keep its whole base array
@@ -56,6 +67,7 @@ class ClipCache:
 
     def _empty(self):
         self._clips, self._bytes, self._lock = {}, 0, threading.Lock()
+        self._turns: dict[Hashable, threading.Lock] = {}  # of the clips that are being decoded
 
     def __getstate__(self):
         return self.max_bytes

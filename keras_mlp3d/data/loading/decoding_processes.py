@@ -10,6 +10,7 @@ import contextlib
 import io
 import json
 import logging
+import math
 import os
 import pickle
 import subprocess
@@ -25,6 +26,7 @@ from keras_mlp3d._utils import backend
 from keras_mlp3d._utils.child_process import how_it_ended
 from keras_mlp3d._utils.recent import Recent
 from keras_mlp3d.data.loading.clip_source import ClipSource
+from keras_mlp3d.data.video.converter import VideoConverter
 
 _logger = logging.getLogger("keras_mlp3d")
 
@@ -38,6 +40,9 @@ serve()
 _WITHOUT_KERAS = ("keras_mlp3d", "numpy", "av")
 #: If TensorFlow is imported there, nothing is computed with it, and it logs less so.
 _QUIET = {"TF_ENABLE_ONEDNN_OPTS": "0", "TF_CPP_MIN_LOG_LEVEL": "2"}
+#: Rows that a process is asked for at once, if their clips are small: each question interrupts the
+#: training step. At most so many, and so many bytes of clips.
+_MOST_ROWS, _MOST_BYTES = 8, 2**20
 
 
 class DecodingProcesses:
@@ -70,29 +75,63 @@ class DecodingProcesses:
         self._source, self._said = source, Recent(4096)
         self._pool: _Pool = sharing._pool if sharing is not None else _Pool(count)
         self._number = self._pool.add(pickled)
+        self._at_once = _rows_at_once(source)
 
     def jobs(self, epoch: int, batch: int) -> list[tuple[Any, ...]]:
-        """Returns the calls that make the clips of a batch, as `ClipSource.jobs` does."""
-        return [(self.clips, epoch, row) for row in self._source.rows(epoch, batch)]
+        """Returns the calls that make the clips of a batch, each of one or some of its rows."""
+        rows = self._source.rows(epoch, batch)
+        calls = max(min(self._pool.most, len(rows)), -(-len(rows) // self._at_once))
+        return [(self.clips, epoch, some.tolist()) for some in np.array_split(rows, calls)]
 
-    def clips(self, epoch: int, row: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns what `ClipSource.clips` returns, or raises its error.
+    def clips(self, epoch: int, rows: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Returns what `ClipSource.clips` returns of each row, joined, or raises its error.
+
+        If the process ends, for example because the system kills it, another is asked.
 
         Raises:
-            RuntimeError: If the process ends, for example because the system kills it.
+            RuntimeError: If that one ends too. The error names the video.
         """
-        if row < 0:
-            return self._source.clips(epoch, row)
+        try:
+            return self._ask(epoch, rows)
+        except _Ended as end:
+            _logger.warning("%s; another process makes them again", end)
+        try:
+            return _joined([self._ask(epoch, [row]) for row in rows])
+        except _Ended as end:
+            raise RuntimeError(f"{end}. With processes=0 threads make the clips.") from None
+
+    def _ask(self, epoch, rows):
+        first = self._source.manifest.rows[rows[0]].name
+        what = repr(first) if len(rows) == 1 else f"{first!r} and {len(rows) - 1} more videos"
         with self._pool.process() as process:
-            name = self._source.manifest.rows[row].name
-            answer = process.ask(self._number, (int(epoch), int(row)), name)
+            answer = process.ask(self._number, (int(epoch), rows), what)
         for level, text in answer["log"]:
             if self._said.set(text, True):
                 _logger.log(level, "%s", text)
-        self._source.take_notes(int(row), answer["noted"])
+        for row, noted in answer["noted"]:
+            self._source.take_notes(row, noted)
         if "error" in answer:
             raise answer["error"]
         return answer["clips"]
+
+
+class _Ended(Exception):
+    """A process ended before it answered. The text says of which videos, and how."""
+
+
+def _rows_at_once(source):
+    """The number of rows whose clips a process is asked for at once, at most."""
+    converter = source.converter
+    if not isinstance(converter, VideoConverter):  # its clips have any size
+        return 1
+    clips = converter.num_frames * math.prod(converter.image_size) * 3 * source.copies
+    return min(max(_MOST_BYTES // clips, 1), _MOST_ROWS)
+
+
+def _joined(parts):
+    """Joins the (clips, labels) of rows."""
+    clips, labels = zip(*parts, strict=True)
+    return np.concatenate(clips), np.concatenate(labels)
 
 
 class _Pool:
@@ -103,7 +142,7 @@ class _Pool:
     """
 
     def __init__(self, most: int):
-        self._most, self._free = most, threading.Condition()
+        self.most, self._free = most, threading.Condition()
         self._idle: list[_Process] = []
         self._all: set[_Process] = set()
         self._starting = 0
@@ -132,7 +171,7 @@ class _Pool:
     def _taken(self):
         """Returns an idle process, or a new one, or waits for one."""
         with self._free:
-            self._free.wait_for(lambda: self._idle or len(self._all) + self._starting < self._most)
+            self._free.wait_for(lambda: self._idle or len(self._all) + self._starting < self.most)
             if self._idle:
                 return self._idle.pop()
             self._starting += 1
@@ -171,13 +210,13 @@ class _Process:
             self._requests.write(path.encode("ascii") + b"\n")
             self._requests.flush()
 
-    def ask(self, number: int, request: tuple[int, int], name: str) -> dict[str, Any]:
+    def ask(self, number: int, request: tuple[int, list[int]], what: str) -> dict[str, Any]:
         """Returns the answer.
 
         Args:
             number: Number of the source.
-            request: (epoch, row).
-            name: Name of the video, for the error if there is no answer.
+            request: (epoch, rows).
+            what: The videos, for the error if there is no answer.
         """
         with contextlib.suppress(OSError):
             new = None if number in self._sent else self._sources[number]
@@ -192,10 +231,8 @@ class _Process:
             how = "it cannot be ended" if code is None else how_it_ended(code)
             if not isinstance(error, EOFError | pickle.UnpicklingError | OSError):
                 raise
-            raise RuntimeError(
-                f"the process that makes the clip of {name!r} ended ({how}); what it "
-                "printed is above. With processes=0 threads make the clips."
-            ) from None
+            text = f"the process that makes the clips of {what} ended ({how})"
+            raise _Ended(f"{text}; what it printed is above") from None
         return answer
 
     def end(self) -> int | None:
@@ -228,21 +265,30 @@ def serve() -> None:
     sources: dict[int, ClipSource] = {}
     while True:
         try:
-            number, new, (epoch, row) = pickle.load(requests)
+            number, new, (epoch, rows) = pickle.load(requests)
         except EOFError:
             return
         if new is not None:
             sources[number] = _Unpickler(io.BytesIO(new)).load()
         source = sources[number]
         log.clear()
-        answer: dict[str, Any] = {}
-        with source.noting() as noted:
-            try:
-                answer["clips"] = source.clips(epoch, row)
-            except Exception as error:
-                answer["error"] = _sendable(error)
-        pickle.dump({**answer, "noted": noted, "log": list(log)}, answers, protocol=5)
+        answer = _answer(source, epoch, rows)
+        pickle.dump({**answer, "log": list(log)}, answers, protocol=5)
         answers.flush()
+
+
+def _answer(source, epoch, rows):
+    """The clips of some rows, or the error of the first that has one; and what was noted."""
+    answer: dict[str, Any] = {"noted": []}
+    parts = []
+    for row in rows:
+        with source.noting() as noted:
+            answer["noted"].append((row, noted))
+            try:
+                parts.append(source.clips(epoch, row))
+            except Exception as error:
+                return {**answer, "error": _sendable(error)}
+    return {**answer, "clips": parts[0] if len(parts) == 1 else _joined(parts)}
 
 
 class _Unpickler(pickle.Unpickler):

@@ -19,6 +19,8 @@ class ReadAhead:
             that make the batch, as tuples of a function and its arguments.
         num_batches: Number of batches per epoch.
         workers: Number of threads. They end when this object is deleted.
+        follow: Whether each epoch is followed by the next: its first batches are then prepared
+            during the last batches of the one before. Otherwise an epoch may be the last.
 
     Example:
 
@@ -28,9 +30,13 @@ class ReadAhead:
     """
 
     def __init__(
-        self, jobs: Callable[[int, int], list[tuple[Any, ...]]], num_batches: int, workers: int
+        self,
+        jobs: Callable[[int, int], list[tuple[Any, ...]]],
+        num_batches: int,
+        workers: int,
+        follow: bool = False,
     ):
-        self._jobs, self._num_batches = jobs, num_batches
+        self._jobs, self._num_batches, self._follow = jobs, num_batches, follow
         self._threads = CallThreads(workers, "keras_mlp3d-decode")
         self._lock, self._futures, self._next = threading.Lock(), {}, (None, 0)
         # Otherwise the threads would first run all calls that wait.
@@ -64,15 +70,22 @@ class ReadAhead:
         with self._lock:
             # Random access is not prefetched.
             in_turn = batch == 0 or self._next == (epoch, batch)
-            self._next = (epoch, batch + 1)
-            stop = min(batch + 1 + (ahead if in_turn else 0), self._num_batches)
-            coming = [(epoch, number) for number in range(batch, stop)]
+            self._next = (epoch, batch + 1)  # each epoch's batch 0 is in turn
+            coming = self._coming(epoch, batch, ahead if in_turn else 0)
             self._drop([self._futures.pop(key) for key in {*self._futures} - {*coming}])
             for key in coming:
                 if key not in self._futures:
                     calls = self._jobs(*key)
                     self._futures[key] = [self._threads.submit(*call) for call in calls]
             return self._futures.pop((epoch, batch))
+
+    def _coming(self, epoch, batch, ahead):
+        """The keys of a batch and of those to prepare ahead of it."""
+        numbers = range(batch, batch + 1 + ahead)
+        keys = [
+            (epoch + number // self._num_batches, number % self._num_batches) for number in numbers
+        ]
+        return [key for key in keys if self._follow or key[0] == epoch]
 
     @staticmethod
     def _drop(batches):

@@ -54,7 +54,7 @@ class VideoLoader(keras.utils.PyDataset):
         one_hot: Whether labels are float32 `(B, classes)`. Mixed labels always are, and so are
             those of videos that may have several: multi-hot, with a 1 for each label.
         workers: Number of threads that decode.
-        max_queue_size: Number of batches decoded ahead.
+        max_queue_size: Number of batches decoded ahead; in training, also of the next epoch.
         random_clips: Whether frames and crops are sampled at random in training. If False, all
             epochs have the same clips in another order; `augment` still changes them. Defaults to
             `training`.
@@ -294,7 +294,7 @@ class VideoLoader(keras.utils.PyDataset):
             sharing = self._partner and self._partner._made
             made = DecodingProcesses(self.source, self._processes, sharing)
         self._made = made
-        self._reader = ReadAhead(made.jobs, len(self), self._threads)
+        self._reader = ReadAhead(made.jobs, len(self), self._threads, self.source.training)
         self._given, self._in_turn, self._in_fit = set(), 0, False
         self._pass_begun = self._warned = False
 

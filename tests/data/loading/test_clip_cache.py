@@ -1,8 +1,10 @@
 """The memory of decoded clips."""
 
 import pickle
+import threading
 
 import numpy as np
+import pytest
 
 from keras_mlp3d.data.loading.clip_cache import ClipCache
 
@@ -39,3 +41,37 @@ def test_a_copy_is_empty():
     cache.get(0, lambda: np.zeros(4, "uint8"))
     copy = pickle.loads(pickle.dumps(cache))
     assert (copy.max_bytes, copy.bytes) == (10, 0)
+
+
+def test_threads_that_ask_for_one_clip_wait_for_it():
+    cache, made, begun, proceed = ClipCache(10), [], threading.Event(), threading.Event()
+
+    def decode():
+        begun.set()
+        assert proceed.wait(10)
+        made.append(np.zeros(4, "uint8"))
+        return made[-1]
+
+    clips = []
+    threads = [
+        threading.Thread(target=lambda: clips.append(cache.get(0, decode))) for _ in range(3)
+    ]
+    threads[0].start()
+    assert begun.wait(10)
+    for thread in threads[1:]:
+        thread.start()
+    other = cache.get(1, lambda: np.ones(4, "uint8"))  # does not wait
+    proceed.set()
+    for thread in threads:
+        thread.join(10)
+    assert len(made) == 1
+    assert len(clips) == 3
+    assert other.all()
+    assert cache.bytes == 8
+
+
+def test_after_an_error_the_clip_is_decoded_by_the_next():
+    cache = ClipCache(10)
+    with pytest.raises(OSError, match="gone"):
+        cache.get(0, lambda: (_ for _ in ()).throw(OSError("gone")))
+    assert cache.get(0, lambda: np.ones(4, "uint8")).all()

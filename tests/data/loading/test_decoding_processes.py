@@ -15,7 +15,7 @@ import time
 import keras
 import numpy as np
 import pytest
-from data.loading.gray_clips import RANDOM, assert_same_batches
+from data.loading.gray_clips import RANDOM, Deadly, assert_same_batches, numbered_rows
 from data.make_videos import moving_frames, write_lossless
 from data.video.coded_files import write_pair
 
@@ -137,16 +137,44 @@ def test_what_cannot_be_sent(videos):
         VideoLoader(videos, RANDOM, 2, processes=-1)
 
 
-def test_a_process_that_is_killed(videos):
+def test_a_process_that_is_killed(videos, caplog):
     good = Manifest(videos.rows[:2], videos.class_names, "train")
     loader, before = VideoLoader(good, VideoConverter(4, (32, 32)), 2, processes=1), children()
     first = loader[0]
     [number] = children() - before
     os.kill(number, signal.SIGKILL)
-    with pytest.raises(RuntimeError, match=r"ended \(SIGKILL\).*processes=0"):
+    assert_same_batches([loader[0]], [first])
+    assert "0.mkv' and 1 more videos ended (SIGKILL)" in caplog.text
+    assert "another process makes them again" in caplog.text
+    assert len(children() - before) == 1
+
+
+def test_a_video_that_ends_its_process_is_named(videos):
+    """Of the clips that a process is asked for at once."""
+    good = Manifest((*videos.rows[:2], *videos.rows[3:]), videos.class_names, "train")
+    loader = VideoLoader(good, Deadly(4, (32, 32)), 4, processes=1)
+    assert len(loader._made.jobs(0, 0)) == 1
+    with pytest.raises(RuntimeError, match=r"clips of '[^' ]*3\.mkv' ended.*processes=0"):
         loader[0]
-    again = loader[0]  # another process
-    np.testing.assert_array_equal(again[0], first[0])
+    np.testing.assert_array_equal(loader[1][0], VideoLoader(good, Deadly(4, (32, 32)), 4)[1][0])
+
+
+@pytest.mark.parametrize(
+    ("side", "count", "asked"),
+    [
+        (32, 1, [5, 5]),
+        (32, 3, [4, 3, 3]),
+        (32, 16, [1] * 10),
+        (128, 1, [2] * 5),
+        (640, 1, [1] * 10),
+    ],
+)
+def test_a_process_is_asked_for_some_small_clips_at_once(side, count, asked):
+    """And for so few that all processes have something to do."""
+    loader = VideoLoader(numbered_rows(10), VideoConverter(8, (side, side)), 10, processes=count)
+    jobs = loader._made.jobs(0, 0)
+    assert [len(rows) for _, _, rows in jobs] == asked
+    assert [row for _, _, rows in jobs for row in rows] == list(range(10))
 
 
 PROGRAM = """

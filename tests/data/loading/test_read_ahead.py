@@ -92,6 +92,46 @@ def test_random_access_prepares_nothing():
     assert started == [4, 2, 7, 8]
 
 
+def test_the_next_epoch_is_prepared_during_the_last_batches_of_one():
+    started = []
+
+    def job(*key):
+        started.append(key)
+        return key
+
+    reader = ReadAhead(lambda *key: [(job, *key)], num_batches=3, workers=1, follow=True)
+    passes = [(epoch, batch) for epoch in range(3) for batch in range(3)]
+    for number, key in enumerate(passes):
+        assert reader.get(*key, ahead=2) == [key]
+        assert wait_for(lambda number=number: len(started) == number + 3)
+    assert started[:9] == passes  # each once, in turn
+    assert reader.get(7, 1, ahead=0) == [(7, 1)]  # an epoch that nothing was prepared of
+    assert not reader._futures
+
+
+def test_epochs_of_one_batch_are_prepared_ahead_too():
+    reader = ReadAhead(lambda *key: [(tuple, key)], num_batches=1, workers=1, follow=True)
+    assert [reader.get(epoch, 0, ahead=2) for epoch in range(4)] == [[(e, 0)] for e in range(4)]
+    assert sorted(reader._futures) == [(4, 0), (5, 0)]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_only_training_goes_on_with_another_epoch(training):
+    started = []
+
+    def converter(path, rng, start=None, end=None):
+        started.append(path)
+        return numbered_clip(path, rng)
+
+    loader = VideoLoader(numbered_rows(6), converter, 2, training, workers=1)
+    assert len(list(loader)) == 3
+    if training:
+        assert wait_for(lambda: len(started) == 10)  # and two batches of the next
+    else:
+        time.sleep(0.1)
+        assert len(started) == 6
+
+
 PROGRAM = """
 import sys, time
 from data.loading.gray_clips import numbered_clip, numbered_rows

@@ -1,9 +1,5 @@
 """What the tests of loading share: converters, clips without files, comparisons of batches."""
 
-import os
-import signal
-import sys
-
 import keras
 import numpy as np
 
@@ -32,15 +28,6 @@ def numbered_clip(path, rng, start=None, end=None):
     clip[..., 0, :] = int(path)
     clip[..., 1, :] = 0 if rng is None else rng.integers(256)
     return clip
-
-
-class Deadly(VideoConverter):
-    """Kills its process for one video, if that is not the process of the tests."""
-
-    def __call__(self, video, rng=None, *, start=None, end=None):
-        if video.endswith("3.mkv") and "pytest" not in sys.modules:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().__call__(video, rng, start=start, end=end)
 
 
 def epochs_of(data, count=1):

@@ -1,5 +1,6 @@
 """Prepares batches ahead of their use, in threads."""
 
+import functools
 import threading
 import weakref
 from collections.abc import Callable
@@ -21,6 +22,9 @@ class ReadAhead:
         workers: Number of threads. They end when this object is deleted.
         follow: Whether each epoch is followed by the next: its first batches are then prepared
             during the last batches of the one before. Otherwise an epoch may be the last.
+        join: Function that takes an epoch, the number of a batch in it and the list of the calls'
+            results, and returns the batch. The thread of the last call runs it, so it too is done
+            ahead. Defaults to the list itself.
 
     Example:
 
@@ -35,10 +39,11 @@ class ReadAhead:
         num_batches: int,
         workers: int,
         follow: bool = False,
+        join: Callable[[int, int, list[Any]], Any] = lambda epoch, batch, results: results,
     ):
-        self._jobs, self._num_batches, self._follow = jobs, num_batches, follow
+        self._jobs, self._num_batches, self._follow, self._join = jobs, num_batches, follow, join
         self._threads = CallThreads(workers, "keras_mlp3d-decode")
-        self._lock, self._futures, self._next = threading.Lock(), {}, (None, 0)
+        self._lock, self._made, self._next = threading.Lock(), {}, (None, 0)
         # Otherwise the threads would first run all calls that wait.
         self._end = weakref.finalize(self, self._threads.close, wait=False)
 
@@ -46,8 +51,8 @@ class ReadAhead:
         """Forgets the threads, in a forked process, which does not have them."""
         self._end.detach()
 
-    def get(self, epoch: int, batch: int, ahead: int) -> list[Any]:
-        """Returns the results of a batch's calls.
+    def get(self, epoch: int, batch: int, ahead: int) -> Any:
+        """Returns a batch: the results of its calls, joined.
 
         An error of a call, or Ctrl-C, is raised. Batches that were prepared ahead are then dropped,
         and can be requested again.
@@ -57,13 +62,15 @@ class ReadAhead:
             batch: Number of the batch in it.
             ahead: Number of batches to prepare ahead of this one.
         """
-        futures = self._take(epoch, batch, ahead)
+        made = self._take(epoch, batch, ahead)
         try:
-            return [future.result() for future in futures]
+            for future in made.futures:
+                future.result()
+            return made.whole
         except BaseException:
-            self._drop([futures])
+            made.drop()
             with self._lock:
-                self._drop([self._futures.pop(key) for key in list(self._futures)])
+                self._drop(list(self._made))
             raise
 
     def _take(self, epoch, batch, ahead):
@@ -72,12 +79,12 @@ class ReadAhead:
             in_turn = batch == 0 or self._next == (epoch, batch)
             self._next = (epoch, batch + 1)  # each epoch's batch 0 is in turn
             coming = self._coming(epoch, batch, ahead if in_turn else 0)
-            self._drop([self._futures.pop(key) for key in {*self._futures} - {*coming}])
+            self._drop({*self._made} - {*coming})
             for key in coming:
-                if key not in self._futures:
-                    calls = self._jobs(*key)
-                    self._futures[key] = [self._threads.submit(*call) for call in calls]
-            return self._futures.pop((epoch, batch))
+                if key not in self._made:
+                    join = functools.partial(self._join, *key)
+                    self._made[key] = _Batch(self._jobs(*key), join, self._threads)
+            return self._made.pop((epoch, batch))
 
     def _coming(self, epoch, batch, ahead):
         """The keys of a batch and of those to prepare ahead of it."""
@@ -87,8 +94,36 @@ class ReadAhead:
         ]
         return [key for key in keys if self._follow or key[0] == epoch]
 
-    @staticmethod
-    def _drop(batches):
-        for futures in batches:
-            for future in futures:
-                future.cancel()
+    def _drop(self, keys):
+        for key in keys:
+            self._made.pop(key).drop()
+
+
+class _Batch:
+    """A batch that threads make.
+
+    Args:
+        calls: Tuples of a function and its arguments.
+        join: Function that takes the list of their results.
+        threads: `CallThreads`.
+    """
+
+    def __init__(self, calls, join, threads):
+        self._join, self._lock = join, threading.Lock()
+        self._results, self._left = [None] * len(calls), len(calls)
+        self.whole = None
+        self.futures = [threads.submit(self._run, place, *call) for place, call in enumerate(calls)]
+
+    def _run(self, place, function, *arguments):
+        self._results[place] = function(*arguments)
+        with self._lock:
+            self._left -= 1
+            last = self._left == 0
+        if last:
+            self.whole = self._join(self._results)
+            self._results = []
+
+    def drop(self):
+        """Cancels the calls that wait."""
+        for future in self.futures:
+            future.cancel()

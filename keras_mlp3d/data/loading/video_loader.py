@@ -1,5 +1,6 @@
 """Loads batches of a manifest's clips, for `fit` and for other loops, without TensorFlow."""
 
+import functools
 import logging
 import math
 import os
@@ -184,8 +185,8 @@ class VideoLoader(keras.utils.PyDataset):
         epoch, index = int(epoch), self._checked_index(index)
         # A DataLoader itself requests batches ahead from each of its worker processes.
         ahead = 0 if in_torch_worker() else self._ahead
-        clips, labels = zip(*self._reader.get(epoch, index, ahead), strict=True)
-        return self.source.finish(epoch, index, _join_aligned(clips), np.concatenate(labels))
+        batch: tuple[np.ndarray, ...] = self._reader.get(epoch, index, ahead)
+        return batch
 
     @property
     def workers(self) -> int:
@@ -294,7 +295,9 @@ class VideoLoader(keras.utils.PyDataset):
             sharing = self._partner and self._partner._made
             made = DecodingProcesses(self.source, self._processes, sharing)
         self._made = made
-        self._reader = ReadAhead(made.jobs, len(self), self._threads, self.source.training)
+        # The reader's threads must not keep this object alive.
+        join = functools.partial(_join, self.source)
+        self._reader = ReadAhead(made.jobs, len(self), self._threads, self.source.training, join)
         self._given, self._in_turn, self._in_fit = set(), 0, False
         self._pass_begun = self._warned = False
 
@@ -330,6 +333,12 @@ class _EpochSampler:
         for index in range(len(self)):
             yield epoch, index
         self._loader._end_pass(epoch)
+
+
+def _join(source, epoch, index, parts):
+    """Returns a batch of the (clips, labels) of its parts."""
+    clips, labels = zip(*parts, strict=True)
+    return source.finish(epoch, index, _join_aligned(clips), np.concatenate(labels))
 
 
 def _join_aligned(parts):

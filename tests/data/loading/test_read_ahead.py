@@ -77,7 +77,7 @@ def test_after_an_error_the_next_batch_is_had(error):
     for _ in range(2):
         with pytest.raises(type(error)):
             reader.get(0, 2, 3)
-        assert not reader._futures  # nothing works for nobody
+        assert not reader._made  # nothing works for nobody
     assert [reader.get(0, batch, 3) for batch in (3, 4, 5)] == [[3], [4], [5]]
     fail.clear()
     assert [reader.get(0, batch, 3) for batch in range(6)] == [[batch] for batch in range(6)]
@@ -106,13 +106,47 @@ def test_the_next_epoch_is_prepared_during_the_last_batches_of_one():
         assert wait_for(lambda number=number: len(started) == number + 3)
     assert started[:9] == passes  # each once, in turn
     assert reader.get(7, 1, ahead=0) == [(7, 1)]  # an epoch that nothing was prepared of
-    assert not reader._futures
+    assert not reader._made
 
 
 def test_epochs_of_one_batch_are_prepared_ahead_too():
     reader = ReadAhead(lambda *key: [(tuple, key)], num_batches=1, workers=1, follow=True)
     assert [reader.get(epoch, 0, ahead=2) for epoch in range(4)] == [[(e, 0)] for e in range(4)]
-    assert sorted(reader._futures) == [(4, 0), (5, 0)]
+    assert sorted(reader._made) == [(4, 0), (5, 0)]
+
+
+def test_batches_are_joined_ahead_by_the_threads():
+    joined = []
+
+    def join(epoch, batch, results):
+        joined.append((epoch, batch, threading.current_thread().name))
+        if batch == 2:
+            raise ValueError("unequal")
+        return sum(results)
+
+    calls = [(pow, number, 2) for number in range(5)]
+    reader = ReadAhead(lambda *key: calls, num_batches=3, workers=2, join=join)
+    assert reader.get(0, 0, ahead=1) == 30
+    assert wait_for(lambda: len(joined) == 2)
+    assert [key for *key, _ in joined] == [[0, 0], [0, 1]]
+    assert all(name.startswith("keras_mlp3d-decode") for *_, name in joined)
+    assert reader.get(0, 1, ahead=0) == 30
+    with pytest.raises(ValueError, match="unequal"):
+        reader.get(0, 2, ahead=0)
+
+
+def test_of_two_errors_the_first_in_the_batch_is_raised():
+    second = threading.Event()
+
+    def fail(number):
+        if number == 0:
+            assert second.wait(10)
+        second.set()
+        raise ValueError(f"call {number}")
+
+    reader = ReadAhead(lambda *key: [(fail, 0), (fail, 1)], num_batches=1, workers=2)
+    with pytest.raises(ValueError, match="call 0"):
+        reader.get(0, 0, ahead=0)
 
 
 @pytest.mark.parametrize("training", [True, False])

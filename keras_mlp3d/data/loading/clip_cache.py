@@ -2,8 +2,11 @@
 
 import threading
 from collections.abc import Callable, Hashable
+from typing import Self
 
 import numpy as np
+
+from keras_mlp3d._utils.checks import check_integer
 
 #: Default size of a cache.
 MAX_CACHE_BYTES = 2 * 2**30
@@ -29,6 +32,25 @@ class ClipCache:
     def __init__(self, max_bytes: int):
         self.max_bytes = max_bytes
         self._empty()
+
+    @classmethod
+    def for_clips(cls, number: int, converter: Callable[..., np.ndarray], max_bytes: int) -> Self:
+        """Returns a cache for a number of clips of a converter.
+
+        Raises:
+            ValueError: If the converter has a fixed size of clips, and they are larger together.
+        """
+        max_bytes = check_integer("max_cache_bytes", max_bytes)
+        size = getattr(converter, "image_size", None)
+        frames = getattr(converter, "num_frames", None)
+        if size is not None and frames is not None:
+            needed = number * frames * size[0] * size[1] * 3
+            if needed > max_bytes:
+                raise ValueError(
+                    f"cache would keep {number} clips in {needed} bytes, over "
+                    f"max_cache_bytes ({max_bytes})."
+                )
+        return cls(max_bytes)
 
     @property
     def bytes(self) -> int:
@@ -65,9 +87,14 @@ class ClipCache:
                 self._bytes += clip.nbytes
         return clip
 
-    def _empty(self):
-        self._clips, self._bytes, self._lock = {}, 0, threading.Lock()
+    def renew_locks(self) -> None:
+        """Frees the locks, in a forked process, which lacks the threads that hold them."""
+        self._lock = threading.Lock()
         self._turns: dict[Hashable, threading.Lock] = {}  # of the clips that are being decoded
+
+    def _empty(self):
+        self._clips, self._bytes = {}, 0
+        self.renew_locks()
 
     def __getstate__(self):
         return self.max_bytes

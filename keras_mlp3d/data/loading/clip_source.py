@@ -1,8 +1,7 @@
 """The clips of each epoch, for all ways of loading."""
 
-import contextlib
-import logging
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,15 +11,21 @@ from keras_mlp3d.data.augment import Augmenter, batch_generator, clip_generator
 from keras_mlp3d.data.datasets.manifest import Manifest
 from keras_mlp3d.data.loading.clip_cache import MAX_CACHE_BYTES, ClipCache
 from keras_mlp3d.data.loading.clip_order import checked_random, checked_shard, epoch_order
+from keras_mlp3d.data.loading.unreadable_notes import (
+    NOTES,
+    Notes,
+    UnreadableNotes,
+    failed_rows,
+    noted_error,
+)
 from keras_mlp3d.data.video.converter import thread_options
 from keras_mlp3d.data.video.decode import VideoError
 from keras_mlp3d.data.video.records import ShardError
 from keras_mlp3d.data.video.sources import LazySource, check_sendable, is_path
 
-_logger = logging.getLogger("keras_mlp3d")
-
 #: Largest number of unreadable training videos in a row. With more, something else is wrong.
 _MAX_REPLACEMENTS = 100
+_ALIGNMENT = 64  # bytes; TensorFlow uses arrays at such an address without a copy
 
 
 class ClipSource:
@@ -126,9 +131,17 @@ class ClipSource:
                 f"augmenter's {self.copies} copies of every clip, got {batch_size}."
             )
         self.labels = manifest.labels
-        self.unreadable, self.failed = {}, {}
-        self._noted: list[tuple[int, str, str]] | None = None
-        self._cache = self._make_cache(max_cache_bytes) if cache else None
+        effect = "counts as wrong" if self.counts else "is skipped"
+        self._found = UnreadableNotes(manifest, effect)
+        self.unreadable, self.failed = self._found.reasons, self._found.failed
+        self._cache = None
+        if cache:
+            if self.random_clips:
+                raise ValueError(
+                    "cache must be False if clips are sampled at random; with "
+                    "random_clips=False they can be kept."
+                )
+            self._cache = ClipCache.for_clips(len(self.labels), converter, max_cache_bytes)
         distinct, rows = batch_size // self.copies, len(manifest.rows)
         self.num_batches = rows // distinct if self.training else -(-rows // distinct)
         self.fills_up = self.counts and self.shard[1] > 1
@@ -172,16 +185,37 @@ class ClipSource:
             uint8 (copies, T, H, W, 3) and int32 (copies,), or float32 (copies, classes) if videos
             may have several labels
         """
+        clips, labels, notes = self.noted_clips(epoch, row)
+        self.take_notes(notes)
+        return clips, labels
+
+    def noted_clips(self, epoch: int, row: int) -> tuple[np.ndarray, np.ndarray, Notes]:
+        """Returns what `clips` returns, and notes of what is unreadable, for `take_notes`.
+
+        An error has the notes in its attribute `notes_of_clips`. What is prepared ahead is noted
+        where it is asked for, so that notes tell of the epochs that were trained on.
+        """
         if row < 0:
-            return self._black()[None], np.zeros_like(self.labels[:1])
+            return self._black()[None], np.zeros_like(self.labels[:1]), []
         rng = clip_generator(self.seed, int(epoch), int(row)) if self.training else None
-        frames, row = self._decode(int(row), rng)
-        if self.augment is None:
-            return frames[None], self.labels[row : row + 1]
-        return self.augment.augment_copies(frames, self.labels[row], rng)
+        noted: list[tuple[int, str, str]] = []
+        notes = [(int(row), noted)]
+        try:
+            frames, row = self._decode(int(row), rng, noted)
+            if self.augment is None:
+                return frames[None], self.labels[row : row + 1], notes
+            return *self.augment.augment_copies(frames, self.labels[row], rng), notes
+        except Exception as error:
+            setattr(error, NOTES, notes)
+            raise
 
     def finish(
-        self, epoch: int, batch: int, clips: np.ndarray, labels: np.ndarray
+        self,
+        epoch: int,
+        batch: int,
+        clips: np.ndarray,
+        labels: np.ndarray,
+        notes: Notes | None = None,
     ) -> tuple[np.ndarray, ...]:
         """Returns a batch for `fit`: its clips mixed and its labels smoothed by `augment`.
 
@@ -190,6 +224,7 @@ class ClipSource:
             batch: Number of the batch in it, from 0.
             clips: uint8 (B, T, H, W, 3).
             labels: int32 (B,), or multi-hot float32 (B, classes).
+            notes: Those of its clips. By default they were taken already.
 
         Returns:
             The clips, and labels int32 (B,), or float32 (B, classes) with `one_hot`; and weights
@@ -197,7 +232,8 @@ class ClipSource:
         """
         if self.counts:
             rows = self.rows(epoch, batch).tolist()
-            read = [row >= 0 and row not in self.failed for row in rows]
+            failed = self.failed if notes is None else dict(failed_rows(notes))
+            read = [row >= 0 and row not in failed for row in rows]
             return clips, self._encoded(labels), np.array(read, "float32")
         if self.augment is None or not self.augment.mixes:
             return clips, self._encoded(labels)
@@ -213,6 +249,15 @@ class ClipSource:
             return labels
         return np.eye(len(self.manifest.class_names), dtype="float32")[labels]
 
+    def join(
+        self, epoch: int, batch: int, parts: list[tuple[np.ndarray, np.ndarray, Notes]]
+    ) -> tuple[tuple[np.ndarray, ...], Notes]:
+        """Returns the finished batch of what its `jobs` made, and its notes for `take_notes`."""
+        clips, labels, notes = zip(*parts, strict=True)
+        joined = _join_aligned(clips), np.concatenate(labels)
+        noted = [note for part in notes for note in part]
+        return self.finish(epoch, batch, *joined, noted), noted
+
     def batch(self, epoch: int, batch: int) -> tuple[np.ndarray, ...]:
         """Returns a finished batch, made in this thread."""
         parts = [self.clips(epoch, row) for row in self.rows(epoch, batch)]
@@ -221,9 +266,9 @@ class ClipSource:
 
     def jobs(self, epoch: int, batch: int) -> list[tuple[Any, ...]]:
         """Returns the calls that make the clips of a batch: tuples of a function and arguments."""
-        return [(self.clips, epoch, row) for row in self.rows(epoch, batch)]
+        return [(self.noted_clips, epoch, row) for row in self.rows(epoch, batch)]
 
-    def _decode(self, row, rng):
+    def _decode(self, row, rng, noted):
         """The frames of a row, or of the row that replaces it, and the number of that row."""
         replacement = None
         for _ in range(_MAX_REPLACEMENTS):
@@ -233,9 +278,8 @@ class ClipSource:
                 # A broken shard is more than one video, so it is not replaced.
                 if not self.counts and (not self.training or isinstance(error, ShardError)):
                     raise
-                self._note(row, error)
+                noted.append(noted_error(row, error))
             else:
-                self.failed.pop(row, None)
                 return clip, row
             if self.counts:
                 return self._black(), row
@@ -279,69 +323,24 @@ class ClipSource:
         """Whether decoded clips are kept."""
         return self._cache is not None
 
-    @contextlib.contextmanager
-    def noting(self) -> Iterator[list[tuple[int, str, str]]]:
-        """Collects what is found unreadable in the block, for `take_notes` of another process."""
-        noted: list[tuple[int, str, str]] = []
-        self._noted = noted
-        try:
-            yield noted
-        finally:
-            self._noted = None
+    def take_notes(self, notes: Notes) -> None:
+        """Notes what `noted_clips` has found unreadable, here or in another process."""
+        self._found.take(notes)
 
-    def take_notes(self, row: int, noted: list[tuple[int, str, str]]) -> None:
-        """Notes what `clips` has found unreadable in another process.
-
-        Args:
-            row: The row that was asked for.
-            noted: What `noting` has collected there.
-        """
-        if row not in {each for each, *_ in noted}:
-            self.failed.pop(row, None)
-        for each in noted:
-            self._take_note(*each)
-
-    def _note(self, row, error):
-        reason = str(error)
-        short = getattr(error, "reason", None) or getattr(error, "strerror", None) or reason
-        if self._noted is not None:
-            self._noted.append((row, reason, short))
-        else:
-            self._take_note(row, reason, short)
-
-    def _take_note(self, row, error, short):
-        name = self.manifest.rows[row].name
-        self.failed[row] = short
-        if self.unreadable.setdefault(name, error) is not error:
-            return
-        number = 1 + list(self.unreadable).index(name)
-        what = "counts as wrong" if self.counts else "is skipped"
-        _logger.warning("%s; it %s, the %s so far", error, what, _ordinal(number))
+    def renew_locks(self) -> None:
+        """Makes the cache usable in a forked process, which lacks the threads that hold locks."""
+        if self._cache is not None:
+            self._cache.renew_locks()
 
     def __getstate__(self):
         check_sendable([row.path for row in self.manifest.rows if isinstance(row.path, LazySource)])
         return vars(self)
 
-    def _make_cache(self, max_bytes):
-        max_bytes = check_integer("max_cache_bytes", max_bytes)
-        if self.random_clips:
-            raise ValueError(
-                "cache must be False if clips are sampled at random; with "
-                "random_clips=False they can be kept."
-            )
-        size = getattr(self.converter, "image_size", None)
-        frames = getattr(self.converter, "num_frames", None)
-        if size is not None and frames is not None:
-            needed = len(self.labels) * frames * size[0] * size[1] * 3
-            if needed > max_bytes:
-                raise ValueError(
-                    f"cache would keep {len(self.labels)} clips in {needed} bytes, over "
-                    f"max_cache_bytes ({max_bytes})."
-                )
-        return ClipCache(max_bytes)
 
-
-def _ordinal(number):
-    last = number % 100
-    ending = "th" if 10 <= last <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{ending} video"
+def _join_aligned(parts):
+    """Joins uint8 arrays along their first axis, in memory that TensorFlow need not copy."""
+    shape = (sum(len(part) for part in parts), *parts[0].shape[1:])
+    size = math.prod(shape)
+    memory = np.empty(size + _ALIGNMENT, "uint8")
+    start = -memory.ctypes.data % _ALIGNMENT
+    return np.concatenate(parts, out=memory[start : start + size].reshape(shape))

@@ -16,6 +16,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -26,6 +27,7 @@ from keras_mlp3d._utils import backend
 from keras_mlp3d._utils.child_process import how_it_ended
 from keras_mlp3d._utils.recent import Recent
 from keras_mlp3d.data.loading.clip_source import ClipSource
+from keras_mlp3d.data.loading.unreadable_notes import NOTES, Notes
 from keras_mlp3d.data.video.converter import VideoConverter
 
 _logger = logging.getLogger("keras_mlp3d")
@@ -40,9 +42,10 @@ serve()
 _WITHOUT_KERAS = ("keras_mlp3d", "numpy", "av")
 #: If TensorFlow is imported there, nothing is computed with it, and it logs less so.
 _QUIET = {"TF_ENABLE_ONEDNN_OPTS": "0", "TF_CPP_MIN_LOG_LEVEL": "2"}
-#: Rows that a process is asked for at once, if their clips are small: each question interrupts the
-#: training step. At most so many, and so many bytes of clips.
-_MOST_ROWS, _MOST_BYTES = 8, 2**20
+#: Rows that a process is asked for at once, if their clips are small and soon made: each question
+#: interrupts the training step. At most so many, so many bytes of clips, and so many seconds: the
+#: end of the program waits for the answer.
+_MOST_ROWS, _MOST_BYTES, _MOST_SECONDS = 8, 2**20, 0.25
 
 
 class DecodingProcesses:
@@ -75,16 +78,17 @@ class DecodingProcesses:
         self._source, self._said = source, Recent(4096)
         self._pool: _Pool = sharing._pool if sharing is not None else _Pool(count)
         self._number = self._pool.add(pickled)
-        self._at_once = _rows_at_once(source)
+        self._at_once, self._seconds = _rows_at_once(source), _MOST_SECONDS  # of the last rows
 
     def jobs(self, epoch: int, batch: int) -> list[tuple[Any, ...]]:
         """Returns the calls that make the clips of a batch, each of one or some of its rows."""
         rows = self._source.rows(epoch, batch)
-        calls = max(min(self._pool.most, len(rows)), -(-len(rows) // self._at_once))
+        at_once = max(min(self._at_once, int(_MOST_SECONDS / self._seconds)), 1)
+        calls = max(min(self._pool.most, len(rows)), -(-len(rows) // at_once))
         return [(self.clips, epoch, some.tolist()) for some in np.array_split(rows, calls)]
 
-    def clips(self, epoch: int, rows: list[int]) -> tuple[np.ndarray, np.ndarray]:
-        """Returns what `ClipSource.clips` returns of each row, joined, or raises its error.
+    def clips(self, epoch: int, rows: list[int]) -> tuple[np.ndarray, np.ndarray, Notes]:
+        """Returns what `ClipSource.noted_clips` returns of each row, joined, or raises its error.
 
         If the process ends, for example because the system kills it, another is asked.
 
@@ -104,13 +108,14 @@ class DecodingProcesses:
         first = self._source.manifest.rows[rows[0]].name
         what = repr(first) if len(rows) == 1 else f"{first!r} and {len(rows) - 1} more videos"
         with self._pool.process() as process:
+            began = time.perf_counter()
             answer = process.ask(self._number, (int(epoch), rows), what)
+            self._seconds = max(time.perf_counter() - began, 1e-6) / len(rows)
         for level, text in answer["log"]:
             if self._said.set(text, True):
                 _logger.log(level, "%s", text)
-        for row, noted in answer["noted"]:
-            self._source.take_notes(row, noted)
         if "error" in answer:
+            setattr(answer["error"], NOTES, answer["notes"])
             raise answer["error"]
         return answer["clips"]
 
@@ -129,9 +134,9 @@ def _rows_at_once(source):
 
 
 def _joined(parts):
-    """Joins the (clips, labels) of rows."""
-    clips, labels = zip(*parts, strict=True)
-    return np.concatenate(clips), np.concatenate(labels)
+    """Joins the (clips, labels, notes) of rows."""
+    clips, labels, notes = zip(*parts, strict=True)
+    return np.concatenate(clips), np.concatenate(labels), [each for part in notes for each in part]
 
 
 class _Pool:
@@ -168,12 +173,21 @@ class _Pool:
             self._idle.append(process)
             self._free.notify()
 
+    def _room(self):
+        return len(self._all) + self._starting < self.most
+
     def _taken(self):
         """Returns an idle process, or a new one, or waits for one."""
         with self._free:
-            self._free.wait_for(lambda: self._idle or len(self._all) + self._starting < self.most)
-            if self._idle:
-                return self._idle.pop()
+            while True:
+                self._free.wait_for(lambda: self._idle or self._room())
+                if not self._idle:
+                    break
+                process = self._idle.pop()
+                if process.lives():
+                    return process
+                self._all.discard(process)  # killed while nobody asked it
+                process.end()
             self._starting += 1
         try:
             process = _Process(self._sources)
@@ -235,6 +249,10 @@ class _Process:
             raise _Ended(f"{text}; what it printed is above") from None
         return answer
 
+    def lives(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process.poll() is None
+
     def end(self) -> int | None:
         """Ends the process, and returns its exit code, or None if it cannot be ended."""
         for pipe in (self._requests, self._answers):
@@ -278,17 +296,15 @@ def serve() -> None:
 
 
 def _answer(source, epoch, rows):
-    """The clips of some rows, or the error of the first that has one; and what was noted."""
-    answer: dict[str, Any] = {"noted": []}
-    parts = []
+    """The clips of some rows with their notes, or the error of the first that has one."""
+    parts: list[tuple[np.ndarray, np.ndarray, Notes]] = []
     for row in rows:
-        with source.noting() as noted:
-            answer["noted"].append((row, noted))
-            try:
-                parts.append(source.clips(epoch, row))
-            except Exception as error:
-                return {**answer, "error": _sendable(error)}
-    return {**answer, "clips": parts[0] if len(parts) == 1 else _joined(parts)}
+        try:
+            parts.append(source.noted_clips(epoch, row))
+        except Exception as error:
+            notes = [note for *_, part in parts for note in part] + getattr(error, NOTES, [])
+            return {"error": _sendable(error), "notes": notes}
+    return {"clips": parts[0] if len(parts) == 1 else _joined(parts)}
 
 
 class _Unpickler(pickle.Unpickler):

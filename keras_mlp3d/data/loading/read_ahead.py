@@ -87,8 +87,8 @@ class ReadAhead:
             return self._made.pop((epoch, batch))
 
     def _coming(self, epoch, batch, ahead):
-        """The keys of a batch and of those to prepare ahead of it."""
-        numbers = range(batch, batch + 1 + ahead)
+        """The keys of a batch and of those to prepare ahead of it, at most of an epoch."""
+        numbers = range(batch, batch + 1 + min(ahead, self._num_batches))
         keys = [
             (epoch + number // self._num_batches, number % self._num_batches) for number in numbers
         ]

@@ -1,8 +1,6 @@
 """Loads batches of a manifest's clips, for `fit` and for other loops, without TensorFlow."""
 
-import functools
 import logging
-import math
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -19,10 +17,10 @@ from keras_mlp3d.data.loading.clip_source import ClipSource
 from keras_mlp3d.data.loading.decoding_processes import DecodingProcesses
 from keras_mlp3d.data.loading.read_ahead import ReadAhead
 from keras_mlp3d.data.loading.torch_data_loader import in_data_loader, in_torch_worker
+from keras_mlp3d.data.loading.unreadable_notes import NOTES
 
 _logger = logging.getLogger("keras_mlp3d")
 
-_ALIGNMENT = 64  # bytes; TensorFlow uses arrays at such an address without a copy
 _RIGHT_WAY = "DataLoader(loader, batch_size=None, sampler=loader.sampler, num_workers=...)"
 
 
@@ -185,7 +183,12 @@ class VideoLoader(keras.utils.PyDataset):
         epoch, index = int(epoch), self._checked_index(index)
         # A DataLoader itself requests batches ahead from each of its worker processes.
         ahead = 0 if in_torch_worker() else self._ahead
-        batch: tuple[np.ndarray, ...] = self._reader.get(epoch, index, ahead)
+        try:
+            batch, notes = self._reader.get(epoch, index, ahead)
+        except Exception as error:
+            self.source.take_notes(getattr(error, NOTES, []))
+            raise
+        self.source.take_notes(notes)
         return batch
 
     @property
@@ -283,6 +286,7 @@ class VideoLoader(keras.utils.PyDataset):
     def _check_process(self):
         if self._owner != os.getpid():  # a forked process does not have the threads
             self._reader.abandon()
+            self.source.renew_locks()
             self._set_transient()
 
     def _set_transient(self):
@@ -295,9 +299,8 @@ class VideoLoader(keras.utils.PyDataset):
             sharing = self._partner and self._partner._made
             made = DecodingProcesses(self.source, self._processes, sharing)
         self._made = made
-        # The reader's threads must not keep this object alive.
-        join = functools.partial(_join, self.source)
-        self._reader = ReadAhead(made.jobs, len(self), self._threads, self.source.training, join)
+        threads, training, join = self._threads, self.source.training, self.source.join
+        self._reader = ReadAhead(made.jobs, len(self), threads, training, join)
         self._given, self._in_turn, self._in_fit = set(), 0, False
         self._pass_begun = self._warned = False
 
@@ -333,18 +336,3 @@ class _EpochSampler:
         for index in range(len(self)):
             yield epoch, index
         self._loader._end_pass(epoch)
-
-
-def _join(source, epoch, index, parts):
-    """Returns a batch of the (clips, labels) of its parts."""
-    clips, labels = zip(*parts, strict=True)
-    return source.finish(epoch, index, _join_aligned(clips), np.concatenate(labels))
-
-
-def _join_aligned(parts):
-    """Joins uint8 arrays along their first axis, in memory that TensorFlow need not copy."""
-    shape = (sum(len(part) for part in parts), *parts[0].shape[1:])
-    size = math.prod(shape)
-    memory = np.empty(size + _ALIGNMENT, "uint8")
-    start = -memory.ctypes.data % _ALIGNMENT
-    return np.concatenate(parts, out=memory[start : start + size].reshape(shape))

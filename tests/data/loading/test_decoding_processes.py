@@ -138,33 +138,56 @@ def test_what_cannot_be_sent(videos):
         VideoLoader(videos, RANDOM, 2, processes=-1)
 
 
-def test_a_process_that_is_killed(videos, caplog):
-    good = Manifest(videos.rows[:2], videos.class_names, "train")
-    loader, before = VideoLoader(good, VideoConverter(4, (32, 32)), 2, processes=1), children()
-    first = loader[0]
-    [number] = children() - before
-    os.kill(number, signal.SIGKILL)
-    assert_same_batches([loader[0]], [first])
-    assert "0.mkv' and 1 more videos ended (SIGKILL)" in caplog.text
-    assert "another process makes them again" in caplog.text
-    assert len(children() - before) == 1
-
-
-def test_a_video_that_ends_its_process_is_named(videos, monkeypatch):
-    """Of the clips that a process is asked for at once."""
-    ask = decoding_processes._Process.ask
+def killed_when_asked_for(row, times, monkeypatch):
+    """Processes are killed when they are asked for a row, so often."""
+    ask, left = decoding_processes._Process.ask, [None] * times
 
     def deadly(process, number, request, what):
-        if 2 in request[1]:
+        if row in request[1] and left:
+            left.pop()
             process._process.kill()
         return ask(process, number, request, what)
 
     monkeypatch.setattr(decoding_processes._Process, "ask", deadly)
+
+
+def loaders_of_readable(videos, count):
+    """Loaders with threads and with processes, which are asked for some clips at once."""
     good = Manifest((*videos.rows[:2], *videos.rows[3:]), videos.class_names, "train")
-    plain, loader = (
-        VideoLoader(good, VideoConverter(4, (32, 32)), 4, processes=count) for count in (0, 1)
-    )
-    assert len(loader._made.jobs(0, 0)) == 1
+    loaders = [
+        VideoLoader(good, VideoConverter(4, (32, 32)), 4, processes=each) for each in (0, count)
+    ]
+    loaders[1]._made._seconds = 0.01
+    return loaders
+
+
+def test_processes_that_are_killed_between_batches(videos, caplog):
+    plain, loader = loaders_of_readable(videos, 2)
+    before = children()
+    assert_same_batches([loader[0]], [plain[0]])
+    killed = children() - before
+    assert len(killed) == 2
+    for number in killed:
+        os.kill(number, signal.SIGKILL)
+        while "State:\tZ" not in pathlib.Path(f"/proc/{number}/status").read_text():
+            time.sleep(0.01)
+    assert_same_batches([loader[0]], [plain[0]])
+    assert not caplog.records
+    assert not killed & children()
+
+
+def test_a_process_that_is_killed_costs_a_warning(videos, monkeypatch, caplog):
+    plain, loader = loaders_of_readable(videos, 1)
+    killed_when_asked_for(2, 1, monkeypatch)
+    assert_same_batches([loader[0]], [plain[0]])
+    assert "0.mkv' and 3 more videos ended (SIGKILL)" in caplog.text
+    assert "another process makes them again" in caplog.text
+
+
+def test_a_video_that_ends_its_process_is_named(videos, monkeypatch):
+    """Of the clips that a process is asked for at once."""
+    plain, loader = loaders_of_readable(videos, 1)
+    killed_when_asked_for(2, 9, monkeypatch)
     with pytest.raises(RuntimeError, match=r"clips of '[^' ]*3\.mkv' ended.*processes=0"):
         loader[0]
     assert_same_batches([loader[1]], [plain[1]])
@@ -181,11 +204,13 @@ def test_a_video_that_ends_its_process_is_named(videos, monkeypatch):
     ],
 )
 def test_a_process_is_asked_for_some_small_clips_at_once(side, count, asked):
-    """And for so few that all processes have something to do."""
+    """If they are soon made, and for so few that all processes have something to do."""
     loader = VideoLoader(numbered_rows(10), VideoConverter(8, (side, side)), 10, processes=count)
-    jobs = loader._made.jobs(0, 0)
-    assert [len(rows) for _, _, rows in jobs] == asked
-    assert [row for _, _, rows in jobs for row in rows] == list(range(10))
+    for seconds, sizes in ((0.3, [1] * 10), (0.01, asked)):  # of the clips that were made last
+        loader._made._seconds = seconds
+        jobs = loader._made.jobs(0, 0)
+        assert [len(rows) for _, _, rows in jobs] == sizes
+        assert [row for _, _, rows in jobs for row in rows] == list(range(10))
 
 
 PROGRAM = """

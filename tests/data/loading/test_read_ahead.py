@@ -13,6 +13,7 @@ import time
 import pytest
 from data.loading.gray_clips import CONVERTER, numbered_clip, numbered_rows
 
+from keras_mlp3d.data import VideoError
 from keras_mlp3d.data.loading.read_ahead import ReadAhead
 from keras_mlp3d.data.loading.video_loader import VideoLoader
 
@@ -112,7 +113,7 @@ def test_the_next_epoch_is_prepared_during_the_last_batches_of_one():
 def test_epochs_of_one_batch_are_prepared_ahead_too():
     reader = ReadAhead(lambda *key: [(tuple, key)], num_batches=1, workers=1, follow=True)
     assert [reader.get(epoch, 0, ahead=2) for epoch in range(4)] == [[(e, 0)] for e in range(4)]
-    assert sorted(reader._made) == [(4, 0), (5, 0)]
+    assert sorted(reader._made) == [(4, 0)]  # at most an epoch is kept
 
 
 def test_batches_are_joined_ahead_by_the_threads():
@@ -164,6 +165,26 @@ def test_only_training_goes_on_with_another_epoch(training):
     else:
         time.sleep(0.1)
         assert len(started) == 6
+
+
+def test_what_is_prepared_ahead_is_noted_where_it_is_asked_for(caplog):
+    """What is known after an epoch is of that epoch, however far the threads are."""
+    calls = []
+
+    def breaks(path, rng, start=None, end=None):
+        calls.append(path)
+        if path == "3" and calls.count("3") > 1:
+            raise VideoError("3", "it broke")
+        return numbered_clip(path, rng)
+
+    loader = VideoLoader(numbered_rows(4), breaks, 2, training=True, workers=1)
+    for epoch in range(3):
+        found = {"3": "cannot read the video '3': it broke"} if epoch else {}
+        assert len(list(loader)) == 2
+        assert wait_for(lambda epoch=epoch: len(calls) >= 4 * (epoch + 2))  # and the next epoch
+        assert loader.source.unreadable == found
+        assert loader.source.failed == ({3: "it broke"} if epoch else {})
+        assert len(caplog.records) == len(found)
 
 
 PROGRAM = """

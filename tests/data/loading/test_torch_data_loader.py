@@ -1,5 +1,7 @@
 """A PyTorch DataLoader over a VideoLoader: every pass another epoch, or an error that says how."""
 
+import time
+
 import keras
 import numpy as np
 import pytest
@@ -188,3 +190,22 @@ def test_fit_takes_a_data_loader(manifest):
     losses = model.fit(batches, epochs=2, shuffle=False, verbose=0).history["loss"]
     assert np.isfinite(losses).all()
     assert loader.epoch >= 2  # Keras begins passes besides, to look at the first batch
+
+
+def test_a_fork_does_not_wait_for_clips_that_the_program_decodes():
+    """Its threads hold locks of the cache, and a forked process does not have them."""
+
+    def slow(path, rng, start=None, end=None):
+        time.sleep(0.1)
+        return numbered_clip(path, rng)
+
+    options = {"training": True, "random_clips": False, "cache": True, "workers": 2}
+    loader = VideoLoader(numbered_rows(12), slow, 2, **options)
+    expected = [np.array(loader[k][0]) for k in range(6)]
+    loader = VideoLoader(numbered_rows(12), slow, 2, **options)
+    loader[0]  # and the next are being decoded
+    batches = DataLoader(
+        loader, batch_size=None, sampler=loader.sampler, timeout=20, **WORKERS["fork"]
+    )
+    for batch, clips in zip(one_pass(batches), expected, strict=True):
+        np.testing.assert_array_equal(batch[0], clips)

@@ -49,15 +49,13 @@ SCHEDULE = "short_range:8"
 #: Another program that makes the batches of some epochs each time that it is asked to.
 DECODING = """
 import pickle, sys
-import numpy as np
 from keras_mlp3d.data.loading.read_ahead import ReadAhead
 source, workers = pickle.load(sys.stdin.buffer)
-reader, epoch = ReadAhead(source.jobs, source.num_batches, workers), 0
+reader, epoch = ReadAhead(source.jobs, source.num_batches, workers, True, source.join), 0
 while line := sys.stdin.buffer.readline():
     for epoch in range(epoch, epoch + int(line)):
         for batch in range(source.num_batches):
-            clips, labels = map(np.concatenate, zip(*reader.get(epoch, batch, ahead=2)))
-            source.finish(epoch, batch, clips, labels)
+            reader.get(epoch, batch, ahead=2)
     epoch += 1
     print(flush=True)
 """

@@ -16,9 +16,6 @@ import statistics
 import tempfile
 import time
 
-import av
-import numpy as np
-
 from keras_mlp3d.data.augment import (
     Augmenter,
     CutMix,
@@ -30,6 +27,9 @@ from keras_mlp3d.data.augment import (
     clip_generator,
 )
 from keras_mlp3d.data.augment.rand_augment import OPERATIONS
+
+import av
+import numpy as np
 
 VIDEO_SIZE = (240, 426)
 BATCH = 4

@@ -21,9 +21,9 @@ BACKENDS = ("jax", "torch", "tensorflow")
 
 def compute(arguments):
     """Writes the logits and a checksum of the weights of the live backend."""
-    import keras
-
     import keras_mlp3d as km
+
+    import keras
 
     km.training.set_random_seed(0)
     model = km.MLP3D.from_preset(arguments.preset, load_weights=False)

@@ -129,10 +129,10 @@ def write_videos(folder, options):
     Returns:
         A dict with the paths "files" and "shards" (None without the library for them).
     """
-    import numpy as np
     from input import write_video
-
     from keras_mlp3d.data import read_csv, write_shards
+
+    import numpy as np
 
     rng, rows = np.random.default_rng(0), []
     frames, *size = size_of(options.video)
@@ -281,9 +281,8 @@ def parse(arguments):
 
 def networks(names):
     """The networks to measure: ours, and those of other libraries that are installed."""
-    from peer_networks import missing
-
     import keras_mlp3d
+    from peer_networks import missing
 
     if names is None:
         installed = [name for name in PEERS if importlib.util.find_spec(library_of(name))]

@@ -132,9 +132,9 @@ class Ours:
     """
 
     def __init__(self, device, work):
-        import keras
-
         import keras_mlp3d as km
+
+        import keras
 
         keras.utils.set_random_seed(0)
         self.device, self.work, self.size = device, work, size_of(work["size"])
@@ -216,8 +216,9 @@ class Peer:
     """
 
     def __init__(self, device, work):
-        import torch
         from peer_networks import build, count_macs
+
+        import torch
 
         self.device, self.work, self.torch = device, work, torch
         self.place = torch.device("cuda" if device.kind == "gpu" else "cpu")

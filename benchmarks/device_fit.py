@@ -9,12 +9,12 @@ import pathlib
 import sys
 import time
 
-import keras
-import numpy as np
-
 import keras_mlp3d as km
 from keras_mlp3d._utils.atomic_write import write_whole
 from keras_mlp3d.data import VideoConverter, VideoLoader, read_shards
+
+import keras
+import numpy as np
 
 
 class Memory(keras.utils.PyDataset):

@@ -37,10 +37,10 @@ def cell(model, path, format, options):
 
 def rows_of_backend(preset):
     """Prints the rows of the backend in use."""
-    import keras
-
     import keras_mlp3d as km
     from keras_mlp3d.export import FORMATS, INT8_FORMATS, formats
+
+    import keras
 
     model = km.MLP3D.from_preset(preset)
     backend = keras.backend.backend()

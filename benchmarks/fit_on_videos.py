@@ -36,14 +36,14 @@ import time
 import keras_mlp3d as km  # before Keras and PyTorch: it decides how PyTorch's threads wait
 
 # isort: split
-import keras
-import numpy as np
 from input import write_video
-from waiting_threads import busy
-
 from keras_mlp3d._utils.backend import WITHOUT_KERAS
 from keras_mlp3d.data import Manifest, VideoConverter, VideoRow, read_folder
 from keras_mlp3d.training import Recipe, make_loaders, make_optimizer, set_random_seed
+from waiting_threads import busy
+
+import keras
+import numpy as np
 
 SCHEDULE = "short_range:8"
 #: Another program that makes the batches of some epochs each time that it is asked to.

@@ -60,8 +60,9 @@ def jax_runs(model, clip, matrix):
 
 def torch_runs(model, clip, matrix):
     """Returns the matrix product and {form: forward pass} for PyTorch."""
-    import torch
     from plain_torch import PlainMLP3D
+
+    import torch
 
     torch.set_grad_enabled(False)
     matrix, clip = torch.from_numpy(matrix), torch.from_numpy(clip)
@@ -93,10 +94,10 @@ def tensorflow_runs(model, clip, matrix):
 
 def run_backend(schedule, rounds):
     """Measures the live backend and prints a row for each form of running."""
+    import keras_mlp3d as km
+
     import keras
     import numpy as np
-
-    import keras_mlp3d as km
 
     keras.utils.set_random_seed(0)
     model = km.MLP3D.from_preset(

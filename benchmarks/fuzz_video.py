@@ -32,11 +32,11 @@ import time
 os.environ.setdefault("KERAS_BACKEND", "numpy")
 os.environ.setdefault("SVT_LOG", "1")
 
-import av
-import numpy as np
-
 from keras_mlp3d.data import VideoError, read_video
 from keras_mlp3d.data.video import file_reader
+
+import av
+import numpy as np
 
 #: (container's ending, encoder, pixel format, options)
 PAIRS = (

@@ -27,15 +27,14 @@ import keras_mlp3d as km
 
 # isort: split
 
-from real_clips import in_memory, split
-from schedules_compared import SEARCHED, Comparison, print_table
-
 from keras_mlp3d import hub, plots
 from keras_mlp3d.cost import count
 from keras_mlp3d.data import Manifest, read_folder
 from keras_mlp3d.models import parse_schedule
 from keras_mlp3d.search import SearchSpace
 from keras_mlp3d.training import Recipe, parse_overrides
+from real_clips import in_memory, split
+from schedules_compared import SEARCHED, Comparison, print_table
 
 #: The groups of S = 2 are half of the four tokens in time, those of S = 4 are all of them.
 HAND_MADE = {

@@ -26,10 +26,6 @@ import statistics
 import tempfile
 import time
 
-import av
-import numpy as np
-from av.video.reformatter import VideoReformatter
-
 from keras_mlp3d.data import (
     Manifest,
     VideoConverter,
@@ -41,6 +37,10 @@ from keras_mlp3d.data import (
 )
 from keras_mlp3d.data.augment import clip_generator
 from keras_mlp3d.data.video.sampling import clip_indices
+
+import av
+import numpy as np
+from av.video.reformatter import VideoReformatter
 
 SIZE, SHORT_SIDE, BATCH = (240, 320), 128, 4
 #: (name, frames, size): the paper's clip for the search, and a short one.

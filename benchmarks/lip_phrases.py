@@ -12,12 +12,12 @@ import argparse
 import csv
 import pathlib
 
-import numpy as np
-
 import keras_mlp3d as km
 from keras_mlp3d.data import VideoConverter, read_manifest
 from keras_mlp3d.search import Trainer
 from keras_mlp3d.training import Recipe
+
+import numpy as np
 
 #: Name -> schedule, and options of the network. All except the 2-D one see frames minus the mean
 #: over time, which removes the appearance of the speaker. The 2-D one gets as many frames as the

@@ -23,13 +23,13 @@ import keras_mlp3d  # noqa: F401 (before keras: takes an installed backend)
 
 # isort: split
 
-import keras
-from lip_phrases import base_preset
-from schedules_compared import SEARCHED, Comparison, print_table
-
 from keras_mlp3d._utils.ray_cluster import connected
 from keras_mlp3d.data import Manifest, read_folder
 from keras_mlp3d.training import Recipe, parse_overrides
+from lip_phrases import base_preset
+from schedules_compared import SEARCHED, Comparison, print_table
+
+import keras
 
 HAND_MADE = {
     "SR 8": "short_range:8",

@@ -33,13 +33,13 @@ import keras_mlp3d as km  # before keras: takes an installed backend
 
 # isort: split
 
-import numpy as np
-
 from keras_mlp3d.data import Manifest, VideoConverter, VideoRow
 from keras_mlp3d.data.video.file_reader import FileReader
 from keras_mlp3d.data.video.packets import Packets
 from keras_mlp3d.inference import evaluate
 from keras_mlp3d.inference.score_views import score_views
+
+import numpy as np
 
 _spec = importlib.util.spec_from_file_location(
     "input", pathlib.Path(__file__).with_name("input.py")

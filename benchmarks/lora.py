@@ -19,12 +19,12 @@ import sys
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
-import numpy as np
-
 import keras_mlp3d as km
 from keras_mlp3d.data import Manifest, VideoConverter, read_manifest
 from keras_mlp3d.inference import evaluate
 from keras_mlp3d.training import Recipe, make_loaders, train
+
+import numpy as np
 
 WAYS = {
     "all weights": {},

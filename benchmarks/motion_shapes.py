@@ -20,11 +20,11 @@ import time
 os.environ.setdefault("KERAS_BACKEND", "torch")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras
-import numpy as np
-
 import keras_mlp3d as km
 from keras_mlp3d.data import VideoLoader, motion_shapes, read_folder
+
+import keras
+import numpy as np
 
 NETWORKS = {
     "LR": "long_range:4",

@@ -18,13 +18,13 @@ import time
 os.environ.setdefault("KERAS_BACKEND", "torch")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import av
-import keras
-import numpy as np
-
 import keras_mlp3d as km
 from keras_mlp3d.data import Augmenter, VideoLoader, read_something_v2
 from keras_mlp3d.training import Recipe, make_optimizer
+
+import av
+import keras
+import numpy as np
 
 TEMPLATES = (
     "Pushing [something] from left to right",

@@ -10,11 +10,11 @@ is `mlp3d_tiny` with the same random weights, and with other treatment of the sa
 
 import argparse
 
-import keras
-import numpy as np
-
 import keras_mlp3d as km
 from keras_mlp3d.data import VideoConverter, pixel_statistics, read_folder
+
+import keras
+import numpy as np
 
 
 def spread(clips, seed, **options):

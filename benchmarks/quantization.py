@@ -12,10 +12,10 @@ import tempfile
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
-import numpy as np
-
 import keras_mlp3d as km
 from keras_mlp3d.data import VideoLoader, motion_shapes, read_folder
+
+import numpy as np
 
 
 def size_on_disk(model, form):

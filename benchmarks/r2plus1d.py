@@ -7,9 +7,9 @@ so many channels between them that the weights are as many as those of the 3-D c
 
 import math
 
-import keras
-
 from keras_mlp3d.layers import PixelNormalization, SubtractMean
+
+import keras
 
 
 def r2plus1d(

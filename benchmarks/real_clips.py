@@ -32,11 +32,6 @@ import json
 import pathlib
 import time
 
-import keras
-import numpy as np
-from r2plus1d import multiply_accumulates, r2plus1d
-from run_settings import check_settings
-
 import keras_mlp3d as km
 from keras_mlp3d import hub
 from keras_mlp3d.cost import count
@@ -53,6 +48,11 @@ from keras_mlp3d.training import (
     set_random_seed,
     train,
 )
+from r2plus1d import multiply_accumulates, r2plus1d
+from run_settings import check_settings
+
+import keras
+import numpy as np
 
 #: Data set -> function from a file's name to the group that must not be divided (a person, a
 #: sentence), and the step with which groups, sorted by name, are taken out of `train`.

@@ -13,10 +13,10 @@ import tempfile
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
+import keras_mlp3d as km
+
 import keras
 import numpy as np
-
-import keras_mlp3d as km
 
 FLOATS = ("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
 MODES = ("int8", "int4", "float8")

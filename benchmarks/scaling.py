@@ -27,14 +27,14 @@ import time
 os.environ.setdefault("KERAS_BACKEND", "torch")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras
-import numpy as np
+import keras_mlp3d as km
 from cells import processor
 from input import write_video
-
-import keras_mlp3d as km
 from keras_mlp3d.data import Manifest, VideoConverter, VideoRow
 from keras_mlp3d.training import Recipe, make_loaders, make_optimizer, network_options
+
+import keras
+import numpy as np
 
 #: Of Kinetics-400, by section 4.1 of the paper; a million is a round number.
 TRAINING_VIDEOS, SCORED_VIDEOS = 246_000, 1_000_000

@@ -9,8 +9,6 @@ import json
 import math
 import pathlib
 
-from run_settings import check_settings
-
 from keras_mlp3d._utils.atomic_write import write_whole
 from keras_mlp3d.data import Manifest
 from keras_mlp3d.inference import evaluate
@@ -27,6 +25,7 @@ from keras_mlp3d.search import (
     train_supernet,
 )
 from keras_mlp3d.training import data_identity, make_loaders, set_random_seed, train
+from run_settings import check_settings
 
 SEARCHED = "searched"
 

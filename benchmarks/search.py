@@ -14,12 +14,12 @@ import statistics
 import tempfile
 import time
 
-import keras
-import numpy as np
-
 from keras_mlp3d.data import motion_shapes, read_manifest
 from keras_mlp3d.inference import evaluate
 from keras_mlp3d.search import Scorer, SearchSpace, extract, supernet
+
+import keras
+import numpy as np
 
 
 def measure(runs, rounds):

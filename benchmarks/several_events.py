@@ -19,13 +19,13 @@ import time
 os.environ.setdefault("KERAS_BACKEND", "torch")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras
-import numpy as np
-
 import keras_mlp3d as km
 from keras_mlp3d.data import Manifest, VideoRow, motion_shapes, pixel_statistics, read_manifest
 from keras_mlp3d.data.datasets.motion_shapes.files import encode_clip
 from keras_mlp3d.training import Recipe, clip_converter, make_loaders, network_options
+
+import keras
+import numpy as np
 
 SEPARATOR = "|"
 #: Probability of a clip with 0, 1, 2 and 3 events.

@@ -165,9 +165,9 @@ def buffers(cell, options):
 
 def measure(cell, options):
     """One cell, on the backend of this process: what is predicted, and what is measured."""
-    import keras
-
     from keras_mlp3d import cost
+
+    import keras
 
     keras.config.set_image_data_format("channels_last")
     backend = keras.config.backend()

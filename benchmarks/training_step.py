@@ -18,13 +18,13 @@ import statistics
 
 os.environ["KERAS_BACKEND"] = "torch"
 
-import keras
-import numpy as np
-import torch
+import keras_mlp3d as km
 from forward import seconds_of
 from plain_torch import PlainMLP3D
 
-import keras_mlp3d as km
+import keras
+import numpy as np
+import torch
 
 PLAIN = "plain", "plain, fused"
 

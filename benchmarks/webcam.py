@@ -19,11 +19,11 @@ import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras
-import numpy as np
-
 import keras_mlp3d as km
 from keras_mlp3d.inference import classify
+
+import keras
+import numpy as np
 
 FPS = 25
 

@@ -13,12 +13,12 @@ import time
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
-import keras
-
 import keras_mlp3d as km
 from keras_mlp3d.data import VideoLoader, read_folder, read_video
 from keras_mlp3d.inference import classify
 from keras_mlp3d.plots import plot_predictions
+
+import keras
 
 CLIPS = pathlib.Path(os.path.relpath(pathlib.Path(__file__).parent / "clips"))
 PRESET = "mlp3d_tiny_grid_words"

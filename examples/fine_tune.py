@@ -12,10 +12,10 @@ import sys
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras
-
 import keras_mlp3d as km
 from keras_mlp3d.data import VideoConverter, VideoLoader, read_folder
+
+import keras
 
 
 def main():

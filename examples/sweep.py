@@ -22,11 +22,11 @@ import keras_mlp3d as km  # before keras: takes an installed backend
 
 # isort: split
 
+from keras_mlp3d.training import Recipe, make_loaders, parse_overrides, train
+
 import keras
 import optuna
 from optuna.trial import TrialState
-
-from keras_mlp3d.training import Recipe, make_loaders, parse_overrides, train
 
 
 def settings(trial):

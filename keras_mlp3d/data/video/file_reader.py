@@ -224,7 +224,7 @@ class FileReader(Reader):
         """Finds the number of frames and the packet of each."""
         if self._settled:
             return
-        entries = _known_files.get(self._packets.version())
+        entries = self._known_entries()
         try:
             if not self._is_small:
                 self._index = self._index_of_headers()
@@ -254,7 +254,7 @@ class FileReader(Reader):
     def _distrust(self, reason):
         """Drops the index, decodes the file in order, and has frames chosen again."""
         self.doubt, self._index, self._settled = reason, None, False
-        _known_files.set(self._packets.version(), None)
+        self._keep_entries(None)
         self._decode_all()
         raise IndexChanged
 
@@ -291,7 +291,16 @@ class FileReader(Reader):
         except Unclear:
             return
         if np.array_equal(index.packets, self._numbers):
-            _known_files.set(self._packets.version(), np.array(index.entries, "int64").tobytes())
+            self._keep_entries(np.array(index.entries, "int64").tobytes())
+
+    def _known_entries(self):
+        version = self._packets.version()
+        return None if version is None else _known_files.get(version)
+
+    def _keep_entries(self, entries):
+        version = self._packets.version()
+        if version is not None:  # of bytes, and of a file that is gone, nothing is kept
+            _known_files.set(version, entries)
 
     def _promised(self):
         """The number of frames that the packets promise, or None if unknown."""

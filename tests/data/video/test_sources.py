@@ -1,6 +1,7 @@
 """Videos that are no files: bytes, file objects, frames in memory, and sources fetched late."""
 
 import io
+import os
 import pathlib
 import threading
 
@@ -16,6 +17,7 @@ from keras_mlp3d.data import (
     probe_video,
     read_video,
 )
+from keras_mlp3d.data.video.file_reader import FileReader
 from keras_mlp3d.data.video.sources import LazySource, is_source, open_video, source_name
 
 FRAMES = moving_frames(12, 48, 64)
@@ -160,3 +162,14 @@ def test_frames_in_memory_are_not_copied():
     read, fps = read_video(frames)
     assert fps is None
     assert not np.shares_memory(read, frames)
+
+
+def test_a_file_that_goes_away_says_nothing_of_other_videos(tmp_path):
+    """A file's index is kept for the next time. Bytes, and a file that is gone, have no version."""
+    path = write_lossless(tmp_path / "gone.mkv", moving_frames(9, 16, 24))
+    with FileReader(path) as reader:
+        os.unlink(path)
+        reader._keep_entries(np.arange(9).tobytes())  # as when it goes away while it is decoded
+    short = moving_frames(4, 16, 24)
+    content = pathlib.Path(write_lossless(tmp_path / "short.mkv", short)).read_bytes()
+    np.testing.assert_array_equal(read_video(content)[0], short)

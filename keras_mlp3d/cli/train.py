@@ -124,9 +124,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _processes(options, clips):
-    """Returns how many processes decode: as asked for, or where they are faster than threads.
-
-    On PyTorch a training step is Python, and so is decoding, and threads share one Python.
+    """Returns how many processes decode: as asked for, or on PyTorch, where a step is Python too.
 
     Args:
         options: Arguments of the command line. A number of threads that is asked for is kept.
@@ -142,11 +140,9 @@ def _processes(options, clips):
     processors = default_workers() // (int(trainings) if trainings.isdecimal() else 1)
     if processors < 2:
         return 0
-    if _device_of_steps() == "cpu":
-        processors -= 1  # the steps need one
-    processes = min(processors, _MOST_PROCESSES)
-    what = "1 process decodes" if processes == 1 else f"{processes} processes decode"
-    say(f"{what} (--processes 0: threads)")
+    for_steps = 1 if _device_of_steps() == "cpu" else 0
+    processes = min(processors - for_steps, _MOST_PROCESSES)
+    say(f"processes that decode: {processes} (--processes 0: threads)")
     return processes
 
 

@@ -295,8 +295,7 @@ def test_how_many_processes_decode(
         expected = 0
     options = argparse.Namespace(processes=asked, workers=threads)
     assert command._processes(options, clips) == expected
-    what = "1 process decodes" if expected == 1 else f"{expected} processes decode"
-    said = f"{what} (--processes 0: threads)\n"
+    said = f"processes that decode: {expected} (--processes 0: threads)\n"
     assert capsys.readouterr().out == (said if asked is None and expected else "")
 
 
@@ -313,7 +312,7 @@ def test_decoding_processes_that_nobody_asked_for(videos, preset, tmp_path, caps
     monkeypatch.setattr(command, "default_workers", lambda: 2)
     monkeypatch.setattr(command, "_MANY_CLIPS", 1)
     assert main(arguments(videos, preset, tmp_path / "run")) == 0
-    said = "1 process decodes" in capsys.readouterr().out
+    said = "processes that decode: 1" in capsys.readouterr().out
     assert said == (keras.backend.backend() == "torch")
     monkeypatch.undo()
     assert main([*arguments(videos, preset, tmp_path / "threads"), "--processes", "0"]) == 0

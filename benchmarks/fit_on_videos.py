@@ -34,8 +34,6 @@ import tempfile
 import time
 
 import keras_mlp3d as km  # before Keras and PyTorch: it decides how PyTorch's threads wait
-
-# isort: split
 from input import write_video
 from keras_mlp3d._utils.backend import WITHOUT_KERAS
 from keras_mlp3d.data import Manifest, VideoConverter, VideoRow, read_folder

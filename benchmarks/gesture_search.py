@@ -24,9 +24,6 @@ import pathlib
 import shlex
 
 import keras_mlp3d as km
-
-# isort: split
-
 from keras_mlp3d import hub, plots
 from keras_mlp3d.cost import count
 from keras_mlp3d.data import Manifest, read_folder

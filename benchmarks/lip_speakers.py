@@ -20,9 +20,6 @@ import subprocess
 import sys
 
 import keras_mlp3d  # noqa: F401 (before keras: takes an installed backend)
-
-# isort: split
-
 from keras_mlp3d._utils.ray_cluster import connected
 from keras_mlp3d.data import Manifest, read_folder
 from keras_mlp3d.training import Recipe, parse_overrides

@@ -30,9 +30,6 @@ import threading
 import time
 
 import keras_mlp3d as km  # before keras: takes an installed backend
-
-# isort: split
-
 from keras_mlp3d.data import Manifest, VideoConverter, VideoRow
 from keras_mlp3d.data.video.file_reader import FileReader
 from keras_mlp3d.data.video.packets import Packets

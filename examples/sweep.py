@@ -19,9 +19,6 @@ import pathlib
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras_mlp3d as km  # before keras: takes an installed backend
-
-# isort: split
-
 from keras_mlp3d.training import Recipe, make_loaders, parse_overrides, train
 
 import keras

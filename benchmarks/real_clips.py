@@ -382,6 +382,20 @@ def print_mistakes(measurement, result, pairs=8):
         print(f"  by {kind}: {', '.join(rows)}")
 
 
+def command_of(options):
+    """Returns the command that trains and measures the network of seed 0."""
+    command = f"python benchmarks/real_clips.py --data {pathlib.Path(options.data).name} --run RUN"
+    if options.recipe:
+        command += f" --recipe {options.recipe}"
+    if options.start_from:
+        command += " --start-from BEFORE/mlp3d/seed0/model.weights.h5"
+    if options.refit:
+        command += " --refit"
+    if options.set:
+        command += f" --set {' '.join(options.set)}"
+    return f"{command} --networks MLP-3D --seeds 0 --in-memory --workers 1"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True)
@@ -411,13 +425,8 @@ def main():
         "--mistakes", action="store_true", help="print what is taken for what, and by whom"
     )
     options = parser.parse_args()
-    command = f"python benchmarks/real_clips.py --data {pathlib.Path(options.data).name} --run RUN"
-    if options.start_from:
-        command += f" --recipe {options.recipe} --start-from BEFORE/mlp3d/seed0/model.weights.h5"
-    if options.refit:
-        command += " --refit"
-    if options.set:
-        command += f" --set {' '.join(options.set)}"
+    if options.start_from and options.networks != ["MLP-3D"]:
+        parser.error("--start-from has weights of MLP-3D: add --networks MLP-3D")
     measurement = Measurement(options)
     chooses = "" if options.refit else f"{len(measurement.validation)} to choose the epoch, "
     print(
@@ -431,7 +440,7 @@ def main():
         for seed in options.seeds or NETWORKS[network][2]
     ]
     if options.to_preset:
-        write_preset(measurement, options.to_preset, command)
+        write_preset(measurement, options.to_preset, command_of(options))
     if options.val_only:
         for result in results:
             print(json.dumps(result), flush=True)

@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import zipfile
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,25 @@ SUFFIXES = (".pth", ".safetensors")
 #: file holds the weights alone.
 MAX_COPIES = {".pth": 8, ".safetensors": 2}
 SLACK_BYTES = 16 * 2**20
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that is refused.
+
+    Args:
+        reason: What is wrong with it.
+        advice: What its owner can do, a sentence or more; nothing if empty.
+
+    Example:
+
+    >>> str(CheckpointError("It is damaged.", "Download it again."))
+    'It is damaged. Download it again.'
+    """
+
+    def __init__(self, reason: str, advice: str = "") -> None:
+        super().__init__(f"{reason} {advice}".rstrip())
+        self.reason = reason
+
 
 # Start of a file that torch.save wrote before version 1.6: a pickle of its magic number.
 _LEGACY_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
@@ -112,10 +132,10 @@ def _read_torch(path: pathlib.Path, parameter_count: int, limit: int) -> Any:
     except Exception as error:
         code = re.search(r"GLOBAL ([\w.]+)", str(error))
         if code:
-            raise ValueError(
+            raise CheckpointError(
                 f"Checkpoint {str(path)!r} is refused: besides tensors it holds {code[1]}, and "
-                "code in a checkpoint is never run. If you trust the file, load it in PyTorch and "
-                "save its state dict alone."
+                "code in a checkpoint is never run.",
+                "If you trust the file, load it in PyTorch and save its state dict alone.",
             ) from error
         raise ValueError(
             f"Checkpoint {str(path)!r} is damaged or no file of torch.save: {_line(error)}."
@@ -123,15 +143,24 @@ def _read_torch(path: pathlib.Path, parameter_count: int, limit: int) -> Any:
 
 
 def _check_archive(path: pathlib.Path, parameter_count: int, limit: int) -> None:
-    """Refuses an archive that grows when it is unpacked."""
+    """Refuses an archive that grows when it is unpacked, or has lost a bit: PyTorch looks not."""
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+            damaged = archive.testzip() if size <= limit else None
+    # zlib's errors, those of encrypted records, and more.
+    except (zipfile.BadZipFile, OSError, RuntimeError, ValueError, zlib.error, EOFError) as error:
         raise ValueError(
             f"Checkpoint {str(path)!r} is damaged or no file of torch.save: {_line(error)}."
         ) from error
     _check_size(path, size, parameter_count, limit)
+    if damaged is not None:
+        raise CheckpointError(
+            f"Checkpoint {str(path)!r} is damaged: its record {printable(damaged)!r} has another "
+            "checksum than it states.",
+            "Get the file again. If it was saved without checksums "
+            "(torch.serialization.set_crc32_options), save it with them.",
+        )
 
 
 def _line(error: Exception) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_mlp3d._utils.printable import printable
 from keras_mlp3d._utils.types import StrPath
-from keras_mlp3d.conversion.checkpoint import find_state_dict, read_checkpoint
+from keras_mlp3d.conversion.checkpoint import CheckpointError, find_state_dict, read_checkpoint
 from keras_mlp3d.models import CycleMLP
 
 #: Module of a block in the checkpoint -> layer of the block here, and the window length of the
@@ -165,7 +165,7 @@ def _check_keys(
     if set(wrong) == {"head.weight", "head.bias"} and shapes["head.bias"]:
         classes = shapes["head.bias"][0]
         advice = f"Build the CycleMLP with num_classes={classes}; it has {model.num_classes}."
-    raise ValueError(f"{name} does not fit this CycleMLP: {'; '.join(problems)}. {advice}")
+    raise CheckpointError(f"{name} does not fit this CycleMLP: {'; '.join(problems)}.", advice)
 
 
 def _count(keys: Collection[str], what: str) -> str:

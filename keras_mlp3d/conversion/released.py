@@ -13,7 +13,7 @@ import pathlib
 from typing import Any
 
 from keras_mlp3d import hub
-from keras_mlp3d.conversion.checkpoint import MAX_COPIES, SLACK_BYTES
+from keras_mlp3d.conversion.checkpoint import MAX_COPIES, SLACK_BYTES, CheckpointError
 from keras_mlp3d.conversion.cycle_mlp import load_cyclemlp
 from keras_mlp3d.conversion.inflate import inflate
 from keras_mlp3d.models import CycleMLP, MLP3DBackbone
@@ -61,13 +61,21 @@ def _convert(preset: hub.Preset, folder: pathlib.Path) -> None:
     model = CycleMLP(**preset.config)
     limit = MAX_COPIES[".pth"] * 4 * model.count_params() + SLACK_BYTES
     _logger.info("%s: downloading %s", preset.handle, url)
-    file = hub.download_file(url, folder.with_name(name), limit)
+    try:
+        file = hub.download_file(url, folder.with_name(name), limit)
+    except (hub.HubError, ValueError) as error:
+        if not mirror:
+            raise
+        raise type(error)(f"{error} The address is the one in {MIRROR}.") from error
     try:
         load_cyclemlp(model, file.path)
     except ValueError as error:
         file.remove()
+        # Not the advice to the owner of a checkpoint: the preset decides what it must be.
+        reason = error.reason if isinstance(error, CheckpointError) else str(error)
         raise ValueError(
-            f"{url} did not bring the checkpoint of {preset.handle!r}, and it was removed: {error}"
+            f"{url} did not bring the checkpoint of {preset.handle!r}, and what came was removed: "
+            f"{reason}" + (f" The address is the one in {MIRROR}." if mirror else "")
         ) from error
     source = (
         f"{preset.metadata['source']}. Converted from {url} ({file.size:,} bytes, SHA-256 "

@@ -4,15 +4,18 @@ The cache is the folder for assets of `huggingface_hub`: `HF_ASSETS_CACHE`, or `
 `HF_HOME`. It holds one preset per built-in preset that was asked for.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import logging
+import os
 import pathlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from keras_mlp3d._utils.printable import printable
+from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.hub.client import HubError
 from keras_mlp3d.hub.files import METADATA, WEIGHTS, check_metadata, read_json
 from keras_mlp3d.hub.preset import Preset
@@ -42,7 +45,7 @@ def converted_preset(preset: Preset, convert: Callable[[pathlib.Path], object]) 
 
     Raises:
         ValueError: If the weights of the preset come from elsewhere.
-        OSError: If the cache cannot be written.
+        HubError: If the cache cannot be written.
 
     Example:
 
@@ -64,30 +67,21 @@ def converted_preset(preset: Preset, convert: Callable[[pathlib.Path], object]) 
     name = preset.folder.name
     key = [_CONVERSION, name, preset.weights, preset.class_name, preset.config]
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-    try:
+    with _writable(constants.HF_ASSETS_CACHE):
         above = cached_assets_path(
             "keras_mlp3d", "converted", digest, assets_dir=constants.HF_ASSETS_CACHE
         )
-    except (OSError, ValueError) as error:
-        raise HubError(
-            f"The cache for converted weights, {constants.HF_ASSETS_CACHE}, cannot be written "
-            f"({printable(str(error))}): set HF_HOME to a folder that can."
-        ) from error
     folder = above / name
     cached = _read(preset, folder)
     if cached is not None:
         return cached
-    with WeakFileLock(above / "lock"):
+    with contextlib.ExitStack() as stack:
+        with _writable(above):
+            stack.enter_context(WeakFileLock(above / "lock"))
         cached = _read(preset, folder)  # another process may have converted it meanwhile
         if cached is None:
-            if folder.is_dir():
-                _logger.warning(
-                    "%s: the converted weights in %s are not as they were written, and are "
-                    "converted again.",
-                    preset.handle,
-                    folder,
-                )
-                shutil.rmtree(folder)
+            with _writable(folder):
+                _remove(preset, folder)
             convert(folder)
             cached = _read(preset, folder)
     if cached is None:
@@ -95,9 +89,38 @@ def converted_preset(preset: Preset, convert: Callable[[pathlib.Path], object]) 
     return cached
 
 
+@contextlib.contextmanager
+def _writable(place: StrPath) -> Iterator[None]:
+    """Says of an error inside which place of the cache cannot be written."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise HubError(
+            f"The cache for converted weights, {place}, cannot be written "
+            f"({printable(str(error))}): set HF_HOME to a folder that can."
+        ) from error
+
+
+def _remove(preset: Preset, folder: pathlib.Path) -> None:
+    """Makes room for the folder. A link is removed, not what it leads to."""
+    if not os.path.lexists(folder):
+        return
+    _logger.warning(
+        "%s: the converted weights in %s are not as they were written, and are converted again.",
+        preset.handle,
+        folder,
+    )
+    if folder.is_dir() and not folder.is_symlink():
+        shutil.rmtree(folder)
+    else:
+        folder.unlink()
+
+
 def _read(preset: Preset, folder: pathlib.Path) -> Preset | None:
     """Returns the preset with the weights of the cache; None if they are absent or damaged."""
     try:
+        if not (folder / WEIGHTS).is_file():  # a pipe would be waited for
+            return None
         metadata = read_json(folder / METADATA)
         check_metadata(folder / METADATA, metadata)
         actual = {WEIGHTS: file_sha256(folder / WEIGHTS)}

@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import stat
 import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -52,7 +53,7 @@ def read_json(path: pathlib.Path, max_bytes: int = MAX_JSON_BYTES) -> dict[str, 
         The object as a dict.
 
     Raises:
-        ValueError: If the file is larger, or holds anything else.
+        ValueError: If the file is larger, or holds anything else, or is a pipe or a device.
 
     Example:
 
@@ -63,7 +64,10 @@ def read_json(path: pathlib.Path, max_bytes: int = MAX_JSON_BYTES) -> dict[str, 
     ...     read_json(path)
     {'a': 1}
     """
-    size = path.stat().st_size
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
+        raise ValueError(f"{path} is no file.")
+    size = status.st_size
     if size > max_bytes:
         raise ValueError(f"{path} has {size:,} bytes; at most {max_bytes:,} are read.")
     try:

@@ -119,8 +119,8 @@ def download_file(url: str, path: StrPath, max_bytes: int) -> WebFile:
 
     Raises:
         ValueError: If the address is not HTTPS.
-        HubError: If the server does not answer, or refuses, or sends a web page or more than
-            `max_bytes`, or redirects to an address that is not HTTPS.
+        HubError: If the server does not answer, or refuses, or sends nothing, a web page or more
+            than `max_bytes`, or redirects to an address that is not HTTPS.
         OSError: If the file cannot be written; it is named.
 
     Example:
@@ -291,6 +291,9 @@ def _write(part: _Part, start: int, response: Any, max_bytes: int, bar: Progress
             raise HubError(f"{part.url} has more than {max_bytes:,} bytes: it is another file.")
         append(part.path, chunk)
         bar(done // _MEGABYTE, None if total is None else -(-total // _MEGABYTE))
+    if not done and not total:
+        part.remove()
+        raise HubError(f"{part.url} brought an empty file: try again later.")
     if total is not None and done != total:
         raise _BrokenOff(f"{done:,} of {total:,} bytes came")
 

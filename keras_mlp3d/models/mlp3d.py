@@ -146,24 +146,20 @@ class MLP3D(PresetModel):
     def _from_files(
         cls, files: hub.Preset, num_classes: int | None, overrides: dict[str, Any]
     ) -> Self:
+        if num_classes is None and not files.task:
+            raise ValueError(
+                f"The preset {files.handle!r} is a backbone without classes: pass num_classes."
+            )
         cls.check_overrides(overrides, cls, MLP3DBackbone)
         task = dict(files.task or {})
         if num_classes is not None:
             task.update(num_classes=num_classes, class_names=None, head_dtype=None)
-        cls._check_num_classes(files, num_classes)
         if files.converter is not None:
             task["converter"] = hub.make_converter(files.converter)
         task_names = inspect.signature(cls.__init__).parameters
         task.update({key: overrides.pop(key) for key in list(overrides) if key in task_names})
         backbone = MLP3DBackbone(**{**files.config, **overrides})
         return cls(backbone, **task)
-
-    @classmethod
-    def _check_num_classes(cls, files: hub.Preset, num_classes: int | None) -> None:
-        if num_classes is None and not files.task:
-            raise ValueError(
-                f"The preset {files.handle!r} is a backbone without classes: pass num_classes."
-            )
 
     def head_layers(self) -> list[keras.layers.Layer]:
         return [self.get_layer("head")]

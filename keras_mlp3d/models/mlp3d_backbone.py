@@ -304,17 +304,13 @@ class MLP3DBackbone(PresetModel):
     def _from_files(
         cls, files: hub.Preset, num_classes: int | None, overrides: dict[str, Any]
     ) -> Self:
-        cls._check_num_classes(files, num_classes)
-        cls.check_overrides(overrides, cls)
-        return cls(**{**files.config, **overrides})
-
-    @classmethod
-    def _check_num_classes(cls, files: hub.Preset, num_classes: int | None) -> None:
         if num_classes is not None:
             raise ValueError(
                 "MLP3DBackbone has no classes: num_classes must be None, got "
                 f"{num_classes!r}; load the preset with MLP3D."
             )
+        cls.check_overrides(overrides, cls)
+        return cls(**{**files.config, **overrides})
 
     def get_config(self) -> dict[str, Any]:
         candidates = self.candidates

@@ -19,7 +19,11 @@ from keras_mlp3d.models.builtin_presets import BuiltinPresets
 from keras_mlp3d.models.exportable import Exportable
 from keras_mlp3d.models.network import portable_config
 from keras_mlp3d.models.parameter_count import check_preset_size, preset_parameters, quantization
-from keras_mlp3d.models.stored_time_mixing import TIME_MIXING_ARGUMENTS, time_mixing_loaders
+from keras_mlp3d.models.stored_time_mixing import (
+    TIME_MIXING_ARGUMENTS,
+    check_unquantized,
+    time_mixing_loaders,
+)
 from keras_mlp3d.version import __version__
 
 logger = logging.getLogger("keras_mlp3d")
@@ -82,25 +86,23 @@ class PresetModel(Exportable):
         >>> model.channels
         (16, 32, 64, 96)
         """
-        files = hub.read_preset(preset)
+        files, model = hub.read_preset(preset), None
         cls._check_class(files)
         if load_weights:
-            if files.is_converted:  # before anything is downloaded
-                cls._check_num_classes(files, num_classes)
             files = cls._with_weights(files, overrides)
-            _check_unquantized(files, overrides)
+            if files.is_converted:
+                # Wrong arguments download nothing. The configuration is one of this package.
+                model = cls._build(files, num_classes, overrides)
+                files = weight_makers[0](files)
+            else:
+                files = hub.fetch_weights(files)
+            check_unquantized(files.handle, quantization(files), overrides)
         has_classes = "num_classes" in inspect.signature(cls.__init__).parameters
         weights = check_preset_size(
             files, load_weights, with_task=has_classes and num_classes is None
         )
-        try:
-            model = cls._from_files(files, num_classes, dict(overrides))
-        except (TypeError, KeyError, AttributeError, OverflowError) as error:
-            given = f" with {', '.join(overrides)} overridden" if overrides else ""
-            reason = printable(f"{type(error).__name__}: {error}")
-            raise ValueError(
-                f"The preset {files.handle!r} cannot be built{given}: {reason}."
-            ) from error
+        if model is None:
+            model = cls._build(files, num_classes, overrides)
         if load_weights:
             missing = model._load_preset_weights(files, weights, num_classes, overrides)
             as_stored = num_classes is None and not overrides and not missing
@@ -115,7 +117,7 @@ class PresetModel(Exportable):
 
     @classmethod
     def _with_weights(cls, files: hub.Preset, overrides: Mapping[str, Any]) -> hub.Preset:
-        """Returns the preset that holds the weights, with them on disk."""
+        """Returns the preset that has the weights; they may have to be fetched."""
         if files.weights == "none":
             started = f"{files.handle}_imagenet"
             advice = (
@@ -137,9 +139,20 @@ class PresetModel(Exportable):
         if files.weights.startswith("hf://"):
             files = hub.read_preset(files.weights)
             cls._check_class(files)
-        if files.is_converted:
-            return weight_makers[0](files)
-        return hub.fetch_weights(files)
+        return files
+
+    @classmethod
+    def _build(
+        cls, files: hub.Preset, num_classes: int | None, overrides: Mapping[str, Any]
+    ) -> Self:
+        try:
+            return cls._from_files(files, num_classes, dict(overrides))
+        except (TypeError, KeyError, AttributeError, OverflowError) as error:
+            given = f" with {', '.join(overrides)} overridden" if overrides else ""
+            reason = printable(f"{type(error).__name__}: {error}")
+            raise ValueError(
+                f"The preset {files.handle!r} cannot be built{given}: {reason}."
+            ) from error
 
     @classmethod
     def _check_class(cls, files: hub.Preset) -> None:
@@ -148,10 +161,6 @@ class PresetModel(Exportable):
                 f"The preset {files.handle!r} holds a {files.class_name}; load it with "
                 f"{files.class_name}.from_preset."
             )
-
-    @classmethod
-    def _check_num_classes(cls, files: hub.Preset, num_classes: int | None) -> None:
-        """Raises ValueError if the class cannot have this number of classes, or needs one."""
 
     def _load_preset_weights(
         self,
@@ -337,14 +346,3 @@ class PresetModel(Exportable):
     def _weight_parts(self) -> dict[str, keras.Model]:
         """Returns {file name: model whose weights it holds}."""
         return {hub.WEIGHTS: self}
-
-
-def _check_unquantized(files: hub.Preset, overrides: Mapping[str, Any]) -> None:
-    """Raises ValueError for an override that quantized weights cannot follow."""
-    fixed = [name for name in overrides if name in TIME_MIXING_ARGUMENTS | {"dtype"}]
-    modes = quantization(files)
-    if fixed and modes:
-        raise ValueError(
-            f"{', '.join(fixed)} cannot be overridden: the weights of the preset {files.handle!r} "
-            f"are quantized to {', '.join(modes)}."
-        )

@@ -3,7 +3,7 @@
 Source: section 3.3, Eq. (5); the intervals of a schedule that was not trained start at zero.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -18,6 +18,26 @@ from keras_mlp3d.models.transfer import take_intervals, walk_layers
 TIME_MIXING_ARGUMENTS = frozenset(
     {"schedule", "share_weights", "max_group_size", "candidates", "input_shape"}
 )
+
+
+def check_unquantized(handle: str, modes: Sequence[str], overrides: Iterable[str]) -> None:
+    """Raises ValueError for an override that quantized weights cannot follow.
+
+    Args:
+        handle: Name of the preset, for the message.
+        modes: The modes that weights of the preset are quantized to.
+        overrides: Names of the arguments that are given.
+
+    Example:
+
+    >>> check_unquantized("mine", ["int8"], ["dropout"])
+    """
+    fixed = [name for name in overrides if name in TIME_MIXING_ARGUMENTS | {"dtype"}]
+    if fixed and modes:
+        raise ValueError(
+            f"{', '.join(fixed)} cannot be overridden: the weights of the preset {handle!r} are "
+            f"quantized to {', '.join(modes)}."
+        )
 
 
 def time_mixing_loaders(

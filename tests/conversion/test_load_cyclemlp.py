@@ -3,6 +3,7 @@
 import argparse
 import json
 import pickle
+import re
 import sys
 import zipfile
 
@@ -236,6 +237,20 @@ def test_damaged_pth(model, state, torch, tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("readme.txt", "A zip file of another kind.")
     assert_refused(model, path, "is damaged or no file of torch.save")
+
+
+def test_a_flipped_bit_in_pth(model, state, torch, tmp_path):
+    """PyTorch itself would load it."""
+    path = tmp_path / "damaged.pth"
+    torch.save({key: torch.from_numpy(value) for key, value in state.items()}, path)
+    with zipfile.ZipFile(path) as archive:
+        record = max(archive.infolist(), key=lambda entry: entry.file_size)
+        start = path.read_bytes().index(archive.read(record))
+    content = bytearray(path.read_bytes())
+    content[start + record.file_size // 2] ^= 1
+    path.write_bytes(content)
+    name = re.escape(record.filename)
+    assert_refused(model, path, f"is damaged: its record '{name}' has another checksum.*again")
 
 
 def test_storage_that_claims_more_than_it_has(model, torch, tmp_path):

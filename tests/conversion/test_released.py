@@ -155,6 +155,23 @@ def test_a_missing_number_of_classes_downloads_nothing(release):
     assert release.requests == []
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"num_classes": 0},
+        {"class_names": ["a"]},
+        {"schedule": "nonsense:3"},
+        {"dropout": 7},
+        {"colors": 3},
+    ],
+    ids=str,
+)
+def test_wrong_arguments_download_nothing(release, wrong):
+    with pytest.raises(ValueError):
+        MLP3D.from_preset(VIDEO, **{"num_classes": 3, **wrong})
+    assert release.requests == []
+
+
 def test_without_torch_the_first_load_says_what_to_install(release, alone):
     alone()
     with pytest.raises(ImportError, match=f"'{FRAME}' converts.*pip install torch"):
@@ -167,7 +184,7 @@ def test_no_network(release, monkeypatch):
     with pytest.raises(HubError, match=r"127\.0\.0\.1:9/CycleMLP_Tiny\.pth failed.*try again"):
         CycleMLP.from_preset(FRAME)
     monkeypatch.setenv(released.MIRROR, "ftp://host")
-    with pytest.raises(ValueError, match="got 'ftp://host/CycleMLP_Tiny"):
+    with pytest.raises(ValueError, match=f"got 'ftp://host/CycleMLP_Tiny.*in {released.MIRROR}"):
         CycleMLP.from_preset(FRAME)
 
 
@@ -227,6 +244,8 @@ def test_a_checkpoint_of_another_network(release, checkpoint, change, message, c
     with pytest.raises(ValueError, match=message) as caught:
         MLP3D.from_preset(VIDEO, num_classes=3)
     assert f"{release.url}/v0.1/CycleMLP_Tiny.pth did not bring" in str(caught.value)
+    assert f"The address is the one in {released.MIRROR}." in str(caught.value)
+    assert "num_classes" not in str(caught.value)  # the preset has decided that
     assert not list(cache.rglob("*.pth*"))
     assert not list(cache.rglob("*.json"))
 
@@ -238,9 +257,10 @@ def test_a_checkpoint_of_another_network(release, checkpoint, change, message, c
         (lambda whole: b"PK\x03\x04 nothing", ValueError, "damaged or no file of torch.save"),
         (lambda whole: b"cos\nsystem\n(S'true'\ntR.", ValueError, "they can hold code"),
         (lambda whole: b"<!DOCTYPE html><p>Log in", HubError, "brought a web page"),
+        (lambda whole: b"", HubError, "brought an empty file"),
         (lambda whole: bytes(20 * 2**20), HubError, "it is another file"),
     ],
-    ids=["truncated", "no archive", "a pickle", "a page", "too large"],
+    ids=["truncated", "no archive", "a pickle", "a page", "empty", "too large"],
 )
 def test_a_file_that_is_no_checkpoint(release, content, error, message, cache):  # noqa: F811
     release.files["CycleMLP_Tiny.pth"] = content(release.files["CycleMLP_Tiny.pth"])

@@ -87,6 +87,19 @@ def edit(folder, **changes):
     (folder / hub.METADATA).write_text(json.dumps({**metadata, **changes}))
 
 
+def pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def link(path, target):
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+    path.symlink_to(target)
+
+
 TAMPERED = {
     "one bit of the weights": flip,
     "truncated weights": lambda folder: (folder / hub.WEIGHTS).write_bytes(WEIGHTS[:5]),
@@ -103,6 +116,13 @@ TAMPERED = {
     "the sum of another file": lambda folder: edit(folder, sha256={"../x": "0" * 64}),
     "a foreign file": lambda folder: ((folder / "x").touch(), flip(folder)),
     "nothing but the folder": lambda folder: [path.unlink() for path in folder.iterdir()],
+    # Nobody writes to these pipes: who reads them waits for ever.
+    "weights are a pipe": lambda folder: pipe(folder / hub.WEIGHTS),
+    "metadata are a pipe": lambda folder: pipe(folder / hub.METADATA),
+    "weights without an end": lambda folder: link(folder / hub.WEIGHTS, "/dev/zero"),
+    "a link to another folder": lambda folder: link(folder, folder.parents[1]),
+    "a link to nothing": lambda folder: link(folder, folder.parents[1] / "absent"),
+    "a file": lambda folder: (shutil.rmtree(folder), folder.write_text("a file")),
 }
 
 
@@ -115,6 +135,34 @@ def test_a_cache_that_was_changed_is_made_again(preset, folder, tamper, caplog):
     assert "not as they were written, and are converted again" in record.getMessage()
     assert str(folder) in record.getMessage()
     assert converted_preset(preset, refuse).folder == folder
+
+
+def test_of_a_link_only_the_link_is_removed(preset, folder, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").touch()
+    link(folder, tmp_path / "mine")
+    converted_preset(preset, convert)
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
+    assert not folder.is_symlink()
+
+
+def test_what_cannot_be_removed(preset, folder, monkeypatch):
+    def fail(path):
+        raise PermissionError(13, "Permission denied", "README.md")
+
+    flip(folder)
+    monkeypatch.setattr(shutil, "rmtree", fail)
+    with pytest.raises(HubError, match=r"cannot be written .*README\.md.*set HF_HOME") as caught:
+        converted_preset(preset, convert)
+    assert str(folder) in str(caught.value)
+
+
+def test_a_lock_that_is_none(preset, folder):
+    flip(folder)
+    (folder.parent / "lock").unlink(missing_ok=True)
+    (folder.parent / "lock").mkdir()
+    with pytest.raises(HubError, match=r"cannot be written .*set HF_HOME"):
+        converted_preset(preset, convert)
 
 
 def test_if_it_cannot_be_made_again_nothing_is_loaded(preset, folder):

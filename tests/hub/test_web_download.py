@@ -111,6 +111,13 @@ def test_less_than_stated(release, path, url):  # noqa: F811
 
 
 @pytest.mark.parametrize("length", [None, ""])
+def test_an_empty_file(release, path, url, length):  # noqa: F811
+    release.files["B1.pth"], release.length = b"", length
+    assert_refused(path, url, r"B1\.pth brought an empty file")
+    assert not list(path.parent.glob("B1*"))
+
+
+@pytest.mark.parametrize("length", [None, ""])
 def test_too_large(release, path, url, length):  # noqa: F811
     release.files["B1.pth"] = bytes(LIMIT + 1)
     release.length = length

@@ -32,7 +32,7 @@ COPIES = {
     r".*(?:\n.*){0,2}<=?\s*[01]\b"
     r"|Error\((?:[^()]|\n)*?(?:positive integer|whole number)"
     r"|def _?check(?:ed)?_(?:integers?|whole|count|positive)\b",
-    "writing beside and renaming": r"\bos\.replace\(",
+    "writing beside and renaming": r"\bos\.(?:replace|rename)\(",
     "bounded queues of threads": r"\bThreadPoolExecutor\(|\bqueue\.Queue\(|\bthreading\.Thread\(",
     "progress bars": r"\\r|isatty\(\)",
 }

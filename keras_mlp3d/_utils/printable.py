@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,6 +29,17 @@ def one_line(text: object) -> str:
     'run [2J fast'
     """
     return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+
+
+def shortened(text: str, most: int = 100) -> str:
+    """Returns a text for an error message: the beginning of a long text.
+
+    Example:
+
+    >>> shortened("a" * 200, most=45)
+    'aaaaa ... (200 characters)'
+    """
+    return text if len(text) <= most else f"{text[: most - 40]} ... ({len(text)} characters)"
 
 
 def is_printable(text: str) -> bool:
@@ -58,9 +70,9 @@ def printable(text: str) -> str:
 def printable_class_names(names: Sequence[Any] | None) -> list[str] | None:
     r"""Returns class names that any network takes, as a preset saves and loads them.
 
-    Most names stay as they are. A name that is no string becomes one; control characters and lone
-    surrogates become their escapes, as in `printable`; a name of more than `MAX_CLASS_NAME`
-    characters is truncated; a repeated name gets its index.
+    Most names stay as they are. A name that is no string becomes one; letters and their accents are
+    composed (NFC); control characters and lone surrogates become their escapes, as in `printable`;
+    a name of more than `MAX_CLASS_NAME` characters is truncated; a repeated name gets its index.
 
     Args:
         names: None, or one name per class.
@@ -75,7 +87,8 @@ def printable_class_names(names: Sequence[Any] | None) -> list[str] | None:
     printed: list[str] = []
     used = set()
     for index, name in enumerate(names):
-        text = printable(name if isinstance(name, str) else str(name))
+        text = unicodedata.normalize("NFC", name if isinstance(name, str) else str(name))
+        text = printable(text)
         if len(text) > MAX_CLASS_NAME:
             text = f"{text[: MAX_CLASS_NAME - 1]}…"
         if text in used:

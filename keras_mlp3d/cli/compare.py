@@ -37,6 +37,7 @@ def add_parser(commands: Any) -> None:
             "    --run runs/compare --searched runs/search/preset --sizes 1,2,4,8 --seeds 0,1,2",
         ],
         computes=True,
+        check=check,
     )
     add_data_options(parser)
     parser.add_argument(
@@ -75,11 +76,17 @@ def add_parser(commands: Any) -> None:
     add_ray_options(parser, "train the networks")
 
 
+def check(options: argparse.Namespace) -> None:
+    """Refuses options that mean nothing together, and numbers that are none."""
+    check_ray_options(options)
+    _numbers("--sizes", options.sizes, 1)
+    _numbers("--seeds", options.seeds, 0)
+
+
 def run(options: argparse.Namespace) -> int:
     """Trains all networks, prints a table, writes and draws."""
     from keras_mlp3d import hub, parse_schedule, search
 
-    check_ray_options(options)
     sizes, seeds = _numbers("--sizes", options.sizes, 1), _numbers("--seeds", options.seeds, 0)
     searched: Any = None
     if options.searched is not None:

@@ -34,6 +34,7 @@ def add_parser(commands: Any) -> None:
             "keras-mlp3d convert CycleMLP_B1.pth --to my_mlp3d --inflate mlp3d_xs",
         ],
         computes=True,
+        check=check,
     )
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help=".pth or .safetensors file")
     parser.add_argument(
@@ -59,16 +60,22 @@ def add_parser(commands: Any) -> None:
     )
 
 
+def check(options: argparse.Namespace) -> None:
+    """Refuses options that mean nothing together, and a folder that is taken."""
+    from keras_mlp3d.hub.files import check_directory
+
+    check_directory(options.to)
+    if options.inflate is None and options.num_classes is not None:
+        raise ValueError("--num-classes is for --inflate: a CycleMLP keeps the checkpoint's head.")
+
+
 def run(options: argparse.Namespace) -> int:
     """Converts and saves. All checks that do not need the checkpoint come before it is read."""
     from keras_mlp3d import conversion, cost, hub
 
-    hub.check_directory(options.to)
     target = None
     if options.inflate is not None:
         target = _read(options.inflate, "MLP3D", "--inflate")
-    elif options.num_classes is not None:
-        raise ValueError("--num-classes is for --inflate: a CycleMLP keeps the checkpoint's head.")
     source = None if options.source is None else _read(options.source, "CycleMLP", "--from")
 
     shapes = _checkpoint_shapes(options.checkpoint, source)

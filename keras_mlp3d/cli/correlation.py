@@ -42,6 +42,7 @@ def add_parser(commands: Any) -> None:
             "keras-mlp3d correlation --search runs/search --data videos --recipe motion_shapes",
         ],
         computes=True,
+        check=check_ray_options,
     )
     parser.add_argument(
         "--search", required=True, metavar="DIRECTORY", help="folder of a search that is finished"
@@ -69,7 +70,6 @@ def run(options: argparse.Namespace) -> int:
     """Estimates, trains, prints a table, writes and draws."""
     from keras_mlp3d import search
 
-    check_ray_options(options)
     folder = pathlib.Path(options.search)
     training, validation = manifests(options)
     model, space, preset = search.load_supernet(folder)

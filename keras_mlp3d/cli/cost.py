@@ -42,6 +42,7 @@ def add_parser(commands: Any) -> None:
             "keras-mlp3d cost mlp3d_xs --training --batch 8 --dtype mixed_bfloat16 --memory 22GB",
         ],
         computes=True,
+        check=check,
     )
     parser.add_argument(
         "preset", metavar="PRESET", help="built-in name, directory or hf:// address"
@@ -91,6 +92,14 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check(options: argparse.Namespace) -> None:
+    """Refuses options of a training step without --training."""
+    if not options.training:
+        for name, unset in _TRAINING.items():
+            if getattr(options, name) != unset:
+                raise ValueError(f"--{name} is for a training step: add --training.")
+
+
 def run(options: argparse.Namespace) -> int:
     """Prints the cost."""
     from keras_mlp3d import cost, hub
@@ -107,10 +116,6 @@ def run(options: argparse.Namespace) -> int:
             raise ValueError("--schedule is for networks on clips; a CycleMLP mixes no time.")
         turns = options.schedule.split(",")
         overrides["schedule"] = turns if len(turns) > 1 else options.schedule
-    if not options.training:
-        for name, unset in _TRAINING.items():
-            if getattr(options, name) != unset:
-                raise ValueError(f"--{name} is for a training step: add --training.")
     overrides.update(_training_overrides(files, options))
     model, _ = load_model(files, **overrides)
     if options.training:

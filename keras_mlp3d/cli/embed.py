@@ -45,6 +45,7 @@ def add_parser(commands: Any) -> None:
             "keras-mlp3d embed videos/ --preset my_preset --clips 4 --output features.parquet",
         ],
         computes=True,
+        check=check,
     )
     add_videos_argument(parser)
     parser.add_argument("--preset", required=True, help="built-in name, directory or hf:// address")
@@ -59,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     from keras_mlp3d.data.video.sources import VIDEO_SUFFIXES
     from keras_mlp3d.inference import Embedding, embed
 
-    path = _checked(options.output)
+    path = pathlib.Path(options.output)
     finder = VideoFinder(options.videos, note, VIDEO_SUFFIXES)
     model, files = load_model(options.preset, on_clips=True)
     converter = asked_converter(model, files, options)
@@ -94,9 +95,9 @@ def run(options: argparse.Namespace) -> int:
     return INTERRUPTED if is_stopped else code
 
 
-def _checked(output: str) -> pathlib.Path:
+def check(options: argparse.Namespace) -> None:
     """Refuses a file before hours of work."""
-    path = pathlib.Path(output)
+    output, path = options.output, pathlib.Path(options.output)
     if path.suffix not in FORMATS:
         raise ValueError(f"--output must end in {' or '.join(FORMATS)}, got {output!r}.")
     if path.exists():
@@ -110,7 +111,6 @@ def _checked(output: str) -> pathlib.Path:
             raise ImportError(
                 "Parquet needs pyarrow, which is not installed: pip install 'keras-mlp3d[parquet]'"
             ) from error
-    return path
 
 
 class _Npz:

@@ -11,6 +11,7 @@ from keras_mlp3d.cli.options import (
     add_command,
     add_manifest_options,
     add_view_options,
+    check_picture,
     positive,
 )
 from keras_mlp3d.cli.terminal import BAD_INPUT, SUCCESS, StatusLine, print_error
@@ -36,6 +37,7 @@ def add_parser(commands: Any) -> None:
             "    --json result.json --plot confusion.png --plot-wrong wrong.png",
         ],
         computes=True,
+        check=check,
     )
     parser.add_argument(
         "--data",
@@ -70,16 +72,19 @@ def add_parser(commands: Any) -> None:
     )
 
 
+def check(options: argparse.Namespace) -> None:
+    """Refuses files that cannot be written, before an hour of work and not after it."""
+    for picture in filter(None, (options.plot, options.plot_wrong)):
+        check_picture(picture)
+    if options.json is not None:
+        _check_file(options.json)
+
+
 def run(options: argparse.Namespace) -> int:
     """Evaluates, prints a table, writes and draws."""
     from keras_mlp3d import plots
     from keras_mlp3d.inference import evaluate, wrong_answers
 
-    # Checked before an hour of work and not after it.
-    for picture in filter(None, (options.plot, options.plot_wrong)):
-        plots.check_picture_path(picture)
-    if options.json is not None:
-        _check_file(options.json)
     model, files = load_model(options.preset, CLASSIFIERS)
     # A folder names all its classes; a CSV may lack some of the model's.
     names = None if os.path.isdir(options.data) else model.class_names

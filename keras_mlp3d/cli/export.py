@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_mlp3d.cli.inputs import CLASSIFIERS, asked_converter, load_model, read_data
 from keras_mlp3d.cli.options import add_command, add_manifest_options, image_size, positive
+from keras_mlp3d.cli.start_keras import filtered_errors
 from keras_mlp3d.cli.terminal import BAD_INPUT, SUCCESS, StatusLine, print_error, say
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def add_parser(commands: Any) -> None:
             "keras-mlp3d export --preset my_preset --benchmark --data val.csv",
         ],
         computes=True,
+        check=check,
     )
     parser.add_argument(
         "--preset", required=True, help="built-in name, directory or hf:// address of the network"
@@ -86,27 +88,39 @@ def add_parser(commands: Any) -> None:
     add_manifest_options(parser)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Exports, or compares all formats."""
+def check(options: argparse.Namespace) -> None:
+    """Refuses options that mean nothing together, and the lack of those that are needed."""
     if options.benchmark:
-        return _benchmark(options)
+        for name in ("format", "to", "preprocessing", "int8", "batch"):
+            if getattr(options, name):
+                raise ValueError(
+                    f"--{name} has no effect with --benchmark, which tries all formats."
+                )
+        return
     for name in ("format", "to"):
         if getattr(options, name) is None:
             raise ValueError(f"--{name} is needed, except with --benchmark.")
     if options.data is not None:
         raise ValueError("--data is for --benchmark.")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exports, or compares all formats."""
+    if options.benchmark:
+        return _benchmark(options)
     model, _ = load_model(options.preset, CLASSIFIERS, on_clips=options.preprocessing)
-    exported = model.export(
-        options.to,
-        options.format,
-        batch=options.batch,
-        frames=options.frames,
-        size=options.size,
-        preprocessing=options.preprocessing,
-        clips=options.clips,
-        crops=options.crops,
-        int8=options.int8,
-    )
+    with filtered_errors():  # other backends import TensorFlow for some formats
+        exported = model.export(
+            options.to,
+            options.format,
+            batch=options.batch,
+            frames=options.frames,
+            size=options.size,
+            preprocessing=options.preprocessing,
+            clips=options.clips,
+            crops=options.crops,
+            int8=options.int8,
+        )
     say(
         f"{exported.path}: {exported.format}, {exported.version}, {exported.size / 1e6:.1f} MB, "
         f"open axes: {', '.join(exported.open_axes) or 'none'}; largest difference "
@@ -118,9 +132,6 @@ def run(options: argparse.Namespace) -> int:
 def _benchmark(options: argparse.Namespace) -> int:
     from keras_mlp3d import export
 
-    for name in ("format", "to", "preprocessing", "int8", "batch"):
-        if getattr(options, name):
-            raise ValueError(f"--{name} has no effect with --benchmark, which tries all formats.")
     model, files = load_model(options.preset, CLASSIFIERS, on_clips=True)
     converter = asked_converter(model, files, options)
     failures: list[str] = []
@@ -132,7 +143,8 @@ def _benchmark(options: argparse.Namespace) -> int:
             raise ValueError("--data must have the classes of the preset, in their order.")
         videos = _clips(manifest, dataclasses.replace(converter, crop="center"), failures)
     shape = (converter.num_frames, *converter.image_size, 3)
-    rows = export.benchmark(model, shape, videos)
+    with filtered_errors():
+        rows = export.benchmark(model, shape, videos)
     say("| " + " | ".join(_TITLES) + " |")
     say("|" + " --- |" * len(_TITLES))
     for row in rows:

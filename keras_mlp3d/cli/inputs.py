@@ -17,7 +17,20 @@ if TYPE_CHECKING:
 CLASSIFIERS = ("MLP3D", "TwoPathMLP3D", "FrameCycleMLP", "CycleMLP")
 #: Frames per video, and their size, for a network on single images if no option says more.
 _IMAGE_FRAMES, _IMAGE_SIZE = 16, (224, 224)
+#: Options that name a preset.
+_PRESETS = ("preset", "frames_preset", "searched", "inflate", "source")
 _TABLE = ("columns", "separator", "header", "label_separator")
+
+
+def check_presets(options: argparse.Namespace) -> None:
+    """Refuses presets that do not exist or are damaged; those on the Hub are read later."""
+    from keras_mlp3d.hub.preset import read_preset
+
+    for name in _PRESETS:
+        given = getattr(options, name, None) or ()
+        for handle in [given] if isinstance(given, str) else given:
+            if not handle.startswith("hf://"):
+                read_preset(handle)
 
 
 def load_model(

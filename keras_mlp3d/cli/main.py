@@ -1,6 +1,7 @@
 """The command `keras-mlp3d`: finds the command, runs it, and turns errors into exit codes.
 
-Help, the version and errors of arguments come without Keras: it is imported when a command runs.
+Help, the version and errors of arguments come without Keras: it is imported when a command runs
+that computes.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from keras_mlp3d.cli import (
     train,
     upload,
 )
+from keras_mlp3d.cli.inputs import check_presets
 from keras_mlp3d.cli.start_keras import start_keras
 from keras_mlp3d.cli.terminal import (
     BAD_INPUT,
@@ -105,7 +107,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     try:
-        start_keras(options.backend)
+        if options.check is not None:
+            options.check(options)
+        check_presets(options)
+        if options.computes:
+            start_keras(options.backend)
         code = options.run(options)
         sys.stdout.flush()
     except KeyboardInterrupt as stopped:

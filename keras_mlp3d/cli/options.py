@@ -21,6 +21,7 @@ def add_command(
     description: str,
     example: Sequence[str],
     computes: bool = False,
+    check: Callable[[argparse.Namespace], None] | None = None,
 ) -> argparse.ArgumentParser:
     """Adds a command and returns its parser.
 
@@ -31,7 +32,10 @@ def add_command(
         summary: A line for the list of commands.
         description: A sentence or more for the command's own help.
         example: Lines that can be typed as they stand.
-        computes: Whether the command runs or builds a network, and so has `--backend`.
+        computes: Whether the command runs or builds a network, and so needs Keras and has
+            `--backend`.
+        check: None, or a function that raises an error for arguments that cannot be meant so. It
+            is called before Keras is imported, which takes seconds.
     """
     parser = commands.add_parser(
         name,
@@ -40,7 +44,7 @@ def add_command(
         epilog="example:\n" + "\n".join(f"  {line}" for line in example),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(run=run, backend=None)
+    parser.set_defaults(run=run, check=check, computes=computes, backend=None)
     if computes:
         parser.add_argument(
             "--backend",
@@ -246,6 +250,13 @@ def add_ray_options(parser: argparse.ArgumentParser, work: str) -> None:
     group.add_argument(
         "--worker-gpus", type=amount, metavar="N", help="GPUs per worker; default: 0"
     )
+
+
+def check_picture(path: str) -> None:
+    """Refuses a path that no picture can be written to."""
+    from keras_mlp3d.plots.figure import check_picture_path
+
+    check_picture_path(path)
 
 
 def check_ray_options(options: argparse.Namespace) -> None:

@@ -15,17 +15,22 @@ from keras_mlp3d.cli.options import (
     add_command,
     add_videos_argument,
     add_view_options,
+    check_picture,
     check_ray_options,
     positive,
 )
-from keras_mlp3d.cli.predict_on_ray import add_cluster_options, run_on_ray
-from keras_mlp3d.cli.results_file import ResultsFile
+from keras_mlp3d.cli.predict_on_ray import (
+    add_cluster_options,
+    check_cluster_options,
+    run_on_ray,
+)
+from keras_mlp3d.cli.results_file import ResultsFile, check_results_name
 from keras_mlp3d.cli.stream import run_stream
 from keras_mlp3d.cli.terminal import (
     BAD_INPUT,
     SUCCESS,
+    JsonList,
     StatusLine,
-    json_lines,
     note,
     print_error,
     say,
@@ -68,6 +73,7 @@ def add_parser(commands: Any) -> None:
             "keras-mlp3d predict videos/ --ray local --output scores",
         ],
         computes=True,
+        check=check,
     )
     add_videos_argument(parser, may_be_none=True)
     parser.add_argument(
@@ -93,21 +99,32 @@ def add_parser(commands: Any) -> None:
     add_cluster_options(parser)
 
 
+def check(options: argparse.Namespace) -> None:
+    """Refuses options that mean nothing together, and files that cannot be written."""
+    check_ray_options(options)
+    if options.ray is not None:
+        check_cluster_options(options)
+        return
+    check_window_options(options)
+    if options.camera is not None or options.window is not None:
+        return
+    if options.output is not None:
+        check_results_name(options.output)
+    if options.plot is not None:
+        check_picture(options.plot)
+
+
 def run(options: argparse.Namespace) -> int:
     """Classifies, prints, writes, and draws."""
     from keras_mlp3d import plots
     from keras_mlp3d.data.video.sources import VIDEO_SUFFIXES
 
-    check_ray_options(options)
     if options.ray is not None:
         return run_on_ray(options)
-    check_window_options(options)
     if options.camera is not None:
         return run_stream(options)
     if options.window is not None:
         return run_windows(options)
-    if options.plot is not None:
-        plots.check_picture_path(options.plot)
     finder = VideoFinder(options.videos, note, VIDEO_SUFFIXES)
     videos = iter(finder)
     first = list(itertools.islice(videos, _COUNTED))
@@ -195,7 +212,7 @@ class _Job:
         watched = options.json or not sys.stdout.isatty()
         self._line = StatusLine(show=None if watched and total != 1 else False)
         self._done, self._total = 0, total
-        self._list = _JsonList() if options.json else None
+        self._list = JsonList() if options.json else None
         self._code = SUCCESS
         self._drawn: list[tuple[Prediction, np.ndarray]] = []
 
@@ -325,23 +342,3 @@ def _prediction_of(row: dict[str, Any], multi_label: bool) -> "Prediction":
 
 def _videos(count: int) -> str:
     return "1 video" if count == 1 else f"{count:,} videos"
-
-
-class _JsonList:
-    """Prints a JSON list item by item, so that no item is kept."""
-
-    def __init__(self) -> None:
-        self._count = 0
-
-    def add(self, item: Any) -> None:
-        say("," if self._count else "[")
-        *lines, last = json_lines(item)
-        for line in lines:
-            say(f"  {line}")
-        say(f"  {last}", end="")
-        self._count += 1
-
-    def end(self) -> None:
-        if self._count:
-            say()
-        say("]" if self._count else "[]")

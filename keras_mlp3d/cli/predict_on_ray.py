@@ -28,17 +28,21 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check_cluster_options(options: argparse.Namespace) -> None:
+    """Refuses options that mean nothing with --ray, and the lack of those that it needs."""
+    if options.output is None:
+        raise ValueError("--ray needs --output FOLDER, for the scores as Parquet files.")
+    for name in _ELSEWHERE:
+        if getattr(options, name):
+            raise ValueError(f"--{name} and --ray exclude each other.")
+
+
 def run_on_ray(options: argparse.Namespace) -> int:
     """Classifies, writes Parquet parts, and says how many videos are in them."""
     from keras_mlp3d import hub
     from keras_mlp3d.data.video.sources import VIDEO_SUFFIXES
     from keras_mlp3d.inference import classify_dataset
 
-    if options.output is None:
-        raise ValueError("--ray needs --output FOLDER, for the scores as Parquet files.")
-    for name in _ELSEWHERE:
-        if getattr(options, name):
-            raise ValueError(f"--{name} and --ray exclude each other.")
     files = hub.read_preset(options.preset)
     converter = hub.make_converter(files.converter) if files.converter else None
     finder = VideoFinder(options.videos, note, VIDEO_SUFFIXES)

@@ -30,9 +30,9 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints the presets."""
-    from keras_mlp3d import hub
+    from keras_mlp3d.hub.preset import list_presets, read_preset
 
-    presets = [_row(hub.read_preset(name)) for name in hub.list_presets()]
+    presets = [_row(read_preset(name)) for name in list_presets()]
     if options.json:
         print_json(presets)
         return SUCCESS

@@ -18,6 +18,14 @@ from keras_mlp3d.cli.result_rows import MAX_ROW_BYTES, JsonLines, Table
 _FORMATS: dict[str, type[JsonLines] | type[Table]] = {".jsonl": JsonLines, ".csv": Table}
 
 
+def check_results_name(path: str) -> str:
+    """Returns the ending of a file of results; ValueError if it may not have it."""
+    suffix = pathlib.Path(path).suffix.lower()
+    if suffix not in _FORMATS:
+        raise ValueError(f"--output must end in {' or '.join(_FORMATS)}, got {path!r}")
+    return suffix
+
+
 class ResultsFile:
     """An open file of results. A row with an error counts as not done; a later row replaces it.
 
@@ -33,10 +41,7 @@ class ResultsFile:
 
     def __init__(self, path: StrPath, wanted: Iterable[str] = ()):
         self.path, self._created = os.fspath(path), False
-        suffix = pathlib.Path(path).suffix.lower()
-        if suffix not in _FORMATS:
-            raise ValueError(f"--output must end in {' or '.join(_FORMATS)}, got {self.path!r}")
-        self._format: JsonLines | Table = _FORMATS[suffix]()
+        self._format: JsonLines | Table = _FORMATS[check_results_name(self.path)]()
         self._wanted = {_key(name) for name in wanted}
         self._rows: dict[str, dict[str, Any]] = {}
         # Hashes of the videos that are done; those that failed, with how many rows each has, and

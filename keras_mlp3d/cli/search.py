@@ -38,6 +38,7 @@ def add_parser(commands: Any) -> None:
             "keras-mlp3d train --data videos --preset runs/search/preset --run runs/found",
         ],
         computes=True,
+        check=check,
     )
     add_data_options(parser)
     parser.add_argument(
@@ -103,7 +104,6 @@ def run(options: argparse.Namespace) -> int:
     from keras_mlp3d import search
 
     space, recipe = search.SearchSpace.parse(options.space), recipe_of(options)
-    _check_numbers(options)
     training, validation = manifests(options)
     folder = pathlib.Path(options.folder)
     say(
@@ -160,7 +160,7 @@ def run(options: argparse.Namespace) -> int:
     return SUCCESS
 
 
-def _check_numbers(options: argparse.Namespace) -> None:
+def check(options: argparse.Namespace) -> None:
     """Checks what the search would refuse after hours of training."""
     check_number("--alpha", options.alpha, minimum=0)
     check_integer("--seed", options.seed, minimum=0)

@@ -37,7 +37,7 @@ def start_keras(backend: str | None) -> None:
             keras_backend.choose_backend(note)
         else:
             os.environ[keras_backend.VARIABLE] = backend
-    with _filtered_errors() if _may_import_tensorflow() else contextlib.nullcontext():
+    with filtered_errors() if _may_import_tensorflow() else contextlib.nullcontext():
         keras_backend.import_package()
     import keras
 
@@ -63,7 +63,7 @@ _FILTER = r"""
 import re, sys
 log = re.compile(
     rb"WARNING: All log messages before absl|[IW]\d{4} \d\d:|\d{4}-\d\d-\d\d [\d:.]+: [IW] "
-    rb"|To enable the following instructions"
+    rb"|To enable the following instructions|INFO: Created TensorFlow Lite"
 )
 for line in sys.stdin.buffer:
     if not log.match(line):
@@ -73,8 +73,8 @@ for line in sys.stdin.buffer:
 
 
 @contextlib.contextmanager
-def _filtered_errors() -> Iterator[None]:
-    """Keeps TensorFlow's log off the terminal while the block runs.
+def filtered_errors() -> Iterator[None]:
+    """Keeps TensorFlow's log off the terminal while the block imports it or runs what it made.
 
     TensorFlow 2.21 logs two lines about oneDNN to the process's error stream before it reads any
     variable. The filter is a process of its own, so that what a library says before it aborts this

@@ -15,13 +15,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from keras_mlp3d._utils.backend import BACKENDS, BackendError, install_line
-from keras_mlp3d._utils.printable import one_line
+from keras_mlp3d._utils.printable import one_line, shortened
 from keras_mlp3d._utils.progress import Progress
 
 PROGRAM = "keras-mlp3d"
 SUCCESS, FAILURE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 #: Modules and loggers of the backends: their warnings are about themselves.
+_LONGEST = 5000  # characters of an error
 _BACKENDS = ("absl", "jax", "tensorflow", "torch")
 
 
@@ -60,7 +61,7 @@ def json_lines(content: Any) -> list[str]:
 
 def print_error(error: object) -> None:
     """Prints an error, or a message, as one line on standard error."""
-    say(f"{PROGRAM}: error: {one_line(_explain(error))}", error=True)
+    say(f"{PROGRAM}: error: {shortened(one_line(_explain(error)), _LONGEST)}", error=True)
 
 
 def exit_code(error: Exception) -> int:
@@ -149,3 +150,25 @@ def _explain(error: object) -> str:
     if isinstance(error, str | ValueError | OSError | ImportError) and str(error):
         return str(error)
     return f"{type(error).__name__}: {error}"
+
+
+class JsonList:
+    """Prints a JSON list item by item, so that no item is kept."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def add(self, item: Any) -> None:
+        """Prints the next item."""
+        say("," if self._count else "[")
+        *lines, last = json_lines(item)
+        for line in lines:
+            say(f"  {line}")
+        say(f"  {last}", end="")
+        self._count += 1
+
+    def end(self) -> None:
+        """Prints the end of the list."""
+        if self._count:
+            say()
+        say("]" if self._count else "[]")

@@ -28,9 +28,9 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Uploads, and prints the address of the page."""
-    from keras_mlp3d import hub
+    from keras_mlp3d.hub.upload import upload_preset
 
-    page = hub.upload_preset(
+    page = upload_preset(
         options.uri, options.directory, private=options.private, commit_message=options.message
     )
     say(page)

@@ -36,7 +36,7 @@ def inflate(cycle_mlp: CycleMLP, mlp3d: MLP3D | MLP3DBackbone) -> list[str]:
         ValueError: If the networks do not match.
 
     Source:
-        Section 4.2; the paper does not define "center initialization", this is our reading.
+        Section 4.2; docs/reading.md (center initialization).
 
     Example:
 

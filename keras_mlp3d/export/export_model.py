@@ -216,7 +216,7 @@ def _way(format: str) -> tuple[Callable[..., str], tuple[str, ...]]:
         others = [name for name, known in _WAYS.items() if format in known]
         raise ValueError(
             f"The backend {backend} cannot make the format {format!r}; set "
-            f"KERAS_BACKEND={others[0]} for it"
+            f"KERAS_BACKEND={others[0]} for it (--backend {others[0]} on the command line)"
             + (f", or choose one of {list(ways)}." if ways else ".")
         )
     return ways[format]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from keras_mlp3d._utils.atomic_write import naming, write_whole
+from keras_mlp3d._utils.printable import printable_class_names
 from keras_mlp3d.export.graph import Graph
 from keras_mlp3d.version import __version__
 
@@ -84,7 +85,7 @@ def about(graph: Graph, format: str, version: str, int8: bool, difference: float
         "shape": shape,
         "frames_are_multiples_of": graph.step,
         "output": graph.output_name,
-        "labels": None if names is None else list(names),
+        "labels": printable_class_names(names),
         "converter": None if converter is None else converter.get_config(),
         "clips": graph.layer.clips if graph.takes_frames else None,
         "crops": graph.layer.crops if graph.takes_frames else None,

@@ -38,7 +38,7 @@ class FramesToScores(keras.layers.Layer):
         (num_classes,), float32: scores from 0 to 1; those of logits and of softmax add up to 1
 
     Source:
-        Section 3.4: scores averaged over all views. Section 4.2: three crops along the longer side.
+        Section 4.2: scores averaged over clips and three crops along the longer side.
     """
 
     def __init__(

@@ -9,15 +9,17 @@ which Keras keeps it in HDF5. So that form and safetensors hold the same arrays.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
+
+if TYPE_CHECKING:
+    import keras
 
 
 def named_weights(
-    model: keras.Model,
-) -> Iterator[tuple[keras.layers.Layer, dict[str, tuple[str, Any]]]]:
+    model: "keras.Model",
+) -> "Iterator[tuple[keras.layers.Layer, dict[str, tuple[str, Any]]]]":
     """Yields each layer that stores anything, with what it stores.
 
     Args:
@@ -35,7 +37,7 @@ def named_weights(
     >>> [name for _, stored in named_weights(model) for name, _ in stored.values()]
     ['head/kernel', 'head/bias']
     """
-    ahead: list[tuple[str, keras.layers.Layer]] = [("", model)]
+    ahead: list[tuple[str, Any]] = [("", model)]
     seen, used = {id(model)}, set()
     while ahead:
         path, layer = ahead.pop()
@@ -54,7 +56,9 @@ def named_weights(
         ahead.extend(reversed(inner))
 
 
-def _own_names(layer: keras.layers.Layer, store: Mapping[str, Any]) -> dict[str, str]:
+def _own_names(layer: "keras.layers.Layer", store: Mapping[str, Any]) -> dict[str, str]:
+    import keras
+
     variables = {id(value): value for value in store.values() if isinstance(value, keras.Variable)}
     others = [variable for variable in layer.variables if id(variable) not in variables]
     names = {}
@@ -68,8 +72,10 @@ def _own_names(layer: keras.layers.Layer, store: Mapping[str, Any]) -> dict[str,
     return names
 
 
-def _children(layer: keras.layers.Layer) -> Iterator[tuple[str, keras.layers.Layer]]:
+def _children(layer: "keras.layers.Layer") -> "Iterator[tuple[str, keras.layers.Layer]]":
     """Yields (name, layer) of the layers directly in a layer; no name comes twice."""
+    import keras
+
     # On PyTorch, a layer is a module, which keeps the layers in it in a dict of their own.
     held = {**vars(layer), **vars(layer).get("_modules", {})}
     attributes = {
@@ -95,6 +101,8 @@ def stored_array(value: Any) -> np.ndarray:
     >>> stored_array(np.array([1.0], "float16")).dtype.name
     'float16'
     """
+    import keras
+
     dtype = numpy_dtype(keras.backend.standardize_dtype(value.dtype))
     array = np.asarray(keras.ops.convert_to_numpy(value))
     return np.asarray(array if array.dtype == dtype else array.astype(dtype), order="C")
@@ -143,7 +151,7 @@ def halved(array: np.ndarray, name: str) -> np.ndarray:
     return half
 
 
-def weights_sha256(parts: Mapping[str, keras.Model], half_precision: bool = False) -> str:
+def weights_sha256(parts: "Mapping[str, keras.Model]", half_precision: bool = False) -> str:
     """Returns one SHA-256 of weights: of each name, dtype, shape and content.
 
     It is the same on every backend and in every file format.

@@ -9,15 +9,17 @@ import math
 import os
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import keras
 import numpy as np
 
 from keras_mlp3d._utils.atomic_write import written_beside
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.hub.files import MAX_JSON_BYTES
 from keras_mlp3d.hub.named_weights import halved, named_weights, numpy_dtype, stored_array
+
+if TYPE_CHECKING:
+    import keras
 
 #: What `safetensors` calls each dtype that a Keras variable can have.
 _DTYPES = {
@@ -67,7 +69,7 @@ class StoredTensor:
         return math.prod(self.shape)
 
 
-def write_safetensors(model: keras.Model, path: StrPath, half_precision: bool = False) -> None:
+def write_safetensors(model: "keras.Model", path: StrPath, half_precision: bool = False) -> None:
     """Writes the weights of a model to a safetensors file.
 
     Args:
@@ -178,8 +180,8 @@ def _tensor(name: str, entry: Any, first: int) -> tuple[int, int, StoredTensor]:
 
 def load_safetensors(
     path: StrPath,
-    model: keras.Model,
-    instead: Mapping[keras.layers.Layer, Callable[[Mapping[str, Any]], None]],
+    model: "keras.Model",
+    instead: "Mapping[keras.layers.Layer, Callable[[Mapping[str, Any]], None]]",
 ) -> None:
     """Loads every weight of a model from a safetensors file.
 

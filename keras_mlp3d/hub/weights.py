@@ -8,9 +8,7 @@ import os
 import pathlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
-
-import keras
+from typing import TYPE_CHECKING, Any
 
 from keras_mlp3d._utils.atomic_write import reserve, written_beside
 from keras_mlp3d._utils.printable import printable
@@ -21,6 +19,9 @@ from keras_mlp3d.hub.safetensors_file import (
     read_safetensors_header,
     write_safetensors,
 )
+
+if TYPE_CHECKING:
+    import keras
 
 #: Loads a layer's own variables instead of the layer: gets {"0": array, "1": array, ...}.
 LayerLoader = Callable[[Mapping[str, Any]], None]
@@ -36,18 +37,22 @@ class WeightsFile:
     Args:
         path: Path of the file.
         parameter_count: Number of parameters that it holds.
+        array_count: Number of arrays that hold them.
 
     Example:
 
-    >>> WeightsFile("model.weights.h5", 12).parameter_count
+    >>> WeightsFile("model.weights.h5", 12, 2).parameter_count
     12
     """
 
     path: str
     parameter_count: int
+    array_count: int
 
     def load(
-        self, model: keras.Model, instead: Mapping[keras.layers.Layer, LayerLoader] | None = None
+        self,
+        model: "keras.Model",
+        instead: "Mapping[keras.layers.Layer, LayerLoader] | None" = None,
     ) -> None:
         """Loads every weight of a model, or raises one clear error.
 
@@ -136,36 +141,38 @@ def check_weights_file(
         )
     kind = "safetensors" if is_safetensors(path) else "HDF5"
     try:
-        count = _count_safetensors(path) if kind == "safetensors" else _count_hdf5(path)
+        found = _count_safetensors(path) if kind == "safetensors" else _count_hdf5(path)
     except _Refused as error:
         raise ValueError(f"Weights file {path!r} is refused: {printable(str(error))}.") from error
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise ValueError(
             f"Weights file {path!r} is damaged or no {kind} file: {printable(str(error))}."
         ) from error
-    return WeightsFile(path, count)
+    return WeightsFile(path, *found)
 
 
-def _count_safetensors(path: str) -> int:
-    return sum(tensor.size for tensor in read_safetensors_header(path).values())
+def _count_safetensors(path: str) -> tuple[int, int]:
+    sizes = [tensor.size for tensor in read_safetensors_header(path).values()]
+    return sum(sizes), len(sizes)
 
 
-def _count_hdf5(path: str) -> int:
+def _count_hdf5(path: str) -> tuple[int, int]:
+    """Returns how many parameters a file holds, and in how many arrays."""
     import h5py
 
-    count = declared = 0
+    count = arrays = declared = 0
     with h5py.File(path, "r") as file:
         for dataset in _datasets(file):
             size = 0 if dataset.shape is None else math.prod(dataset.shape)
             declared += size * dataset.dtype.itemsize
             if _OPTIMIZER not in dataset.name.split("/"):
-                count += size
+                count, arrays = count + size, arrays + 1
     if declared > os.path.getsize(path):
         raise _Refused(
             f"it declares {declared:,} bytes of weights and has {os.path.getsize(path):,}; "
             "compressed weights are not read"
         )
-    return count
+    return count, arrays
 
 
 class _Refused(Exception):
@@ -225,7 +232,7 @@ def file_sha256(path: StrPath) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def save_weights(model: keras.Model, path: StrPath, half_precision: bool = False) -> None:
+def save_weights(model: "keras.Model", path: StrPath, half_precision: bool = False) -> None:
     """Saves a model's weights alone, not what training added: its optimizer and metrics.
 
     Args:
@@ -293,8 +300,10 @@ def _pack(path: pathlib.Path, half_precision: bool) -> None:
         copy(source, target)
 
 
-def _of_training(model: keras.Model) -> Iterator[Any]:
+def _of_training(model: "keras.Model") -> Iterator[Any]:
     """Yields the optimizers and metrics that a model and the models in it hold, each once."""
+    import keras
+
     kinds = keras.optimizers.Optimizer, keras.metrics.Metric
     ahead, seen = [model, *model._flatten_layers(include_self=False)], set()
     while ahead:
@@ -311,10 +320,12 @@ def _of_training(model: keras.Model) -> Iterator[Any]:
 
 
 def _bits(dtype: Any) -> int:
+    import keras
+
     return int("".join(filter(str.isdecimal, keras.backend.standardize_dtype(dtype))) or 8)
 
 
-def layer_model(layer: keras.layers.Layer) -> keras.Model:
+def layer_model(layer: "keras.layers.Layer") -> "keras.Model":
     """Returns a model of one layer alone, to keep its weights in a file of their own.
 
     Args:
@@ -327,4 +338,6 @@ def layer_model(layer: keras.layers.Layer) -> keras.Model:
     >>> layer_model(model.get_layer("head")).count_params()
     9
     """
+    import keras
+
     return keras.Model(layer.input, layer.output, name=f"{layer.name}_alone")

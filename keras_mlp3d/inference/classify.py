@@ -1,6 +1,6 @@
 """Classifies videos: averages the scores of several views and names the best classes.
 
-Source: section 3.4; section 4.2 (three crops).
+Source: section 4.2 (scores averaged over clips and three crops).
 """
 
 import dataclasses
@@ -98,7 +98,7 @@ def classify(
             before any video is read.
 
     Source:
-        Section 3.4: scores averaged over all views. Section 4.2: three crops along the longer side;
+        Section 4.2: scores averaged over clips and three crops along the longer side;
         one clip for Something-Something, four for Kinetics.
 
     Example:

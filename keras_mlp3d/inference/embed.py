@@ -1,6 +1,6 @@
 """Features of videos: what a network computes before its classifier, for search and clustering.
 
-Source: section 3.4: tokens averaged over space and time.
+Source: section 3.1: tokens averaged over space and time.
 """
 
 import dataclasses
@@ -76,7 +76,7 @@ def embed(
         FileNotFoundError: With `on_error="raise"`, if a video does not exist.
 
     Source:
-        Section 3.4.
+        Section 3.1.
 
     Example:
 

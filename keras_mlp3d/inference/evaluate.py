@@ -1,6 +1,6 @@
 """Evaluates a network on a data set, by the averaged scores of all views.
 
-Source: section 3.4; section 4.2 (three crops).
+Source: section 4.2 (scores averaged over clips and three crops).
 """
 
 import contextlib
@@ -72,7 +72,7 @@ def evaluate(
             only one of both has several classes per video.
 
     Source:
-        Section 3.4: scores averaged over all views. Section 4.2: three crops along the longer side;
+        Section 4.2: scores averaged over clips and three crops along the longer side;
         one clip for Something-Something, four for Kinetics.
 
     Example:

@@ -1,6 +1,6 @@
 """Computes the scores of clips in batches of one shape.
 
-Source: section 3.4. That softmax scores are averaged, not logits, is our reading.
+Source: section 4.2; docs/reading.md (views): softmax scores are averaged, not logits.
 """
 
 import keras
@@ -35,7 +35,7 @@ def score_views(model: keras.Model, views: ArrayLike, batch_size: int = 8) -> np
             outputs are not finite, or if the clips do not fit it.
 
     Source:
-        Section 3.4.
+        Section 4.2.
 
     Example:
 

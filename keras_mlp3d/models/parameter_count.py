@@ -23,6 +23,7 @@ _STAGES = 4
 _PATHS = ("appearance", "motion")
 #: What the objects of a block take besides its weights: 0.27 MB with PyTorch, Keras 3.15.
 _BLOCK_BYTES = 270_000
+_BLOCK_ARRAYS = 20  # kernels, biases and norms
 
 
 def backbone_parameters(config: Mapping[str, Any]) -> int:
@@ -173,13 +174,15 @@ def check_preset_size(
     packed = quantization(preset)
     for name, file in files.items():
         held = file.parameter_count
+        least = _BLOCK_ARRAYS * _preset_blocks(preset) if name == hub.WEIGHTS else 1
         # Quantized weights come with scales, and int4 packs two into one number.
-        if asked[name] > 2 * held if packed else asked[name] != held:
+        fits = asked[name] <= 2 * held if packed else asked[name] == held
+        if not fits or file.array_count < least:
             raise ValueError(
                 f"The preset {preset.handle!r} is refused: its configuration asks for "
                 f"{_number(asked[name])} parameters, and its weights file "
-                f"{preset.weights_name(name)} holds "
-                f"{held:,}. They are not of this network."
+                f"{preset.weights_name(name)} holds {held:,}. They are not of this network."
+                + (f" {file.array_count:,} arrays are too few for its blocks." if fits else "")
             )
     if len(files) < len(asked):
         whole = asked if with_task else _counted(preset, with_task=True)

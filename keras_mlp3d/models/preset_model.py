@@ -13,7 +13,7 @@ import keras
 from keras_mlp3d import hub
 from keras_mlp3d._utils.atomic_write import write_whole
 from keras_mlp3d._utils.checks import check_boolean, check_choice
-from keras_mlp3d._utils.printable import printable
+from keras_mlp3d._utils.printable import printable, shortened
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.models.builtin_presets import BuiltinPresets
 from keras_mlp3d.models.exportable import Exportable
@@ -30,6 +30,8 @@ logger = logging.getLogger("keras_mlp3d")
 
 #: Arguments that fix the weight shapes. They cannot be overridden when weights are loaded.
 STRUCTURE = ("channels", "depths", "mlp_ratios")
+#: What constructors raise; Keras builds a model of a thousand blocks by recursion.
+_NOT_BUILT = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 
 #: What makes the weights that a preset gets on the user's machine. The package `conversion` puts it
 #: here: it imports this package, and this one cannot import it.
@@ -97,15 +99,13 @@ class PresetModel(Exportable):
             else:
                 files = hub.fetch_weights(files)
             check_unquantized(files.handle, quantization(files), overrides)
-        has_classes = "num_classes" in inspect.signature(cls.__init__).parameters
-        weights = check_preset_size(
-            files, load_weights, with_task=has_classes and num_classes is None
-        )
+        task = num_classes is None and "num_classes" in inspect.signature(cls.__init__).parameters
+        weights = check_preset_size(files, load_weights, with_task=task)
         if model is None:
             model = cls._build(files, num_classes, overrides)
         if load_weights:
             missing = model._load_preset_weights(files, weights, num_classes, overrides)
-            as_stored = num_classes is None and not overrides and not missing
+            as_stored = not (num_classes is not None or overrides or missing)
             model._origin = model._make_origin(files, as_stored)
             if missing:
                 logger.warning(
@@ -147,12 +147,14 @@ class PresetModel(Exportable):
     ) -> Self:
         try:
             return cls._from_files(files, num_classes, dict(overrides))
-        except (TypeError, KeyError, AttributeError, OverflowError) as error:
+        except _NOT_BUILT as e:
+            reason = printable(str(e))
+            if isinstance(e, ValueError) and repr(files.handle) in reason:
+                raise
+            reason = reason if isinstance(e, ValueError) else f"{type(e).__name__}: {reason}."
             given = f" with {', '.join(overrides)} overridden" if overrides else ""
-            reason = printable(f"{type(error).__name__}: {error}")
-            raise ValueError(
-                f"The preset {files.handle!r} cannot be built{given}: {reason}."
-            ) from error
+            where = f"The preset {files.handle!r} cannot be built{given}"
+            raise ValueError(f"{where}: {shortened(reason, 1000)}") from e
 
     @classmethod
     def _check_class(cls, files: hub.Preset) -> None:

@@ -79,7 +79,6 @@ def check_new_file(path: StrPath, what: str, endings: tuple[str, ...]) -> pathli
         FileNotFoundError: If its directory does not exist.
         ImportError: If matplotlib is not installed.
     """
-    new_figure(1, 1)
     path = pathlib.Path(path)
     if path.suffix.lower() not in endings:
         raise ValueError(f"A {what}'s name ends in {', '.join(endings)}, got {str(path)!r}.")
@@ -89,6 +88,7 @@ def check_new_file(path: StrPath, what: str, endings: tuple[str, ...]) -> pathli
         raise FileNotFoundError(
             f"Cannot write {str(path)!r}: the directory {str(path.parent)!r} does not exist."
         )
+    new_figure(1, 1)
     return path
 
 

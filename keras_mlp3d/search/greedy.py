@@ -93,7 +93,7 @@ def greedy(
             search. The scores made until then are in the trace.
 
     Source:
-        Section 3.4, Eq. (6). α per GMAC and the order of ties are our reading.
+        Section 3.4, Eq. (6); docs/reading.md (greedy search, units).
 
     Example:
 

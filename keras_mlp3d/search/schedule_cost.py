@@ -33,7 +33,7 @@ class ScheduleCost:
         ValueError: If the clip does not fit the network.
 
     Source:
-        Section 3.4, Eq. (6). The unit and undecided blocks are our reading.
+        Section 3.4, Eq. (6); docs/reading.md (units).
 
     Example:
 

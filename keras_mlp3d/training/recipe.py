@@ -12,11 +12,12 @@ import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
+from keras_mlp3d._utils.printable import shortened
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.hub.files import read_json
 from keras_mlp3d.hub.preset import builtin_folder
 from keras_mlp3d.training.recipe_rules import UNMEASURED, normalized, problem
-from keras_mlp3d.training.value_rules import shortened, shown
+from keras_mlp3d.training.value_rules import shown
 
 #: Fields that do not affect a training.
 WORDS = frozenset({"receipt", "name", "description"})

@@ -5,6 +5,7 @@ import difflib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from keras_mlp3d._utils.printable import shortened
 from keras_mlp3d.data import Augmenter, VideoConverter
 from keras_mlp3d.data.video.sampling import SAMPLINGS
 from keras_mlp3d.training.value_rules import (
@@ -16,7 +17,6 @@ from keras_mlp3d.training.value_rules import (
     Several,
     Text,
     Whole,
-    shortened,
     shown,
 )
 

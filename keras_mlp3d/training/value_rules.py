@@ -4,6 +4,8 @@ import dataclasses
 import math
 from typing import Any, Protocol
 
+from keras_mlp3d._utils.printable import shortened
+
 
 class Rule(Protocol):
     """What every rule has."""
@@ -134,8 +136,3 @@ def shown(value: Any) -> str:
         return shortened(repr(value))
     except (ValueError, RecursionError):  # thousands of digits, or nested too deeply
         return f"a {type(value).__name__} that is too large to show"
-
-
-def shortened(text: str, most: int = 100) -> str:
-    """Returns a text for an error message: the beginning of a long text."""
-    return text if len(text) <= most else f"{text[: most - 40]} ... ({len(text)} characters)"

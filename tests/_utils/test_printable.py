@@ -57,3 +57,6 @@ def test_class_names():
     assert len(set(printed)) == len(printed)
     assert max(map(len, printed)) <= MAX_CLASS_NAME
     assert printable_class_names(printed) == printed
+    accents = ["\u00e9\ud800", "e\u0301\ud800", "caf\u00e9", "cafe\u0301"]  # é in both forms
+    printed = printable_class_names(accents)
+    assert printed == ["\u00e9\\ud800", "\u00e9\\ud800 (1)", "caf\u00e9", "caf\u00e9 (3)"]

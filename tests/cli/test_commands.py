@@ -5,6 +5,7 @@ import json
 import pytest
 
 from keras_mlp3d import cost, hub
+from keras_mlp3d.hub import upload
 from keras_mlp3d.models import MLP3D, CycleMLP
 
 
@@ -171,7 +172,7 @@ def test_upload_hands_everything_over(run, monkeypatch):
         calls.append((uri, directory, private, commit_message))
         return "https://huggingface.co/user/repo"
 
-    monkeypatch.setattr(hub, "upload_preset", recorded)
+    monkeypatch.setattr(upload, "upload_preset", recorded)
     page = (0, "https://huggingface.co/user/repo\n", "")
     assert run("upload", "folder", "hf://user/repo") == page
     arguments = ["upload", "folder", "hf://user/repo", "--private", "--message", "First"]

@@ -9,6 +9,7 @@ import sys
 
 import keras
 import pytest
+from data.make_videos import moving_frames, write_video
 
 import keras_mlp3d
 from keras_mlp3d._utils import backend as keras_backend
@@ -112,13 +113,69 @@ def test_help_and_version(root_dir, script, start):
     assert version == (0, f"keras-mlp3d {keras_mlp3d.__version__}\n", [])
 
 
-@pytest.mark.parametrize(
-    "arguments", [[], ["dance"], ["cost"], ["predict", "a.mp4", "--backend", "theano"]]
+#: What a command refuses before it imports Keras, or NumPy.
+REFUSED = (
+    "",
+    "dance",
+    "cost",
+    "predict a.mp4 --backend theano",
+    "predict",
+    "predict a.mp4 --hop 1",
+    "predict a.mp4 --ray-workers 2",
+    "predict a.mp4 --ray local",
+    "predict a.mp4 --output a.txt",
+    "embed a.mp4 --preset mlp3d_nano --output a.txt",
+    "cost mlp3d_nano --batch 2",
+    "evaluate --data a --preset mlp3d_nano --json nowhere/a.json",
+    "export --preset mlp3d_nano --to a.onnx",
+    "export --preset mlp3d_nano --benchmark --int8",
+    "search --data a --preset mlp3d_nano --tie 2",
+    "compare --data a --preset mlp3d_nano --sizes x",
+    "correlation --data a --search b --worker-cpus 1",
 )
+#: What it refuses before it imports Keras, but not before NumPy.
+REFUSED_LATER = (
+    "predict a.mp4 --preset nosuch",
+    "predict a.mp4 --plot a.gif",
+    "evaluate --data a --preset mlp3d_nano --plot-wrong a.gif",
+    "train --data a --preset nosuch",
+    "compare --data a --preset mlp3d_nano --searched nosuch",
+    "cost nosuch",
+    "convert a.pth --to .",
+    "convert a.pth --to nowhere --num-classes 3",
+    "convert a.pth --to nowhere --inflate nosuch",
+)
+
+
+@pytest.mark.parametrize("arguments", REFUSED)
 def test_errors_of_arguments(root_dir, script, arguments):
-    code, out, errors = check_light(root_dir, [*script, *arguments])
+    code, out, errors = check_light(root_dir, [*script, *arguments.split()])
     assert (code, out, len(errors)) == (2, "", 1)
     assert errors[0].startswith("keras-mlp3d: error: ")
+
+
+@pytest.mark.parametrize("arguments", REFUSED_LATER)
+def test_errors_before_keras(root_dir, script, arguments):
+    code, out, errors, modules, _ = measured(root_dir, [*script, *arguments.split()])
+    assert (code, out, len(errors)) == (2, "", 1)
+    assert errors[0].startswith("keras-mlp3d: error: ")
+    assert not modules & {"keras", "tensorflow", "jax", "torch"}
+
+
+@pytest.mark.parametrize("command", sorted({*COMMANDS} - COMPUTING))
+def test_commands_without_keras(root_dir, script, command, tmp_path):
+    (tmp_path / "videos" / "a").mkdir(parents=True)
+    write_video(tmp_path / "videos" / "a" / "0.mp4", moving_frames(8, 32, 32))
+    rest = {
+        "check-videos": [str(tmp_path / "videos")],
+        "pixel-statistics": [str(tmp_path / "videos")],
+        "shard": [str(tmp_path / "videos"), "--to", str(tmp_path / "shards")],
+        "upload": [str(tmp_path / "videos"), "hf://nobody"],
+        "presets": [],
+    }[command]
+    code, _, errors, modules, _ = measured(root_dir, [*script, command, *rest])
+    assert code == (2 if command == "upload" else 0), errors
+    assert "keras" not in modules
 
 
 def test_the_list_of_commands_is_the_parsers():
@@ -156,10 +213,33 @@ def test_the_backend_of_the_option_computes_in_silence(root_dir, script, presets
     assert ("tensorflow" in imported) == (backend == "tensorflow")
 
 
+@pytest.mark.parametrize(
+    ("backend", "format", "name"),
+    [("jax", "tf_saved_model", "saved"), ("tensorflow", "litert", "made.tflite")],
+)
+def test_an_export_logs_nothing(root_dir, script, presets, tmp_path, backend, format, name):
+    """It imports TensorFlow late, or runs what it has made."""
+    pytest.importorskip("tensorflow" if format == "tf_saved_model" else "ai_edge_litert")
+    unset = {"TF_CPP_MIN_LOG_LEVEL", "KERAS_BACKEND"}
+    result = subprocess.run(
+        [
+            *(sys.executable, *script, "export", "--preset", presets / "clips"),
+            *("--to", tmp_path / name, "--format", format, "--backend", backend),
+        ],
+        env={
+            **{name: value for name, value in os.environ.items() if name not in unset},
+            "PYTHONPATH": str(root_dir),
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_the_filter_of_a_log_passes_on_the_last_words_of_a_process(root_dir):
     code = (
         "import os\nfrom keras_mlp3d.cli import start_keras\n"
-        "with start_keras._filtered_errors():\n"
+        "with start_keras.filtered_errors():\n"
         "    os.write(2, b'WARNING: All log messages before absl::InitializeLog()\\n')\n"
         "    os.write(2, b'I0000 00:00:1 9 port.cc:153] oneDNN custom operations are on.\\n')\n"
         "    os.write(2, b'2026-01-30 22:44:42.45: I tensorflow/core/util/port.cc:153] on.\\n')\n"
@@ -198,7 +278,7 @@ def test_a_command_without_any_backend(root_dir, tmp_path):
     """One line with all that helps, and exit code 2."""
     code = (
         "import sys\nfor name in ('tensorflow', 'jax', 'torch'): sys.modules[name] = None\n"
-        "sys.argv = ['keras-mlp3d', 'presets']\n"
+        "sys.argv = ['keras-mlp3d', 'cost', 'mlp3d_nano']\n"
         "from keras_mlp3d.cli.main import main\nsys.exit(main())"
     )
     kept = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}

@@ -16,6 +16,7 @@ from keras_mlp3d.cli import cost as cost_command
 from keras_mlp3d.cli import presets as presets_command
 from keras_mlp3d.cli import terminal
 from keras_mlp3d.cli.compare import announce
+from keras_mlp3d.hub import upload
 
 FOLDER = pathlib.Path(terminal.__file__).parent
 #: Clears the screen, sets the title, rings, a C1 control, right-to-left, a line of its own.
@@ -179,7 +180,7 @@ def test_convert(run, hostile):
 
 
 def test_upload(run, monkeypatch):
-    monkeypatch.setattr(hub, "upload_preset", lambda *args, **options: HOSTILE)
+    monkeypatch.setattr(upload, "upload_preset", lambda *args, **options: HOSTILE)
     code, out, err = run("upload", "folder", "hf://user/repo")
     assert code == 0
     assert_harmless(out, err)
@@ -241,11 +242,11 @@ def test_arguments(run, arguments):
 
 def test_errors_and_interruptions(run, monkeypatch):
     monkeypatch.setattr(cost_command, "run", failing)
-    for arguments in (["cost", "x"], ["--traceback", "cost", "x"]):
+    for arguments in (["cost", "mlp3d_nano"], ["--traceback", "cost", "mlp3d_nano"]):
         assert_harmless(*run(*arguments)[1:])
 
     def interrupted(options):
         raise KeyboardInterrupt(HOSTILE)
 
     monkeypatch.setattr(cost_command, "run", interrupted)
-    assert_harmless(*run("cost", "x")[1:])
+    assert_harmless(*run("cost", "mlp3d_nano")[1:])

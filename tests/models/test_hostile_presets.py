@@ -7,10 +7,12 @@ import resource
 import time
 import tracemalloc
 
+import h5py
+import numpy as np
 import pytest
 from models import tiny
 
-from keras_mlp3d import MLP3D, CycleMLP, MLP3DBackbone, TwoPathMLP3D
+from keras_mlp3d import MLP3D, CycleMLP, MLP3DBackbone, TwoPathMLP3D, hub
 from keras_mlp3d.models import FrameCycleMLP, parameter_count
 
 HUGE = 10**1000
@@ -164,6 +166,20 @@ def test_with_weights(case):
     message = refused(*case)
     assert_names_both_numbers(message, "holds ")
     assert re.search(r"holds [\d,]+\. They are not of this network", message) or "inf" in message
+
+
+@pytest.mark.parametrize("blocks", [1000, 40_000])
+def test_blocks_whose_weights_are_one_array(tmp_path, blocks):
+    """Small blocks: as many parameters as the file holds, and far more objects."""
+    depths = [blocks // 4] * 4
+    config = {"channels": [1, 1, 1, 1], "depths": depths, "mlp_ratios": [1, 1, 1, 1]}
+    config["schedule"] = "short_range:1"
+    count = parameter_count.backbone_parameters(config)
+    hub.write_json(tmp_path / "config.json", hub.serialized("MLP3DBackbone", config))
+    hub.write_json(tmp_path / "metadata.json", {"parameter_count": count})
+    with h5py.File(tmp_path / hub.WEIGHTS, "w") as file:
+        file["x"] = np.zeros(count, "float32")
+    assert "1 arrays are too few for its blocks" in refused(MLP3DBackbone, tmp_path)
 
 
 @some_cases

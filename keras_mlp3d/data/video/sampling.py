@@ -29,7 +29,7 @@ def uniform_indices(
     lengths in time, and a position is the frame that is shown at that time. If all frames are shown
     equally long, both ways give the same frames.
 
-    Source: section 3.4 (64 uniformly sampled frames); the position in the segment is our reading.
+    Source: section 3.4 (64 uniformly sampled frames); docs/reading.md (place in a segment).
 
     Args:
         num_video_frames: Number of frames in the video, n.

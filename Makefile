@@ -152,5 +152,5 @@ docs: .venv-docs/installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-app .venv-demo .venv-docs .venv-oldest .venv-ray .venv-s3 .venv-track demo \
+	rm -rf .venv .venv-app .venv-demo .venv-docs .venv-oldest .venv-peers .venv-ray .venv-s3 .venv-track demo \
 	  build dist site .mypy_cache .pytest_cache .ruff_cache

@@ -17,7 +17,9 @@ XLA too). The networks of `peers.py` are measured on PyTorch if their libraries 
   processes that decode, and from shards, on one device and on all.
 
 The output has a cell per figure and is written after each one. The same command resumes it, and
-other options add to it. A table is written next to it, as Markdown. Delete a cell to repeat it.
+other networks, sizes, dtypes, tasks and batches add to it; other settings of a figure that is there
+(rounds, videos and so on) are refused. A table is written next to it, as Markdown. Delete a cell to
+repeat it.
 """
 
 import argparse
@@ -27,6 +29,7 @@ import json
 import os
 import pathlib
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -95,19 +98,37 @@ def sweep(results, work, kind, options):
     child, batches = None, options.batches or doubled(options.max_batch or largest)
     try:
         for batch in batches:
-            cell = results.cells.get(name_of(work, batch))
+            cell = measured(results, name_of(work, batch), settings)
             if cell is None:
                 child = child or start(work["backend"], {**work, **settings}, options.limit)
                 try:
                     cell = child.ask(batch=batch)
                 except Stopped as error:
                     cell = {"error": str(error)}
-                keep(results, name_of(work, batch), cell)
+                keep(results, name_of(work, batch), {**cell, "settings": settings})
             if "clips_per_second" not in cell:
                 return
     finally:
         if child is not None:
             child.close()
+
+
+def measured(results, name, settings):
+    """Returns the cell of a figure that is there, or None.
+
+    Raises:
+        ValueError: If it was measured with other settings.
+    """
+    cell = results.cells.get(name)
+    known = {} if cell is None else cell.get("settings", {})
+    other = [f"{key} {known[key]} there and {settings[key]} here" for key in known
+             if known[key] != settings[key]]  # fmt: skip
+    if other:
+        raise ValueError(
+            f"{results.path} has {name!r} with other settings: {'; '.join(other)}. Give another "
+            "--output, or delete the cell."
+        )
+    return cell
 
 
 def keep(results, name, cell):
@@ -154,8 +175,10 @@ def write_videos(folder, options):
 def fit(results, work, device, folder, data, options):
     """Measures `fit` on one device, and on all."""
     every = options.devices or device["count"]
+    names = ("fit_batch", "epochs", "videos", "video", "workers", "processes")
+    settings = {name: getattr(options, name) for name in names}
     for devices in dict.fromkeys((1, every)):
-        if name_of(work, devices) in results.cells:
+        if measured(results, name_of(work, devices), settings) is not None:
             continue
         if not data:
             data.update(write_videos(folder, options))
@@ -173,7 +196,8 @@ def fit(results, work, device, folder, data, options):
             "processes": options.processes,
             "to": str(to),
         }
-        keep(results, name_of(work, devices), run_fit(job, devices, device["kind"], options))
+        cell = run_fit(job, devices, device["kind"], options)
+        keep(results, name_of(work, devices), {**cell, "settings": settings})
 
 
 def run_fit(job, devices, kind, options):
@@ -193,16 +217,22 @@ def run_fit(job, devices, kind, options):
     file.write_text(json.dumps(job))
     command += [str(HERE / "device_fit.py"), str(file)]
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
+        # `device_fit.py` ends when nothing holds the other end: it does not outlive this process.
+        given, held = os.pipe()
         try:
             done = subprocess.run(
                 command,
                 env={**os.environ, **settings},
+                stdin=given,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
                 timeout=options.limit,
             )
         except subprocess.TimeoutExpired:
             return {"error": f"it did not end within {options.limit} s"}
+        finally:
+            os.close(given)
+            os.close(held)
         if done.returncode:
             return {"error": how_it_ended(done.returncode, errors)}
     return json.loads(pathlib.Path(job["to"]).read_text())
@@ -301,9 +331,14 @@ def main(arguments=None):
     devices = devices_of(options.backends, options)
     try:
         results = Results(options.output, machine(devices))
+        results.save()
+        print(measure_all(results, devices, options))
     except ValueError as error:
         sys.exit(f"error: {error}")
-    results.save()
+
+
+def measure_all(results, devices, options):
+    """Measures what is not in the file yet; returns the path of the table."""
     table, data = pathlib.Path(options.output).with_suffix(".md"), {}
     with tempfile.TemporaryDirectory() as folder:
         for backend, device in devices.items():
@@ -314,8 +349,9 @@ def main(arguments=None):
                     sweep(results, work, device["kind"], options)
                 found = {"machine": results.machine, "cells": results.cells}
                 table.write_text(page(found), encoding="utf-8")
-    print(table)
+    return table
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # temporary files are removed
     main()

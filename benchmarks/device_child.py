@@ -4,6 +4,7 @@
 other.
 """
 
+import importlib
 import json
 import platform
 import statistics
@@ -81,7 +82,9 @@ def describe(device):
     found["versions"] = {
         "python": platform.python_version(),
         "keras": keras.__version__,
-        **{name: version(name) for name in ("keras-mlp3d", *LIBRARIES[device.backend])},
+        "keras-mlp3d": version("keras-mlp3d"),
+        # Not by the name of what was installed: tensorflow-cpu has the module tensorflow.
+        **{name: importlib.import_module(name).__version__ for name in LIBRARIES[device.backend]},
     }
     if device.backend == "torch":
         import torch

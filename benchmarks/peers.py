@@ -233,7 +233,7 @@ def main(arguments=None):
     try:
         if options.page:
             to = pathlib.Path(options.to or pathlib.Path(options.page).with_suffix(".md"))
-            to.write_text(page(read(options.page)), encoding="utf-8")
+            to.write_text(page(read(options.page), options.page, to), encoding="utf-8")
             print(to)
             return
         for size in options.sizes:

@@ -23,7 +23,7 @@ random: accuracy is not compared, and nothing here says which network is better 
 `make bench-peers` installs the libraries in an environment of its own and measures this on your
 machine. It runs `python benchmarks/peers.py` there, which resumes if it was stopped; `--networks`,
 `--sizes`, `--tasks`, `--rounds` and `--threads` choose a part. This page was written by
-`python benchmarks/peers.py --page benchmarks/results/peers.json --to docs/peers.md`.
+`python benchmarks/peers.py --page {{source}} --to {{to}}`.
 """
 
 METHOD = """## How it was measured
@@ -44,9 +44,9 @@ METHOD = """## How it was measured
 """
 
 
-def page(found):
-    """Returns the page of a file of figures, as Markdown."""
-    parts = [START, f"Measured on {machine(found['machine'])}.\n"]
+def page(found, source="benchmarks/results/peers.json", to="docs/peers.md"):
+    """Returns the page of a file of figures, as Markdown, to be written to the path `to`."""
+    parts = [START.format(source=source, to=to), f"Measured on {machine(found['machine'])}.\n"]
     groups = {}
     for name, cell in found["cells"].items():
         task, size, network = name.split(" ")

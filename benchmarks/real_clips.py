@@ -403,7 +403,7 @@ def main():
     parser.add_argument("--preset", default="mlp3d_tiny")
     parser.add_argument("--recipe", help="default: the recipe of the data set's name")
     parser.add_argument(
-        "--start-from", metavar="WEIGHTS", help="model.weights.h5 of a run before, to go on from"
+        "--start-from", metavar="WEIGHTS", help="model.weights.h5 of a run before, to start from"
     )
     parser.add_argument(
         "--refit", action="store_true", help="train on val too, once it has chosen the recipe"

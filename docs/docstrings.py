@@ -30,7 +30,7 @@ def to_markdown(docstring: str) -> str:
         if heading in TEXTS:
             found.append(_paragraph(heading, block[len(heading) + 1 :]))
         elif _PROMPT.match(block):
-            if fenced:  # an example goes on after an empty line
+            if fenced:  # an example continues after an empty line
                 found[-1] = found[-1].removesuffix("\n```") + f"\n\n{block}\n```"
             else:
                 found.append(f"```pycon\n{block}\n```")

@@ -1,9 +1,10 @@
-"""Has the threads of PyTorch on the CPU wait for each other asleep where they share processors.
+"""Lets PyTorch's threads on the CPU sleep while they wait for each other on a shared machine.
 
-GCC's OpenMP, which PyTorch brings for Linux, has a thread that is ready before the others look for
-their end 300,000 times before it sleeps. Where other programs go first, because of a lower
-priority or a limit of processor time, most operations of a network then wait as long as that takes.
-On a machine of one's own the looking pays: a step of a small network takes a tenth less time.
+The threads of one operation wait for the slowest of them. In GCC's OpenMP, which PyTorch brings for
+Linux, a waiting thread looks 300,000 times whether the others are ready, and sleeps only then. If
+other programs run before this one, because of its low priority or a limit of processor time, most
+operations of a network take as long as these looks. If nothing else runs on the machine, looking is
+faster than sleeping: a step of a small network takes a tenth less time.
 
 Source: ours; `python benchmarks/waiting_threads.py` measures both.
 """

@@ -178,6 +178,8 @@ def _training_overrides(files: "Preset", options: argparse.Namespace) -> dict[st
 
 
 def _print_training_step(model: Any, shape: tuple[int, ...], options: argparse.Namespace) -> int:
+    import keras
+
     from keras_mlp3d import cost
 
     chosen = {"optimizer": options.optimizer or "adamw", "ema": options.ema}
@@ -196,6 +198,7 @@ def _print_training_step(model: Any, shape: tuple[int, ...], options: argparse.N
                 "input_shape": list(shape),
                 "dtype": dtype,
                 "remat": options.remat,
+                "memory_counted_as": "torch",
                 **chosen,
                 **content,
                 "seconds": seconds,
@@ -213,6 +216,11 @@ def _print_training_step(model: Any, shape: tuple[int, ...], options: argparse.N
         f"{step.peak / 1e9:.2f} GB at the peak ({one_line(step.peak_at)}), "
         f"{step.macs / 1e9:.2f} G multiply-accumulates"
     )
+    if keras.backend.backend() != "torch":
+        say(
+            "memory is counted as PyTorch keeps it; on a CPU, JAX and TensorFlow took 1.3 to 1.8 "
+            "times as much (docs/devices.md)"
+        )
     if seconds is not None:
         rate = f"{options.rate / 1e12:g} TFLOP/s"
         say(f"{seconds:.3g} s per step for matrix products alone, at {rate}")

@@ -102,7 +102,7 @@ def add_parser(commands: Any) -> None:
         choices=("tensorboard", "wandb", "mlflow"),
         metavar="SERVICE",
         help="also send loss and accuracy to tensorboard, wandb (Weights & Biases) or mlflow; a "
-        "resumed training goes on in the same run there",
+        "resumed training continues the same run there",
     )
     parser.add_argument(
         "--devices",

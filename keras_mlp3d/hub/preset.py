@@ -179,7 +179,7 @@ class Preset:
     def weights_name(self, name: str) -> str:
         """Returns the name that a weights file has in the format of this preset.
 
-        That is the one that the metadata list; else the one that is in the folder.
+        The metadata list the files of a preset; if they do not, the folder is looked through.
 
         Args:
             name: Its name in HDF5, such as `hub.WEIGHTS`.

@@ -220,8 +220,8 @@ def _scored(
     units = math.ceil(total / job["unit_size"])
     environment = worker_environment(keras.backend.backend(), job["threads"])
     with _quietly(ray):
-        # One block per unit: Ray gives each to a free worker. If that one dies, Ray Data starts it
-        # again, however often, and gives it the unit again.
+        # One block per unit: Ray gives each to a free worker. If the worker dies, Ray Data starts
+        # another, however often, and gives it the unit again.
         work = ray.data.from_items(
             [{"unit": unit} for unit in range(units)], override_num_blocks=units
         ).map_batches(

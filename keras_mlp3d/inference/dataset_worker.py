@@ -1,8 +1,9 @@
 """A worker of a large job: it has one network, scores a few videos at a time and writes a part.
 
-A worker may be killed at any moment; Ray then starts another one, which does the same unit of work
-again from its beginning. A video that kills its workers is found by that: from the second attempt
-on, videos are read and scored one after the other, and a file tells which was the last one begun.
+A worker may be killed at any moment. Ray then starts another one, which does the same unit of work
+again from its beginning. From the second attempt on, videos are read and scored one after the
+other, and a file names the video that was begun last: this is how a video that kills its workers is
+found.
 """
 
 import collections

@@ -19,7 +19,7 @@ class DataChange:
         before: Number of videos in the first list.
         removed: Names of the videos that are gone.
         added: Names of the videos that are new.
-        relabelled: Names of the videos whose class changed.
+        relabeled: Names of the videos whose class changed.
         classes: None, or a description of how the classes differ.
 
     Example:
@@ -32,7 +32,7 @@ class DataChange:
     before: int
     removed: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
-    relabelled: tuple[str, ...] = ()
+    relabeled: tuple[str, ...] = ()
     classes: str | None = None
 
     @property
@@ -42,7 +42,7 @@ class DataChange:
         The change is small if at most 5 % of the videos differ, or at most 5 videos that are at
         most a quarter.
         """
-        count = len(self.removed) + len(self.added) + len(self.relabelled)
+        count = len(self.removed) + len(self.added) + len(self.relabeled)
         few = count <= _FEW and 4 * count <= self.before
         return self.classes is None and (count <= _PART * self.before or few)
 
@@ -51,7 +51,7 @@ class DataChange:
         for names, one, many in (
             (self.removed, "is gone", "are gone"),
             (self.added, "is new", "are new"),
-            (self.relabelled, "has another class", "have another class"),
+            (self.relabeled, "has another class", "have another class"),
         ):
             if names:
                 shown = ", ".join(map(repr, names[:_NAMED]))
@@ -107,7 +107,7 @@ def data_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> DataChange
         len(old),
         removed=tuple(_name(key) for key in old if key not in new),
         added=tuple(_name(key) for key in new if key not in old),
-        relabelled=tuple(_name(key) for key in new if key in old and old[key] != new[key]),
+        relabeled=tuple(_name(key) for key in new if key in old and old[key] != new[key]),
         classes=classes,
     )
 

@@ -219,7 +219,7 @@ def _layer_decay(recipe):
 def _lora(recipe):
     if recipe.lora_rank is not None and recipe.frozen_stages:
         return (
-            f"lora_rank={recipe.lora_rank} freezes all weights beside its adapters; set "
+            f"lora_rank={recipe.lora_rank} freezes all weights except its adapters; set "
             f"frozen_stages to 0, got {recipe.frozen_stages}."
         )
     return None

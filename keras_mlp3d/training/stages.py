@@ -82,7 +82,7 @@ def freeze(model: Model, stages: int) -> Model:
 
 
 def choose_trained_weights(model: keras.Model, frozen_stages: int, lora_rank: int | None) -> None:
-    """Freezes the first stages, or all weights beside adapters that are added to the network.
+    """Freezes the first stages, or all weights except adapters that are added to the network.
 
     Args:
         model: The network.

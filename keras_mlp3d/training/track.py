@@ -1,6 +1,6 @@
 """Sends the metrics of a training to a service that tracks experiments.
 
-A run of the service belongs to the folder of the training: a resumed training goes on in it.
+A run of the service belongs to the folder of the training: a resumed training continues it.
 """
 
 import contextlib
@@ -126,7 +126,7 @@ class _Run(keras.callbacks.Callback):
         if not isinstance(known, dict) or not all(isinstance(v, str) for v in known.values()):
             raise ValueError(
                 f"{self._path} must name the runs of services, and does not: remove it, and the "
-                "training goes on in a new run."
+                "training continues in a new run."
             )
         return known
 

@@ -84,7 +84,7 @@ def test_what_is_asked_for_is_served(gradio, tmp_path):
 
 
 def test_a_page_that_is_served_slowly_is_served(gradio):
-    """Gradio refuses to go on if its own request to the page takes more than three seconds."""
+    """Gradio gives up if its own request to the page takes more than three seconds."""
     page = gradio.Blocks.return_value.__enter__.return_value
     page.launch.side_effect = ValueError("When localhost is not accessible, …")
     launched(gradio)

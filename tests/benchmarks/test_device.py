@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import subprocess
 import sys
 import types
 
@@ -209,3 +210,33 @@ def test_the_plan(device):
     peer = {work["task"] for work in plans["torch"] if work["network"] == "swin3d_t"}
     assert peer == {"forward", "step"}
     assert all(work["network"] != "swin3d_t" for work in plans["jax"])
+
+
+def test_a_figure_of_other_settings_is_refused(device, tmp_path, monkeypatch):
+    options = device.parse(["--networks", "mlp3d_nano", "--batches", "4"])
+    results, fake = device.Results(tmp_path / "device.json", {}), Fake(figure(1.0))
+    monkeypatch.setattr(device, "start", lambda *_: fake)
+    device.sweep(results, work_of(device, "step"), "cpu", options)
+    options.rounds = 9
+    with pytest.raises(ValueError, match="with other settings: rounds 5 there and 9 here"):
+        device.sweep(results, work_of(device, "step"), "cpu", options)
+    assert fake.asked == [4]
+
+
+def test_fit_ends_with_the_program_that_started_it(root_dir, tmp_path):
+    """Killed, it would leave the next run something to share the processors with."""
+    code = (
+        "import os, sys, time\n"
+        f"sys.path.insert(0, {str(root_dir / 'benchmarks')!r})\n"
+        "import device_fit, threading\n"
+        "threading.Thread(target=device_fit.end_with_the_caller, daemon=True).start()\n"
+        "print('started', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "started\n"
+        assert process.poll() is None
+        process.stdin.close()
+        assert process.wait(10) == 1

@@ -35,7 +35,7 @@ class Noise(keras.utils.PyDataset):
 
 
 def run(service, folder, stop=None):
-    """Trains, or goes on."""
+    """Trains, or resumes."""
     backbone = MLP3DBackbone((4, 4, 4, 4), (1, 1, 1, 1), 1, "shift_token:2")
     options = {"folder": folder, "verbose": 0, "stop": stop}
     with tracked(service, folder, RECIPE, preset="tiny") as callbacks:
@@ -43,7 +43,7 @@ def run(service, folder, stop=None):
 
 
 def interrupted_and_resumed(service, folder):
-    """Stops after three steps of six, and goes on."""
+    """Stops after three steps of six, and resumes."""
     calls = []
     try:
         run(service, folder, lambda: calls.append(1) or len(calls) > 3)

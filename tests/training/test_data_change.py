@@ -44,7 +44,7 @@ def test_videos_that_are_gone_new_or_of_another_class():
     found = change(manifest(range(40)), manifest([*range(2, 40), 50], label=lambda k: int(k > 38)))
     assert found.removed == ("0.mp4", "1.mp4")
     assert found.added == ("50.mp4",)
-    assert found.relabelled == tuple(f"{k}.mp4" for k in range(3, 39, 2))
+    assert found.relabeled == tuple(f"{k}.mp4" for k in range(3, 39, 2))
     assert str(found) == (
         "2 of 40 videos are gone ('0.mp4', '1.mp4'), 1 is new ('50.mp4'), 18 of 40 videos have "
         "another class ('3.mp4', '5.mp4', '7.mp4', ...)"
@@ -80,7 +80,7 @@ def test_other_classes():
 )
 def test_how_many_are_a_few(before, changed, is_small):
     names = tuple(map(str, range(changed)))
-    for field in ("removed", "added", "relabelled"):
+    for field in ("removed", "added", "relabeled"):
         assert DataChange(before, **{field: names}).is_small == is_small
     half = changed // 2
     assert DataChange(before, names[:half], names[half:]).is_small == is_small

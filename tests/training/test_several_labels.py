@@ -227,4 +227,4 @@ def test_labels_that_change_between_runs(manifests):
     assert str(data_change(before, video_list(manifests[0]))).startswith("the order")
     rows = [VideoRow(manifests[0].rows[0].path, (0, 1)), *manifests[0].rows[1:]]
     change = data_change(before, video_list(Manifest(rows, NAMES, "train")))
-    assert [pathlib.Path(name).name for name in change.relabelled] == ["0.mkv"]
+    assert [pathlib.Path(name).name for name in change.relabeled] == ["0.mkv"]

@@ -1,4 +1,4 @@
-"""Services that track a training: what they are told, and that a resumed training goes on there.
+"""Services that track a training: what they are told, and that a resumed training continues there.
 
 The services here are modules of the tests with the names and calls of the real ones; `make
 test-track` runs tests/track/use_services.py against those themselves.

@@ -198,7 +198,7 @@ def test_errors_of_every_kind(manifests, error, smoothing):
 
 
 def test_no_validation_video_is_left(manifests, tmp_path):
-    """A share that is gone: the training goes on, and that epoch is not the best one."""
+    """A share that is gone: the training continues, and that epoch is not the best one."""
     contents = {row.path: pathlib.Path(row.path).read_bytes() for row in manifests[1].rows}
 
     def remove():

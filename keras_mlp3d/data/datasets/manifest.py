@@ -153,8 +153,8 @@ class Manifest:
     def name_of(self, row: VideoRow) -> str:
         """Returns the name of a row in the digest.
 
-        It is the path, with slashes, and relative to `root` if it is in it. For a video in memory,
-        it is the SHA-256 of its content; for a `LazySource`, its name.
+        The name is the path, with slashes, relative to `root` if the file is in that folder. For a
+        video in memory, it is the SHA-256 of its content; for a `LazySource`, its name.
 
         Args:
             row: `VideoRow`.

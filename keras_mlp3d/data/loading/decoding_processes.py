@@ -42,9 +42,9 @@ serve()
 _WITHOUT_KERAS = ("keras_mlp3d", "numpy", "av")
 #: If TensorFlow is imported there, nothing is computed with it, and it logs less so.
 _QUIET = {"TF_ENABLE_ONEDNN_OPTS": "0", "TF_CPP_MIN_LOG_LEVEL": "2"}
-#: Rows that a process is asked for at once, if their clips are small and soon made: each question
-#: interrupts the training step. At most so many, so many bytes of clips, and so many seconds: the
-#: end of the program waits for the answer.
+#: Limits of what a process is asked for at once: rows, bytes of their clips, seconds that it takes.
+#: Several rows at once interrupt the training step less often. The end of the program waits for the
+#: answer, so it must come soon.
 _MOST_ROWS, _MOST_BYTES, _MOST_SECONDS = 8, 2**20, 0.25
 
 
@@ -93,7 +93,7 @@ class DecodingProcesses:
         If the process ends, for example because the system kills it, another is asked.
 
         Raises:
-            RuntimeError: If that one ends too. The error names the video.
+            RuntimeError: If the other process ends too. The error names the video.
         """
         try:
             return self._ask(epoch, rows)

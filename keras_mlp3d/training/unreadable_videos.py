@@ -36,7 +36,8 @@ class UnreadableVideo:
         end: Second at which it ends; None for the file's end.
         first_epoch: The first epoch in which it was unreadable, from 1.
         last_epoch: The last such epoch.
-        epochs: Number of such epochs.
+        epochs: Number of such epochs. Of an epoch that was interrupted and resumed, what was before
+            the interruption does not count.
         reason: Why it was unreadable the last time.
 
     Example:
@@ -78,6 +79,8 @@ class UnreadableVideos:
         }
         self._known = {tuple(row[:4]): UnreadableVideo(*row) for row in known}
         self._before = {}
+        for source in self._sources.values():
+            source.failed_lately.clear()
 
     @property
     def videos(self) -> tuple[UnreadableVideo, ...]:
@@ -142,8 +145,10 @@ class UnreadableVideos:
         return {"val_unreadable": failed, "read": 1 - failed / rows}
 
     def _note(self, split, source, epoch):
-        failed = _of_all_processes(source)
-        for number, reason in sorted(failed.items()):
+        # Of a training set, an epoch may leave out some rows.
+        lately = _of_all_processes(source, source.failed_lately)
+        source.failed_lately.clear()
+        for number, reason in sorted(lately.items()):
             row = source.manifest.rows[number]
             # Several videos in memory may have the same name.
             name = row.name if is_path(row.path) else f"{row.name} (row {number + 1})"
@@ -151,6 +156,7 @@ class UnreadableVideos:
             before = self._known.get(key)
             first, times = (before.first_epoch, before.epochs) if before else (epoch + 1, 0)
             self._known[key] = UnreadableVideo(*key, first, epoch + 1, times + 1, reason)
+        failed = _of_all_processes(source, source.failed)
         if failed.keys() != self._before.get(split, {}).keys():
             self._log(split, source, epoch, failed)
         self._before[split] = failed
@@ -173,9 +179,9 @@ class UnreadableVideos:
         )
 
 
-def _of_all_processes(source):
+def _of_all_processes(source, failed):
     """{row: reason} of the rows that any process could not read."""
-    distribution, failed = current_distribution(), dict(source.failed)
+    distribution, failed = current_distribution(), dict(failed)
     if distribution.add_up is None:
         return failed
     anywhere = np.zeros(len(source.manifest), "float32")

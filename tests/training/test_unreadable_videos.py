@@ -254,13 +254,37 @@ def test_bad_arguments(manifests, options):
         VideoLoader(manifests[0], CONVERTER, **options)
 
 
+@pytest.mark.parametrize("processes", [0, 1])
+def test_an_epoch_that_leaves_a_video_out_does_not_count(manifests, processes):
+    """Seven of eight videos make no whole batch of four: each epoch asks for four of them."""
+    rows = manifests[0].rows[:7]
+    pathlib.Path(rows[2].path).unlink()
+    data = VideoLoader(
+        Manifest(rows, CLASSES, "train"), CONVERTER, BATCH, training=True, processes=processes
+    )
+    videos, asked = UnreadableVideos(data), []
+    for epoch in range(12):
+        assert len([*data]) == 1
+        asked.append(any(2 in data.source.rows(epoch, batch) for batch in range(len(data))))
+        data.on_epoch_end()
+        videos.after_epoch(epoch, {})
+    assert 0 < sum(asked) < 12
+    [video] = videos.videos
+    assert video.epochs == sum(asked)
+    assert video.first_epoch == 1 + asked.index(True)
+    assert video.last_epoch == 12 - asked[::-1].index(True)
+
+
 # --- without videos -----------------------------------------------------------------------------
 
 
 def data_of(failed, count=10):
     rows = tuple(VideoRow(f"{k}.mp4", 0, end=k + 1.0) for k in range(count))
     source = types.SimpleNamespace(
-        manifest=Manifest(rows, ("a",), "val"), failed=failed, counts=True
+        manifest=Manifest(rows, ("a",), "val"),
+        failed=failed,
+        failed_lately={},
+        counts=True,
     )
     return types.SimpleNamespace(source=source)
 
@@ -278,7 +302,9 @@ def test_the_metrics_of_several_processes(monkeypatch):
 
     both = Distribution(2, (0, 2), add_up)
     monkeypatch.setattr(sys.modules[distribute.__module__], "_current", both)
-    videos = UnreadableVideos(None, data_of({1: "here", 2: "here"}))
+    data = data_of({1: "here", 2: "here"})
+    videos = UnreadableVideos(None, data)
+    data.source.failed_lately.update(data.source.failed)
     # 20 clips were seen, 17 of them read, 10 of these right; their losses add up to 34.
     logs = {"val_accuracy": 10 / 17, "val_loss": 34 / 20}
     counted = videos.after_epoch(0, logs)

@@ -70,6 +70,7 @@ class ClipSource:
         unreadable: {name of the row: reason} of the videos that were unreadable so far in this
             process.
         failed: {row: reason} of the rows that were unreadable at their last use.
+        failed_lately: The same of the rows that were unreadable since it was last emptied.
         num_batches: Number of batches per epoch.
         num_clips: Number of clips per epoch over all shards, those that fill up included.
 
@@ -134,6 +135,7 @@ class ClipSource:
         effect = "counts as wrong" if self.counts else "is skipped"
         self._found = UnreadableNotes(manifest, effect)
         self.unreadable, self.failed = self._found.reasons, self._found.failed
+        self.failed_lately = self._found.lately
         self._cache = None
         if cache:
             if self.random_clips:

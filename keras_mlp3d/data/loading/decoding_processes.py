@@ -46,6 +46,8 @@ _QUIET = {"TF_ENABLE_ONEDNN_OPTS": "0", "TF_CPP_MIN_LOG_LEVEL": "2"}
 #: Several rows at once interrupt the training step less often. The end of the program waits for the
 #: answer, so it must come soon.
 _MOST_ROWS, _MOST_BYTES, _MOST_SECONDS = 8, 2**20, 0.25
+#: Seconds that a process which has failed gets to end by itself: it may have a backend to unload.
+_PATIENCE = 20
 
 
 class DecodingProcesses:
@@ -241,8 +243,8 @@ class _Process:
             # From a child of this program, through a pipe that no other has.
             answer: dict[str, Any] = pickle.load(self._answers)
         except BaseException as error:
-            code = self.end()
-            how = "it cannot be ended" if code is None else how_it_ended(code)
+            code = self.end(_PATIENCE)
+            how = "killed, as it no longer answered" if code is None else how_it_ended(code)
             if not isinstance(error, EOFError | pickle.UnpicklingError | OSError):
                 raise
             text = f"the process that makes the clips of {what} ended ({how})"
@@ -253,15 +255,20 @@ class _Process:
         """Whether the process has not ended."""
         return self._process.poll() is None
 
-    def end(self) -> int | None:
-        """Ends the process, and returns its exit code, or None if it cannot be ended."""
+    def end(self, patience: float = 1) -> int | None:
+        """Ends the process, and returns its exit code, or None if it had to be killed.
+
+        Args:
+            patience: Seconds until it is killed.
+        """
         for pipe in (self._requests, self._answers):
             with contextlib.suppress(OSError):
                 pipe.close()
-        for wait in (1, 5):
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                return self._process.wait(wait)
-            self._process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(patience)
+        self._process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
         return None
 
 
@@ -280,19 +287,33 @@ def serve() -> None:
     handler.emit = lambda record: log.append((record.levelno, record.getMessage()))  # type: ignore
     _logger.addHandler(handler)
     _logger.propagate = False
-    sources: dict[int, ClipSource] = {}
+    sources: dict[int, ClipSource | ValueError] = {}
     while True:
         try:
             number, new, (epoch, rows) = pickle.load(requests)
         except EOFError:
             return
         if new is not None:
-            sources[number] = _Unpickler(io.BytesIO(new)).load()
+            sources[number] = _loaded(new)
         source = sources[number]
         log.clear()
-        answer = _answer(source, epoch, rows)
+        if isinstance(source, ValueError):
+            answer = {"error": source, "notes": []}
+        else:
+            answer = _answer(source, epoch, rows)
         pickle.dump({**answer, "log": list(log)}, answers, protocol=5)
         answers.flush()
+
+
+def _loaded(pickled):
+    """Returns a source, or the error that says why it cannot be loaded here."""
+    try:
+        return _Unpickler(io.BytesIO(pickled)).load()
+    except Exception as error:  # of any class that the caller has written
+        return ValueError(
+            "processes must be 0 if a class of manifest, converter or augment cannot be imported "
+            f"in another process, as those of a main script: {type(error).__name__}: {error}"
+        )
 
 
 def _answer(source, epoch, rows):

@@ -25,7 +25,8 @@ class UnreadableNotes:
         effect: What the warning says of such a video.
 
     Attributes: `reasons`, {name: why}; `failed`, {row: why in short} of the rows that were
-        unreadable when they were asked for last.
+        unreadable when they were asked for last; `lately`, the same of all that were unreadable
+        since the attribute was last emptied.
 
     Example:
 
@@ -41,6 +42,7 @@ class UnreadableNotes:
         self._manifest, self._effect = manifest, effect
         self.reasons: dict[str, str] = {}
         self.failed: dict[int, str] = {}
+        self.lately: dict[int, str] = {}
 
     def take(self, notes: Notes) -> None:
         """Takes notes, and warns of each video once."""
@@ -49,7 +51,7 @@ class UnreadableNotes:
             if asked not in failed:
                 self.failed.pop(asked, None)
             for row, reason, short in noted:
-                self.failed[row] = short
+                self.failed[row] = self.lately[row] = short
                 self._warn(self._manifest.rows[row].name, reason)
 
     def _warn(self, name, reason):

@@ -184,6 +184,21 @@ def test_a_process_that_is_killed_costs_a_warning(videos, monkeypatch, caplog):
     assert "another process makes them again" in caplog.text
 
 
+def test_a_function_of_the_main_script(videos, monkeypatch):
+    """It can be sent, and not be found there: the processes do not run the script."""
+
+    def convert_of_main(path, rng, start=None, end=None):
+        return np.zeros((4, 8, 8, 3), "uint8")
+
+    convert_of_main.__module__, convert_of_main.__qualname__ = "__main__", "convert_of_main"
+    main = sys.modules["__main__"]
+    monkeypatch.setattr(main, "convert_of_main", convert_of_main, raising=False)
+    loader = VideoLoader(videos, convert_of_main, 4, processes=1)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"processes must be 0 .*main script: AttributeError"):
+            loader[0]
+
+
 def test_a_video_that_ends_its_process_is_named(videos, monkeypatch):
     """Of the clips that a process is asked for at once."""
     plain, loader = loaders_of_readable(videos, 1)

@@ -9,6 +9,7 @@ import keras
 
 from keras_mlp3d._utils.checks import check_number
 from keras_mlp3d._utils.types import Shape, Tensor
+from keras_mlp3d.layers import _torch
 from keras_mlp3d.layers.linear import Dense, call_sublayer, check_tokens
 from keras_mlp3d.layers.stochastic_depth import StochasticDepth
 from keras_mlp3d.layers.token_mixing import TimeMixing, TokenMixing
@@ -131,14 +132,8 @@ class MLP3DBlock(keras.layers.Layer):
     # No `training` argument: Keras passes it to the layers that sample, and torch.compile breaks
     # its graph at every layer that is called with keywords.
     def call(self, inputs: Tensor) -> Tensor:
-        mixed = self.mix_tokens(inputs)
-        if self.drop_path_rate:
-            mixed = self.token_drop(mixed)
-        tokens = inputs + mixed
-        mixed = self.mix_channels(tokens)
-        if self.drop_path_rate:
-            mixed = self.channel_drop(mixed)
-        return tokens + mixed
+        tokens = inputs + _dropped(self.token_drop, self.mix_tokens(inputs))
+        return tokens + _dropped(self.channel_drop, self.mix_channels(tokens))
 
     def mix_tokens(self, inputs: Tensor) -> Tensor:
         """Returns the first residual branch of Eq. (1), TokenMixing(LN(X))."""
@@ -158,3 +153,10 @@ class MLP3DBlock(keras.layers.Layer):
             "mlp_ratio": self.mlp_ratio,
             "drop_path_rate": self.drop_path_rate,
         }
+
+
+def _dropped(layer: StochasticDepth, mixed: Tensor) -> Tensor:
+    # With rate 0 the layer returns its input: it is called only if a hook of PyTorch wants to know.
+    if layer.rate or (_torch.is_eager() and _torch.has_hooks(layer)):
+        return layer(mixed)
+    return mixed

@@ -182,7 +182,7 @@ CONTRADICTIONS = [
     ({"random_mixing": 0.1}, "random_mixing=0.1 needs max_group_size"),
     ({"num_frames": 16, "max_group_size": 8}, "max_group_size=8 is more than the 4 tokens in time"),
     ({"frozen_stages": 4, "layer_decay": 0.5}, "layer_decay has nothing to act on"),
-    ({"lora_rank": 8, "frozen_stages": 2}, "lora_rank=8 freezes all weights beside its adapters"),
+    ({"lora_rank": 8, "frozen_stages": 2}, "lora_rank=8 freezes all weights except its adapters"),
 ]
 
 

@@ -46,6 +46,7 @@ class Clips(keras.utils.PyDataset):
             self.source = types.SimpleNamespace(
                 manifest=Manifest(videos, ("even", "odd"), "val"),
                 failed=dict.fromkeys(unreadable, "it is gone"),
+                failed_lately={},
                 counts=True,
                 shard=shard,
                 num_clips=batches * -(-rows // shard[1]) * shard[1],

@@ -143,7 +143,7 @@ def _read_torch(path: pathlib.Path, parameter_count: int, limit: int) -> Any:
 
 
 def _check_archive(path: pathlib.Path, parameter_count: int, limit: int) -> None:
-    """Refuses an archive that grows when it is unpacked, or has lost a bit: PyTorch looks not."""
+    """Refuses an archive that grows when unpacked or is damaged: PyTorch compares no checksum."""
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(entry.file_size for entry in archive.infolist())

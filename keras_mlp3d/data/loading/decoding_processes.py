@@ -43,8 +43,7 @@ _WITHOUT_KERAS = ("keras_mlp3d", "numpy", "av")
 #: If TensorFlow is imported there, nothing is computed with it, and it logs less so.
 _QUIET = {"TF_ENABLE_ONEDNN_OPTS": "0", "TF_CPP_MIN_LOG_LEVEL": "2"}
 #: Limits of what a process is asked for at once: rows, bytes of their clips, seconds that it takes.
-#: Several rows at once interrupt the training step less often. The end of the program waits for the
-#: answer, so it must come soon.
+#: Several rows at once interrupt the training step less often; the program's end waits for them.
 _MOST_ROWS, _MOST_BYTES, _MOST_SECONDS = 8, 2**20, 0.25
 #: Seconds that a process which has failed gets to end by itself: it may have a backend to unload.
 _PATIENCE = 20
@@ -242,13 +241,14 @@ class _Process:
         try:
             # From a child of this program, through a pipe that no other has.
             answer: dict[str, Any] = pickle.load(self._answers)
-        except BaseException as error:
+        except (EOFError, pickle.UnpicklingError, OSError):
             code = self.end(_PATIENCE)
             how = "killed, as it no longer answered" if code is None else how_it_ended(code)
-            if not isinstance(error, EOFError | pickle.UnpicklingError | OSError):
-                raise
             text = f"the process that makes the clips of {what} ended ({how})"
             raise _Ended(f"{text}; what it printed is above") from None
+        except BaseException:  # such as Ctrl-C: nobody waits for what it is doing
+            self.end()
+            raise
         return answer
 
     def lives(self) -> bool:

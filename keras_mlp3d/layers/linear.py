@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from keras.src.backend.common.variables import AutocastScope, get_autocast_scope
 
 from keras_mlp3d._utils.types import Shape, Tensor
 from keras_mlp3d.layers import _torch
@@ -234,10 +235,16 @@ def call_sublayer(layer: keras.layers.Layer, inputs: Tensor) -> Tensor:
         and layer.quantization_mode is None
         and not layer._call_has_training_arg
         and not _torch.has_hooks(layer)
+        and layer.compute_dtype == str(inputs.dtype).removeprefix("torch.")
     ):
-        same = layer.compute_dtype == str(inputs.dtype).removeprefix("torch.")
-        if same and layer.compute_dtype == layer.variable_dtype:
-            return layer.call(inputs)
+        # As Keras does: within a layer of a mixed policy, weights are cast where they are read,
+        # except those of a layer that wants them as they are.
+        cast = get_autocast_scope()
+        if layer.compute_dtype == (layer.variable_dtype if cast is None else cast.dtype):
+            if cast is None or layer.autocast:
+                return layer.call(inputs)
+            with AutocastScope(None):
+                return layer.call(inputs)
     return layer(inputs)
 
 

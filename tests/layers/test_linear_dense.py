@@ -113,3 +113,37 @@ def test_global_hooks_run():
     handle.remove()
     assert layer.expand in seen
     assert layer.reduce in seen
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="other backends have one way")
+@pytest.mark.parametrize("policy", ["float32", "bfloat16", "mixed_bfloat16", "mixed_float16"])
+def test_parts_are_entered_behind_the_checks_of_keras_by_every_policy(policy, monkeypatch):
+    """The same bits as through Keras, in the forward and in the backward pass."""
+    calls, enter = [], keras.layers.Layer.__call__
+
+    def call(layer, *args, **kwargs):
+        calls.append(layer.name)
+        return enter(layer, *args, **kwargs)
+
+    monkeypatch.setattr(keras.layers.Layer, "__call__", call)
+    block = built(MLP3DBlock({"kind": "shift_token", "group_size": 4}, name="block", dtype=policy))
+    found = with_gradients(block)
+    assert calls == ["block"]
+    handles = [part.register_forward_hook(lambda *_: None) for part in sublayers(block)]
+    through_keras = with_gradients(block)
+    assert len(calls) > 10
+    for handle in handles:
+        handle.remove()
+    for ours, its in zip(found, through_keras, strict=True):
+        np.testing.assert_array_equal(ours, its)
+
+
+def with_gradients(layer):
+    """The output of a layer, and the gradient of every weight, as arrays."""
+    outputs = layer(tokens())
+    assert keras.backend.standardize_dtype(outputs.dtype) == layer.compute_dtype
+    weights = [weight.value for weight in layer.trainable_weights]
+    for weight in weights:
+        weight.grad = None
+    outputs.float().square().sum().backward()
+    return [outputs.detach().float().numpy(), *(weight.grad.float().numpy() for weight in weights)]

@@ -38,7 +38,7 @@ DRAWN = ("RandAugment", "the whole chain")
 
 
 def write_video(path, num_frames, height, width):
-    """Writes a video with a bright bar that moves over waves."""
+    """Write a video with a bright bar that moves over waves."""
     rows, columns = np.mgrid[:height, :width]
     with av.open(str(path), "w") as file:
         stream = file.add_stream("libx264", rate=12)
@@ -55,14 +55,14 @@ def write_video(path, num_frames, height, width):
 
 
 def decode(path):
-    """Returns all frames of a video, decoded by PyAV, as uint8 (T, H, W, 3)."""
+    """Return all frames of a video, decoded by PyAV, as uint8 (T, H, W, 3)."""
     with av.open(str(path)) as file:
         file.streams.video[0].thread_count = 1
         return np.stack([frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)])
 
 
 def operations(clip):
-    """Returns {name: function of the number of the round} of each step and of the chain."""
+    """Return {name: function of the number of the round} of each step and of the chain."""
     size = clip.shape[1:3]
     batch = np.stack([np.roll(clip, 7 * k, axis=2) for k in range(BATCH)])
     labels = np.eye(BATCH)
@@ -99,14 +99,14 @@ def operations(clip):
 
 
 def milliseconds(function, *arguments):
-    """Runs a function once and returns its processor time."""
+    """Run a function once and return its processor time."""
     start = time.process_time()
     function(*arguments)
     return 1000 * (time.process_time() - start)
 
 
 def measure(shape, rounds):
-    """Prints a row per operation on clips of `shape`."""
+    """Print a row per operation on clips of `shape`."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [pathlib.Path(folder, name) for name in ("large.mp4", "own.mp4")]
         for path, size in zip(paths, (VIDEO_SIZE, shape[1:]), strict=True):
@@ -130,7 +130,7 @@ def measure(shape, rounds):
 
 
 def main():
-    """Measures all shapes."""
+    """Measure all shapes."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--clips", nargs="+", default=["16x112x112", "64x128x128"])
     parser.add_argument("--rounds", type=int, default=15)

@@ -20,7 +20,7 @@ BACKENDS = ("jax", "torch", "tensorflow")
 
 
 def compute(arguments):
-    """Writes the logits and a checksum of the weights of the live backend."""
+    """Write the logits and a checksum of the weights of the live backend."""
     import keras_mlp3d as km
 
     import keras
@@ -44,7 +44,7 @@ def compute(arguments):
 
 
 def main():
-    """Runs the backends and compares them pair by pair."""
+    """Run the backends and compare them pair by pair."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--preset", default="mlp3d_xs")
     parser.add_argument("--frames", type=int, default=16)

@@ -62,7 +62,7 @@ class Results:
         self.cells = found["cells"]
 
     def save(self):
-        """Writes the file."""
+        """Write the file."""
         from keras_mlp3d._utils.atomic_write import write_whole
 
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +71,7 @@ class Results:
 
 
 def read(path):
-    """Returns {"machine": {...}, "cells": {...}} of a file.
+    """Return {"machine": {...}, "cells": {...}} of a file.
 
     Raises:
         ValueError: If there is no such file, or it is not one that `Results` wrote.
@@ -110,7 +110,7 @@ class Child:
         )
 
     def ask(self, **request):
-        """Returns the answer to a request.
+        """Return the answer to a request.
 
         Raises:
             Stopped: If the process has ended.
@@ -136,7 +136,7 @@ class Child:
         self.process.kill()
 
     def close(self):
-        """Ends the process; `ended` is then how."""
+        """End the process; `ended` is then how."""
         if self.errors.closed:
             return
         with contextlib.suppress(OSError):  # it has ended, with a request unread
@@ -152,7 +152,7 @@ class Child:
 
 
 def how_it_ended(code, errors):
-    """Text on a process that ended: its signal or exit code, and its last error or line."""
+    """Return a text on a process that ended: signal or exit code, and last error or line."""
     if code < 0:
         name = signal.Signals(-code).name
         hint = ", as systems do when memory runs out" if name == "SIGKILL" else ""
@@ -167,7 +167,7 @@ def how_it_ended(code, errors):
 
 
 def serve(handle):
-    """Answers requests from the standard input with what a function returns for them.
+    """Answer requests from the standard input with what a function returns for them.
 
     Args:
         handle: Takes a request and returns a dict that JSON knows. If it raises an error, the
@@ -184,14 +184,14 @@ def serve(handle):
 
 
 def text_of(error):
-    """An error in one line that is not too long for a table."""
+    """Return an error in one line that is not too long for a table."""
     from keras_mlp3d._utils.printable import one_line
 
     return one_line(f"{type(error).__name__}: {error}")[:300]
 
 
 def peak_memory():
-    """The largest resident memory of this process so far, in bytes."""
+    """Return the largest resident memory of this process so far, in bytes."""
     try:
         status = pathlib.Path("/proc/self/status").read_text()
         return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
@@ -203,7 +203,7 @@ def peak_memory():
 
 
 def processor():
-    """Returns the name of this machine's processor, as Linux says it."""
+    """Return the name of this machine's processor, as Linux says it."""
     try:
         text = pathlib.Path("/proc/cpuinfo").read_text()
     except OSError:
@@ -213,7 +213,7 @@ def processor():
 
 
 def version(name):
-    """Version of an installed distribution, or None."""
+    """Return the version of an installed distribution, or None."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -221,7 +221,7 @@ def version(name):
 
 
 def size_of(text):
-    """(frames, height, width) of a text such as 16x224x224.
+    """Return (frames, height, width) of a text such as 16x224x224.
 
     Raises:
         ValueError: If it is none.
@@ -233,6 +233,6 @@ def size_of(text):
 
 
 def spread(values, form=".2f"):
-    """Median and extremes, as text."""
+    """Return the median and extremes, as text."""
     middle, least, most = statistics.median(values), min(values), max(values)
     return f"{middle:{form}} ({least:{form}} to {most:{form}})"

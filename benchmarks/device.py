@@ -54,23 +54,23 @@ LIMITS = {"gpu": (4096, 8192), "cpu": (4, 1024)}
 
 
 def variables(backend):
-    """Environment of a measuring process."""
+    """Return the environment of a measuring process."""
     return {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def start(backend, work, limit=None):
-    """Starts a process that measures."""
+    """Start a process that measures."""
     command = [sys.executable, str(HERE / "device_child.py"), json.dumps(work)]
     return Child(command, variables(backend), limit)
 
 
 def name_of(work, number):
-    """Name of a cell: the work, and a batch size or a number of devices."""
+    """Return the name of a cell: the work, and a batch size or a number of devices."""
     return " ".join([*(work[field] for field in FIELDS), str(number)])
 
 
 def plan(backend, options):
-    """Yields a dict for each sweep of a backend."""
+    """Yield a dict for each sweep of a backend."""
     for form in FORMS[backend] if options.compile else FORMS[backend][:1]:
         for network in options.networks:
             if network in PEERS and backend != "torch":
@@ -84,7 +84,7 @@ def plan(backend, options):
 
 
 def doubled(largest):
-    """Yields 1, 2, 4 and so on, up to the largest."""
+    """Yield 1, 2, 4 and so on, up to the largest."""
     batch = 1
     while batch <= largest:
         yield batch
@@ -92,7 +92,7 @@ def doubled(largest):
 
 
 def sweep(results, work, kind, options):
-    """Measures batch after batch, until memory is used up or the largest is reached."""
+    """Measure batch after batch, until memory is used up or the largest is reached."""
     largest, side = LIMITS[kind]
     settings = {"rounds": options.rounds, "seconds": options.seconds, "side": options.side or side}
     child, batches = None, options.batches or doubled(options.max_batch or largest)
@@ -114,7 +114,7 @@ def sweep(results, work, kind, options):
 
 
 def measured(results, name, settings):
-    """Returns the cell of a figure that is there, or None.
+    """Return the cell of a figure that is there, or None.
 
     Raises:
         ValueError: If it was measured with other settings.
@@ -132,7 +132,7 @@ def measured(results, name, settings):
 
 
 def keep(results, name, cell):
-    """Adds a cell to the file, and prints it."""
+    """Add a cell to the file, and print it."""
     results.cells[name] = cell
     results.save()
     texts = [cell[key] for key in ("out_of_memory", "error") if key in cell]
@@ -145,7 +145,7 @@ def keep(results, name, cell):
 
 
 def write_videos(folder, options):
-    """Writes videos, their table and their shards.
+    """Write videos, their table and their shards.
 
     Returns:
         A dict with the paths "files" and "shards" (None without the library for them).
@@ -173,7 +173,7 @@ def write_videos(folder, options):
 
 
 def fit(results, work, device, folder, data, options):
-    """Measures `fit` on one device, and on all."""
+    """Measure `fit` on one device, and on all."""
     every = options.devices or device["count"]
     names = ("fit_batch", "epochs", "videos", "video", "workers", "processes")
     settings = {name: getattr(options, name) for name in names}
@@ -201,7 +201,7 @@ def fit(results, work, device, folder, data, options):
 
 
 def run_fit(job, devices, kind, options):
-    """Runs `device_fit.py` in one process or in several, and returns what it found."""
+    """Run `device_fit.py` in one process or in several, and return what it found."""
     if job["batch"] * devices > job["videos"]:
         need = job["batch"] * devices
         return {"error": f"{devices} devices x {job['batch']} clips need --videos {need} at least"}
@@ -239,7 +239,7 @@ def run_fit(job, devices, kind, options):
 
 
 def devices_of(backends, options):
-    """{backend: its description}, of those that are installed and start."""
+    """Return {backend: its description}, of those that are installed and start."""
     found = {}
     for backend in backends:
         if importlib.util.find_spec(backend) is None:
@@ -259,7 +259,7 @@ def devices_of(backends, options):
 
 
 def machine(devices):
-    """What the file says of the machine: a line per backend."""
+    """Return what the file says of the machine: a line per backend."""
     lines = {"machine": f"{os.cpu_count()} {platform.machine()} cores"}
     for backend, found in devices.items():
         versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
@@ -268,7 +268,7 @@ def machine(devices):
 
 
 def parse(arguments):
-    """Returns the options; those that are wrong end the program with one line."""
+    """Return the options; those that are wrong end the program with one line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=BACKENDS)
     parser.add_argument("--compile", action="store_true", help="torch.compile and XLA too")
@@ -310,7 +310,7 @@ def parse(arguments):
 
 
 def networks(names):
-    """The networks to measure: ours, and those of other libraries that are installed."""
+    """Return the networks to measure: ours, and those of other libraries that are installed."""
     import keras_mlp3d
     from peer_networks import missing
 
@@ -326,7 +326,7 @@ def networks(names):
 
 
 def main(arguments=None):
-    """Measures what is not in the file yet, and writes the table."""
+    """Measure what is not in the file yet, and write the table."""
     options = parse(arguments)
     devices = devices_of(options.backends, options)
     try:
@@ -338,7 +338,7 @@ def main(arguments=None):
 
 
 def measure_all(results, devices, options):
-    """Measures what is not in the file yet; returns the path of the table."""
+    """Measure what is not in the file yet; return the path of the table."""
     table, data = pathlib.Path(options.output).with_suffix(".md"), {}
     with tempfile.TemporaryDirectory() as folder:
         for backend, device in devices.items():

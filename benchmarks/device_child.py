@@ -75,7 +75,7 @@ class Device:
 
 
 def describe(device):
-    """The device and the versions, as the results name them."""
+    """Return the device and the versions, as the results name them."""
     import keras
 
     found = {"device": device.name, "kind": device.kind, "count": device.count}
@@ -94,14 +94,14 @@ def describe(device):
 
 
 def is_out_of_memory(error):
-    """Whether an error says that memory is used up."""
+    """Return whether an error says that memory is used up."""
     text = f"{type(error).__name__}: {error}".lower()
     kinds = ("OutOfMemoryError", "ResourceExhaustedError", "MemoryError")
     return type(error).__name__ in kinds or any(words in text for words in OUT_OF_MEMORY)
 
 
 def product(device, side, elements):
-    """Returns a function that takes a product of two square matrices and waits for it."""
+    """Return a function that takes a product of two square matrices and waits for it."""
     import keras
 
     matrix = keras.random.normal((side, side), dtype=elements)
@@ -156,7 +156,7 @@ class Ours:
         self.function = None
 
     def run(self, batch):
-        """Returns a function that runs a batch, and returns when the device has finished."""
+        """Return a function that runs a batch, and returns when the device has finished."""
         import keras
         import numpy as np
 
@@ -237,7 +237,7 @@ class Peer:
             self.call = torch.compile(self.network.call)
 
     def run(self, batch):
-        """Returns a function that runs a batch, and returns when the device has finished."""
+        """Return a function that runs a batch, and returns when the device has finished."""
         torch, call = self.torch, self.call
         clips = self.network.clips(batch).to(self.place)
         if self.work["dtype"] == "bfloat16":
@@ -264,7 +264,7 @@ class Peer:
 
 
 def seconds_of(function, repeats=1):
-    """Runs a function some times and returns the seconds per run."""
+    """Run a function some times and return the seconds per run."""
     start = time.perf_counter()
     for _ in range(repeats):
         function()
@@ -272,7 +272,7 @@ def seconds_of(function, repeats=1):
 
 
 def measure(device, network, multiply, batch, work):
-    """Measures a batch size.
+    """Measure a batch size.
 
     Returns:
         A dict: the seconds of each round, the median of clips per second, the peak of memory, and
@@ -305,7 +305,7 @@ def measure(device, network, multiply, batch, work):
 
 
 def main(work):
-    """Answers requests: a batch size each, or "describe"."""
+    """Answer requests: a batch size each, or "describe"."""
     state = {}
 
     def handle(request):

@@ -56,7 +56,7 @@ class Clock(keras.callbacks.Callback):
 
 
 def sources(work, batch, shard):
-    """Yields (name, batches of clips) of each way to feed a training."""
+    """Yield (name, batches of clips) of each way to feed a training."""
     size = tuple(work["size"])
     converter = VideoConverter(size[0], size[1:], crop="random")
     options = {"batch_size": batch, "training": True, "workers": work["workers"], "shard": shard}
@@ -71,7 +71,7 @@ def sources(work, batch, shard):
 
 
 def main(path):
-    """Trains, and the first process writes {source: clips per second of each epoch}."""
+    """Train, and the first process writes {source: clips per second of each epoch}."""
     work = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
     found = {}
     with km.training.distribute(work["devices"]) as distribution:
@@ -98,7 +98,7 @@ def main(path):
 
 
 def end_with_the_caller():
-    """Ends this process when `device.py` has ended, however that was."""
+    """End this process when `device.py` has ended, however that was."""
     sys.stdin.read()
     os._exit(1)
 

@@ -19,7 +19,7 @@ videos: from files, threads decode, or processes."""
 
 
 def page(found):
-    """Returns Markdown tables of a file of figures."""
+    """Return Markdown tables of a file of figures."""
     sweeps, fits = {}, {}
     for name, cell in found["cells"].items():
         *work, number = name.split(" ")
@@ -40,17 +40,17 @@ def page(found):
 
 
 def head(kind):
-    """The first two lines of a table."""
+    """Return the first two lines of a table."""
     return [row(HEAD[kind]), row(["---"] * len(HEAD[kind]))]
 
 
 def row(cells):
-    """A line of a table."""
+    """Return a line of a table."""
     return f"| {' | '.join(str(cell).replace('|', '/') for cell in cells)} |"
 
 
 def sweep_cells(work, cells):
-    """The line of a sweep over {batch: cell}."""
+    """Return the line of a sweep over {batch: cell}."""
     backend, form, network, size, dtype, task = work
     start = (f"{backend}, {form}", f"`{network}`", size, dtype, task)
     good = {batch: cell for batch, cell in cells.items() if "clips_per_second" in cell}
@@ -69,7 +69,7 @@ def sweep_cells(work, cells):
 
 
 def fit_cells(work, count, cells):
-    """The line of `fit` on a number of devices, of {devices: cell}."""
+    """Return the line of `fit` on a number of devices, of {devices: cell}."""
     backend, form, network, size, dtype, _ = work
     start, cell = (f"{backend}, {form}", f"`{network}`", size, dtype, count), cells[count]
     if "error" in cell:

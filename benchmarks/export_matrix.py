@@ -18,7 +18,7 @@ DEFAULT = "mlp3d_nano_motion_shapes"
 
 
 def cell(model, path, format, options):
-    """The columns of one export, or one column with the sentence of refusal."""
+    """Return the columns of one export, or one column with the sentence of refusal."""
     start = time.process_time()
     try:
         exported = model.export(path, format, **options)
@@ -36,7 +36,7 @@ def cell(model, path, format, options):
 
 
 def rows_of_backend(preset):
-    """Prints the rows of the backend in use."""
+    """Print the rows of the backend in use."""
     import keras_mlp3d as km
     from keras_mlp3d.export import FORMATS, INT8_FORMATS, formats
 
@@ -61,7 +61,7 @@ def rows_of_backend(preset):
 
 
 def main():
-    """Runs itself once per backend."""
+    """Run itself once per backend."""
     preset = sys.argv[1] if len(sys.argv) > 1 else DEFAULT
     if "KERAS_BACKEND" in os.environ:
         rows_of_backend(preset)

@@ -40,7 +40,7 @@ BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def seconds(program, backend, cache, switch=""):
-    """Returns (seconds on the clock, of processor) of one process."""
+    """Return (seconds on the clock, of processor) of one process."""
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("JAX_")
     } | {
@@ -56,7 +56,7 @@ def seconds(program, backend, cache, switch=""):
 
 
 def measure(program, backend, rounds):
-    """Returns {"first", "next" or "off": [(clock, processor) of each round]}."""
+    """Return {"first", "next" or "off": [(clock, processor) of each round]}."""
     found = {"first": [], "next": [], "off": []}
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as cache:
@@ -67,7 +67,7 @@ def measure(program, backend, rounds):
 
 
 def summary(values):
-    """Median and extremes, as text."""
+    """Return the median and extremes, as text."""
     return f"{statistics.median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
 
 

@@ -74,7 +74,7 @@ class InMemory(keras.utils.PyDataset):
 
 
 def generated(folder, clips):
-    """Writes videos of the size and length of those of the data set."""
+    """Write videos of the size and length of those of the data set."""
     rng, rows = np.random.default_rng(0), []
     for number in range(clips):
         path = pathlib.Path(folder, f"{number}.mp4")
@@ -84,14 +84,14 @@ def generated(folder, clips):
 
 
 def from_folder(path, clips):
-    """Reads the first videos of every class."""
+    """Read the first videos of every class."""
     manifest = read_folder(path, "train")
     rows = [manifest.rows[k] for k in np.linspace(0, len(manifest.rows) - 1, clips).astype(int)]
     return Manifest(rows, manifest.class_names, "train", root=manifest.root)
 
 
 def timed(function, epochs):
-    """Seconds, and seconds of processor time, of an epoch of a call."""
+    """Return seconds, and seconds of processor time, of an epoch of a call."""
     wall, processor = time.perf_counter(), time.process_time()
     function()
     return (time.perf_counter() - wall) / epochs, (time.process_time() - processor) / epochs
@@ -99,7 +99,7 @@ def timed(function, epochs):
 
 @contextlib.contextmanager
 def decoding_apart(source, workers):
-    """Yields a function that lets another program decode epochs, and one that waits for it."""
+    """Yield a function that lets another program decode epochs, and one that waits for it."""
     pipe, command = subprocess.PIPE, [sys.executable, *WITHOUT_KERAS, "-c", DECODING]
     with subprocess.Popen(command, stdin=pipe, stdout=pipe) as program:
         pickle.dump((source, workers), program.stdin)
@@ -113,7 +113,7 @@ def decoding_apart(source, workers):
 
 
 def measure(manifest, options):
-    """Returns {part: [(seconds, processor seconds) of each round]}."""
+    """Return {part: [(seconds, processor seconds) of each round]}."""
     epochs = options.epochs
     recipe = Recipe.load("lip_phrases").replace(batch_size=options.batch)
     converter = VideoConverter(recipe.num_frames, recipe.image_size, crop="none")
@@ -164,7 +164,7 @@ def measure(manifest, options):
 
 
 def report(times, processors):
-    """Prints a row per part, and the share of the bound that `fit` reaches."""
+    """Print a row per part, and the share of the bound that `fit` reaches."""
     print("| part | s | least to most | processor s |\n| --- | ---: | --- | ---: |")
     for name, rows in times.items():
         wall = [row[0] for row in rows]
@@ -187,7 +187,7 @@ def report(times, processors):
 
 
 def main(arguments=None):
-    """Measures, and prints the table."""
+    """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="folder of videos; default: generated ones")
     parser.add_argument("--clips", type=int, default=480)

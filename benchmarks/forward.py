@@ -21,7 +21,7 @@ SIDE = 2048
 
 
 def measure(runs, multiply, rounds):
-    """Times every form in turn, each between two matrix products, round after round.
+    """Time every form in turn, each between two matrix products, round after round.
 
     Returns:
         {form: [(seconds, seconds of the product next to it), ...]}, an entry for each round.
@@ -39,14 +39,14 @@ def measure(runs, multiply, rounds):
 
 
 def seconds_of(function):
-    """Runs a function once and returns how long it took."""
+    """Run a function once and return how long it took."""
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
 
 
 def jax_runs(model, clip, matrix):
-    """Returns the matrix product and {form: forward pass} for JAX."""
+    """Return the matrix product and {form: forward pass} for JAX."""
     import jax
 
     matrix = jax.device_put(matrix)
@@ -59,7 +59,7 @@ def jax_runs(model, clip, matrix):
 
 
 def torch_runs(model, clip, matrix):
-    """Returns the matrix product and {form: forward pass} for PyTorch."""
+    """Return the matrix product and {form: forward pass} for PyTorch."""
     from plain_torch import PlainMLP3D
 
     import torch
@@ -78,7 +78,7 @@ def torch_runs(model, clip, matrix):
 
 
 def tensorflow_runs(model, clip, matrix):
-    """Returns the matrix product and {form: forward pass} for TensorFlow."""
+    """Return the matrix product and {form: forward pass} for TensorFlow."""
     import tensorflow as tf
 
     matrix, clip = tf.constant(matrix), tf.constant(clip)
@@ -93,7 +93,7 @@ def tensorflow_runs(model, clip, matrix):
 
 
 def run_backend(schedule, rounds):
-    """Measures the live backend and prints a row for each form of running."""
+    """Measure the live backend and print a row for each form of running."""
     import keras_mlp3d as km
 
     import keras
@@ -125,7 +125,7 @@ def run_backend(schedule, rounds):
 
 
 def main():
-    """Runs every backend that is installed, each in its own process."""
+    """Run every backend that is installed, each in its own process."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--backends", nargs="+", default=["jax", "torch", "tensorflow"])
     parser.add_argument("--schedule", default="shift_token:4")

@@ -64,7 +64,7 @@ KINDS = ("flip", "overwrite", "remove", "repeat", "exchange", "cut", "foreign", 
 
 
 def write_video(path, codec, pix_fmt, options, num_frames=40, size=(64, 64)):
-    """Writes a small video in which every frame differs from every other."""
+    """Write a small video in which every frame differs from every other."""
     rows, columns = np.mgrid[: size[0], : size[1]]
     with av.open(str(path), "w") as file:
         rate = 10 if codec == "gif" else 25
@@ -82,7 +82,7 @@ def write_video(path, codec, pix_fmt, options, num_frames=40, size=(64, 64)):
 
 
 def mutate(data, others, rng):
-    """Returns the bytes of a file after one to eight mutations of `KINDS`."""
+    """Return the bytes of a file after one to eight mutations of `KINDS`."""
     data = bytearray(data)
     kind = KINDS[int(rng.integers(len(KINDS)))]
     for _ in range(1 if kind == "cut" else int(rng.integers(1, 9))):
@@ -116,7 +116,7 @@ def mutate(data, others, rng):
 
 
 def read_both_ways(path):
-    """Reads a file and returns the outcome as a word that `count` knows, with details."""
+    """Read a file and return the outcome as a word that `count` knows, with details."""
     warned = []
     handler = logging.Handler()
     handler.emit = lambda record: warned.append(record.getMessage())
@@ -144,7 +144,7 @@ def read_both_ways(path):
 
 
 def in_child(path):
-    """Runs `read_both_ways` in a child process; returns how that ended if it failed."""
+    """Run `read_both_ways` in a child process; return how that ended if it failed."""
     out, into = os.pipe()
     child = os.fork()
     if not child:
@@ -179,7 +179,7 @@ def in_child(path):
 
 
 def main():
-    """Writes, mutates and reads files, and counts the outcomes."""
+    """Write, mutate and read files, and count the outcomes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mutations", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)

@@ -54,26 +54,26 @@ RECIPE = {"num_frames": 16, "learning_rate": 1e-3, "epochs": 12}
 
 
 def person_of(name):
-    """The person is the beginning of the file's name."""
+    """Return the person is the beginning of the file's name."""
     return pathlib.Path(name).stem.split("_")[0]
 
 
 def thinned(rows, every):
-    """Returns every so many rows of each person and class, in the order of their names."""
+    """Return every so many rows of each person and class, in the order of their names."""
     rows = sorted(rows, key=lambda row: (row.label, person_of(row.path), row.path))
     groups = itertools.groupby(rows, key=lambda row: (row.label, person_of(row.path)))
     return [row for _, group in groups for row in [*group][::every]]
 
 
 def scoring_rows(rows):
-    """Divides the rows of fourteen persons: (rows of eleven, rows of three to score)."""
+    """Divide the rows of fourteen persons: (rows of eleven, rows of three to score)."""
     scoring = set(sorted({person_of(row.path) for row in rows})[2::5])
     apart = [row for row in rows if person_of(row.path) in scoring]
     return [row for row in rows if person_of(row.path) not in scoring], apart
 
 
 def comparison_of(options):
-    """Returns the comparison."""
+    """Return the comparison."""
     training, taken_out = split(read_folder(options.data, "train"), "radar_gestures")
     validation = read_folder(options.data, "val")
     names, root = training.class_names, training.root
@@ -97,7 +97,7 @@ def comparison_of(options):
 
 
 def by_person(answers):
-    """Returns {person: the answers to this person's clips}."""
+    """Return {person: the answers to this person's clips}."""
     persons = [person_of(name) for name in answers["names"]]
     return {
         person: {
@@ -112,13 +112,13 @@ def by_person(answers):
 
 
 def accuracy(answers):
-    """Share of right answers."""
+    """Return the share of right answers."""
     pairs = [*zip(answers["answers"], answers["labels"], strict=True)]
     return sum(answer == label for answer, label in pairs) / len(pairs)
 
 
 def network_of(name, answers):
-    """A row of the picture of all networks."""
+    """Return a row of the picture of all networks."""
     family, _, size = name.rpartition(" ")
     known = name in (SEARCHED, "S = 1")
     return {
@@ -131,7 +131,7 @@ def network_of(name, answers):
 
 
 def draw(comparison, results):
-    """Draws all networks that are finished and, if it is, the search (Figures 4 to 7).
+    """Draw all networks that are finished and, if it is, the search (Figures 4 to 7).
 
     What the pictures show of a search and other networks is in summary.json.
     """
@@ -158,7 +158,7 @@ def draw(comparison, results):
 
 
 def write_preset(comparison, results, directory, description, command):
-    """Writes the size as a preset with the schedule that was found, without weights."""
+    """Write the size as a preset with the schedule that was found, without weights."""
     found, stored = comparison.searched(), hub.builtin_folder() / comparison.preset
     directory = pathlib.Path(directory)
     schedule = parse_schedule(found["schedule"], len(found["schedule"]))
@@ -199,7 +199,7 @@ def write_preset(comparison, results, directory, description, command):
 
 
 def command_of(parser, options):
-    """Returns the command that makes the search again: all that differs from the defaults."""
+    """Return the command that makes the search again: all that differs from the defaults."""
     parts = ["python", "benchmarks/gesture_search.py", "--data", "radar_gestures", "--run", "RUN"]
     for name in ("preset", "every", "scoring_every", "repeats", "tie", "refine_epochs", "set"):
         value = getattr(options, name)

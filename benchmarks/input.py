@@ -50,7 +50,7 @@ CLIPS = (("64 x 128 x 128", 64, 128), ("16 x 112 x 112", 16, 112))
 
 
 def write_video(path, num_frames, size, rng):
-    """Writes a video of waves, a moving edge and noise, as H.264 if there is an encoder."""
+    """Write a video of waves, a moving edge and noise, as H.264 if there is an encoder."""
     height, width = size
     columns, rows = np.arange(width)[None, :, None], np.arange(height)[:, None, None]
     speeds, phases = rng.uniform(-3, 3, 3), rng.uniform(4, 12, 3)
@@ -73,7 +73,7 @@ def write_video(path, num_frames, size, rng):
 
 
 def write_data(folder, count, frames, size=SIZE):
-    """Writes videos of between two numbers of frames; returns their manifest and frame counts."""
+    """Write videos of between two numbers of frames; return their manifest and frame counts."""
     pathlib.Path(folder).mkdir()
     rng, rows, lengths = np.random.default_rng(0), [], []
     for number in range(count):
@@ -85,7 +85,7 @@ def write_data(folder, count, frames, size=SIZE):
 
 
 def decode(path, indices, **size):
-    """Returns some frames as RGB, resized if a size is given, with PyAV only."""
+    """Return some frames as RGB, resized if a size is given, with PyAV only."""
     wanted, last, reformatter = set(indices), max(indices), VideoReformatter()
     with av.open(path) as file:
         stream = file.streams.video[0]
@@ -101,7 +101,7 @@ def decode(path, indices, **size):
 
 
 def bare(pool, manifest, lengths, num_frames, epoch, **size):
-    """Decodes the frames of an epoch's clips and returns the number of clips."""
+    """Decode the frames of an epoch's clips and return the number of clips."""
     jobs = []
     for row, video in enumerate(manifest.rows):
         rng = clip_generator(0, epoch, row)
@@ -111,19 +111,19 @@ def bare(pool, manifest, lengths, num_frames, epoch, **size):
 
 
 def drain_loader(loader):
-    """Reads the batches of an epoch from a `VideoLoader` and returns the number of clips."""
+    """Read the batches of an epoch from a `VideoLoader` and return the number of clips."""
     count = sum(len(loader[batch][0]) for batch in range(len(loader)))
     loader.on_epoch_end()
     return count
 
 
 def drain_dataset(dataset):
-    """Reads the batches of an epoch from a tf.data pipeline and returns the number of clips."""
+    """Read the batches of an epoch from a tf.data pipeline and return the number of clips."""
     return sum(clips.shape[0] for clips, _ in dataset)
 
 
 def ways(pool, sets, lengths, num_frames, size, workers):
-    """Returns {name: function of the epoch} of bare decoding and of all loaders."""
+    """Return {name: function of the epoch} of bare decoding and of all loaders."""
     source = pool, sets["files"], lengths, num_frames
     small = {"height": SHORT_SIDE, "width": round(SIZE[1] * SHORT_SIDE / SIZE[0])}
     runs = {
@@ -141,7 +141,7 @@ def ways(pool, sets, lengths, num_frames, size, workers):
 
 
 def measure(runs, rounds):
-    """Returns {name: clips per second of each round}, in turn, after a round to warm up."""
+    """Return {name: clips per second of each round}, in turn, after a round to warm up."""
     speeds = {name: [] for name in runs}
     for number in range(rounds + 1):
         for name, run in runs.items():
@@ -153,7 +153,7 @@ def measure(runs, rounds):
 
 
 def report(title, speeds):
-    """Prints medians and extremes, and the ratios to bare decoding of the same round."""
+    """Print medians and extremes, and the ratios to bare decoding of the same round."""
     print(f"\n{title}\n{'':28s} clips/s  (least to most)     ratio to bare  (least to most)")
     for name, values in speeds.items():
         ratios = [a / b for a, b in zip(values, speeds["bare decoding"], strict=True)]
@@ -166,13 +166,13 @@ def report(title, speeds):
 
 
 def resident():
-    """Returns the resident memory of this process in bytes."""
+    """Return the resident memory of this process in bytes."""
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def memory(name, batches, total):
-    """Prints the growth of the resident memory from a fifth of the clips to the last one."""
+    """Print the growth of the resident memory from a fifth of the clips to the last one."""
     seen, first = 0, None
     for clips in batches:
         seen += clips
@@ -191,14 +191,14 @@ def memory(name, batches, total):
 
 
 def batches_of_dataset(dataset):
-    """Yields the number of clips per batch, epoch after epoch."""
+    """Yield the number of clips per batch, epoch after epoch."""
     while True:
         for clips, _ in dataset:
             yield clips.shape[0]
 
 
 def batches_of_loader(loader):
-    """Yields the number of clips per batch, epoch after epoch."""
+    """Yield the number of clips per batch, epoch after epoch."""
     while True:
         for batch in range(len(loader)):
             yield len(loader[batch][0])
@@ -206,7 +206,7 @@ def batches_of_loader(loader):
 
 
 def measure_speed(folder, options):
-    """Prints the clips per second of all loaders."""
+    """Print the clips per second of all loaders."""
     manifest, lengths = write_data(f"{folder}/files", options.clips, options.frames)
     sets = {"files": manifest}
     for short_side in (None, SHORT_SIDE):
@@ -224,7 +224,7 @@ def measure_speed(folder, options):
 
 
 def measure_memory(folder, options):
-    """Prints the growth of the memory with the number of clips, for all loaders."""
+    """Print the growth of the memory with the number of clips, for all loaders."""
     manifest, _ = write_data(f"{folder}/small", 40, (16, 24), (120, 160))
     write_shards(manifest, f"{folder}/small-shards")
     converter = VideoConverter(16, (112, 112), crop="random")
@@ -238,7 +238,7 @@ def measure_memory(folder, options):
 
 
 def write_long_video(path, minutes):
-    """Writes a minute of a moving texture as H.264, once per minute of the file."""
+    """Write a minute of a moving texture as H.264, once per minute of the file."""
     rng = np.random.default_rng(0)
     height, width = LONG_SIZE
     texture = rng.normal(128, 20, (2 * height, 2 * width, 3)).astype("float32")
@@ -269,7 +269,7 @@ def write_long_video(path, minutes):
 
 
 def seek_and_decode(path, indices, height, width):
-    """Returns resized frames: seeks to the key frame before each, unless decoding is nearer."""
+    """Return resized frames: seek to the key frame before each, unless decoding is nearer."""
     frames, reformatter = [], VideoReformatter()
     with av.open(path) as file:
         stream = file.streams.video[0]
@@ -292,7 +292,7 @@ def seek_and_decode(path, indices, height, width):
 
 
 def measure_long_file(folder, options):
-    """Prints the time of a clip from a long file, and its ratio to a bare seek and decode."""
+    """Print the time of a clip from a long file, and its ratio to a bare seek and decode."""
     path = f"{folder}/long.mp4"
     write_long_video(path, options.minutes)
     megabytes = pathlib.Path(path).stat().st_size / 2**20
@@ -322,7 +322,7 @@ def measure_long_file(folder, options):
 
 
 def main(arguments=None):
-    """Measures speed, then memory."""
+    """Measure speed, then memory."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--clips", type=int, default=60)
     parser.add_argument("--frames", type=int, nargs=2, default=(60, 100), help="of a video")

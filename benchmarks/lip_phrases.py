@@ -40,7 +40,7 @@ NETWORKS = {
 
 
 def base_preset(folder, recipe, options):
-    """Writes the preset of a network and returns its folder."""
+    """Write the preset of a network and return its folder."""
     name = "-".join(["nano", *(f"{key}_{value}" for key, value in options.items())])
     path = pathlib.Path(folder, name)
     if not path.exists():
@@ -57,7 +57,7 @@ def base_preset(folder, recipe, options):
 
 
 def last_and_best(run_folder):
-    """Returns the validation accuracy after the last epoch and after the best one."""
+    """Return the validation accuracy after the last epoch and after the best one."""
     with open(run_folder / "history.csv", newline="", encoding="utf-8") as file:
         accuracies = [float(row["val_accuracy"]) for row in csv.DictReader(file)]
     return accuracies[-1], max(accuracies)

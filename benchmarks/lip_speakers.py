@@ -38,12 +38,12 @@ FOLDS = 4
 
 
 def speaker_of(row):
-    """The speaker is the beginning of the file's name."""
+    """Return the speaker is the beginning of the file's name."""
     return pathlib.Path(row.path).stem.split("_")[0]
 
 
 def folds_of(manifests):
-    """Returns [(nine speakers' rows, three speakers' rows)], and the speakers left out."""
+    """Return [(nine speakers' rows, three speakers' rows)], and the speakers left out."""
     rows = [row for manifest in manifests for row in manifest.rows]
     speakers = sorted({speaker_of(row) for row in rows})
     folds = []
@@ -55,14 +55,14 @@ def folds_of(manifests):
 
 
 def scoring_rows(rows):
-    """Divides the rows of nine speakers: (rows of seven, rows of two to score candidates)."""
+    """Divide the rows of nine speakers: (rows of seven, rows of two to score candidates)."""
     scoring = sorted({speaker_of(row) for row in rows})[::5]
     apart = [row for row in rows if speaker_of(row) in scoring]
     return [row for row in rows if speaker_of(row) not in scoring], apart
 
 
 def fold_of(options, number, recipe):
-    """Returns the comparison of networks trained without three speakers, and those speakers."""
+    """Return the comparison of networks trained without three speakers, and those speakers."""
     both = [read_folder(options.data, split) for split in ("train", "val")]
     inside, outside, left_out = folds_of(both)[number]
     names, folder = both[0].class_names, pathlib.Path(options.run, f"fold{number}")
@@ -80,7 +80,7 @@ def fold_of(options, number, recipe):
 
 
 def give_to_ray(options):
-    """Runs this program for each fold in a worker; a fold that fails stops no other."""
+    """Run this program for each fold in a worker; a fold that fails stops no other."""
     command = [sys.executable, os.path.abspath(__file__), "--data", os.path.abspath(options.data)]
     command += ["--run", os.path.abspath(options.run), "--repeats", str(options.repeats)]
     command += ["--networks", *options.networks, "--set", *options.set]

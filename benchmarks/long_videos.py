@@ -67,7 +67,7 @@ class Counted:
 
 
 def is_reference(packet):
-    """Returns whether others may refer to the H.264 picture in a packet of an MP4 file."""
+    """Return whether others may refer to the H.264 picture in a packet of an MP4 file."""
     data, place = memoryview(packet), 0
     while place + 4 < len(data):
         kind = data[place + 4]
@@ -78,7 +78,7 @@ def is_reference(packet):
 
 
 def least_frames(path, wanted):
-    """Returns how many frames must be decoded for some frames of a file."""
+    """Return how many frames must be decoded for some frames of a file."""
     with FileReader(path) as reader:
         reader._settle()
         index, needed = reader._index, set()
@@ -95,14 +95,14 @@ def least_frames(path, wanted):
 
 
 def timed(work, *arguments, **options):
-    """Returns the seconds that a call takes, and its result."""
+    """Return the seconds that a call takes, and its result."""
     start = time.perf_counter()
     result = work(*arguments, **options)
     return time.perf_counter() - start, result
 
 
 def report(title, seconds, base):
-    """Prints medians and extremes of seconds, and of ratios to a base in the same round."""
+    """Print medians and extremes of seconds, and of ratios to a base in the same round."""
     print(f"\n{title}\n{'':34s}seconds  (least to most)     of {base}  (least to most)")
     for name, values in seconds.items():
         ratios = [a / b for a, b in zip(values, seconds[base], strict=True)]
@@ -115,7 +115,7 @@ def report(title, seconds, base):
 
 
 def measure_clip(folder, options):
-    """Times one clip from a long file."""
+    """Time one clip from a long file."""
     path = f"{folder}/long.mp4"
     videos.write_long_video(path, options.minutes)
     converter, bare = VideoConverter(64, (128, 128)), "bare seek and decode"
@@ -148,7 +148,7 @@ def measure_clip(folder, options):
 
 
 def measure_evaluation(folder, options):
-    """Times an evaluation by many views."""
+    """Time an evaluation by many views."""
     model = km.MLP3D.from_preset(options.preset, load_weights=False, num_classes=2)
     converter = model.converter
     first = pathlib.Path(folder, "0.mp4")
@@ -192,7 +192,7 @@ def measure_evaluation(folder, options):
 
 
 def main(arguments=None):
-    """Measures a clip, then an evaluation."""
+    """Measure a clip, then an evaluation."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--minutes", type=int, default=10, help="of the long file; 0: no clip")
     parser.add_argument("--rounds", type=int, default=5)

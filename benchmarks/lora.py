@@ -35,7 +35,7 @@ WAYS = {
 
 
 def half(manifest, first):
-    """The videos of the first or the last classes."""
+    """Return the videos of the first or the last classes."""
     count = len(manifest.class_names) // 2
     names = manifest.class_names[:count] if first else manifest.class_names[count:]
     rows = [
@@ -47,7 +47,7 @@ def half(manifest, first):
 
 
 def run(options):
-    """Trains in one way and returns what the table says of it."""
+    """Train in one way and return what the table says of it."""
     first = options.way == "base"
     training, validation = (
         half(read_manifest(options.data, split), first) for split in ("train", "val")

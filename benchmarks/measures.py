@@ -39,7 +39,7 @@ COPIES = {
 
 
 def working_tree():
-    """{path: text} of the package's Python files as they are now."""
+    """Return {path: text} of the package's Python files as they are now."""
     return {
         path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
         for path in sorted((ROOT / PACKAGE).rglob("*.py"))
@@ -47,7 +47,7 @@ def working_tree():
 
 
 def revision(name):
-    """{path: text} of the package's Python files in a git revision."""
+    """Return {path: text} of the package's Python files in a git revision."""
     command = ["git", "-C", str(ROOT), "archive", name, PACKAGE]
     content = subprocess.run(command, check=True, capture_output=True).stdout
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
@@ -59,12 +59,12 @@ def revision(name):
 
 
 def lines_of(text):
-    """Number of lines."""
+    """Return the number of lines."""
     return len(text.splitlines())
 
 
 def code_lines_of(text):
-    """Number of lines without blank ones, comments and docstrings."""
+    """Return the number of lines without blank ones, comments and docstrings."""
     tree = ast.parse(text)
     said = set()
     for node in ast.walk(tree):
@@ -77,7 +77,7 @@ def code_lines_of(text):
 
 
 def measures(files):
-    """{measure: number or text} of a package's files."""
+    """Return {measure: number or text} of a package's files."""
     files = {path.removeprefix(PACKAGE): text for path, text in files.items()}
     found = {}
     for name, places in (("network proper", NETWORK), ("layers and models", MODELS)):
@@ -104,7 +104,7 @@ def measures(files):
 
 
 def table(columns):
-    """Text with a row per measure and a column per revision."""
+    """Return a text with a row per measure and a column per revision."""
     rows = [["", *columns]]
     rows += [
         [name, *(str(found[name]) for found in columns.values())]
@@ -118,7 +118,7 @@ def table(columns):
 
 
 def main(arguments=None):
-    """Prints the table."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("revisions", nargs="*", help="git revisions; the working tree if none")
     names = parser.parse_args(arguments).revisions

@@ -39,7 +39,7 @@ LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
 def read_clips(folder, split, num_clips, converter):
-    """Writes missing video files, and decodes all into memory."""
+    """Write missing video files, and decode all into memory."""
     directory = pathlib.Path(folder, split)
     motion_shapes.write_motion_shapes(directory, split=split, num_clips=num_clips)
     manifest = read_folder(directory, split)
@@ -49,7 +49,7 @@ def read_clips(folder, split, num_clips, converter):
 
 
 def make_network(name, converter, class_names):
-    """Returns an untrained network of the size of `mlp3d_nano`, and its training frames.
+    """Return an untrained network of the size of `mlp3d_nano`, and its training frames.
 
     CycleMLP is trained on every fourth frame, at the cost of the 3-D networks, and evaluated
     on all frames.
@@ -71,7 +71,7 @@ def make_network(name, converter, class_names):
 
 
 def train(model, clips, labels, epochs, batch_size, learning_rate):
-    """Trains with AdamW, one epoch of warm-up and a cosine to zero."""
+    """Train with AdamW, one epoch of warm-up and a cosine to zero."""
     steps = math.ceil(len(clips) / batch_size)
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0, steps * (epochs - 1), warmup_target=learning_rate, warmup_steps=steps
@@ -83,7 +83,7 @@ def train(model, clips, labels, epochs, batch_size, learning_rate):
 
 
 def main():
-    """Trains networks and prints a row per network."""
+    """Train networks and print a row per network."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--train-clips", type=int, default=3000)
@@ -134,7 +134,7 @@ def main():
 
 
 def save(model, name, accuracy, arguments):
-    """Saves the network as a preset, with a description of its training."""
+    """Save the network as a preset, with a description of its training."""
     shape = (model.converter.num_frames, *model.converter.image_size, 3)
     command = (
         f"python benchmarks/motion_shapes.py --networks {name} --train-clips "

@@ -37,7 +37,7 @@ HEIGHT, WIDTH, FRAMES = 240, 320, 40  # as in the data set: 240 pixels high, abo
 
 
 def write_files(folder, num_videos):
-    """Writes annotations and videos in which a bright square moves according to the class."""
+    """Write annotations and videos in which a bright square moves according to the class."""
     names = [template.replace("[", "").replace("]", "") for template in TEMPLATES]
     labels = {name: str(number) for number, name in enumerate(names)}
     (folder / "labels.json").write_text(json.dumps(labels))
@@ -58,7 +58,7 @@ def write_files(folder, num_videos):
 
 
 def write_webm(path, seed, direction):
-    """Writes one VP9 video."""
+    """Write one VP9 video."""
     rng = np.random.default_rng(seed)
     ground = rng.integers(0, 120, (HEIGHT // 16, WIDTH // 16, 3)).astype("uint8")
     ground = ground.repeat(16, axis=0).repeat(16, axis=1)
@@ -94,7 +94,7 @@ class Steps(keras.callbacks.Callback):
 
 
 def main():
-    """Generates files, builds the network, takes the steps, and prints their time and memory."""
+    """Generate files, build the network, take the steps, and print their time and memory."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--recipe", default="something_v2_search")
     parser.add_argument("--preset", default="mlp3d_xs")

@@ -32,14 +32,14 @@ class Network:
 
 
 def library_of(name):
-    """The library that a network needs, or None for ours."""
+    """Return the library that a network needs, or None for ours."""
     if name in TORCHVISION:
         return "torchvision"
     return "transformers" if name in TRANSFORMERS else None
 
 
 def missing(names):
-    """None, or an error line that says which networks need a library that is not installed."""
+    """Return None, or an error line that says which networks need a library that is missing."""
     lines = []
     for library in ("torchvision", "transformers"):
         without = [name for name in names if library_of(name) == library]
@@ -54,7 +54,7 @@ def missing(names):
 
 
 def build(name, size, classes=400):
-    """Builds a network with random weights.
+    """Build a network with random weights.
 
     Args:
         name: One of `PEERS`, or a preset of ours.
@@ -127,7 +127,7 @@ def _from_torchvision(name, size, classes):
 
 
 def allow_torchvision():
-    """Lets a torchvision that was built for CUDA be imported with a PyTorch that was not.
+    """Let a torchvision that was built for CUDA be imported with a PyTorch that was not.
 
     The operators of its detection networks cannot be loaded then, and the import would fail as it
     refers to two of them. They are declared here. The networks for video use none.
@@ -168,7 +168,7 @@ def _videomae(size, classes):
 
 
 def count_macs(run):
-    """Multiply-accumulates of a call, forward and backward, counted by PyTorch.
+    """Return the multiply-accumulates of a call, forward and backward, counted by PyTorch.
 
     Attention is written out while it is counted: the counter does not know the fused operator of
     the CPU.

@@ -32,7 +32,7 @@ LIBRARIES = ("torch", "torchvision", "transformers", "keras", "keras-mlp3d", "nu
 
 
 def machine(threads, batch):
-    """The machine, the versions and the settings that figures depend on."""
+    """Return the machine, the versions and the settings that figures depend on."""
     return {
         "machine": f"{os.cpu_count()} {platform.machine()} cores",
         "python": platform.python_version(),
@@ -43,17 +43,17 @@ def machine(threads, batch):
 
 
 def cell_name(task, size, network):
-    """Name of a cell in the file."""
+    """Return the name of a cell in the file."""
     return f"{task} {size} {network}"
 
 
 def is_finished(cell, rounds):
-    """Whether a cell needs no more rounds."""
+    """Return whether a cell needs no more rounds."""
     return "error" in cell or ("macs" in cell and len(cell.get("seconds", ())) >= rounds)
 
 
 def measure(results, size, options):
-    """Measures the cells of a size that are not finished, in turn, and saves them."""
+    """Measure the cells of a size that are not finished, in turn, and save them."""
 
     def waits(task, name):
         cell = results.cells.get(cell_name(task, size, name), {})
@@ -83,7 +83,7 @@ def measure(results, size, options):
 
 
 def take_turns(results, cells, children, rounds):
-    """Measures until each of {network: cell} is finished, and saves after every turn."""
+    """Measure until each of {network: cell} is finished, and save after every turn."""
     while names := [name for name in cells if not is_finished(cells[name], rounds)]:
         turn = round(time.time(), 3)
         for name in names:
@@ -102,7 +102,7 @@ def take_turns(results, cells, children, rounds):
 
 
 def ask(child, **request):
-    """The answer of a process, or the error that it ended with."""
+    """Return the answer of a process, or the error that it ended with."""
     try:
         return child.ask(**request)
     except Stopped as error:
@@ -110,13 +110,13 @@ def ask(child, **request):
 
 
 def add_round(cell, turn, answer):
-    """Adds the figures of a round to a cell."""
+    """Add the figures of a round to a cell."""
     for name, value in (("turns", turn), *answer.items()):
         cell.setdefault(name, []).append(value)
 
 
 def said(cell):
-    """The median of a finished cell, or why there is none."""
+    """Return the median of a finished cell, or why there is none."""
     if "error" in cell:
         return cell["error"]
     middle = sorted(cell["seconds"])[len(cell["seconds"]) // 2]
@@ -124,14 +124,14 @@ def said(cell):
 
 
 def start(name, size, options):
-    """Starts the process of a network."""
+    """Start the process of a network."""
     arguments = [name, size, str(options.threads), str(options.batch)]
     variables = {"KERAS_BACKEND": "torch", "OMP_NUM_THREADS": str(options.threads)}
     return Child([sys.executable, __file__, "--child", *arguments], variables)
 
 
 def child(name, size, threads, batch):
-    """Measures a network at requests from the standard input."""
+    """Measure a network at requests from the standard input."""
     os.environ.setdefault("KERAS_TORCH_DEVICE", "cpu")
     import torch
 
@@ -164,7 +164,7 @@ def child(name, size, threads, batch):
 
 
 def runner(network, task, batch):
-    """Returns a function that runs a network once.
+    """Return a function that runs a network once.
 
     Args:
         network: `Network`.
@@ -195,7 +195,7 @@ def runner(network, task, batch):
 
 
 def product():
-    """Returns a function that takes the matrix product."""
+    """Return a function that takes the matrix product."""
     import torch
 
     matrix = torch.randn(SIDE, SIDE)
@@ -204,20 +204,20 @@ def product():
 
 
 def one_round(run, multiply):
-    """Seconds of a run, and the multiply-accumulates per second of a product around it."""
+    """Return seconds of a run, and the multiply-accumulates per second of a product around it."""
     before, seconds, after = (seconds_of(function) for function in (multiply, run, multiply))
     return {"seconds": seconds, "product": PRODUCTS * SIDE**3 / ((before + after) / 2)}
 
 
 def seconds_of(function):
-    """Runs a function once and returns how long it took."""
+    """Run a function once and return how long it took."""
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
 
 
 def main(arguments=None):
-    """Measures, or writes the page."""
+    """Measure, or write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--networks", nargs="+", default=NETWORKS, help="presets and peers")
     parser.add_argument("--sizes", nargs="+", default=SIZES, help="FRAMESxHEIGHTxWIDTH")
@@ -254,7 +254,7 @@ def main(arguments=None):
 
 
 def check_names(names):
-    """Refuses networks that are unknown or whose library is not installed."""
+    """Refuse networks that are unknown or whose library is not installed."""
     import keras_mlp3d
 
     known = (*NETWORKS, *keras_mlp3d.list_presets())

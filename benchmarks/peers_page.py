@@ -45,7 +45,7 @@ METHOD = """## How it was measured
 
 
 def page(found, source="benchmarks/results/peers.json", to="docs/peers.md"):
-    """Returns the page of a file of figures, as Markdown, to be written to the path `to`."""
+    """Return the page of a file of figures, as Markdown, to be written to the path `to`."""
     parts = [START.format(source=source, to=to), f"Measured on {machine(found['machine'])}.\n"]
     groups = {}
     for name, cell in found["cells"].items():
@@ -63,7 +63,7 @@ def page(found, source="benchmarks/results/peers.json", to="docs/peers.md"):
 
 
 def unmeasured(cells):
-    """Lines that say which networks lack figures, of those that are measured by default."""
+    """Return lines that say which networks lack figures, of those that are measured by default."""
     lines = []
     for size in SIZES:
         for task in TASKS:
@@ -78,7 +78,7 @@ def unmeasured(cells):
 
 
 def machine(said):
-    """Machine, versions, settings and the note, in a sentence."""
+    """Return the machine, versions, settings and the note, in a sentence."""
     libraries = ("python", "torch", "torchvision", "transformers", "keras")
     versions = ", ".join(f"{name} {said[name]}" for name in libraries if said.get(name))
     threads = f"{said['threads']} thread{'s' * (said['threads'] > 1)}"
@@ -88,7 +88,7 @@ def machine(said):
 
 
 def table(cells):
-    """Markdown table of {network: cell}."""
+    """Return Markdown table of {network: cell}."""
     lines = [
         f"| network | parameters, M | GMACs | seconds | time over `{BASE}` | rate | memory, MiB |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
@@ -113,13 +113,13 @@ def table(cells):
 
 
 def rates(cell):
-    """Rate of each round over that of the matrix product next to it."""
+    """Return the rate of each round over that of the matrix product next to it."""
     pairs = zip(cell["seconds"], cell["product"], strict=True)
     return [cell["macs"] / seconds / product for seconds, product in pairs]
 
 
 def over_base(cell, base):
-    """Median of the time over that of the base in the same turn, as text."""
+    """Return the median of the time over that of the base in the same turn, as text."""
     if base is None or "error" in base:
         return ""
     there = dict(zip(base["turns"], base["seconds"], strict=True))

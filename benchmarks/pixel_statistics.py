@@ -18,7 +18,7 @@ import numpy as np
 
 
 def spread(clips, seed, **options):
-    """The standard deviation over clips of the mean tokens of an untrained network."""
+    """Return the standard deviation over clips of the mean tokens of an untrained network."""
     keras.utils.set_random_seed(seed)
     backbone = km.MLP3DBackbone.from_preset("mlp3d_tiny", load_weights=False, **options)
     features = [

@@ -19,7 +19,7 @@ import numpy as np
 
 
 def size_on_disk(model, form):
-    """Bytes of the weights files of a preset."""
+    """Return bytes of the weights files of a preset."""
     with tempfile.TemporaryDirectory() as folder:
         preset = pathlib.Path(folder, "preset")
         model.save_to_preset(preset, format=form)
@@ -28,7 +28,7 @@ def size_on_disk(model, form):
 
 
 def predictions(model, loader):
-    """Class of each clip, and the true ones."""
+    """Return the class of each clip, and the true ones."""
     pairs = [(model.predict_on_batch(clips), labels) for clips, labels in loader]
     logits, labels = (np.concatenate(part) for part in zip(*pairs, strict=True))
     return logits, labels

@@ -22,7 +22,7 @@ def r2plus1d(
     pixel_std=None,
     subtract_mean=None,
 ):
-    """Returns a network from clips (B, T, H, W, 3), pixels 0..255, to logits (B, num_classes).
+    """Return a network from clips (B, T, H, W, 3), pixels 0..255, to logits (B, num_classes).
 
     Args:
         num_classes: Number of classes.
@@ -61,7 +61,7 @@ def _residual(x, width, stride, name):
 
 
 def _factorized(x, width, size, strides, name, middle=None, relu=True):
-    """A 3-D convolution as one over a frame, `size` wide, and one over three steps of time."""
+    """Return a 3-D convolution as one over a frame, `size` wide, and one over three steps."""
     incoming, (time, space) = x.shape[-1], strides
     whole, per_middle = 3 * size**2 * incoming * width, size**2 * incoming + 3 * width
     kernels = (
@@ -79,7 +79,7 @@ def _factorized(x, width, size, strides, name, middle=None, relu=True):
 
 
 def multiply_accumulates(model):
-    """Returns the multiply-accumulates per clip of the convolutions and the classifier."""
+    """Return the multiply-accumulates per clip of the convolutions and the classifier."""
     total = 0
     for layer in model.layers:
         if isinstance(layer, keras.layers.Conv3D | keras.layers.Dense):

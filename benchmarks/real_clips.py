@@ -76,7 +76,7 @@ ORDERS = ("in order", "shuffled", "one frame")
 
 
 def split(manifest, name):
-    """Divides the training videos: (manifest to train on, manifest taken out)."""
+    """Divide the training videos: (manifest to train on, manifest taken out)."""
     group_of, step = HELD_OUT[name]
     groups = sorted({group_of(pathlib.Path(row.path).stem) for row in manifest.rows})
     taken = set(groups[step - 1 :: step])
@@ -91,7 +91,7 @@ def split(manifest, name):
 
 
 def in_memory(manifest):
-    """Returns the manifest with all frames decoded, so that epochs only augment them."""
+    """Return the manifest with all frames decoded, so that epochs only augment them."""
 
     def decode(row):
         frames, fps = read_video(row.path)
@@ -127,7 +127,7 @@ class Measurement:
         self.training, self.validation = training, validation
 
     def trainer(self, network):
-        """Returns the `Trainer` that makes a network, with the recipe of its clips."""
+        """Return the `Trainer` that makes a network, with the recipe of its clips."""
         recipe = self.recipe.replace(num_frames=self.recipe.num_frames // NETWORKS[network][1])
         return Trainer(
             self.options.preset,
@@ -140,7 +140,7 @@ class Measurement:
         )
 
     def model(self, network, trainer):
-        """Returns an untrained network."""
+        """Return an untrained network."""
         schedule = NETWORKS[network][0]
         if schedule == "r2plus1d":
             names = self.training.class_names
@@ -153,7 +153,7 @@ class Measurement:
         return trainer.model(schedule)
 
     def result(self, network, seed):
-        """Trains and measures one network, unless that is done; returns what is known of it."""
+        """Train and measure one network, unless that is done; return what is known of it."""
         trainer = self.trainer(network)
         folder = trainer.folder / f"seed{seed}"
         start = self.options.start_from
@@ -189,7 +189,7 @@ class Measurement:
         return result
 
     def train(self, network, seed, trainer, model, folder):
-        """Trains a network and writes its best weights, and what is known of the training."""
+        """Train a network and write its best weights, and what is known of the training."""
         begun = time.perf_counter()
         recipe = trainer.recipe.replace(seed=seed)
         if NETWORKS[network][0] is None:  # frame by frame there is no mean over time
@@ -221,7 +221,7 @@ class Measurement:
         write_json(folder / "trained.json", trained)
 
     def answers(self, model, converter):
-        """Returns {order of the frames: class of each clip that was taken out}."""
+        """Return {order of the frames: class of each clip that was taken out}."""
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             clips = np.stack(list(pool.map(lambda row: converter(row.path), self.held_out.rows)))
         frames, rng = clips.shape[1], np.random.default_rng(0)
@@ -236,7 +236,7 @@ class Measurement:
 
 
 def write_preset(measurement, directory, command):
-    """Writes the trained network of seed 0, and measures the preset as it loads."""
+    """Write the trained network of seed 0, and measure the preset as it loads."""
     trainer = measurement.trainer("MLP-3D")
     model = measurement.model("MLP-3D", trainer)
     folder = trainer.folder / "seed0"
@@ -292,19 +292,19 @@ def write_preset(measurement, directory, command):
 
 
 def read_json(path):
-    """Returns the content of a JSON file."""
+    """Return the content of a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
 def write_json(path, content):
-    """Writes a JSON file that is complete or absent."""
+    """Write a JSON file that is complete or absent."""
     part = path.with_suffix(".part")
     part.write_text(json.dumps(content), encoding="utf-8")
     part.replace(path)
 
 
 def predict(model, clips, order, batch_size=32):
-    """Returns the scores of clips whose frames are taken in an order."""
+    """Return the scores of clips whose frames are taken in an order."""
     return np.concatenate(
         [
             model.predict(np.take_along_axis(part, rows[:, :, None, None, None], 1), verbose=0)
@@ -317,24 +317,24 @@ def predict(model, clips, order, batch_size=32):
 
 
 def preset_schedule(preset):
-    """The schedule that is stored in a preset."""
+    """Return the schedule that is stored in a preset."""
     return [tuple(mixing) for mixing in hub.read_preset(preset).config["schedule"]]
 
 
 def macs(model, shape):
-    """Returns the multiply-accumulates per clip."""
+    """Return the multiply-accumulates per clip."""
     if model.name == "r2plus1d":
         return multiply_accumulates(model)
     return count(model, shape).macs
 
 
 def mean_of(accuracies):
-    """Returns the mean for the table, or a dash: a network that was refitted has none on `val`."""
+    """Return the mean for the table, or a dash: a network that was refitted has none on `val`."""
     return "–" if None in accuracies else f"{np.mean(accuracies):.3f}"
 
 
 def print_table(results):
-    """Prints a row per network: mean over seeds, spread, and the interval of all answers."""
+    """Print a row per network: mean over seeds, spread, and the interval of all answers."""
     columns = ("parameters", "MMACs", "seeds", "val", "not seen", "interval", *ORDERS[1:])
     print(f"| network | {' | '.join(columns)} |")
     print("| --- " * 9 + "|")
@@ -359,7 +359,7 @@ def print_table(results):
 
 
 def print_mistakes(measurement, result, pairs=8):
-    """Prints what a network takes for what, and the accuracy of each class, person and distance."""
+    """Print what a network takes for what, and the accuracy of each class, person and distance."""
     names, labels = measurement.held_out.class_names, np.array(result["labels"])
     answers = np.array(result["in order"])
     confusion = np.zeros((len(names), len(names)), int)
@@ -383,7 +383,7 @@ def print_mistakes(measurement, result, pairs=8):
 
 
 def command_of(options):
-    """Returns the command that trains and measures the network of seed 0."""
+    """Return the command that trains and measures the network of seed 0."""
     command = f"python benchmarks/real_clips.py --data {pathlib.Path(options.data).name} --run RUN"
     if options.recipe:
         command += f" --recipe {options.recipe}"

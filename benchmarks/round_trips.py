@@ -23,7 +23,7 @@ MODES = ("int8", "int4", "float8")
 
 
 def network(policy):
-    """A network whose weights are not those that it starts from."""
+    """Return a network whose weights are not those that it starts from."""
     backbone = km.MLP3DBackbone(
         (8, 8, 16, 16), (1, 1, 1, 1), 2, "short_range:2+shift_token:2", dtype=policy
     )
@@ -35,7 +35,7 @@ def network(policy):
 
 
 def loaded(model, way, folder):
-    """The network, saved and loaded."""
+    """Return the network, saved and loaded."""
     if way == ".keras":
         model.save(folder / "model.keras")
         return keras.models.load_model(folder / "model.keras")

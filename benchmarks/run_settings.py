@@ -4,7 +4,7 @@ import json
 
 
 def check_settings(folder, settings):
-    """Writes the settings of a folder, or ends the program if it has others.
+    """Write the settings of a folder, or end the program if it has others.
 
     Args:
         folder: `pathlib.Path`; made if it is missing.

@@ -43,7 +43,7 @@ VIEWS = {"1 clip x 3 crops": (1, 3), "4 clips x 3 crops": (4, 3)}
 
 
 def processor_seconds(run, rounds):
-    """Returns the median of a function's processor seconds over all threads, and the extremes."""
+    """Return the median of a function's processor seconds over all threads, and the extremes."""
     run()
     seconds = []
     for _ in range(rounds):
@@ -54,12 +54,12 @@ def processor_seconds(run, rounds):
 
 
 def per_clip(measured, clips):
-    """Divides (median, least, most) by a number of clips."""
+    """Divide (median, least, most) by a number of clips."""
     return tuple(seconds / clips for seconds in measured)
 
 
 def videos(folder, count):
-    """Writes videos, and returns their manifest."""
+    """Write videos, and return their manifest."""
     rng, rows = np.random.default_rng(0), []
     for number in range(count):
         path = pathlib.Path(folder, f"{number}.mp4")
@@ -69,7 +69,7 @@ def videos(folder, count):
 
 
 def measure(manifest, recipe, preset, batch_size, rounds):
-    """Returns {what: (median, least, most) processor seconds per clip, or per video}."""
+    """Return {what: (median, least, most) processor seconds per clip, or per video}."""
     few = recipe.replace(batch_size=batch_size, warmup_epochs=0)
     converter = VideoConverter(recipe.num_frames, recipe.image_size, recipe.sampling)
     loader, _ = make_loaders(few, manifest, None, converter, workers=1)
@@ -106,17 +106,17 @@ def measure(manifest, recipe, preset, batch_size, rounds):
 
 
 def training_hours(read, step, clips, machines, cores):
-    """Returns the hours of a training, if each core works as the measured one."""
+    """Return the hours of a training, if each core works as the measured one."""
     return clips * (read + step) / (machines * cores) / 3600
 
 
 def scoring_hours(read, forward, views, count, machines, cores):
-    """Returns the hours of scoring videos."""
+    """Return the hours of scoring videos."""
     return count * (read + views * forward) / (machines * cores) / 3600
 
 
 def fed_training(read, clips, rate, devices):
-    """Returns the hours of a training on devices with a measured rate, and the cores that feed it.
+    """Return the hours of a training on devices with a measured rate, and the cores that feed it.
 
     Args:
         read: Processor seconds per training clip.
@@ -128,7 +128,7 @@ def fed_training(read, clips, rate, devices):
 
 
 def report(found, recipe, scale, options):
-    """Prints the measured seconds, and the estimates with their arithmetic."""
+    """Print the measured seconds, and the estimates with their arithmetic."""
     print("processor seconds, median (least to most)")
     for name, (middle, least, most) in found.items():
         print(f"  {name:28s} {middle:8.3f}  ({least:.3f} to {most:.3f})")
@@ -163,7 +163,7 @@ def report(found, recipe, scale, options):
 
 
 def main(arguments=None):
-    """Measures, and prints the estimates."""
+    """Measure, and print the estimates."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--recipe", default="kinetics400_search")
     parser.add_argument("--preset", default="mlp3d_xs")

@@ -88,26 +88,26 @@ class Comparison:
         )
 
     def manifest(self, rows, split):
-        """Returns a manifest of some of the clips."""
+        """Return a manifest of some of the clips."""
         return Manifest(rows, self.inside.class_names, split, root=self.inside.root)
 
     def part(self, rows, split):
-        """Returns a manifest of some of the clips, decoded if that is wished."""
+        """Return a manifest of some of the clips, decoded if that is wished."""
         return self.in_memory(self.manifest(rows, split))
 
     def supernet(self):
-        """Returns the trained supernet, and the clips that it was trained on."""
+        """Return the trained supernet, and the clips that it was trained on."""
         training = self.part(self.scoring(self.inside.rows)[0], "supernet")
         set_random_seed(self.recipe.seed)
         arguments = self.preset, self.space, self.recipe, training, self.folder / "search"
         return train_supernet(*arguments, True, 1, verbose=2), training
 
     def scoring_clips(self):
-        """Returns the clips that score."""
+        """Return the clips that score."""
         return self.part(self.scoring(self.inside.rows)[1], "scoring")
 
     def searched(self):
-        """Returns what a search finds that sees the clips to train on alone: result.json."""
+        """Return what a search finds that sees the clips to train on alone: result.json."""
         folder = self.folder / "search"
         if not (folder / "result.json").exists():
             model, training = self.supernet()
@@ -129,7 +129,7 @@ class Comparison:
         return json.loads((folder / "result.json").read_text(encoding="utf-8"))
 
     def correlation(self, schedules, real):
-        """Returns what the supernet says of finished networks, beside what they reach: Figure 6.
+        """Return what the supernet says of finished networks, beside what they reach: Figure 6.
 
         Args:
             schedules: {name: schedule}, whose blocks the supernet can choose.
@@ -151,7 +151,7 @@ class Comparison:
         )
 
     def answers(self, name):
-        """Trains a network, unless that is done; returns its answers to the clips that judge."""
+        """Train a network, unless that is done; return its answers to the clips that judge."""
         folder = self.folder / "".join(filter(str.isalnum, name))
         path = folder / "answers.json"
         if path.exists():
@@ -181,7 +181,7 @@ class Comparison:
 
 
 def paired_interval(first, second):
-    """Difference of two accuracies on the same clips, with its 95 % interval.
+    """Return the difference of two accuracies on the same clips, with its 95 % interval.
 
     Args:
         first: Whether each answer of one network is right.
@@ -196,7 +196,7 @@ def paired_interval(first, second):
 
 
 def print_table(results, part="fold"):
-    """Prints a row per network, over the parts that all of them have.
+    """Print a row per network, over the parts that all of them have.
 
     Args:
         results: {name: {part: answers}}

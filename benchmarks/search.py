@@ -23,7 +23,7 @@ import numpy as np
 
 
 def measure(runs, rounds):
-    """Returns {name: seconds of each round}, in turn, after a round to compile and warm up."""
+    """Return {name: seconds of each round}, in turn, after a round to compile and warm up."""
     seconds = {name: [] for name in runs}
     for number in range(rounds + 1):
         for name, run in runs.items():

@@ -34,7 +34,7 @@ _SHOWN = 6  # clips in the picture
 
 
 def write_clips(folder, split, num_clips, size=32):
-    """Writes the missing video files of a split, and its CSV; returns its manifest."""
+    """Write the missing video files of a split, and its CSV; return its manifest."""
     directory = pathlib.Path(folder, split)
     directory.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng([motion_shapes.SPLITS.index(split), 17])
@@ -56,7 +56,7 @@ def write_clips(folder, split, num_clips, size=32):
 
 
 def make_network(recipe, train, preset):
-    """Returns an untrained network that scores each event by itself."""
+    """Return an untrained network that scores each event by itself."""
     stored = km.MLP3D.from_preset(preset, load_weights=False)
     converter = clip_converter(stored.converter, recipe)
     return km.MLP3D.from_preset(
@@ -71,7 +71,7 @@ def make_network(recipe, train, preset):
 
 
 def draw(model, found, test, folder):
-    """Draws the average precisions, and some test clips with what the network says of them."""
+    """Draw the average precisions, and some test clips with what the network says of them."""
     km.plots.plot_average_precision(
         found.average_precisions,
         found.class_names,
@@ -86,7 +86,7 @@ def draw(model, found, test, folder):
 
 
 def main():
-    """Writes the clips, trains, evaluates, and prints the average precision of each event."""
+    """Write the clips, train, evaluate, and print the average precision of each event."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", required=True, help="folder that keeps the video files")
     parser.add_argument("--run", required=True, help="folder of the run; the same one resumes")

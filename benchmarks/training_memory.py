@@ -59,20 +59,20 @@ MEGABYTE = 1e6
 
 
 def status(key):
-    """A line of the process's status, in bytes."""
+    """Return a line of the process's status, in bytes."""
     with open("/proc/self/status", encoding="ascii") as file:
         [line] = [line for line in file if line.startswith(f"{key}:")]
     return int(line.split()[1]) * 1024
 
 
 def reset_peak():
-    """Makes the peak of the resident set start again at its size now."""
+    """Make the peak of the resident set start again at its size now."""
     with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
         file.write("5")
 
 
 def make(cell, options):
-    """Returns a network without weights, and the shape of its input."""
+    """Return a network without weights, and the shape of its input."""
     import keras_mlp3d as km
 
     preset, frames, size, _ = cell
@@ -84,14 +84,14 @@ def make(cell, options):
 
 
 def data(shape, batch):
-    """Clips and labels."""
+    """Return clips and labels."""
     generator = np.random.default_rng(0)
     clips = generator.integers(0, 256, (batch, *shape)).astype("float32")
     return clips, generator.integers(0, CLASSES, batch)
 
 
 def compiled(model):
-    """The network, ready to be trained as `keras-mlp3d train` does."""
+    """Return the network, ready to be trained as `keras-mlp3d train` does."""
     import keras
 
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -101,7 +101,7 @@ def compiled(model):
 
 
 def saved_tensors(model, clips):
-    """Bytes of all tensors that PyTorch keeps in a forward pass, without weights and clips."""
+    """Return the bytes that PyTorch keeps in a forward pass, without weights and clips."""
     import torch
 
     clips = torch.from_numpy(clips)
@@ -122,7 +122,7 @@ def saved_tensors(model, clips):
 
 
 def resident_peak(cell, shape, options):
-    """(model, clips, peak of the resident set in a step, seconds of the step)."""
+    """Return (model, clips, peak of the resident set in a step, seconds of the step)."""
     import keras_mlp3d as km
 
     # The libraries allocate for themselves when they first compute.
@@ -141,7 +141,7 @@ def resident_peak(cell, shape, options):
 
 
 def buffers(cell, options):
-    """Bytes of the buffers of JAX's compiled step."""
+    """Return bytes of the buffers of JAX's compiled step."""
     import jax
 
     model, shape = make(cell, options)
@@ -164,7 +164,7 @@ def buffers(cell, options):
 
 
 def measure(cell, options):
-    """One cell, on the backend of this process: what is predicted, and what is measured."""
+    """Return one cell, on the backend of this process: what is predicted, and what is measured."""
     from keras_mlp3d import cost
 
     import keras
@@ -186,7 +186,7 @@ def measure(cell, options):
 
 
 def child(backend, cell, **options):
-    """Runs `measure` in a process of its own."""
+    """Run `measure` in a process of its own."""
     environment = {
         **os.environ,
         "KERAS_BACKEND": backend,
@@ -203,7 +203,7 @@ def child(backend, cell, **options):
 
 
 def row_of(backend, cell, options, remat):
-    """The texts of one row, and the measured peak; or why there is none."""
+    """Return the texts of one row, and the measured peak; or why there is none."""
     try:
         found = child(backend, cell, dtype=options.dtype, remat=remat, limit=options.limit)
     except RuntimeError as error:
@@ -223,7 +223,7 @@ def row_of(backend, cell, options, remat):
 
 
 def main():
-    """Runs the cells and prints one table."""
+    """Run the cells and print one table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--backend", nargs="+", choices=BACKENDS, default=BACKENDS)
     parser.add_argument("--dtype", default="float32")
@@ -251,7 +251,7 @@ def main():
 
 
 def rows(backend, cell, options):
-    """Prints the row of a cell, or the two rows without and with `remat`."""
+    """Print the row of a cell, or the two rows without and with `remat`."""
     preset, frames, size, batch = cell
     clip = "x".join(str(length) for length in (frames, size, size) if length)
     plain = None

@@ -30,7 +30,7 @@ PLAIN = "plain", "plain, fused"
 
 
 def loop_step(network, parameters, clip, labels, fused=None):
-    """Returns a training step as PyTorch's own loop takes it."""
+    """Return a training step as PyTorch's own loop takes it."""
     optimizer = torch.optim.AdamW(parameters, lr=1e-4, weight_decay=0.05, fused=fused)
 
     def step():
@@ -43,7 +43,7 @@ def loop_step(network, parameters, clip, labels, fused=None):
 
 
 def steps(options):
-    """Returns {name: training step}."""
+    """Return {name: training step}."""
     keras.utils.set_random_seed(0)
     shape = (options.frames, options.size, options.size, 3)
     model, keras_own, in_a_loop = (
@@ -81,13 +81,13 @@ def steps(options):
 
 
 def spread(values, digits):
-    """The median with the extremes."""
+    """Return the median with the extremes."""
     middle, low, high = statistics.median(values), min(values), max(values)
     return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def main(arguments=None):
-    """Measures and prints."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--schedule", default="shift_token:4")
     parser.add_argument("--batch", type=int, default=4)

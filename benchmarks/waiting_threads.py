@@ -39,7 +39,7 @@ for number in range(STEPS + 3):
 
 @contextlib.contextmanager
 def busy(count):
-    """Other programs that compute all the time."""
+    """Run other programs that compute all the time."""
     command = [sys.executable, "-c", "while True: pass"]
     others = [subprocess.Popen(command) for _ in range(count)]
     try:
@@ -51,7 +51,7 @@ def busy(count):
 
 
 def step_seconds(looks, steps, batch, nice):
-    """The median time of a step, in a process of its own."""
+    """Return the median time of a step, in a process of its own."""
     program = CHILD.replace("BATCH", str(batch)).replace("STEPS", str(steps))
     environment = {**os.environ, "GOMP_SPINCOUNT": str(looks), "KERAS_BACKEND": "torch"}
     result = subprocess.run(
@@ -65,7 +65,7 @@ def step_seconds(looks, steps, batch, nice):
 
 
 def main(arguments=None):
-    """Measures each setting, and prints a row for it."""
+    """Measure each setting, and print a row for it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--looks", type=int, nargs="+", default=[1000, 10_000, 300_000])
     parser.add_argument("--steps", type=int, default=40)

@@ -29,7 +29,7 @@ FPS = 25
 
 
 def camera(height, width):
-    """Yields frames, uint8 (height, width, 3), endlessly: moving waves and noise."""
+    """Yield frames, uint8 (height, width, 3), endlessly: moving waves and noise."""
     rng = np.random.default_rng(0)
     columns, rows = np.arange(width)[None, :, None], np.arange(height)[:, None, None]
     speeds, noise = rng.uniform(1, 4, 3), rng.normal(0, 6, (8, height, width, 3))
@@ -41,14 +41,14 @@ def camera(height, width):
 
 
 def resident_bytes():
-    """Returns the resident memory of this process in bytes."""
+    """Return the resident memory of this process in bytes."""
     gc.collect()
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def main(arguments=None):
-    """Runs the loop; returns the exit code."""
+    """Run the loop; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--preset", default="mlp3d_nano_motion_shapes")
     parser.add_argument("--calls", type=int, default=300)

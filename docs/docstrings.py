@@ -18,7 +18,7 @@ _PROMPT = re.compile(r"^>>> ")
 
 
 def to_markdown(docstring: str) -> str:
-    """Returns a docstring with its examples in fences, and with `TEXTS` as paragraphs.
+    """Return a docstring with its examples in fences, and with `TEXTS` as paragraphs.
 
     >>> to_markdown("Source:\\n    Eq. (1).\\n\\nExample:\\n\\n>>> 1 + 1\\n2").splitlines()
     ['**Source:** Eq. (1).', '', '**Example:**', '', '```pycon', '>>> 1 + 1', '2', '```']
@@ -41,7 +41,7 @@ def to_markdown(docstring: str) -> str:
 
 
 def _paragraph(heading, text):
-    """`**Heading:** text`, or a list if the text has a name and a colon in each entry."""
+    """Return `**Heading:** text`, or a list if the text has a name and a colon in each entry."""
     lines = [line for line in text.splitlines() if line.strip()]
     indent = min(len(line) - len(line.lstrip()) for line in lines)
     lines = [line[indent:] for line in lines]

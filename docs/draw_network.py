@@ -38,7 +38,7 @@ TITLES = {
 
 
 def intervals(kind, tokens=TOKENS, size=SIZE):
-    """Returns which matrix w_Δ leads from each input token to each output token.
+    """Return which matrix w_Δ leads from each input token to each output token.
 
     Args:
         kind: Kind of time mixing.
@@ -58,14 +58,14 @@ def intervals(kind, tokens=TOKENS, size=SIZE):
 
 
 def groups(matrix):
-    """Returns the number of the group of each input token: tokens with the same readers."""
+    """Return the number of the group of each input token: tokens with the same readers."""
     readers = [tuple(~np.isnan(column)) for column in matrix.T]
     numbers = {reader: number for number, reader in enumerate(dict.fromkeys(readers))}
     return [numbers[reader] for reader in readers]
 
 
 def draw_groups(path, columns=3):
-    """Draws, for each kind, which output token reads which input token, and by which matrix."""
+    """Draw, for each kind, which output token reads which input token, and by which matrix."""
     side, gap, left, label = 1.9, 0.35, 0.5, 0.7
     rows = -(-len(KINDS) // columns)
     height = rows * (side + label)
@@ -105,7 +105,7 @@ def _cell(axes, column, row, color, text):
 
 
 def draw_block(path, channels=64, tokens=16, side=56):
-    """Draws a block with the shapes and weights of its layers."""
+    """Draw a block with the shapes and weights of its layers."""
     block = MLP3DBlock({"kind": "short_range", "group_size": SIZE})
     block.build((None, tokens, side, side, channels))
     mixing = block.token_mixing
@@ -194,7 +194,7 @@ def _shortcut(axes, start, end, low, high):
 
 
 def draw_network(path, preset="mlp3d_xs", clip=(64, 224, 224, 3)):
-    """Draws the stages of a preset with the shapes of their tokens for one clip."""
+    """Draw the stages of a preset with the shapes of their tokens for one clip."""
     backbone = km.MLP3DBackbone.from_preset(preset, load_weights=False, input_shape=clip)
     outputs = [tuple(tokens.shape[1:]) for tokens in backbone.pyramid_outputs.values()]
     stages = [("clip", clip, "")]
@@ -217,7 +217,7 @@ def draw_network(path, preset="mlp3d_xs", clip=(64, 224, 224, 3)):
 
 
 def _slab(axes, left, bottom, shape, color):
-    """A stack of sheets, one for every four time steps, as large as the picture is."""
+    """Return a stack of sheets, one for every four time steps, as large as the picture is."""
     from matplotlib.patches import Rectangle
 
     time, height, width, _ = shape
@@ -231,7 +231,7 @@ def _slab(axes, left, bottom, shape, color):
 
 
 def draw_search(folder):
-    """What a search scored, and what its networks reach: Figures 4 to 6."""
+    """Return what a search scored, and what its networks reach: Figures 4 to 6."""
     summary = json.loads(SUMMARY.read_text(encoding="utf-8"))
     networks = summary["networks"]
     plot_search(summary["scores"], folder / "search_process.svg")
@@ -244,7 +244,7 @@ def draw_search(folder):
 
 
 def main(arguments=None):
-    """Writes all pictures."""
+    """Write all pictures."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--to", type=pathlib.Path, default=FOLDER, help="folder of the pictures")
     folder = parser.parse_args(arguments).to

@@ -26,7 +26,7 @@ for name, command in commands.choices.items():
 
 
 def public_names(package: str) -> list[str]:
-    """Returns the classes and functions that a package makes public, without importing it.
+    """Return the classes and functions that a package makes public, without importing it.
 
     Constants are left out, and what has its entry in another package.
 
@@ -45,7 +45,7 @@ def public_names(package: str) -> list[str]:
 
 
 def _home(name, file):
-    """Full name of the module that defines a class or a function which a file names, or None."""
+    """Return the full name of the module that defines a class or function of a file, or None."""
     body = _parse(file).body
     for node in (*body, *_for_types(body)):
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
@@ -58,7 +58,7 @@ def _home(name, file):
 
 
 def _for_types(body):
-    """The statements of `if TYPE_CHECKING:`, where a file has the names that it imports late."""
+    """Return the statements of `if TYPE_CHECKING:`, the names that a file imports late."""
     for node in body:
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             yield from node.body
@@ -73,7 +73,7 @@ def _path(package):
 
 
 def reference(package: str) -> str:
-    """Returns the page of a package for mkdocstrings: what it is, then each public name.
+    """Return the page of a package for mkdocstrings: what it is, then each public name.
 
     `keras_mlp3d.search.greedy` is a function, and griffe sees the file of that name: its function
     is `keras_mlp3d.search.greedy.greedy`.
@@ -86,7 +86,7 @@ def reference(package: str) -> str:
 
 
 def command_helps() -> dict[str, str]:
-    """Returns {command: its help}, at a width of 80 characters whatever the terminal is."""
+    """Return {command: its help}, at a width of 80 characters whatever the terminal is."""
     environment = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1", "PYTHON_COLORS": "0"}
     printed = subprocess.run(
         [sys.executable, "-c", _PROGRAM], cwd=ROOT, env=environment, capture_output=True, text=True
@@ -98,7 +98,7 @@ def command_helps() -> dict[str, str]:
 
 
 def on_page_markdown(markdown: str, **kwargs: Any) -> str:
-    """Puts public names and the help of the commands where a page asks for them."""
+    """Put public names and the help of the commands where a page asks for them."""
     if COMMANDS in markdown:
         texts = [f"## {name}\n\n```text\n{text}\n```" for name, text in command_helps().items()]
         markdown = markdown.replace(COMMANDS, "\n\n".join(texts))

@@ -20,13 +20,13 @@ _BADGE = re.compile(rf"(colab-badge\.svg\)\]\(){re.escape(_COLAB)}[^)]*\)( \(cho
 
 
 def current_address(root: pathlib.Path = ROOT) -> str | None:
-    """Returns the address that pyproject.toml states, or None."""
+    """Return the address that pyproject.toml states, or None."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return project.get("urls", {}).get("Repository")
 
 
 def set_address(address: str, root: pathlib.Path = ROOT) -> list[str]:
-    """Writes an address into the files of a checkout.
+    """Write an address into the files of a checkout.
 
     Args:
         address: Such as "https://github.com/OWNER/NAME".
@@ -76,7 +76,7 @@ def _pyproject(text, address):
 
 
 def _line(text, key, value):
-    """Sets a key of a YAML file's top level."""
+    """Set a key of a YAML file's top level."""
     text = re.sub(rf"^{key}: .*\n", "", text, flags=re.M)
     return f"{text.rstrip()}\n{key}: {value}\n"
 
@@ -87,7 +87,7 @@ def _notebook(text, name, address):
 
 
 def main(arguments=None):
-    """Reads the address and prints which files it changed."""
+    """Read the address and print which files it changed."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("address", help="such as https://github.com/OWNER/NAME")
     for name in set_address(parser.parse_args(arguments).address):

@@ -25,7 +25,7 @@ PRESET = "mlp3d_tiny_grid_words"
 
 
 def show(model, paths, picture):
-    """Classifies videos, prints a line per video, and draws a picture."""
+    """Classify videos, print a line per video, and draw a picture."""
     picture.parent.mkdir(parents=True, exist_ok=True)
     predictions = classify(model, paths, clips=1, crops=1, top_k=3)
     right = 0
@@ -44,13 +44,13 @@ def show(model, paths, picture):
 
 
 def some_videos(directory, each=1):
-    """Returns the first videos of each class folder."""
+    """Return the first videos of each class folder."""
     folders = sorted(path for path in pathlib.Path(directory).iterdir() if path.is_dir())
     return [video for folder in folders for video in sorted(folder.glob("*.mp4"))[:each]]
 
 
 def main():
-    """Runs all steps and prints the time of each."""
+    """Run all steps and print the time of each."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--to", default="demo", help="folder for videos, pictures and the preset")
     parser.add_argument("--epochs", type=int, default=8)

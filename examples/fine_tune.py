@@ -19,7 +19,7 @@ import keras
 
 
 def main():
-    """Trains, evaluates and saves a network, and loads it again."""
+    """Train, evaluate and save a network, and load it again."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--train", required=True, help="folder with one sub-folder per class")
     parser.add_argument("--val", required=True, help="folder with the same sub-folders")

@@ -27,7 +27,7 @@ from optuna.trial import TrialState
 
 
 def settings(trial):
-    """Returns the values of a recipe that a trial tries."""
+    """Return the values of a recipe that a trial tries."""
     return {
         "learning_rate": trial.suggest_float("learning_rate", 1e-4, 1e-2, log=True),
         "dropout": trial.suggest_float("dropout", 0.0, 0.6),
@@ -36,7 +36,7 @@ def settings(trial):
 
 
 def train_trial(trial, options, recipe, training, validation):
-    """Trains one network; its preset is in the folder of the trial.
+    """Train one network; its preset is in the folder of the trial.
 
     Returns:
         The accuracy of its best epoch on the validation videos.
@@ -57,7 +57,7 @@ def train_trial(trial, options, recipe, training, validation):
 
 
 def sweep(options):
-    """Runs the trials that are missing, and measures the best network on the test videos."""
+    """Run the trials that are missing, and measure the best network on the test videos."""
     training = km.data.read_manifest(options.data, "train")
     validation = km.data.read_manifest(options.val or options.data, "val", training.class_names)
     test = km.data.read_manifest(options.test, "test", training.class_names)
@@ -91,7 +91,7 @@ def sweep(options):
 
 
 def check_apart(test, *others):
-    """Raises ValueError if a test video is in a part that trains or chooses."""
+    """Raise ValueError if a test video is in a part that trains or chooses."""
     seen = {_place(row.path) for manifest in others for row in manifest.rows}
     both = [row.path for row in test.rows if _place(row.path) in seen]
     if both:
@@ -102,12 +102,12 @@ def check_apart(test, *others):
 
 
 def _place(path):
-    """Returns what all names of a file have in common."""
+    """Return what all names of a file have in common."""
     return path if "://" in str(path) else os.path.realpath(path)
 
 
 def main(arguments=None):
-    """Reads the arguments and runs the sweep."""
+    """Read the arguments and run the sweep."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", required=True, help="folder with `train` and `val`, or a CSV")
     parser.add_argument("--val", help="validation videos; default: `val` in --data")

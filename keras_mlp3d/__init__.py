@@ -72,7 +72,7 @@ _FROM_MODELS = (
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        """Imports a package, or a name of one, when it is first asked for."""
+        """Import a package, or a name of one, when it is first asked for."""
         if name not in __all__:
             raise AttributeError(f"module 'keras_mlp3d' has no attribute {name!r}")
         if name != "data":  # it imports Keras where that is needed
@@ -92,7 +92,7 @@ def __dir__() -> list[str]:
 
 
 def _import_package() -> None:
-    """Imports Keras, what it must know to load networks from files, and what converts weights."""
+    """Import Keras, what it must know to load networks from files, and what converts weights."""
     _backend.import_keras()
     importlib.import_module("keras_mlp3d.conversion")
 

@@ -12,7 +12,7 @@ HOST, PORT = "0.0.0.0", 7860
 
 
 def main() -> None:
-    """Serves the page until the Space stops."""
+    """Serve the page until the Space stops."""
     os.environ.setdefault("KERAS_BACKEND", "jax")
     from keras_mlp3d import app
 

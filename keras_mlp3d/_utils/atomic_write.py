@@ -21,7 +21,7 @@ DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, err
 def naming(
     path: StrPath, safe: str | None = None, stands_for: Sequence[StrPath] = ()
 ) -> Iterator[None]:
-    """Adds the name of a file to errors when it is written.
+    """Add the name of a file to errors when it is written.
 
     Libraries raise `OSError` without a name, with that of a temporary file, or with the number of
     the error in its text only. An error that names another file is not changed.
@@ -50,7 +50,7 @@ def naming(
 
 
 def _final_name(name, path, stands_for):
-    """The name that the user knows for the file of an error; None if it is not one of ours."""
+    """Return the name that the user knows for the file of an error; None if it is not ours."""
     if not isinstance(name, str | os.PathLike):
         return os.fspath(path)
     for ours in (path, *stands_for):
@@ -72,7 +72,7 @@ def _named(error, path):
 def written_beside(
     path: StrPath, alone: bool = False, ending: str = "", safe: str | None = None
 ) -> Iterator[pathlib.Path]:
-    """Yields the path of a temporary file next to `path`, which replaces it at the end.
+    """Yield the path of a temporary file next to `path`, which replaces it at the end.
 
     If anything fails, an earlier file is not changed, and the temporary file is removed.
 
@@ -100,7 +100,7 @@ def written_beside(
 def write_whole(
     path: StrPath, content: bytes, alone: bool = False, safe: str | None = None
 ) -> None:
-    """Writes a file that is complete or absent.
+    """Write a file that is complete or absent.
 
     Args:
         path: The file.
@@ -116,7 +116,7 @@ def write_whole(
 
 
 def append(path: StrPath, content: bytes, sync: bool = False, safe: str | None = None) -> None:
-    """Appends all of the content to a file, or nothing.
+    """Append all of the content to a file, or nothing.
 
     Args:
         path: The file, created if it does not exist.
@@ -148,7 +148,7 @@ def append(path: StrPath, content: bytes, sync: bool = False, safe: str | None =
 
 
 def reserve(path: StrPath, size: int) -> None:
-    """Raises the error of a full disk in advance, for libraries that handle it badly.
+    """Raise the error of a full disk in advance, for libraries that handle it badly.
 
     It does nothing on systems and disks that cannot reserve space.
 

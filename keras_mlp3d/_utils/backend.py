@@ -45,7 +45,7 @@ class BackendError(ImportError):
 
 
 def is_command() -> bool:
-    """Returns whether this process was started as `keras-mlp3d` or `python -m keras_mlp3d`.
+    """Return whether this process was started as `keras-mlp3d` or `python -m keras_mlp3d`.
 
     The command imports Keras itself: after its options are read, as `--backend` must come first
     and `--help` must not wait for it.
@@ -60,27 +60,27 @@ def is_command() -> bool:
 
 
 def starts_without_keras() -> bool:
-    """Returns whether this is a process of ours for videos, started with `WITHOUT_KERAS`."""
+    """Return whether this is a process of ours for videos, started with `WITHOUT_KERAS`."""
     return sys._xoptions.get(_PACKAGE) == _LATE
 
 
 def is_installed(backend: str) -> bool:
-    """Returns whether a backend can be found, without importing it."""
+    """Return whether a backend can be found, without importing it."""
     return all(map(_is_module, _MODULES[backend]))
 
 
 def installed_backends() -> list[str]:
-    """Returns the backends that can be found, in the order of `BACKENDS`."""
+    """Return the backends that can be found, in the order of `BACKENDS`."""
     return [backend for backend in BACKENDS if is_installed(backend)]
 
 
 def install_line(backend: str) -> str:
-    """Returns the command that installs a backend."""
+    """Return the command that installs a backend."""
     return f"pip install '{_PROGRAM}[{backend}]'"
 
 
 def import_keras() -> None:
-    """Imports Keras, on an installed backend if none is chosen.
+    """Import Keras, on an installed backend if none is chosen.
 
     Raises:
         BackendError: If no backend is installed, or the chosen one is missing, broken or too old.
@@ -109,7 +109,7 @@ def import_keras() -> None:
 
 
 def serializable(cls: _Class) -> _Class:
-    """Registers a class with Keras, now or as soon as `import_keras` is called.
+    """Register a class with Keras, now or as soon as `import_keras` is called.
 
     For classes that a process without Keras has a use for; the others are registered by Keras's own
     decorator.
@@ -128,7 +128,7 @@ def _register() -> None:
 
 
 def _prepare() -> None:
-    """Registers what waits for Keras; the first time on JAX, refuses an old one, keeps programs."""
+    """Register what waits for Keras; on JAX, first refuse an old one and keep programs."""
     global _is_prepared
     import keras
 
@@ -146,7 +146,7 @@ def _prepare() -> None:
 
 
 def choose_backend(say: Callable[[str], None] | None = None) -> None:
-    """Sets KERAS_BACKEND to an installed backend, unless it or Keras's own file chooses one.
+    """Set KERAS_BACKEND to an installed backend, unless it or Keras's own file chooses one.
 
     Keras writes that file itself, with "tensorflow" in it, so that this value is no choice.
 
@@ -176,7 +176,7 @@ def choose_backend(say: Callable[[str], None] | None = None) -> None:
 
 
 def _chosen() -> tuple[str | None, str]:
-    """Returns the backend that Keras would use and what says so, or None and an empty text."""
+    """Return the backend that Keras would use and what says so, or None and an empty text."""
     if os.environ.get(VARIABLE):
         return os.environ[VARIABLE], VARIABLE
     path = _config_path()
@@ -190,7 +190,7 @@ def _chosen() -> tuple[str | None, str]:
 
 
 def _config_path() -> str:
-    """Returns the path of Keras's configuration file, found as Keras finds it."""
+    """Return the path of Keras's configuration file, found as Keras finds it."""
     folder = os.environ.get("KERAS_HOME")
     if folder is None:
         home = os.path.expanduser("~")

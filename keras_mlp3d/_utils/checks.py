@@ -7,7 +7,7 @@ from typing import Any
 
 
 def check_integer(name: str, value: Any, minimum: int = 1, maximum: int | None = None) -> int:
-    """Returns `value` as an `int` if it is an integer in a range.
+    """Return `value` as an `int` if it is an integer in a range.
 
     NumPy integers are integers; booleans and floats are not.
 
@@ -39,7 +39,7 @@ def check_integer(name: str, value: Any, minimum: int = 1, maximum: int | None =
 
 
 def check_integers(name: str, value: Any, length: int, minimum: int = 1) -> tuple[int, ...]:
-    """Returns `value` as a tuple if it is `length` integers of at least `minimum`.
+    """Return `value` as a tuple if it is `length` integers of at least `minimum`.
 
     Raises:
         ValueError: If it is anything else.
@@ -70,7 +70,7 @@ def check_number(
     above: float | None = None,
     below: float | None = None,
 ) -> float:
-    """Returns `value` if it is a finite number in a range.
+    """Return `value` if it is a finite number in a range.
 
     Args:
         name: Name of the argument, for the message.
@@ -119,7 +119,7 @@ def check_number(
 
 
 def check_choice(name: str, value: Any, choices: Iterable[Any]) -> Any:
-    """Returns `value` if it is one of `choices`.
+    """Return `value` if it is one of `choices`.
 
     Raises:
         ValueError: If it is none of them.
@@ -138,7 +138,7 @@ def check_choice(name: str, value: Any, choices: Iterable[Any]) -> Any:
 
 
 def check_boolean(name: str, value: Any) -> bool:
-    """Returns `value` if it is True or False.
+    """Return `value` if it is True or False.
 
     Raises:
         ValueError: If it is anything else.

@@ -64,7 +64,7 @@ class ChildProcess:
         self._lock, self._process, self._lines, self._closed = threading.Lock(), None, None, False
 
     def call(self, arguments: dict[str, Any], data: bytes | None = None) -> Any:
-        """Returns the result of the function for keyword arguments.
+        """Return the result of the function for keyword arguments.
 
         Args:
             arguments: Dict of values that JSON knows.
@@ -81,7 +81,7 @@ class ChildProcess:
         return self._answer(self._patience)
 
     def close(self) -> None:
-        """Kills the child. No other is started. May be called from another thread."""
+        """Kill the child. No other is started. May be called from another thread."""
         with self._lock:
             self._closed = True
         self._end()
@@ -134,7 +134,7 @@ class ChildProcess:
                 return json.loads(line)
 
     def _end(self, grace=0):
-        """Kills the child if it still runs after `grace` seconds, and returns how it ended."""
+        """Kill the child if it still runs after `grace` seconds, and return how it ended."""
         with self._lock:
             process, self._process = self._process, None
         if process is None:
@@ -152,7 +152,7 @@ class ChildProcess:
 
 
 def how_it_ended(code: int) -> str:
-    """Returns what the exit code of a process says, such as "SIGKILL".
+    """Return what the exit code of a process says, such as "SIGKILL".
 
     Example:
 
@@ -183,7 +183,7 @@ def _read_lines(pipe, lines):
 
 
 def serve(function: Callable[..., Any]) -> None:
-    """Answers the parent's calls with the results of a function, until the parent ends.
+    """Answer the parent's calls with the results of a function, until the parent ends.
 
     Args:
         function: Takes the arguments of a call and returns a value that JSON knows. It must not

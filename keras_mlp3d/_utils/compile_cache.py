@@ -18,7 +18,7 @@ _LEAST_SECONDS = 0.2
 
 
 def keep_compiled_programs() -> None:
-    """Has JAX keep what it compiles, unless the user has decided otherwise."""
+    """Have JAX keep what it compiles, unless the user has decided otherwise."""
     import jax
 
     wanted = os.environ.get(VARIABLE, "")
@@ -39,7 +39,7 @@ def keep_compiled_programs() -> None:
 
 
 def _user_folder() -> pathlib.Path:
-    """Folder of this user and this kind of processor.
+    """Return the folder of this user and this kind of processor.
 
     A program for the CPU is machine code, and a home may be shared by machines with other
     processors.

@@ -78,7 +78,7 @@ class VideoFinder:
         return Found(folder, f"the folder {error}", f"the folder {folder!r} {error}")
 
     def _walk(self, folder: str) -> Iterator[Found]:
-        """Yields what is in a folder and below it, without recursion: it may be very deep."""
+        """Yield what is in a folder and below it, without recursion: it may be very deep."""
         stack = [iter([(folder, True)])]
         while stack:
             path, is_folder = next(stack[-1], (None, False))
@@ -94,7 +94,7 @@ class VideoFinder:
                     yield Found(path, f"the folder is unreadable: {error.strerror}", why)
 
     def _entries(self, folder: str) -> Iterator[tuple[str, bool]]:
-        """Returns an iterator over `(path, whether it is a folder)` of what counts in a folder."""
+        """Return an iterator over `(path, whether it is a folder)` of what counts in a folder."""
         if os.path.islink(folder) and _is_above(folder):
             self._again += 1
             self._note(f"{folder} is a link to a folder that it is in, and is not followed")
@@ -134,19 +134,19 @@ def _is_folder(entry: os.DirEntry) -> bool:
 
 
 def _may_be_folder(entry: os.DirEntry) -> bool:
-    """Returns whether it is a broken link without an ending: its target may have held videos."""
+    """Return whether it is a broken link without an ending: its target may have held videos."""
     return "." not in entry.name and entry.is_symlink() and not os.path.exists(entry.path)
 
 
 def _is_above(link: str) -> bool:
-    """Returns whether a link leads to a folder that contains it."""
+    """Return whether a link leads to a folder that contains it."""
     target = os.path.realpath(link)
     place = os.path.realpath(os.path.dirname(link))
     return os.path.commonpath([target, place]) == target
 
 
 def _broken_link(path: str) -> str:
-    """Returns why a path is a broken link, or "" if it is none."""
+    """Return why a path is a broken link, or "" if it is none."""
     if not os.path.islink(path):
         return ""
     try:

@@ -25,7 +25,7 @@ _SEED_STEP = 506_952_113
 
 @contextlib.contextmanager
 def replaced(replacements: Iterable[Replacement]) -> Iterator[None]:
-    """Replaces attributes inside the `with` and restores them afterwards."""
+    """Replace attributes inside the `with` and restore them afterwards."""
     with contextlib.ExitStack() as stack:
         for owner, name, make in replacements:
             own = name in vars(owner)
@@ -44,7 +44,7 @@ def replaced(replacements: Iterable[Replacement]) -> Iterator[None]:
 
 
 def set_random_seed(seed: int) -> None:
-    """Seeds Python, NumPy, Keras and the backend, without importing TensorFlow for it.
+    """Seed Python, NumPy, Keras and the backend, without importing TensorFlow for it.
 
     A TensorFlow that is already imported, such as for `tf.data`, is seeded too.
 
@@ -75,7 +75,7 @@ def set_random_seed(seed: int) -> None:
 
 @contextlib.contextmanager
 def garbage_collected_once() -> Iterator[None]:
-    """Collects garbage at the end of the `with`, rather than whenever a layer loses a weight."""
+    """Collect garbage at the end of the `with`, rather than whenever a layer loses a weight."""
     with replaced([(gc, "collect", lambda collect: lambda *generation: 0)]):
         yield
     gc.collect()
@@ -156,7 +156,7 @@ def _on_tensorflow_alone(model):
 
 
 def whole_batches_on_jax(local_devices: int, processes: int) -> list[Replacement]:
-    """Puts a batch that does not divide over the devices on all of them, undivided.
+    """Put a batch that does not divide over the devices on all of them, undivided.
 
     Args:
         local_devices: Devices of this process.
@@ -197,7 +197,7 @@ def _on_every_device(rows, layout, processes):
 
 
 def one_training_on_torch(rank: int) -> list[Replacement]:
-    """Makes `fit` in the processes of a `torch.distributed` group one training.
+    """Make `fit` in the processes of a `torch.distributed` group one training.
 
     Args:
         rank: Number of this process in the group.
@@ -215,7 +215,7 @@ def one_training_on_torch(rank: int) -> list[Replacement]:
 
 
 def sum_on_torch(tensor: Any) -> Any:
-    """Returns the sum of a tensor over the processes."""
+    """Return the sum of a tensor over the processes."""
     from torch import distributed
 
     tensor = tensor.clone()
@@ -238,7 +238,7 @@ def _averaging(apply, depth):
 
 
 def _average(grads, variables):
-    """The mean of every gradient over the processes, in one message per dtype.
+    """Return the mean of every gradient over the processes, in one message per dtype.
 
     A gradient that is missing in some processes counts as zero there; one that is missing in all of
     them stays None.
@@ -277,7 +277,7 @@ def _from_the_first(make_train_function):
 
 
 def _of_all_processes(get_metrics_result):
-    """Metrics of all processes: their variables hold the sums while the result is computed."""
+    """Return metrics whose variables hold the sums of all processes while a result is made."""
 
     def result_of_all(self):
         import torch
@@ -301,7 +301,7 @@ def _of_all_processes(get_metrics_result):
 
 
 def _of_this_process(next_seed_of, rank):
-    """Seeds that differ per process, while the generator's state, which is saved, is the same."""
+    """Return seeds that differ per process; the generator's state, which is saved, does not."""
 
     def next_seed(self, ordered=True):
         seed = next_seed_of(self, ordered)
@@ -317,7 +317,7 @@ def _of_this_process(next_seed_of, rank):
 
 
 def one_training_on_tensorflow(tf: Any) -> list[Replacement]:
-    """Makes `fit` under a strategy sum gradients before it clips, and drop out per replica.
+    """Make `fit` under a strategy sum gradients before it clips, and drop out per replica.
 
     Args:
         tf: The module `tensorflow`.
@@ -355,7 +355,7 @@ def _summing(tf, apply, depth):
 
 
 def _of_this_replica(tf, next_seed_of):
-    """Seeds that differ per replica, while the generator's state, which is saved, is the same."""
+    """Return seeds that differ per replica; the generator's state, which is saved, does not."""
 
     def next_seed(self, ordered=True):
         seed = next_seed_of(self, ordered)
@@ -374,7 +374,7 @@ def _of_this_replica(tf, next_seed_of):
 
 
 def strategy_for_keras(tf: Any, base: type) -> type:
-    """Returns a subclass of a strategy that answers Keras's trainer.
+    """Return a subclass of a strategy that answers Keras's trainer.
 
     Args:
         tf: The module `tensorflow`.

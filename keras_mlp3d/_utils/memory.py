@@ -5,7 +5,7 @@ import os
 
 
 def memory_bytes() -> int | None:
-    """Returns how much memory this process may use, in bytes, or None if the system cannot tell.
+    """Return how much memory this process may use, in bytes, or None if the system cannot tell.
 
     The smallest of the machine's memory, the container's limit and the process's limit.
 

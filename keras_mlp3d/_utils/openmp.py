@@ -25,7 +25,7 @@ _QUOTA = "/sys/fs/cgroup/cpu.max"
 
 
 def let_waiting_threads_sleep() -> None:
-    """Sets GOMP_SPINCOUNT for this process, before PyTorch is imported, if others compute too.
+    """Set GOMP_SPINCOUNT for this process, before PyTorch is imported, if others compute too.
 
     What the user has decided stays as it is.
     """
@@ -40,7 +40,7 @@ def _has_low_priority() -> bool:
 
 
 def _has_quota() -> bool:
-    """Whether a container may use less time than its processors have."""
+    """Return whether a container may use less time than its processors have."""
     try:
         with open(_QUOTA, encoding="ascii") as file:
             quota, period = file.read().split()

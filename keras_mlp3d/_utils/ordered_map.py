@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 
 
 def default_workers(maximum: int | None = None) -> int:
-    """Returns how many processors this process may use.
+    """Return how many processors this process may use.
 
     Args:
         maximum: Largest number returned, or None.
@@ -79,7 +79,7 @@ class OrderedMap(Generic[Result]):
         self.close()
 
     def close(self) -> None:
-        """Ends the iteration: drops the calls that wait and waits for those that run."""
+        """End the iteration: drop the calls that wait and wait for those that run."""
         self._results.close()
 
 
@@ -97,14 +97,14 @@ class CallThreads:
     def submit(
         self, function: Callable[..., Result], *arguments: Any
     ) -> concurrent.futures.Future[Result]:
-        """Returns a `concurrent.futures.Future` of a call.
+        """Return a `concurrent.futures.Future` of a call.
 
         At the end of the program, calls that have not started are canceled.
         """
         return self._pool.submit(_call, function, arguments)
 
     def close(self, wait: bool = True) -> None:
-        """Drops the calls that wait. The threads end with the calls that run.
+        """Drop the calls that wait. The threads end with the calls that run.
 
         Args:
             wait: Whether to return only when the threads have ended.

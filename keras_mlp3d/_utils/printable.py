@@ -18,7 +18,7 @@ _UNSAFE_IN_JSON = re.compile(f"[{_WITHOUT_ASCII}]")
 
 
 def one_line(text: object) -> str:
-    """Returns text as one line of printable characters.
+    """Return text as one line of printable characters.
 
     Each run of white space and of characters that cannot be printed, such as those that steer a
     terminal, becomes one space.
@@ -32,7 +32,7 @@ def one_line(text: object) -> str:
 
 
 def shortened(text: str, most: int = 100) -> str:
-    """Returns a text for an error message: the beginning of a long text.
+    """Return a text for an error message: the beginning of a long text.
 
     Example:
 
@@ -43,7 +43,7 @@ def shortened(text: str, most: int = 100) -> str:
 
 
 def is_printable(text: str) -> bool:
-    """Returns whether `text` can be printed and encoded as it is.
+    """Return whether `text` can be printed and encoded as it is.
 
     Example:
 
@@ -54,7 +54,7 @@ def is_printable(text: str) -> bool:
 
 
 def printable(text: str) -> str:
-    r"""Returns `text` with each control character and lone surrogate written as its escape.
+    r"""Return `text` with each control character and lone surrogate written as its escape.
 
     Args:
         text: Any text.
@@ -68,7 +68,7 @@ def printable(text: str) -> str:
 
 
 def printable_class_names(names: Sequence[Any] | None) -> list[str] | None:
-    r"""Returns class names that any network takes, as a preset saves and loads them.
+    r"""Return class names that any network takes, as a preset saves and loads them.
 
     Most names stay as they are. A name that is no string becomes one; letters and their accents are
     composed (NFC); control characters and lone surrogates become their escapes, as in `printable`;
@@ -99,7 +99,7 @@ def printable_class_names(names: Sequence[Any] | None) -> list[str] | None:
 
 
 def json_text(content: Any) -> str:
-    r"""Returns `content` as readable JSON that any terminal shows and any file takes.
+    r"""Return `content` as readable JSON that any terminal shows and any file takes.
 
     Args:
         content: Dict, list or other value that JSON knows. NumPy numbers and arrays become plain

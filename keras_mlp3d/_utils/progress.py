@@ -40,7 +40,7 @@ class Progress:
         self._visible = False
 
     def __call__(self, done: int, total: int | None = None, label: object = None) -> None:
-        """Shows how much is done.
+        """Show how much is done.
 
         Args:
             done: Number of units done.
@@ -69,7 +69,7 @@ class Progress:
             self.clear()
 
     def clear(self) -> None:
-        """Removes the line; the next call shows it again."""
+        """Remove the line; the next call shows it again."""
         if self._visible:
             self._write(_CLEAR)
             self._visible = False
@@ -111,7 +111,7 @@ def _columns() -> int:
 
 
 def _fitted(line: str, columns: int) -> str:
-    """The line up to a number of columns: a wrapped one could not be removed."""
+    """Return the line up to a number of columns: a wrapped one could not be removed."""
     width = 0
     for place, character in enumerate(line):
         width += 2 if unicodedata.east_asian_width(character) in "WF" else 1

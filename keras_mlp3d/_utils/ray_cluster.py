@@ -25,7 +25,7 @@ _QUIET: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False
 
 
 def import_ray() -> Any:
-    """Returns the module `ray`, with `ray.data`.
+    """Return the module `ray`, with `ray.data`.
 
     Raises:
         ImportError: If it is not installed.
@@ -40,7 +40,7 @@ def import_ray() -> Any:
 
 @contextlib.contextmanager
 def connected(address: str | None = None) -> Iterator[Any]:
-    """Yields the module `ray`, connected to a cluster.
+    """Yield the module `ray`, connected to a cluster.
 
     A connection that was made before is used and kept.
 
@@ -77,7 +77,7 @@ def connected(address: str | None = None) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _same_handler() -> Iterator[None]:
-    """Keeps what SIGTERM does in this process, which Ray changes when it starts."""
+    """Keep what SIGTERM does in this process, which Ray changes when it starts."""
     handler = signal.getsignal(signal.SIGTERM)
     try:
         yield
@@ -94,7 +94,7 @@ def _connect(ray: Any, address: str) -> None:
 
 
 def _start_here(ray: Any, stack: contextlib.ExitStack) -> None:
-    """Starts a small cluster on this machine; its folder is removed at the end."""
+    """Start a small cluster on this machine; its folder is removed at the end."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its log ends with the cluster
     place = tempfile.gettempdir()
@@ -122,7 +122,7 @@ def _start_here(ray: Any, stack: contextlib.ExitStack) -> None:
 
 
 def _end_processes(folder: str) -> None:
-    """Ends what a failed start has left: Ray's processes that have the folder as an argument."""
+    """End what a failed start has left: Ray's processes that have the folder as an argument."""
     for place in pathlib.Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             is_ours = int(place.name) != os.getpid() and place.stat().st_uid == os.getuid()
@@ -131,7 +131,7 @@ def _end_processes(folder: str) -> None:
 
 
 def room_for_workers(ray: Any, cpus: float, gpus: float) -> int:
-    """Returns how many workers the connected machines have CPUs and GPUs for.
+    """Return how many workers the connected machines have CPUs and GPUs for.
 
     Args:
         ray: The module, connected.
@@ -147,7 +147,7 @@ def room_for_workers(ray: Any, cpus: float, gpus: float) -> int:
 
 
 def number_of_workers(ray: Any, workers: int | None, cpus: float, gpus: float) -> int:
-    """Returns how many workers to start.
+    """Return how many workers to start.
 
     Args:
         ray: The module, connected.
@@ -173,7 +173,7 @@ def number_of_workers(ray: Any, workers: int | None, cpus: float, gpus: float) -
 
 
 def worker_environment(backend: str, threads: int) -> dict[str, str]:
-    """Returns the environment variables of a worker: Keras's backend, and how many threads.
+    """Return the environment variables of a worker: Keras's backend, and how many threads.
 
     Args:
         backend: Name of Keras's backend.
@@ -193,7 +193,7 @@ def worker_environment(backend: str, threads: int) -> dict[str, str]:
 
 
 def said_error(error: BaseException) -> tuple[str, str]:
-    """Returns the kind and the text of an error, to be sent from a worker.
+    """Return the kind and the text of an error, to be sent from a worker.
 
     Args:
         error: The error.
@@ -207,7 +207,7 @@ def said_error(error: BaseException) -> tuple[str, str]:
 
 
 def raise_said(kind: str, text: str) -> NoReturn:
-    """Raises an error that a worker sent with `said_error`.
+    """Raise an error that a worker sent with `said_error`.
 
     Args:
         kind: Its kind.

@@ -24,14 +24,14 @@ class Recent:
         self._entries: collections.OrderedDict[Hashable, Any] = collections.OrderedDict()
 
     def get(self, key: Hashable) -> Any:
-        """Returns the value of a key, or None."""
+        """Return the value of a key, or None."""
         with self._lock:
             if key in self._entries:
                 self._entries.move_to_end(key)
             return self._entries.get(key)
 
     def set(self, key: Hashable, value: Any) -> bool:
-        """Sets a value and returns whether the key is new."""
+        """Set a value and return whether the key is new."""
         with self._lock:
             is_new = key not in self._entries
             self._entries[key] = value

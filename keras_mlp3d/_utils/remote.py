@@ -26,7 +26,7 @@ _NO_TENSORFLOW_IO = (3, 13)
 
 
 def is_remote(path: StrPath) -> bool:
-    """Returns whether a path is an address.
+    """Return whether a path is an address.
 
     Args:
         path: A string or a PathLike.
@@ -42,7 +42,7 @@ def is_remote(path: StrPath) -> bool:
 def read_bytes(
     path: StrPath, offset: int = 0, length: int | None = None, max_bytes: int = MAX_REMOTE_BYTES
 ) -> bytes:
-    """Reads a remote file, or a part of it.
+    """Read a remote file, or a part of it.
 
     Args:
         path: The address.
@@ -67,7 +67,7 @@ def read_bytes(
 
 
 def size(path: StrPath) -> int:
-    """Returns the size of a remote file in bytes. Errors are those of `read_bytes`.
+    """Return the size of a remote file in bytes. Errors are those of `read_bytes`.
 
     Args:
         path: The address.
@@ -77,7 +77,7 @@ def size(path: StrPath) -> int:
 
 
 def is_folder(path: str) -> bool:
-    """Returns whether an address is a folder that is not empty.
+    """Return whether an address is a folder that is not empty.
 
     Args:
         path: The address.
@@ -87,7 +87,7 @@ def is_folder(path: str) -> bool:
 
 
 def is_file(path: str) -> bool:
-    """Returns whether an address is a file.
+    """Return whether an address is a file.
 
     Args:
         path: The address.
@@ -98,7 +98,7 @@ def is_file(path: str) -> bool:
 
 
 def names_in(path: str) -> list[str]:
-    """Returns the sorted names of files and folders in a remote folder, without slashes.
+    """Return the sorted names of files and folders in a remote folder, without slashes.
 
     Args:
         path: The address.
@@ -108,13 +108,13 @@ def names_in(path: str) -> list[str]:
 
 
 def _whole_address(path):
-    """Adds the slash that tensorflow-io needs after the name of a bucket."""
+    """Add the slash that tensorflow-io needs after the name of a bucket."""
     return path if "/" in path.partition("://")[2] else f"{path}/"
 
 
 @contextlib.contextmanager
 def _errors(path):
-    """Yields `tf.io.gfile` and turns TensorFlow's errors into Python's, with the file's name."""
+    """Yield `tf.io.gfile` and turn TensorFlow's errors into Python's, with the file's name."""
     scheme = os.fspath(path).split("://")[0]
     tf = _tensorflow(scheme)
     try:
@@ -132,7 +132,7 @@ def _errors(path):
 
 @functools.cache
 def _tensorflow(scheme):
-    """TensorFlow, with the file systems of tensorflow-io if they may be needed."""
+    """Return TensorFlow, with the file systems of tensorflow-io if they may be needed."""
     tf = load_tensorflow(
         f"{scheme}:// needs TensorFlow, which is not installed: {_what_to_install(scheme)}"
     )
@@ -143,7 +143,7 @@ def _tensorflow(scheme):
 
 
 def _what_to_install(scheme):
-    """The end of an error: the command, or that this Python has nothing to install."""
+    """Return the end of an error: the command, or that this Python has nothing to install."""
     if _PYTHON < _NO_TENSORFLOW_IO:
         return "pip install keras-mlp3d[io]"
     if scheme in _TENSORFLOWS_OWN:

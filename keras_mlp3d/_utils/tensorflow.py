@@ -5,7 +5,7 @@ import types
 
 
 def load_tensorflow(hint: str) -> types.ModuleType:
-    """Returns the module `tensorflow`.
+    """Return the module `tensorflow`.
 
     Args:
         hint: Text of the error: what needs it, and what to do without it.

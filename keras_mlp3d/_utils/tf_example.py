@@ -9,7 +9,7 @@ _BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 1, 2, 3
 
 
 def encode_example(features: Mapping[str, Sequence[Any]]) -> bytes:
-    """Returns the bytes of a `tf.train.Example`.
+    """Return the bytes of a `tf.train.Example`.
 
     Args:
         features: {name: list of bytes, of floats or of integers of at least 0}.
@@ -27,7 +27,7 @@ def encode_example(features: Mapping[str, Sequence[Any]]) -> bytes:
 
 
 def parse_example(data: bytes) -> dict[str, list[Any]]:
-    """Returns the features of a `tf.train.Example`: {name: list of bytes, floats or integers}.
+    """Return the features of a `tf.train.Example`: {name: list of bytes, floats or integers}.
 
     The size of `data` bounds the memory that is allocated, whatever it contains.
 
@@ -99,7 +99,7 @@ def _payloads(message, number):
 
 
 def _fields(message):
-    """`(number, wire type, value)` of each field of a message."""
+    """Yield `(number, wire type, value)` of each field of a message."""
     place = 0
     while place < len(message):
         tag, place = _read_varint(message, place)

@@ -60,7 +60,7 @@ def answers(
     limits: Limits | None = None,
     window: float = 2.0,
 ) -> Iterator[Answer]:
-    """Yields the answer of a network to a video, and again with the scores over time, if any.
+    """Yield the answer of a network to a video, and again with the scores over time, if any.
 
     An error of the video, of the network or of the program becomes an answer: none is raised.
 
@@ -124,7 +124,7 @@ def _answer(scores: np.ndarray, classes: list[str], views: Views) -> Answer:
 def _windows(
     networks: Networks, preset: str, path: str, lengths: tuple[float, float], until: float
 ) -> tuple[list[WindowScores], str]:
-    """Scores the windows of a video; ("", or a sentence that says why some are missing)."""
+    """Score the windows of a video; ("", or a sentence that says why some are missing)."""
     found: list[WindowScores] = []
     clips = clips_of_windows(networks.converter(preset), path, *lengths)
     try:
@@ -163,7 +163,7 @@ def _with_timeline(
 
 
 def _sentence(error: Exception) -> str:
-    """What the page says of an error: no path, no traceback."""
+    """Return what the page says of an error: no path, no traceback."""
     if isinstance(error, Refused):
         return one_line(error)
     if isinstance(error, VideoError):

@@ -27,7 +27,7 @@ class Example(NamedTuple):
 
 
 def default_folder() -> pathlib.Path | None:
-    """Returns the folder of example clips in a checkout, or None: the wheel has none.
+    """Return the folder of example clips in a checkout, or None: the wheel has none.
 
     Example:
 
@@ -40,7 +40,7 @@ def default_folder() -> pathlib.Path | None:
 
 
 def find_examples(folder: StrPath | None, presets: Sequence[str]) -> list[Example]:
-    """Returns the example clips of a folder, by name: no network is asked.
+    """Return the example clips of a folder, by name: no network is asked.
 
     A sub-folder is a data set if the name of a preset ends with its name. It gives the first video
     of each class, outside its folder `train`. Videos in the folder itself are for any network.
@@ -71,7 +71,7 @@ def find_examples(folder: StrPath | None, presets: Sequence[str]) -> list[Exampl
 
 
 def notice_of(folder: StrPath | None) -> str:
-    """Returns the text of a folder's README.md, which says whose clips they are, or ""."""
+    """Return the text of a folder's README.md, which says whose clips they are, or ""."""
     path = None if folder is None else pathlib.Path(folder, "README.md")
     if path is None or not path.is_file():
         return ""

@@ -34,7 +34,7 @@ def launch(
     examples: StrPath | None = None,
     ready: Callable[[str], object] = print,
 ) -> None:
-    """Serves the page until it is interrupted (Ctrl-C or SIGTERM).
+    """Serve the page until it is interrupted (Ctrl-C or SIGTERM).
 
     Nothing leaves the machine: Gradio's telemetry and share links are off, the page loads no file
     of another server, and uploaded videos are deleted when it ends.
@@ -136,7 +136,7 @@ class OwnFilesOnly:
 
 @contextlib.contextmanager
 def _uploads() -> Iterator[None]:
-    """Has Gradio keep uploads in a folder that is deleted in the end."""
+    """Have Gradio keep uploads in a folder that is deleted in the end."""
     before = os.environ.get("GRADIO_TEMP_DIR")
     with tempfile.TemporaryDirectory(prefix="keras-mlp3d-app-", ignore_cleanup_errors=True) as new:
         os.environ["GRADIO_TEMP_DIR"] = new
@@ -151,7 +151,7 @@ def _uploads() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _until_terminated() -> Iterator[None]:
-    """Has SIGTERM end the page as Ctrl-C does, so that uploads are deleted."""
+    """Have SIGTERM end the page as Ctrl-C does, so that uploads are deleted."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

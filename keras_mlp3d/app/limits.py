@@ -61,7 +61,7 @@ class Limits:
         check_number("max_wait", self.max_wait, above=0)
 
     def sentence(self) -> str:
-        """Returns what the page takes, in one sentence.
+        """Return what the page takes, in one sentence.
 
         Example:
 
@@ -87,7 +87,7 @@ class VideoSize(NamedTuple):
 
 
 def in_bytes(count: int) -> str:
-    """Returns a number of bytes as text, such as "100 MB".
+    """Return a number of bytes as text, such as "100 MB".
 
     Example:
 
@@ -101,7 +101,7 @@ def in_bytes(count: int) -> str:
 
 
 def check_video(path: str, limits: Limits) -> VideoSize:
-    """Checks a file against the limits by its packets, none of which is decoded.
+    """Check a file against the limits by its packets, none of which is decoded.
 
     Args:
         path: The file.
@@ -138,7 +138,7 @@ def check_video(path: str, limits: Limits) -> VideoSize:
 
 
 def _measured(container, stream, limits):
-    """Reads the packets up to the first that breaks a limit."""
+    """Read the packets up to the first that breaks a limit."""
     count, first, last = 0, math.inf, -math.inf
     tick = float(stream.time_base or 0)
     pixels = stream.codec_context.width * stream.codec_context.height

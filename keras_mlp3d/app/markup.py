@@ -33,7 +33,7 @@ footer { display: none !important; }
 
 
 def title_html(limits: Limits) -> str:
-    """Returns the head of the page.
+    """Return the head of the page.
 
     Example:
 
@@ -47,7 +47,7 @@ def title_html(limits: Limits) -> str:
 
 
 def answer_html(answer: Answer) -> str:
-    """Returns the sentence of an answer.
+    """Return the sentence of an answer.
 
     Example:
 
@@ -59,7 +59,7 @@ def answer_html(answer: Answer) -> str:
 
 
 def bars_html(scores: Mapping[str, float]) -> str:
-    """Returns a bar per class.
+    """Return a bar per class.
 
     Args:
         scores: {class: score from 0 to 1}, in the order of the bars.
@@ -79,7 +79,7 @@ def bars_html(scores: Mapping[str, float]) -> str:
 
 
 def caption_html(text: str) -> str:
-    """Returns the line above a picture.
+    """Return the line above a picture.
 
     Example:
 
@@ -90,7 +90,7 @@ def caption_html(text: str) -> str:
 
 
 def about_html(networks: Networks, name: str) -> str:
-    """Returns the description of a preset and the names of its classes.
+    """Return the description of a preset and the names of its classes.
 
     Args:
         networks: `Networks`.

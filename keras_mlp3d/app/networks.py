@@ -59,7 +59,7 @@ class Networks:
         self._kept, self._lock = Recent(keep), threading.Lock()
 
     def files(self, name: str) -> hub.Preset:
-        """Returns the JSON files of a preset.
+        """Return the JSON files of a preset.
 
         Args:
             name: One of `names`.
@@ -72,7 +72,7 @@ class Networks:
         return self._files[name]
 
     def converter(self, name: str) -> VideoConverter:
-        """Returns what turns a video into the clip of a network.
+        """Return what turns a video into the clip of a network.
 
         Args:
             name: One of `names`.
@@ -80,7 +80,7 @@ class Networks:
         return hub.make_converter(self.files(name).converter)
 
     def classes(self, name: str) -> list[str]:
-        """Returns the names of a network's classes, such as "class 7" if it has none.
+        """Return the names of a network's classes, such as "class 7" if it has none.
 
         Args:
             name: One of `names`.
@@ -91,7 +91,7 @@ class Networks:
         return list(named) if named else [f"class {place}" for place in range(count)]
 
     def gives_several(self, name: str) -> bool:
-        """Returns whether a network scores each class by itself, so that several may be right.
+        """Return whether a network scores each class by itself, so that several may be right.
 
         Args:
             name: One of `names`.
@@ -102,7 +102,7 @@ class Networks:
     def run(
         self, name: str, function: Callable[[keras.Model], Result], until: float | None = None
     ) -> Result:
-        """Returns `function(model)`, computed in the thread of the network.
+        """Return `function(model)`, computed in the thread of the network.
 
         Args:
             name: One of `names`.
@@ -151,7 +151,7 @@ class _Network:
 
 
 def bundled_classifiers() -> list[str]:
-    """Returns the built-in presets that classify videos and whose weights are in the package.
+    """Return the built-in presets that classify videos and whose weights are in the package.
 
     Those trained on real videos, which come with a notice of the people who recorded them, are
     first.
@@ -167,7 +167,7 @@ def bundled_classifiers() -> list[str]:
 
 
 def _checked(files: hub.Preset) -> hub.Preset:
-    """Refuses a preset that the page could not use, before the page is there."""
+    """Refuse a preset that the page could not use, before the page is there."""
     if files.class_name not in CLASSIFIERS:
         raise ValueError(
             f"The preset {files.handle!r} holds a {files.class_name}; the page needs "

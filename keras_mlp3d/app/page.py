@@ -25,7 +25,7 @@ _TIMELINE = "Scores over time: a row per class, dark where its score is high"
 
 
 def load_gradio() -> Any:
-    """Returns Gradio, with its telemetry off.
+    """Return Gradio, with its telemetry off.
 
     Raises:
         ImportError: If it is not installed; the message says how to install it.
@@ -45,7 +45,7 @@ def load_gradio() -> Any:
 def build_page(
     networks: Networks, limits: Limits, examples: Sequence[Example] = (), notice: str = ""
 ) -> Any:
-    """Returns the page, a `gradio.Blocks`.
+    """Return the page, a `gradio.Blocks`.
 
     Args:
         networks: `Networks`.
@@ -108,7 +108,7 @@ def build_page(
 
 
 def _picture(gr: Any, name: str) -> tuple[Any, Any]:
-    """A caption and a picture below it, which are hidden until there is one."""
+    """Return a caption and a picture below it, which are hidden until there is one."""
     caption = gr.HTML(visible=False)
     picture = gr.Image(
         elem_id=name,
@@ -122,7 +122,7 @@ def _picture(gr: Any, name: str) -> tuple[Any, Any]:
 
 
 def _shown(gr: Any, answer: Answer) -> list[Any]:
-    """The values of the components: sentence, bars, then caption and picture, twice."""
+    """Return the values of the components: sentence, bars, then caption and picture, twice."""
     shown = [
         answer_html(answer),
         gr.HTML(bars_html(answer.scores), visible=bool(answer.scores)),

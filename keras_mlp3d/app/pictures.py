@@ -13,7 +13,7 @@ _SHOWN = 96  # pixels: smaller frames are enlarged
 
 
 def contact_sheet(clip: np.ndarray, columns: int = 8) -> np.ndarray:
-    """Joins the frames of a clip row by row, with transparent gaps.
+    """Join the frames of a clip row by row, with transparent gaps.
 
     Small frames are enlarged by a whole number, so that each of the network's pixels stays one
     square.
@@ -52,7 +52,7 @@ def contact_sheet(clip: np.ndarray, columns: int = 8) -> np.ndarray:
 
 
 def picture_of(figure: "Figure") -> np.ndarray:
-    """Returns a figure as pixels, uint8 (H, W, 3)."""
+    """Return a figure as pixels, uint8 (H, W, 3)."""
     figure.canvas.draw()
     pixels = np.asarray(figure.canvas.buffer_rgba())  # type: ignore[attr-defined]
     return pixels[..., :3].copy()

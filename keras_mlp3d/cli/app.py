@@ -12,7 +12,7 @@ _HERE = ("127.0.0.1", "localhost", "::1")
 
 
 def add_parser(commands: Any) -> None:
-    """Adds the command to the command line."""
+    """Add the command to the command line."""
     parser = add_command(
         commands,
         "app",
@@ -72,7 +72,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serves the page until it is interrupted."""
+    """Serve the page until it is interrupted."""
     from keras_mlp3d import app
 
     if options.host not in _HERE:
@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def byte_count(text: str) -> int:
-    """Reads a number of bytes, such as "100MB", "1.5 GB" or "2000"."""
+    """Read a number of bytes, such as "100MB", "1.5 GB" or "2000"."""
     found = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,3})?) ?([a-zA-Z]{0,2})", text.strip())
     unit = _UNITS.get(found[2].lower()) if found else None
     count = int(float(found[1]) * unit) if found and unit else 0
@@ -104,7 +104,7 @@ def byte_count(text: str) -> int:
 
 
 def port(text: str) -> int:
-    """Reads the number of a port."""
+    """Read the number of a port."""
     number = int(text) if re.fullmatch(r"[0-9]{1,5}", text) else 0
     if not 1 <= number <= 65535:
         raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535, got {text!r}")

@@ -26,7 +26,7 @@ _NAMED = 20  # files left out that are named on the terminal, for each reason
 
 
 def add_parser(commands: Any) -> None:
-    """Adds the command to the command line."""
+    """Add the command to the command line."""
     parser = add_command(
         commands,
         "check-videos",
@@ -67,7 +67,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Checks, reports, and counts."""
+    """Check, report, and count."""
     from keras_mlp3d.data import check_videos
     from keras_mlp3d.data.datasets.check import rows_of_files
 
@@ -102,7 +102,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _left_out(manifest: "Manifest") -> list[tuple[str, str]]:
-    """Returns `(name, reason)` for all that the data set has or lists without a row for it."""
+    """Return `(name, reason)` for all that the data set has or lists without a row for it."""
     gone = [(name, "the data set lists it, and has no file of it") for name in manifest.not_found]
     return [*manifest.left_out, *gone]
 
@@ -157,7 +157,7 @@ def _files(count: int) -> str:
 
 
 def _watched(checks: "Iterable[VideoCheck]", total: int) -> "Iterator[VideoCheck]":
-    """Yields the checks and shows how many are done."""
+    """Yield the checks and show how many are done."""
     with StatusLine("videos") as line:
         for done, check in enumerate(checks, start=1):
             line(done, total)

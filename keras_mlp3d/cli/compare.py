@@ -22,7 +22,7 @@ _RESULT, _PICTURE = "comparison.json", "comparison.png"
 
 
 def add_parser(commands: Any) -> None:
-    """Adds the command to the command line."""
+    """Add the command to the command line."""
     parser = add_command(
         commands,
         "compare",
@@ -77,14 +77,14 @@ def add_parser(commands: Any) -> None:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuses options that mean nothing together, and numbers that are none."""
+    """Refuse options that mean nothing together, and numbers that are none."""
     check_ray_options(options)
     _numbers("--sizes", options.sizes, 1)
     _numbers("--seeds", options.seeds, 0)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Trains all networks, prints a table, writes and draws."""
+    """Train all networks, print a table, write and draw."""
     from keras_mlp3d import hub, parse_schedule, search
 
     sizes, seeds = _numbers("--sizes", options.sizes, 1), _numbers("--seeds", options.seeds, 0)
@@ -131,7 +131,7 @@ def run(options: argparse.Namespace) -> int:
 def trainings(
     trainer: Any, jobs: Iterable[tuple[Any, int]], options: argparse.Namespace
 ) -> contextlib.AbstractContextManager[Any]:
-    """Returns, in a `with`, what trains: the trainer, or with --ray the workers of a cluster.
+    """Return, in a `with`, what trains: the trainer, or with --ray the workers of a cluster.
 
     Args:
         trainer: `search.Trainer`.
@@ -148,7 +148,7 @@ def trainings(
 
 
 def announce(done: int, total: int, name: str | None) -> None:
-    """Prints which training of how many begins."""
+    """Print which training of how many begins."""
     if name is not None:
         say(f"training {done + 1} of {total}: {name}")
 

@@ -21,7 +21,7 @@ _SIZES = ("channels", "depths", "mlp_ratios")
 
 
 def add_parser(commands: Any) -> None:
-    """Adds the command to the command line."""
+    """Add the command to the command line."""
     parser = add_command(
         commands,
         "convert",
@@ -61,7 +61,7 @@ def add_parser(commands: Any) -> None:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuses options that mean nothing together, and a folder that is taken."""
+    """Refuse options that mean nothing together, and a folder that is taken."""
     from keras_mlp3d.hub.files import check_directory
 
     check_directory(options.to)
@@ -70,7 +70,7 @@ def check(options: argparse.Namespace) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Converts and saves. All checks that do not need the checkpoint come before it is read."""
+    """Convert and save. All checks that do not need the checkpoint come before it is read."""
     from keras_mlp3d import conversion, cost, hub
 
     target = None
@@ -126,7 +126,7 @@ def _read(handle: str, class_name: str, option: str) -> "Preset":
 
 
 def _sizes(files: "Preset") -> dict[str, tuple[float, ...]]:
-    """Returns channels, depths and MLP ratios of a preset as tuples of four."""
+    """Return channels, depths and MLP ratios of a preset as tuples of four."""
     values = {}
     for name in _SIZES:
         value = files.config[name]
@@ -142,7 +142,7 @@ def _built_in(class_name: str) -> "list[Preset]":
 
 
 def _checkpoint_shapes(path: str, source: "Preset | None") -> "Shapes":
-    """Returns {key: shape} of a checkpoint."""
+    """Return {key: shape} of a checkpoint."""
     from keras_mlp3d.conversion.checkpoint import find_state_dict, read_checkpoint
 
     candidates = [source, *_built_in("CycleMLP")] if source else _built_in("CycleMLP")
@@ -152,7 +152,7 @@ def _checkpoint_shapes(path: str, source: "Preset | None") -> "Shapes":
 
 
 def _find_architecture(shapes: "Shapes", path: str) -> "Preset":
-    """Returns the built-in CycleMLP whose sizes a checkpoint has."""
+    """Return the built-in CycleMLP whose sizes a checkpoint has."""
     sizes: dict[str, list[float]] = {name: [] for name in _SIZES}
     for stage in (0, 2, 4, 6):
         norm = re.compile(rf"network\.{stage}\.\d+\.norm1\.weight")
@@ -173,7 +173,7 @@ def _find_architecture(shapes: "Shapes", path: str) -> "Preset":
 
 
 def _num_classes(shapes: "Shapes") -> int | None:
-    """Returns how many classes a checkpoint has, or None if it has no head."""
+    """Return how many classes a checkpoint has, or None if it has no head."""
     classes = (shapes.get("head.bias") or (None,))[0]
     if classes is not None and not 1 <= classes <= _MAX_CLASSES:
         raise ValueError(
@@ -184,7 +184,7 @@ def _num_classes(shapes: "Shapes") -> int | None:
 
 
 def _check_sizes(source: "Preset", target: "Preset") -> None:
-    """Refuses an MLP-3D that has other sizes than the CycleMLP, before either is built."""
+    """Refuse an MLP-3D that has other sizes than the CycleMLP, before either is built."""
     if _sizes(source) == _sizes(target):
         return
     fitting = [f.handle for f in _built_in("MLP3D") if _sizes(f) == _sizes(source)]

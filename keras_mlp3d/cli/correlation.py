@@ -27,7 +27,7 @@ _RESULT, _PICTURE = "correlation.json", "correlation.png"
 
 
 def add_parser(commands: Any) -> None:
-    """Adds the command to the command line."""
+    """Add the command to the command line."""
     parser = add_command(
         commands,
         "correlation",
@@ -67,7 +67,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Estimates, trains, prints a table, writes and draws."""
+    """Estimate, train, print a table, write and draw."""
     from keras_mlp3d import search
 
     folder = pathlib.Path(options.search)
@@ -110,7 +110,7 @@ def run(options: argparse.Namespace) -> int:
 def _schedules(
     options: argparse.Namespace, space: "SearchSpace", result: pathlib.Path, depth: int
 ) -> "dict[str, tuple[Mixing, ...]]":
-    """Returns {name: one `Mixing` per block} of --schedule, or of all schedules in the space."""
+    """Return {name: one `Mixing` per block} of --schedule, or of all schedules in the space."""
     from keras_mlp3d import parse_schedule, search
     from keras_mlp3d.hub.files import read_json
 
@@ -131,6 +131,6 @@ def _schedules(
 
 
 def _canonical(schedule: "tuple[Mixing, ...]", space: "SearchSpace") -> "tuple[Mixing, ...]":
-    """Returns the schedule with the space's name for S = 1, in which all kinds agree."""
+    """Return the schedule with the space's name for S = 1, in which all kinds agree."""
     one = [mixing for mixing in space.mixings if mixing.group_size == 1]
     return tuple(one[0] if one and mixing.group_size == 1 else mixing for mixing in schedule)

@@ -28,7 +28,7 @@ _TRAINING = {
 
 
 def add_parser(commands: Any) -> None:
-    """Adds the command to the command line."""
+    """Add the command to the command line."""
     parser = add_command(
         commands,
         "cost",
@@ -93,7 +93,7 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuses options of a training step without --training."""
+    """Refuse options of a training step without --training."""
     if not options.training:
         for name, unset in _TRAINING.items():
             if getattr(options, name) != unset:
@@ -101,7 +101,7 @@ def check(options: argparse.Namespace) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints the cost."""
+    """Print the cost."""
     from keras_mlp3d import cost, hub
 
     files = hub.read_preset(options.preset)
@@ -154,7 +154,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _input_shape(files: "Preset", options: argparse.Namespace) -> tuple[int, ...]:
-    """Returns the shape of one input: of the options, or else of the preset."""
+    """Return the shape of one input: of the options, or else of the preset."""
     clip = files.clip
     size = options.size or (clip.size if clip else files.metadata.get("image_size")) or (224, 224)
     if files.class_name == "CycleMLP":
@@ -231,7 +231,7 @@ def _print_training_step(model: Any, shape: tuple[int, ...], options: argparse.N
 
 
 def _training_lines(step: "TrainingStep") -> list[str]:
-    """The layers' table, and the parts of the memory below."""
+    """Return the layers' table, and the parts of the memory below."""
     # A line break in a layer's name would look like a line of the table.
     layers = [dataclasses.replace(row, name=one_line(row.name)) for row in step.layers]
     lines = dataclasses.replace(step, layers=tuple(layers)).table().splitlines()

@@ -29,7 +29,7 @@ _ROWS = 1024  # of a row group of a Parquet file
 
 
 def add_parser(commands: Any) -> None:
-    """Adds the command to the command line."""
+    """Add the command to the command line."""
     parser = add_command(
         commands,
         "embed",
@@ -54,7 +54,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Computes features and writes them."""
+    """Compute features and write them."""
     import numpy as np
 
     from keras_mlp3d.data.video.sources import VIDEO_SUFFIXES
@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuses a file before hours of work."""
+    """Refuse a file before hours of work."""
     output, path = options.output, pathlib.Path(options.output)
     if path.suffix not in FORMATS:
         raise ValueError(f"--output must end in {' or '.join(FORMATS)}, got {output!r}.")
@@ -153,7 +153,7 @@ class _Npz:
         return sum(not row.error for row in self._rows)
 
     def add(self, row: "Embedding") -> None:
-        """Takes the features of a video, or its error."""
+        """Take the features of a video, or its error."""
         self._rows.append(row)
 
 
@@ -189,7 +189,7 @@ class _Parquet:
         return self._stack.__exit__(*error)
 
     def add(self, row: "Embedding") -> None:
-        """Takes the features of a video, or its error."""
+        """Take the features of a video, or its error."""
         self.count += not row.error
         self._rows.append(row)
         if len(self._rows) == _ROWS:
@@ -221,5 +221,5 @@ class _Parquet:
 
 
 def _text(name: str) -> str:
-    """Returns a name that is not UTF-8 with escapes, as Parquet takes UTF-8 alone."""
+    """Return a name that is not UTF-8 with escapes, as Parquet takes UTF-8 alone."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -20,7 +20,7 @@ _NAMED_FAILURES = 10
 
 
 def add_parser(commands: Any) -> None:
-    """Adds the command to the command line."""
+    """Add the command to the command line."""
     parser = add_command(
         commands,
         "evaluate",
@@ -73,7 +73,7 @@ def add_parser(commands: Any) -> None:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuses files that cannot be written, before an hour of work and not after it."""
+    """Refuse files that cannot be written, before an hour of work and not after it."""
     for picture in filter(None, (options.plot, options.plot_wrong)):
         check_picture(picture)
     if options.json is not None:
@@ -81,7 +81,7 @@ def check(options: argparse.Namespace) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Evaluates, prints a table, writes and draws."""
+    """Evaluate, print a table, write and draw."""
     from keras_mlp3d import plots
     from keras_mlp3d.inference import evaluate, wrong_answers
 

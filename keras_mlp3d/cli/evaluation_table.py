@@ -13,14 +13,14 @@ _NAMED = 20  # classes that are printed
 
 
 def several(evaluation: "Evaluation") -> "MultiLabelEvaluation | None":
-    """Returns the evaluation if its videos may have several labels, else None."""
+    """Return the evaluation if its videos may have several labels, else None."""
     from keras_mlp3d.inference import MultiLabelEvaluation
 
     return evaluation if isinstance(evaluation, MultiLabelEvaluation) else None
 
 
 def headline(evaluation: "Evaluation") -> tuple[str, float | None, tuple[float, float] | None]:
-    """Returns the name of the first metric, its value and its 95 % interval."""
+    """Return the name of the first metric, its value and its 95 % interval."""
     labels = several(evaluation)
     if labels is None:
         return "top-1 accuracy", evaluation.top1, evaluation.top1_interval
@@ -29,7 +29,7 @@ def headline(evaluation: "Evaluation") -> tuple[str, float | None, tuple[float, 
 
 
 def draw_classes(evaluation: "Evaluation", path: StrPath) -> None:
-    """Writes the picture of all classes: a confusion matrix, or average precisions."""
+    """Write the picture of all classes: a confusion matrix, or average precisions."""
     from keras_mlp3d import plots
 
     labels = several(evaluation)
@@ -46,7 +46,7 @@ def draw_classes(evaluation: "Evaluation", path: StrPath) -> None:
 
 
 def print_table(evaluation: "Evaluation") -> None:
-    """Prints the metrics, the numbers of videos, and what was evaluated."""
+    """Print the metrics, the numbers of videos, and what was evaluated."""
     failed = len(evaluation.failed)
     kinds = [("", "", evaluation.expected)]
     if failed:

@@ -22,7 +22,7 @@ _TITLES = ("format", "version", "open axes", "MB", "top-1", "difference", "ms/cl
 
 
 def add_parser(commands: Any) -> None:
-    """Adds the command to the command line."""
+    """Add the command to the command line."""
     parser = add_command(
         commands,
         "export",
@@ -89,7 +89,7 @@ def add_parser(commands: Any) -> None:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuses options that mean nothing together, and the lack of those that are needed."""
+    """Refuse options that mean nothing together, and the lack of those that are needed."""
     if options.benchmark:
         for name in ("format", "to", "preprocessing", "int8", "batch"):
             if getattr(options, name):
@@ -105,7 +105,7 @@ def check(options: argparse.Namespace) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exports, or compares all formats."""
+    """Export, or compare all formats."""
     if options.benchmark:
         return _benchmark(options)
     model, _ = load_model(options.preset, CLASSIFIERS, on_clips=options.preprocessing)
@@ -157,7 +157,7 @@ def _benchmark(options: argparse.Namespace) -> int:
 def _clips(
     manifest: "Manifest", converter: "VideoConverter", failures: list[str]
 ) -> "Iterator[tuple[np.ndarray, int]]":
-    """Yields the clip and the label of each readable video; unreadable ones go to `failures`."""
+    """Yield the clip and the label of each readable video; unreadable ones go to `failures`."""
     from keras_mlp3d.data.datasets.check_file import reason_of
 
     manifest.check_one_label("--benchmark")

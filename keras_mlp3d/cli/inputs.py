@@ -23,7 +23,7 @@ _TABLE = ("columns", "separator", "header", "label_separator")
 
 
 def check_presets(options: argparse.Namespace) -> None:
-    """Refuses presets that do not exist or are damaged; those on the Hub are read later."""
+    """Refuse presets that do not exist or are damaged; those on the Hub are read later."""
     from keras_mlp3d.hub.preset import read_preset
 
     for name in _PRESETS:
@@ -39,7 +39,7 @@ def load_model(
     on_clips: bool = False,
     **options: Any,
 ) -> "tuple[keras.Model, Preset]":
-    """Loads whatever network a preset holds.
+    """Load whatever network a preset holds.
 
     Args:
         handle: Built-in name, directory, "hf://user/repo[@revision]", or a `hub.Preset`.
@@ -78,14 +78,14 @@ def load_model(
 def asked_converter(
     model: "keras.Model", files: "Preset", options: argparse.Namespace
 ) -> "VideoConverter":
-    """Returns what makes the clips: the preset's converter, changed as the options ask."""
+    """Return what makes the clips: the preset's converter, changed as the options ask."""
     return changed_converter(getattr(model, "converter", None), files, options)
 
 
 def changed_converter(
     converter: "VideoConverter | None", files: "Preset", options: argparse.Namespace
 ) -> "VideoConverter":
-    """Returns a preset's converter, changed as the options ask.
+    """Return a preset's converter, changed as the options ask.
 
     Args:
         converter: The converter, or None if the preset has none.
@@ -114,7 +114,7 @@ def changed_converter(
 
 
 def image_converter(files: "Preset") -> "VideoConverter":
-    """Returns what makes clips for a network on single images, frame by frame.
+    """Return what makes clips for a network on single images, frame by frame.
 
     Args:
         files: The preset of a `CycleMLP`.
@@ -127,7 +127,7 @@ def image_converter(files: "Preset") -> "VideoConverter":
 def read_data(
     options: argparse.Namespace, source: str, split: str, class_names: Sequence[str] | None = None
 ) -> "Manifest":
-    """Reads a data set as the options say.
+    """Read a data set as the options say.
 
     Args:
         options: The parsed arguments.
@@ -150,7 +150,7 @@ def read_data(
 
 
 def refuse_manifest_options(options: argparse.Namespace, why: str) -> None:
-    """Raises an error if an option of manifests is given.
+    """Raise an error if an option of manifests is given.
 
     Args:
         options: The parsed arguments.
@@ -162,7 +162,7 @@ def refuse_manifest_options(options: argparse.Namespace, why: str) -> None:
 
 
 def manifests(options: argparse.Namespace, needs_validation: bool = True) -> "tuple[Manifest, Any]":
-    """Returns the training manifest, and the validation manifest of the same classes, or None."""
+    """Return the training manifest, and the validation manifest of the same classes, or None."""
     training = read_data(options, options.data, "train")
     val = options.val
     if val is None and os.path.isdir(os.path.join(options.data, "val")):
@@ -189,7 +189,7 @@ def manifests(options: argparse.Namespace, needs_validation: bool = True) -> "tu
 
 
 def recipe_of(options: argparse.Namespace) -> "Recipe":
-    """Returns the recipe with the values of --set."""
+    """Return the recipe with the values of --set."""
     from keras_mlp3d.training import Recipe, parse_overrides
 
     return Recipe.load(options.recipe).replace(**parse_overrides(options.set))

@@ -55,7 +55,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Returns the parser of the whole command line."""
+    """Return the parser of the whole command line."""
     parser = _Parser(
         prog=PROGRAM,
         description="MLP-3D: video recognition with neither convolution blocks nor attention.",
@@ -77,7 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line.
+    """Run the command line.
 
     Args:
         arguments: List of strings, or None for the arguments of the process.

@@ -23,7 +23,7 @@ def add_command(
     computes: bool = False,
     check: Callable[[argparse.Namespace], None] | None = None,
 ) -> argparse.ArgumentParser:
-    """Adds a command and returns its parser.
+    """Add a command and return its parser.
 
     Args:
         commands: What `add_subparsers` returned.
@@ -55,21 +55,21 @@ def add_command(
 
 
 def positive(text: str) -> int:
-    """Reads a positive integer."""
+    """Read a positive integer."""
     if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a positive integer, got {text!r}")
     return int(text)
 
 
 def count(text: str) -> int:
-    """Reads a whole number of at least 0."""
+    """Read a whole number of at least 0."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 0, got {text!r}")
     return int(text)
 
 
 def amount(text: str) -> float:
-    """Reads a number above 0, such as 1 or 0.5."""
+    """Read a number above 0, such as 1 or 0.5."""
     try:
         number = float(text)
     except ValueError:
@@ -80,12 +80,12 @@ def amount(text: str) -> float:
 
 
 def memory(text: str) -> float:
-    """Reads bytes with a unit, such as 24GB (10^9 bytes each) or 24GiB (2^30)."""
+    """Read bytes with a unit, such as 24GB (10^9 bytes each) or 24GiB (2^30)."""
     return _with_unit(text, _BYTES, "memory above 0 with a unit, such as 22GB or 22GiB")
 
 
 def flops(text: str) -> float:
-    """Reads operations per second with a unit, such as "100 TFLOP/s" or 50GFLOP/s."""
+    """Read operations per second with a unit, such as "100 TFLOP/s" or 50GFLOP/s."""
     return _with_unit(text, _FLOPS, "a rate above 0 with a unit, such as 100TFLOP/s")
 
 
@@ -102,7 +102,7 @@ def _with_unit(text: str, units: Mapping[str, float], expected: str) -> float:
 
 
 def image_size(text: str) -> tuple[int, int]:
-    """Reads N or HxW in pixels, as (height, width)."""
+    """Read N or HxW in pixels, as (height, width)."""
     parts = text.lower().split("x")
     try:
         sides = [positive(part) for part in parts]
@@ -116,7 +116,7 @@ def image_size(text: str) -> tuple[int, int]:
 
 
 def seconds(text: str) -> float:
-    """Reads a time of at least one second."""
+    """Read a time of at least one second."""
     try:
         time = float(text)
     except ValueError:
@@ -127,7 +127,7 @@ def seconds(text: str) -> float:
 
 
 def window_seconds(text: str) -> float:
-    """Reads a time above 0, such as "2", "0.5s" or "1.5 s"."""
+    """Read a time above 0, such as "2", "0.5s" or "1.5 s"."""
     try:
         time = float(text.strip().removesuffix("s"))
     except ValueError:
@@ -138,7 +138,7 @@ def window_seconds(text: str) -> float:
 
 
 def add_videos_argument(parser: argparse.ArgumentParser, may_be_none: bool = False) -> None:
-    """Adds the names of videos and folders.
+    """Add the names of videos and folders.
 
     Args:
         parser: The command's.
@@ -153,7 +153,7 @@ def add_videos_argument(parser: argparse.ArgumentParser, may_be_none: bool = Fal
 
 
 def add_manifest_argument(parser: argparse.ArgumentParser, verb: str) -> None:
-    """Adds the data set and --split.
+    """Add the data set and --split.
 
     Args:
         parser: The command's.
@@ -173,7 +173,7 @@ def add_manifest_argument(parser: argparse.ArgumentParser, verb: str) -> None:
 
 
 def add_view_options(parser: argparse.ArgumentParser, crops: int) -> None:
-    """Adds --clips, --crops, --batch-size, --frames and --size.
+    """Add --clips, --crops, --batch-size, --frames and --size.
 
     Args:
         parser: The command's.
@@ -201,7 +201,7 @@ def add_view_options(parser: argparse.ArgumentParser, crops: int) -> None:
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """Adds --data, --val, --accept-changed-data, --workers and the options of manifests."""
+    """Add --data, --val, --accept-changed-data, --workers and the options of manifests."""
     parser.add_argument(
         "--data",
         required=True,
@@ -226,7 +226,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_ray_options(parser: argparse.ArgumentParser, work: str) -> None:
-    """Adds --ray, --worker-cpus and --worker-gpus.
+    """Add --ray, --worker-cpus and --worker-gpus.
 
     Args:
         parser: The command's.
@@ -253,14 +253,14 @@ def add_ray_options(parser: argparse.ArgumentParser, work: str) -> None:
 
 
 def check_picture(path: str) -> None:
-    """Refuses a path that no picture can be written to."""
+    """Refuse a path that no picture can be written to."""
     from keras_mlp3d.plots.figure import check_picture_path
 
     check_picture_path(path)
 
 
 def check_ray_options(options: argparse.Namespace) -> None:
-    """Refuses options of workers without --ray."""
+    """Refuse options of workers without --ray."""
     if options.ray is None:
         for name in ("worker_cpus", "worker_gpus", "ray_workers", "part_size"):
             if getattr(options, name, None) is not None:
@@ -268,7 +268,7 @@ def check_ray_options(options: argparse.Namespace) -> None:
 
 
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:
-    """Adds --recipe and --set."""
+    """Add --recipe and --set."""
     parser.add_argument(
         "--recipe", default="fine_tune", help="built-in name or file; default: %(default)s"
     )
@@ -282,7 +282,7 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_manifest_options(parser: argparse.ArgumentParser) -> None:
-    """Adds --columns, --separator, --header, --label-separator and --class-names."""
+    """Add --columns, --separator, --header, --label-separator and --class-names."""
     group = parser.add_argument_group("CSV files (.csv, .tsv, .txt) and classes")
     group.add_argument(
         "--columns",
@@ -316,7 +316,7 @@ def add_manifest_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _columns(text: str) -> dict[str, int | str]:
-    """Reads NAME=COLUMN,... as a dictionary."""
+    """Read NAME=COLUMN,... as a dictionary."""
     columns: dict[str, int | str] = {}
     for part in text.split(","):
         name, equals, column = (side.strip() for side in part.partition("="))
@@ -329,7 +329,7 @@ def _columns(text: str) -> dict[str, int | str]:
 
 
 def _class_names(text: str) -> list[str]:
-    """Reads NAME,... or the file that has them."""
+    """Read NAME,... or the file that has them."""
     if not os.path.isfile(text):
         if "," not in text:
             raise argparse.ArgumentTypeError(

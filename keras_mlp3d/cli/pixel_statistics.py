@@ -16,7 +16,7 @@ from keras_mlp3d.cli.terminal import SUCCESS, note, say
 
 
 def add_parser(commands: Any) -> None:
-    """Adds the command to the command line."""
+    """Add the command to the command line."""
     parser = add_command(
         commands,
         "pixel-statistics",
@@ -57,7 +57,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measures, and prints the options of a training."""
+    """Measure, and print the options of a training."""
     from keras_mlp3d.data import VideoConverter, pixel_statistics
 
     manifest = read_data(options, options.manifest, options.split)

@@ -52,7 +52,7 @@ _COUNTED = 10_000  # videos to find before the first is read, so that their numb
 
 
 def add_parser(commands: Any) -> None:
-    """Adds the command to the command line."""
+    """Add the command to the command line."""
     parser = add_command(
         commands,
         "predict",
@@ -100,7 +100,7 @@ def add_parser(commands: Any) -> None:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuses options that mean nothing together, and files that cannot be written."""
+    """Refuse options that mean nothing together, and files that cannot be written."""
     check_ray_options(options)
     if options.ray is not None:
         check_cluster_options(options)
@@ -115,7 +115,7 @@ def check(options: argparse.Namespace) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Classifies, prints, writes, and draws."""
+    """Classify, print, write, and draw."""
     from keras_mlp3d import plots
     from keras_mlp3d.data.video.sources import VIDEO_SUFFIXES
 
@@ -217,7 +217,7 @@ class _Job:
         self._drawn: list[tuple[Prediction, np.ndarray]] = []
 
     def start(self) -> None:
-        """Checks that the results in the file were made with the same settings."""
+        """Check that the results in the file were made with the same settings."""
         if self._results is None:
             return
         self._results.start(self._classifier.settings, self._classifier.labels)
@@ -228,7 +228,7 @@ class _Job:
             )
 
     def take(self, found: Found) -> None:
-        """Handles one video, or one place without videos."""
+        """Handle one video, or one place without videos."""
         self._done += 1
         self._line(self._done, self._total, found.path)
         if found.error:
@@ -241,7 +241,7 @@ class _Job:
             self._classify(found.path)
 
     def finish(self) -> int:
-        """Completes what is printed and drawn, and returns the exit code."""
+        """Complete what is printed and drawn, and return the exit code."""
         from keras_mlp3d import plots
 
         if self._list is not None:
@@ -292,7 +292,7 @@ class _Job:
 
 
 def _digest(model: "keras.Model", files: "Preset", converter: "VideoConverter") -> str:
-    """Returns a text that differs for other weights, settings or clips under the same name."""
+    """Return a text that differs for other weights, settings or clips under the same name."""
     known = [files.class_name, files.config, files.task, converter.get_config()]
     digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode())
     for weight in model.weights:
@@ -301,7 +301,7 @@ def _digest(model: "keras.Model", files: "Preset", converter: "VideoConverter") 
 
 
 def _shown_frames(prediction: "Prediction") -> "np.ndarray":
-    """Returns some frames of the first clip of a video, uncropped and reduced."""
+    """Return some frames of the first clip of a video, uncropped and reduced."""
     import numpy as np
 
     from keras_mlp3d.data import read_video

@@ -12,7 +12,7 @@ _ELSEWHERE = ("plot", "json", "window", "hop", "camera", "overlay")
 
 
 def add_cluster_options(parser: argparse.ArgumentParser) -> None:
-    """Adds --ray and what goes with it."""
+    """Add --ray and what goes with it."""
     add_ray_options(parser, "classify")
     parser.add_argument(
         "--ray-workers",
@@ -29,7 +29,7 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
 
 
 def check_cluster_options(options: argparse.Namespace) -> None:
-    """Refuses options that mean nothing with --ray, and the lack of those that it needs."""
+    """Refuse options that mean nothing with --ray, and the lack of those that it needs."""
     if options.output is None:
         raise ValueError("--ray needs --output FOLDER, for the scores as Parquet files.")
     for name in _ELSEWHERE:
@@ -38,7 +38,7 @@ def check_cluster_options(options: argparse.Namespace) -> None:
 
 
 def run_on_ray(options: argparse.Namespace) -> int:
-    """Classifies, writes Parquet parts, and says how many videos are in them."""
+    """Classify, write Parquet parts, and say how many videos are in them."""
     from keras_mlp3d import hub
     from keras_mlp3d.data.video.sources import VIDEO_SUFFIXES
     from keras_mlp3d.inference import classify_dataset

@@ -15,7 +15,7 @@ _INDENT = "    "
 
 
 def add_parser(commands: Any) -> None:
-    """Adds the command to the command line."""
+    """Add the command to the command line."""
     parser = add_command(
         commands,
         "presets",
@@ -29,7 +29,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints the presets."""
+    """Print the presets."""
     from keras_mlp3d.hub.preset import list_presets, read_preset
 
     presets = [_row(read_preset(name)) for name in list_presets()]

@@ -17,12 +17,12 @@ class JsonLines:
         return b""
 
     def records(self, file: BinaryIO) -> Iterator[tuple[bytes, bool]]:
-        """Yields `(record, whether it is whole)` of a file that is open for reading bytes."""
+        """Yield `(record, whether it is whole)` of a file that is open for reading bytes."""
         while record := file.readline(MAX_ROW_BYTES + 1):
             yield record, record.endswith(b"\n")
 
     def is_torn(self, record: bytes, number: int) -> bool:
-        """Returns whether an incomplete record is the beginning of one of ours."""
+        """Return whether an incomplete record is the beginning of one of ours."""
         try:
             json.loads(record)
         except (ValueError, RecursionError):
@@ -30,7 +30,7 @@ class JsonLines:
         return False
 
     def decode(self, record: bytes, number: int) -> dict[str, Any]:
-        """Returns the row, or raises ValueError if it is none."""
+        """Return the row, or raise ValueError if it is none."""
         try:
             return _checked(json.loads(record))
         except RecursionError:
@@ -56,7 +56,7 @@ class Table:
         return _line(self._columns())
 
     def records(self, file: BinaryIO) -> Iterator[tuple[bytes, bool]]:
-        """Yields `(record, whether it is whole)`; a record may have line breaks within quotes."""
+        """Yield `(record, whether it is whole)`; a record may have line breaks within quotes."""
         record, quotes = b"", 0
         while line := file.readline(MAX_ROW_BYTES + 1):
             record, quotes = record + line, quotes + line.count(b'"')
@@ -67,13 +67,13 @@ class Table:
             yield record, False
 
     def is_torn(self, record: bytes, number: int) -> bool:
-        """Returns whether an incomplete record is the beginning of one of ours."""
+        """Return whether an incomplete record is the beginning of one of ours."""
         most = record.count(b"label_") + 1
         headers = (_line(self._columns(labels)) for labels in range(1, most + 1))
         return number > 1 or any(header.startswith(record) for header in headers)
 
     def decode(self, record: bytes, number: int) -> dict[str, Any] | None:
-        """Returns the row, or None for the header, or raises ValueError if it is neither."""
+        """Return the row, or None for the header, or raise ValueError if it is neither."""
         fields = _fields(record)
         if number == 1:
             self._labels = (len(fields) - len(self._FIRST) - len(self._LAST)) // 2
@@ -128,7 +128,7 @@ def _fields(record: bytes) -> list[str]:
 
 
 def _checked(row: Any) -> dict[str, Any]:
-    """Returns the row if its values have the types of ours, or raises ValueError."""
+    """Return the row if its values have the types of ours, or raise ValueError."""
 
     def is_list(value: Any, kind: Any) -> bool:
         return isinstance(value, list) and all(isinstance(item, kind) for item in value)

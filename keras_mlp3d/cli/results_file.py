@@ -19,7 +19,7 @@ _FORMATS: dict[str, type[JsonLines] | type[Table]] = {".jsonl": JsonLines, ".csv
 
 
 def check_results_name(path: str) -> str:
-    """Returns the ending of a file of results; ValueError if it may not have it."""
+    """Return the ending of a file of results; ValueError if it may not have it."""
     suffix = pathlib.Path(path).suffix.lower()
     if suffix not in _FORMATS:
         raise ValueError(f"--output must end in {' or '.join(_FORMATS)}, got {path!r}")
@@ -70,15 +70,15 @@ class ResultsFile:
         return len(self._done)
 
     def is_done(self, path: str) -> bool:
-        """Returns whether the file has a result of a video without an error."""
+        """Return whether the file has a result of a video without an error."""
         return hash(_key(path)) in self._done
 
     def row(self, path: str) -> dict[str, Any]:
-        """Returns the row of a wanted path that is done."""
+        """Return the row of a wanted path that is done."""
         return self._rows[_key(path)]
 
     def start(self, settings: dict[str, Any], labels: int) -> None:
-        """Prepares for new rows.
+        """Prepare for new rows.
 
         Args:
             settings: Dict of what the results depend on; the rows in the file must have the same.
@@ -101,7 +101,7 @@ class ResultsFile:
             self._append(self._format.header(labels))
 
     def write(self, path: str, row: dict[str, Any]) -> None:
-        """Adds the row of a video; it is in the file when this returns.
+        """Add the row of a video; it is in the file when this returns.
 
         Args:
             path: The video.
@@ -118,7 +118,7 @@ class ResultsFile:
         self._created = False
 
     def close(self) -> None:
-        """Removes failed rows that a later row replaces, and closes the file."""
+        """Remove failed rows that a later row replaces, and close the file."""
         try:
             if self._stale and self._end:
                 self._drop_stale()
@@ -169,7 +169,7 @@ class ResultsFile:
             self._rows[_key(row["path"])] = row
 
     def _count(self, path: str, error: str | None) -> None:
-        """Counts the row as done or failed; by hashes, as there may be millions of videos."""
+        """Count the row as done or failed; by hashes, as there may be millions of videos."""
         key = hash(_key(path))
         if key in self._failed:  # this row replaces a failed row
             self._stale[key] = self._stale.get(key, 0) + self._failed.pop(key)
@@ -199,7 +199,7 @@ class ResultsFile:
         self._end += len(data)
 
     def _drop_stale(self) -> None:
-        """Replaces the file by one without stale rows; if that fails, it stays as it is."""
+        """Replace the file by one without stale rows; if that fails, it stays as it is."""
         stale = dict(self._stale)
         with naming(self.path, stands_for=(self._real,)), written_beside(self._real) as beside:
             with open(self._real, "rb") as old, open(beside, "wb") as new:
@@ -216,12 +216,12 @@ class ResultsFile:
 
 
 def _key(path: str) -> str:
-    """Returns the path that all paths of a video share: `./a.mp4` is `a.mp4`."""
+    """Return the path that all paths of a video share: `./a.mp4` is `a.mp4`."""
     return path if "://" in path else os.path.normpath(path)
 
 
 def _differences(before: dict[str, Any], now: dict[str, Any]) -> str:
-    """Returns in words what differs between the settings of two results, or ""."""
+    """Return in words what differs between the settings of two results, or ""."""
     names = sorted({*before, *now} - {"preset", "model"}, key=[*before, *now].index)
     said = [
         f"{name} {before.get(name)}, now {now.get(name)}"
@@ -237,7 +237,7 @@ def _differences(before: dict[str, Any], now: dict[str, Any]) -> str:
 
 
 def _lock(file: Any, path: str) -> None:
-    """Keeps other processes from adding rows, if the system can."""
+    """Keep other processes from adding rows, if the system can."""
     try:
         import fcntl
     except ImportError:

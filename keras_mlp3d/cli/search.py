@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def add_parser(commands: Any) -> None:
-    """Adds the command to the command line."""
+    """Add the command to the command line."""
     parser = add_command(
         commands,
         "search",
@@ -100,7 +100,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Trains the supernet, searches, writes the preset and draws."""
+    """Train the supernet, search, write the preset and draw."""
     from keras_mlp3d import search
 
     space, recipe = search.SearchSpace.parse(options.space), recipe_of(options)
@@ -161,7 +161,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Checks what the search would refuse after hours of training."""
+    """Check what the search would refuse after hours of training."""
     check_number("--alpha", options.alpha, minimum=0)
     check_integer("--seed", options.seed, minimum=0)
     if options.tie is not None:

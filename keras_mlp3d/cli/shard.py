@@ -16,7 +16,7 @@ _FORMATS = ("auto", "kinetics", "something-v1", "something-v2")
 
 
 def add_parser(commands: Any) -> None:
-    """Adds the command to the command line."""
+    """Add the command to the command line."""
     parser = add_command(
         commands,
         "shard",
@@ -82,7 +82,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Writes the shards, and prints what was left out."""
+    """Write the shards, and print what was left out."""
     from keras_mlp3d.data import write_shards
 
     manifest = _manifest(options)

@@ -39,7 +39,7 @@ class StopOnSignal:
 
 @contextlib.contextmanager
 def sigterm_as_ctrl_c() -> Iterator[None]:
-    """While it is entered, SIGTERM raises `KeyboardInterrupt`, as Ctrl-C does."""
+    """Let SIGTERM raise `KeyboardInterrupt` inside the `with`, as Ctrl-C does."""
     if threading.current_thread() is not threading.main_thread():  # only this one sets handlers
         yield
         return

@@ -19,7 +19,7 @@ _QUIET = {
 
 
 def start_keras(backend: str | None) -> None:
-    """Imports Keras on a backend.
+    """Import Keras on a backend.
 
     Args:
         backend: Name of the backend; None for KERAS_BACKEND, Keras's file or an installed one.
@@ -53,7 +53,7 @@ def start_keras(backend: str | None) -> None:
 
 
 def _may_import_tensorflow() -> bool:
-    """Whether Keras is still to be imported, and perhaps on TensorFlow: its own default."""
+    """Return whether Keras is still to be imported, and perhaps on TensorFlow: its own default."""
     chosen = os.environ.get(keras_backend.VARIABLE) or "tensorflow"
     return chosen == "tensorflow" and "keras" not in sys.modules
 
@@ -74,7 +74,7 @@ for line in sys.stdin.buffer:
 
 @contextlib.contextmanager
 def filtered_errors() -> Iterator[None]:
-    """Keeps TensorFlow's log off the terminal while the block imports it or runs what it made.
+    """Keep TensorFlow's log off the terminal while the block imports it or runs what it made.
 
     TensorFlow 2.21 logs two lines about oneDNN to the process's error stream before it reads any
     variable. The filter is a process of its own, so that what a library says before it aborts this

@@ -12,7 +12,7 @@ _WINDOW = 2.0
 
 
 def run_stream(options: argparse.Namespace) -> int:
-    """Prints and writes the scores of the newest window, until the stream ends or Ctrl-C."""
+    """Print and write the scores of the newest window, until the stream ends or Ctrl-C."""
     from keras_mlp3d.data import VideoError
     from keras_mlp3d.inference import classify_stream
 

@@ -27,12 +27,12 @@ _BACKENDS = ("absl", "jax", "tensorflow", "torch")
 
 
 def printable(text: object) -> str:
-    """Returns text with a space for each character that is not printable, also line breaks."""
+    """Return text with a space for each character that is not printable, also line breaks."""
     return "".join(character if character.isprintable() else " " for character in str(text))
 
 
 def say(text: object = "", *, error: bool = False, end: str = "\n") -> None:
-    """Prints one line.
+    """Print one line.
 
     Args:
         text: The line. Line breaks and control characters in it become spaces.
@@ -44,28 +44,28 @@ def say(text: object = "", *, error: bool = False, end: str = "\n") -> None:
 
 
 def note(text: object) -> None:
-    """Prints what is worth knowing and no error, as one line on standard error."""
+    """Print what is worth knowing and no error, as one line on standard error."""
     say(f"{PROGRAM}: note: {one_line(text)}", error=True)
 
 
 def print_json(content: Any) -> None:
-    """Prints a value as readable JSON."""
+    """Print a value as readable JSON."""
     for line in json_lines(content):
         say(line)
 
 
 def json_lines(content: Any) -> list[str]:
-    """Returns a value as lines of readable JSON; it is ASCII, with all else as escapes."""
+    """Return a value as lines of readable JSON; it is ASCII, with all else as escapes."""
     return json.dumps(content, indent=2, allow_nan=False).split("\n")
 
 
 def print_error(error: object) -> None:
-    """Prints an error, or a message, as one line on standard error."""
+    """Print an error, or a message, as one line on standard error."""
     say(f"{PROGRAM}: error: {shortened(one_line(_explain(error)), _LONGEST)}", error=True)
 
 
 def exit_code(error: Exception) -> int:
-    """Returns 2 for an error that other input would avoid, else 1."""
+    """Return 2 for an error that other input would avoid, else 1."""
     bad = (
         *(ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError, FileExistsError),
         BackendError,
@@ -74,7 +74,7 @@ def exit_code(error: Exception) -> int:
 
 
 def verbosity() -> int:
-    """Returns Keras's `verbose`: a bar on a terminal, a line per epoch in a log."""
+    """Return Keras's `verbose`: a bar on a terminal, a line per epoch in a log."""
     return 1 if sys.stdout.isatty() else 2
 
 
@@ -87,7 +87,7 @@ class StatusLine(Progress):
 
     @staticmethod
     def clear_all() -> None:
-        """Removes the lines that are shown, if any."""
+        """Remove the lines that are shown, if any."""
         for line in list(_LINES):
             line.clear()
 
@@ -97,7 +97,7 @@ _LINES: "weakref.WeakSet[StatusLine]" = weakref.WeakSet()
 
 @contextlib.contextmanager
 def warnings_as_lines() -> Iterator[None]:
-    """While it is entered, logged records and Python's warnings are printed by `say`.
+    """Print logged records and Python's warnings by `say` inside the `with`.
 
     Of the backends' loggers only errors are printed.
     """
@@ -121,7 +121,7 @@ class _Lines(logging.Handler):
 
 
 def _showing(before: Callable[..., None]) -> Callable[..., None]:
-    """Returns `warnings.showwarning` for the command; `before` gets what goes into a file."""
+    """Return `warnings.showwarning` for the command; `before` gets what goes into a file."""
 
     def show(message, category, filename, lineno, file=None, line=None):
         if file is not None:
@@ -159,7 +159,7 @@ class JsonList:
         self._count = 0
 
     def add(self, item: Any) -> None:
-        """Prints the next item."""
+        """Print the next item."""
         say("," if self._count else "[")
         *lines, last = json_lines(item)
         for line in lines:
@@ -168,7 +168,7 @@ class JsonList:
         self._count += 1
 
     def end(self) -> None:
-        """Prints the end of the list."""
+        """Print the end of the list."""
         if self._count:
             say()
         say("]" if self._count else "[]")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def add_window_options(parser: argparse.ArgumentParser) -> None:
-    """Adds --window, --hop, --camera and --overlay."""
+    """Add --window, --hop, --camera and --overlay."""
     group = parser.add_argument_group(
         "scores over time",
         "--json prints and --output FILE.jsonl writes a JSON object per window (path, start, end,\n"
@@ -59,7 +59,7 @@ def add_window_options(parser: argparse.ArgumentParser) -> None:
 
 
 def check_window_options(options: argparse.Namespace) -> None:
-    """Refuses options that mean nothing together; the address of a stream becomes the camera."""
+    """Refuse options that mean nothing together; the address of a stream becomes the camera."""
     if len(options.videos) == 1 and STREAM.match(options.videos[0]) and options.camera is None:
         options.camera = options.videos.pop()
     if not options.videos and options.camera is None:
@@ -92,7 +92,7 @@ def check_window_options(options: argparse.Namespace) -> None:
 
 
 def run_windows(options: argparse.Namespace) -> int:
-    """Classifies the windows of videos, and prints, writes and draws their scores."""
+    """Classify the windows of videos, and print, write and draw their scores."""
     from keras_mlp3d import plots
     from keras_mlp3d.data.video.sources import VIDEO_SUFFIXES
 
@@ -115,7 +115,7 @@ def run_windows(options: argparse.Namespace) -> int:
 
 
 def _new_file(path: str) -> pathlib.Path:
-    """Makes a file that must not exist: hours of results are not overwritten."""
+    """Make a file that must not exist: hours of results are not overwritten."""
     try:
         with naming(path), open(path, "x", encoding="ascii"):
             return pathlib.Path(path)
@@ -138,13 +138,13 @@ class WindowRows:
         self._is_empty = True
 
     def close(self) -> None:
-        """Removes the file if it has no row, so that a corrected command can use its name."""
+        """Remove the file if it has no row, so that a corrected command can use its name."""
         if self._output is not None and self._is_empty:
             with contextlib.suppress(OSError):
                 self._output.unlink()
 
     def add(self, path: str, window: Any, names: Any) -> None:
-        """Takes the scores of a window.
+        """Take the scores of a window.
 
         Args:
             path: The video.
@@ -163,7 +163,7 @@ class WindowRows:
             say(f"  {window.start:8.2f} s to {window.end:8.2f} s  {said}")
 
     def write(self, row: dict[str, Any]) -> None:
-        """Prints a row as JSON if that is asked for, and appends it to the file if there is one."""
+        """Print a row as JSON if that is asked for, and append it to the file if there is one."""
         line = json.dumps(row, allow_nan=False)
         if self._options.json:
             say(line)
@@ -173,7 +173,7 @@ class WindowRows:
 
 
 def class_names_of(model: Any) -> list[str]:
-    """Returns the names of a network's classes, or "class 0" and so on."""
+    """Return the names of a network's classes, or "class 0" and so on."""
     return model.class_names or [f"class {place}" for place in range(model.num_classes)]
 
 
@@ -196,7 +196,7 @@ class _Windows:
         return self._loaded
 
     def take(self, found: Found) -> int:
-        """Handles one video, or one place without videos; returns the exit code."""
+        """Handle one video, or one place without videos; return the exit code."""
         from keras_mlp3d.data.datasets.check_file import reason_of
 
         if found.error:

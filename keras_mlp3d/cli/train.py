@@ -36,7 +36,7 @@ _THREADS = 2
 
 
 def add_parser(commands: Any) -> None:
-    """Adds the command to the command line."""
+    """Add the command to the command line."""
     parser = add_command(
         commands,
         "train",
@@ -113,7 +113,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Trains on all devices, evaluates, and writes the preset."""
+    """Train on all devices, evaluate, and write the preset."""
     from keras_mlp3d.training import distribute
 
     with distribute(options.devices) as distribution, contextlib.ExitStack() as stack:
@@ -124,7 +124,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _processes(options, clips):
-    """Returns how many processes decode: as asked for, or on PyTorch, where a step is Python too.
+    """Return how many processes decode: as asked for, or on PyTorch, where a step is Python too.
 
     Args:
         options: Arguments of the command line. A number of threads that is asked for is kept.
@@ -147,7 +147,7 @@ def _processes(options, clips):
 
 
 def _device_of_steps():
-    """The kind of device that PyTorch computes on."""
+    """Return the kind of device that PyTorch computes on."""
     import keras
 
     return keras.ops.convert_to_tensor(0.0).device.type
@@ -249,7 +249,7 @@ def _finish(
     validation: "Manifest | None",
     result: "TrainingRun",
 ) -> None:
-    """Evaluates the best network, writes it as a preset, and draws."""
+    """Evaluate the best network, write it as a preset, and draw."""
     from keras_mlp3d.inference import evaluate
     from keras_mlp3d.training import current_distribution
 
@@ -304,7 +304,7 @@ def _finish(
 
 
 def _draw(evaluation: "Evaluation", folder: pathlib.Path) -> None:
-    """Draws which classes are mistaken, or, if videos may have several, which are hard."""
+    """Draw which classes are mistaken, or, if videos may have several, which are hard."""
     from keras_mlp3d import plots
     from keras_mlp3d.inference import wrong_answers
 
@@ -316,7 +316,7 @@ def _draw(evaluation: "Evaluation", folder: pathlib.Path) -> None:
 
 
 def _print_unreadable(result: "TrainingRun") -> None:
-    """Prints how many videos were unreadable in the run, and which file names them."""
+    """Print how many videos were unreadable in the run, and which file names them."""
     for split, what in (("training", "replaced by others"), ("validation", "counted as wrong")):
         count = sum(video.split == split for video in result.unreadable)
         if count:
@@ -327,7 +327,7 @@ def _print_unreadable(result: "TrainingRun") -> None:
 
 
 def _print_failed(evaluation: "Evaluation", path: pathlib.Path) -> None:
-    """Names the unreadable videos of an evaluation."""
+    """Name the unreadable videos of an evaluation."""
     shown = evaluation.failed[:_NAMED]
     for name, reason in shown:
         print_error(f"cannot read the video {name!r}: {reason}")
@@ -341,7 +341,7 @@ def _print_failed(evaluation: "Evaluation", path: pathlib.Path) -> None:
 
 
 def _without_training(model: "keras.Model") -> "keras.Model":
-    """Returns the network without what only its training needs."""
+    """Return the network without what only its training needs."""
     from keras_mlp3d.models import MLP3D, extract
 
     if isinstance(model, MLP3D) and (model.backbone.candidates or model.backbone.remat):

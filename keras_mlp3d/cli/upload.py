@@ -8,7 +8,7 @@ from keras_mlp3d.cli.terminal import SUCCESS, say
 
 
 def add_parser(commands: Any) -> None:
-    """Adds the command to the command line."""
+    """Add the command to the command line."""
     parser = add_command(
         commands,
         "upload",
@@ -27,7 +27,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Uploads, and prints the address of the page."""
+    """Upload, and print the address of the page."""
     from keras_mlp3d.hub.upload import upload_preset
 
     page = upload_preset(

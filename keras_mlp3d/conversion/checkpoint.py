@@ -44,7 +44,7 @@ _LEGACY_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 
 def read_checkpoint(path: StrPath, parameter_count: int) -> Any:
-    """Reads the tensors of a `.pth` or `.safetensors` file.
+    """Read the tensors of a `.pth` or `.safetensors` file.
 
     Args:
         path: Path of the file.
@@ -143,7 +143,7 @@ def _read_torch(path: pathlib.Path, parameter_count: int, limit: int) -> Any:
 
 
 def _check_archive(path: pathlib.Path, parameter_count: int, limit: int) -> None:
-    """Refuses an archive that grows when unpacked or is damaged: PyTorch compares no checksum."""
+    """Refuse an archive that grows when unpacked or is damaged: PyTorch compares no checksum."""
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
@@ -164,13 +164,13 @@ def _check_archive(path: pathlib.Path, parameter_count: int, limit: int) -> None
 
 
 def _line(error: Exception) -> str:
-    """Returns the first line of an error, without characters that could steer a terminal."""
+    """Return the first line of an error, without characters that could steer a terminal."""
     first = next(iter(str(error).strip().splitlines()), type(error).__name__)
     return printable(first.rstrip("."))
 
 
 def find_state_dict(content: Any, name: str) -> dict[str, Any]:
-    """Finds the state dict in a checkpoint's content.
+    """Find the state dict in a checkpoint's content.
 
     Args:
         content: The state dict, or a dict with the state dict under "model".

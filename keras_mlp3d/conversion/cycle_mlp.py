@@ -35,7 +35,7 @@ _LISTED, _LONGEST = 3, 200  # names of keys in an error, and characters of each
 
 
 def load_cyclemlp(cycle_mlp: CycleMLP, checkpoint: StrPath | Mapping[str, Any]) -> None:
-    """Loads the weights of a public CycleMLP checkpoint, all of them or none.
+    """Load the weights of a public CycleMLP checkpoint, all of them or none.
 
     Before any weight is set, every key must be known and have the right shape, and every weight of
     the network must have its key. The constants `offset` must be the steps that Cycle FC takes
@@ -93,7 +93,7 @@ def load_cyclemlp(cycle_mlp: CycleMLP, checkpoint: StrPath | Mapping[str, Any]) 
 
 
 def _weight_table(model: CycleMLP) -> dict[str, tuple[Any, tuple[int, ...]]]:
-    """Returns {key: (variable of the model, shape in the checkpoint)} of every weight."""
+    """Return {key: (variable of the model, shape in the checkpoint)} of every weight."""
     modules: dict[str, tuple[Any, int | None]] = {
         "patch_embed.proj": (model.get_layer("embedding"), 7)
     }
@@ -126,7 +126,7 @@ def _layer_at(block: keras.layers.Layer, path: str) -> Any:
 
 
 def _offset_table(model: CycleMLP) -> dict[str, np.ndarray]:
-    """Returns {key: constant} of the offsets, (1, 2 C, 1, 1): rows and columns in turn."""
+    """Return {key: constant} of the offsets, (1, 2 C, 1, 1): rows and columns in turn."""
     table = {}
     for stage, (channels, depth) in enumerate(zip(model.channels, model.depths, strict=True)):
         steps = (np.arange(channels) + 1) % 3 - 1
@@ -143,7 +143,7 @@ def _offset_table(model: CycleMLP) -> dict[str, np.ndarray]:
 def _check_keys(
     name: str, model: CycleMLP, expected: Mapping[str, Any], state: Mapping[str, Any]
 ) -> None:
-    """Raises one ValueError that lists keys that are missing, unknown or of another shape."""
+    """Raise one ValueError that lists keys that are missing, unknown or of another shape."""
     shapes = {key: tuple(value.shape) for key, value in state.items()}
     problems = []
     for what, keys in (
@@ -178,7 +178,7 @@ def _first(names: Sequence[str]) -> str:
 
 
 def _as_numpy(name: str, key: str, value: Any) -> np.ndarray:
-    """Returns a checkpoint's array as float32."""
+    """Return a checkpoint's array as float32."""
     try:
         if hasattr(value, "detach"):
             value = value.detach().cpu().float()
@@ -195,6 +195,6 @@ def _as_numpy(name: str, key: str, value: Any) -> np.ndarray:
 
 
 def _to_keras(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Transposes a checkpoint's (out, in, *window) to (*window, in, out), then reshapes it."""
+    """Transpose a checkpoint's (out, in, *window) to (*window, in, out), then reshape it."""
     axes = (*range(2, array.ndim), 1, 0) if array.ndim > 1 else (0,)
     return array.transpose(axes).reshape(shape)

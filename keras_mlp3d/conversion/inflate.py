@@ -15,7 +15,7 @@ _STRUCTURE = ("channels", "depths", "mlp_ratios")
 
 
 def inflate(cycle_mlp: CycleMLP, mlp3d: MLP3D | MLP3DBackbone) -> list[str]:
-    """Gives an MLP-3D the weights of a CycleMLP, in place: center initialization.
+    """Give an MLP-3D the weights of a CycleMLP, in place: center initialization.
 
     The kernel of the 2-D embedding becomes that of the tubelet's middle frame (index 2 of 4); the
     other three frames get zeros. In every time mixing, w_0 becomes the 2-D channel mixing; all

@@ -27,7 +27,7 @@ _logger = logging.getLogger("keras_mlp3d")
 
 
 def make_weights(preset: hub.Preset) -> hub.Preset:
-    """Returns a preset with its weights on disk: from the cache, or downloaded and converted.
+    """Return a preset with its weights on disk: from the cache, or downloaded and converted.
 
     Args:
         preset: A built-in preset whose `weights` are the address of a checkpoint, or those of the

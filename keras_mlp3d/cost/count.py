@@ -62,7 +62,7 @@ class Cost:
     layers: tuple[LayerCost, ...]
 
     def table(self) -> str:
-        """Returns the rows as text, with their sum below them."""
+        """Return the rows as text, with their sum below them."""
         rows = [("layer", "output", "MACs", "parameters")]
         for row in self.layers:
             shape = " x ".join(map(str, row.output_shape))
@@ -79,7 +79,7 @@ class Cost:
 
 
 def count(model_or_backbone: keras.Model, input_shape: Shape | None = None) -> Cost:
-    """Counts multiply-accumulates and parameters of a network, analytically.
+    """Count multiply-accumulates and parameters of a network, analytically.
 
     A multiply-accumulate counts once. A layer's count grows with its number of tokens: a linear
     layer on T' x H' x W' tokens costs T' H' W' C_in C_out.

@@ -57,7 +57,7 @@ class LayerMemory:
 
 
 def kept_tensors(layer: keras.layers.Layer, shape: tuple[int, ...]) -> list[LayerMemory]:
-    """Returns what a layer of a network keeps, part by part.
+    """Return what a layer of a network keeps, part by part.
 
     Args:
         layer: A built layer that a network calls.
@@ -108,7 +108,7 @@ def kept_tensors(layer: keras.layers.Layer, shape: tuple[int, ...]) -> list[Laye
 
 
 def bytes_of(dtype: str) -> int:
-    """Returns the bytes of a number.
+    """Return the bytes of a number.
 
     Example:
 
@@ -125,12 +125,12 @@ def _gradients(layer: keras.layers.Layer) -> int:
 
 
 def _is_cast(layer: keras.layers.Layer) -> bool:
-    """Whether weights are copied to another dtype for every product."""
+    """Return whether weights are copied to another dtype for every product."""
     return layer.compute_dtype != layer.variable_dtype
 
 
 def _kernel_copy(layer: Any) -> int:
-    """Bytes of the copy of a kernel in the compute dtype, if there is one."""
+    """Return bytes of the copy of a kernel in the compute dtype, if there is one."""
     return math.prod(layer.kernel.shape) * bytes_of(layer.compute_dtype) if _is_cast(layer) else 0
 
 
@@ -164,14 +164,14 @@ def _named(name: str, part: LayerMemory) -> LayerMemory:
 
 
 def _again(name: str, parts: list[LayerMemory], size: int) -> LayerMemory:
-    """A branch that keeps its input alone; all its tensors are there again in its backward pass."""
+    """Return a branch that keeps its input alone; its backward pass has all its tensors again."""
     kept = sum(part.kept for part in parts)
     working = kept + max(part.working for part in parts)
     return LayerMemory(name, size, working, gradients=sum(part.gradients for part in parts))
 
 
 def _norm(layer: keras.layers.LayerNormalization, shape: tuple[int, ...]) -> LayerMemory:
-    """The input in float32, and a mean and a deviation per token."""
+    """Return the input in float32, and a mean and a deviation per token."""
     size = math.prod(shape)
     kept = _FLOAT32 * (size + 2 * size // shape[-1])
     if layer.variable_dtype != "float32":
@@ -180,7 +180,7 @@ def _norm(layer: keras.layers.LayerNormalization, shape: tuple[int, ...]) -> Lay
 
 
 def _dense(layer: Any, shape: tuple[int, ...]) -> LayerMemory:
-    """The input, and if there is an activation, what it is applied to."""
+    """Return the input, and if there is an activation, what it is applied to."""
     size = math.prod(shape) * bytes_of(layer.compute_dtype)
     output = size // shape[-1] * layer.units
     kept, working = size + _kernel_copy(layer), size + output
@@ -220,7 +220,7 @@ def _mixing(layer: TokenMixing, shape: tuple[int, ...]) -> list[LayerMemory]:
 
 
 def _cycle(layer: CycleFC, shape: tuple[int, ...]) -> LayerMemory:
-    """The shifted tokens."""
+    """Return the shifted tokens."""
     size = math.prod(shape) * bytes_of(layer.compute_dtype)
     kept = size + _kernel_copy(layer.dense)
     unmoved = size if layer.kernel_size == 1 else 0
@@ -228,7 +228,7 @@ def _cycle(layer: CycleFC, shape: tuple[int, ...]) -> LayerMemory:
 
 
 def _time(layer: GroupedTimeMixing, shape: tuple[int, ...]) -> LayerMemory:
-    """The grouped tokens, and the matrix of Eq. (5)."""
+    """Return the grouped tokens, and the matrix of Eq. (5)."""
     pairs = [(layer.kind, layer.size)]
     if isinstance(layer, SwitchableTimeMixing):
         pairs = list(layer.candidates) if layer.random_rate else [layer.chosen]
@@ -239,7 +239,7 @@ def _time(layer: GroupedTimeMixing, shape: tuple[int, ...]) -> LayerMemory:
 def _time_of(
     layer: GroupedTimeMixing, shape: tuple[int, ...], kind: str, group: int
 ) -> tuple[int, int]:
-    """What one kind and group size keeps, and how much of it is the layer's input as it came."""
+    """Return what a kind and group size keeps, and how much of it is the input as it came."""
     number = bytes_of(layer.compute_dtype)
     size, channels = math.prod(shape) * number, shape[-1]
     if kind == "shift_token" or (group == 1 and layer.share_weights):
@@ -253,7 +253,7 @@ def _time_of(
 
 
 def _embedding(layer: TubeletEmbedding, shape: tuple[int, ...]) -> int:
-    """The clip with the frames of each window along the channels, and the kernel in that order."""
+    """Return the clip with each window's frames along the channels, and the kernel likewise."""
     number = bytes_of(layer.compute_dtype)
     steps = layer.compute_output_shape(shape)[1]
     folded = shape[0] * steps * layer.window[0] * math.prod(shape[2:])
@@ -263,7 +263,7 @@ def _embedding(layer: TubeletEmbedding, shape: tuple[int, ...]) -> int:
 
 
 def state_bytes(model: keras.Model) -> int:
-    """Returns the bytes of all weights of a network, frozen ones too.
+    """Return the bytes of all weights of a network, frozen ones too.
 
     Args:
         model: A built network.

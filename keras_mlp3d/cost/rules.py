@@ -33,12 +33,12 @@ FREE = (
 
 
 def is_parameter(weight: Any) -> bool:
-    """Returns whether a weight is learned: no state of a random generator, and no choice."""
+    """Return whether a weight is learned: no state of a random generator, and no choice."""
     return weight.dtype not in ("uint32", "int32", "int64")
 
 
 def layer_rows(layer: keras.layers.Layer, shape: tuple[int, ...]) -> list[Row]:
-    """Returns the rows of a layer for an input shape.
+    """Return the rows of a layer for an input shape.
 
     Args:
         layer: A built layer.

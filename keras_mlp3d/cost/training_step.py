@@ -70,7 +70,7 @@ class TrainingStep:
     layers: tuple[LayerMemory, ...]
 
     def seconds(self, rate: float) -> float:
-        """Returns the time of the step if products alone took time.
+        """Return the time of the step if products alone took time.
 
         Args:
             rate: Floating-point operations per second; a multiply-accumulate is two.
@@ -81,7 +81,7 @@ class TrainingStep:
         return 2 * self.macs / check_number("rate", rate, above=0)
 
     def table(self) -> str:
-        """Returns what each layer keeps as text, with the sum below."""
+        """Return what each layer keeps as text, with the sum below."""
         rows = [(row.name, f"{row.kept:,}") for row in self.layers]
         rows = [("layer", "bytes kept"), *rows, ("total", f"{self.activations:,}")]
         widths = [max(len(row[i]) for row in rows) for i in range(2)]
@@ -98,7 +98,7 @@ def training_step(
     optimizer: str = "adamw",
     ema: bool = False,
 ) -> TrainingStep:
-    """Predicts the memory and the multiply-accumulates of a training step, analytically.
+    """Predict the memory and the multiply-accumulates of a training step, analytically.
 
     Memory is counted as Keras uses it on PyTorch without a compiler: every tensor that an
     operation keeps for its backward pass, copies of weights in the compute dtype among them. The
@@ -143,7 +143,7 @@ def largest_batch(
     optimizer: str = "adamw",
     ema: bool = False,
 ) -> int:
-    """Returns the largest batch whose training step fits in memory by `training_step`.
+    """Return the largest batch whose training step fits in memory by `training_step`.
 
     Args:
         model: As for `training_step`.
@@ -187,7 +187,7 @@ def largest_batch(
 
 
 def _checked(model: keras.Model, input_shape: Shape | None) -> tuple[tuple[int, ...], Cost]:
-    """Returns the shape of an input and what `count` counts, or refuses the network."""
+    """Return the shape of an input and what `count` counts, or refuse the network."""
     if input_shape is None:
         input_shape = (224, 224, 3) if isinstance(model, CycleMLP) else (64, 224, 224, 3)
     counted = count(model, input_shape)
@@ -265,7 +265,7 @@ def _step(
 
 
 def _passes(name: str, first: set[str], again: set[str]) -> int:
-    """How often a step computes the products of a row of `count`."""
+    """Return how often a step computes the products of a row of `count`."""
     if name in first:
         return 2
     return 4 if any(name.startswith(f"{block}/") for block in again) else 3
@@ -274,7 +274,7 @@ def _passes(name: str, first: set[str], again: set[str]) -> int:
 def _calls(
     model: keras.Model, shape: tuple[int, ...], prefix: str = ""
 ) -> Iterator[tuple[str, keras.layers.Layer, tuple[int, ...]]]:
-    """Yields (prefix of its name, layer, input shape) of the layers that a network calls."""
+    """Yield (prefix of its name, layer, input shape) of the layers that a network calls."""
     if isinstance(model, TwoPathMLP3D):
         batch, frames, *_, channels = shape
         yield from _calls(model.appearance, shape, "appearance/")

@@ -77,7 +77,7 @@ __all__ = [
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        """Imports a name when it is first asked for: one that needs Keras, or that few need."""
+        """Import a name when it is first asked for: one that needs Keras, or that few need."""
         if name == "motion_shapes":
             return importlib.import_module("keras_mlp3d.data.datasets.motion_shapes")
         if name not in __all__:

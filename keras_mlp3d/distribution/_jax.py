@@ -15,7 +15,7 @@ _ENVIRONMENT = tuple(
 
 @contextlib.contextmanager
 def set_up(devices: int | None) -> Iterator[tuple[int, tuple[int, int], Callable | None]]:
-    """Yields the number of devices, `Distribution.shard` and `Distribution.add_up`."""
+    """Yield the number of devices, `Distribution.shard` and `Distribution.add_up`."""
     import jax
 
     _start_processes(jax)
@@ -51,7 +51,7 @@ def _start_processes(jax):
 
 
 def _names(jax, devices):
-    """Keras's names of the devices, process by process."""
+    """Return Keras's names of the devices, process by process."""
     groups = {}
     for device in jax.devices():
         groups.setdefault(device.process_index, []).append(f"{device.platform}:{device.id}")

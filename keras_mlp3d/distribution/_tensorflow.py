@@ -20,7 +20,7 @@ _PATIENCE = 600
 
 @contextlib.contextmanager
 def set_up(devices: int | None) -> Iterator[tuple[int, tuple[int, int], Callable | None]]:
-    """Yields the number of devices, `Distribution.shard` and `Distribution.add_up`."""
+    """Yield the number of devices, `Distribution.shard` and `Distribution.add_up`."""
     import tensorflow as tf
 
     shard = shard_of_tf_config()
@@ -37,7 +37,7 @@ def set_up(devices: int | None) -> Iterator[tuple[int, tuple[int, int], Callable
 
 
 def shard_of_tf_config() -> tuple[int, int]:
-    """Returns this worker's number and their count by TF_CONFIG. A chief is the first worker."""
+    """Return this worker's number and their count by TF_CONFIG. A chief is the first worker."""
     text = os.environ.get("TF_CONFIG")
     if not text:
         return 0, 1

@@ -13,7 +13,7 @@ _ENVIRONMENT = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"
 
 @contextlib.contextmanager
 def set_up(devices: int | None) -> Iterator[tuple[int, tuple[int, int], Callable | None]]:
-    """Yields the number of devices, `Distribution.shard` and `Distribution.add_up`."""
+    """Yield the number of devices, `Distribution.shard` and `Distribution.add_up`."""
     set_here = [name for name in _ENVIRONMENT if name in os.environ]
     if not set_here:
         if devices not in (None, 1):

@@ -47,11 +47,11 @@ class Distribution:
         return self.shard[0] == 0
 
     def barrier(self) -> None:
-        """Waits until every process has called it."""
+        """Wait until every process has called it."""
         self.any(False)
 
     def any(self, value: bool) -> bool:
-        """Returns whether a value is true in any process. All processes must call it.
+        """Return whether a value is true in any process. All processes must call it.
 
         Args:
             value: The value of this process.
@@ -59,7 +59,7 @@ class Distribution:
         return bool(self.sum(value))
 
     def sum(self, value: float) -> float:
-        """Returns the sum of a number over the processes. All processes must call it.
+        """Return the sum of a number over the processes. All processes must call it.
 
         Args:
             value: The number of this process.
@@ -67,7 +67,7 @@ class Distribution:
         return value if self.add_up is None else float(self.add_up(np.float32(value)))
 
     def metric_sums(self, model: keras.Model) -> list:
-        """Returns the sums that loss and metrics hold, over all processes.
+        """Return the sums that loss and metrics hold, over all processes.
 
         All processes must call it.
 
@@ -81,7 +81,7 @@ class Distribution:
         return [(self.add_up(value) if self.apart else value).tolist() for value in sums]
 
     def add_metric_sums(self, model: keras.Model, sums: Sequence) -> None:
-        """Adds sums to those that loss and metrics hold.
+        """Add sums to those that loss and metrics hold.
 
         Args:
             model: Compiled model.
@@ -93,7 +93,7 @@ class Distribution:
             variable.assign(keras.ops.convert_to_numpy(variable) + np.array(value) * share)
 
     def check_batch_size(self, batch_size: int) -> None:
-        """Checks that a batch divides over the devices.
+        """Check that a batch divides over the devices.
 
         Args:
             batch_size: Clips per batch, over all processes.
@@ -110,7 +110,7 @@ class Distribution:
 
 
 def current_distribution() -> Distribution:
-    """Returns the `Distribution` of the enclosing `distribute`, or that of one device.
+    """Return the `Distribution` of the enclosing `distribute`, or that of one device.
 
     Example:
 
@@ -122,7 +122,7 @@ def current_distribution() -> Distribution:
 
 @contextlib.contextmanager
 def distribute(devices: int | None = None) -> Iterator[Distribution]:
-    """Divides each batch of the training inside the `with` over several devices.
+    """Divide each batch of the training inside the `with` over several devices.
 
     The same global batches give the losses of one device: gradients are averaged over all devices
     before they are clipped, and metrics count all clips. Dropout differs per device. Build,
@@ -199,7 +199,7 @@ def distribute(devices: int | None = None) -> Iterator[Distribution]:
 
 
 def _check_launcher(backend):
-    """Refuses the environment of another backend, with which each process would train alone."""
+    """Refuse the environment of another backend, with which each process would train alone."""
     several = {
         "tensorflow": ("TF_CONFIG", shard_of_tf_config()[1]),
         "jax": ("KERAS_DISTRIBUTION_NUM_PROCESSES", None),
@@ -217,7 +217,7 @@ def _check_launcher(backend):
 
 @contextlib.contextmanager
 def _quiet(quiet):
-    """Switches Keras's progress bars off."""
+    """Switch Keras's progress bars off."""
     interactive = keras.config.is_interactive_logging_enabled()
     if quiet:
         keras.config.disable_interactive_logging()

@@ -61,7 +61,7 @@ def benchmark(
     videos: Iterable[tuple[np.ndarray, int]] = (),
     folder: StrPath | None = None,
 ) -> list[Row]:
-    """Exports a network to every format of the backend in use, and measures each.
+    """Export a network to every format of the backend in use, and measure each.
 
     Args:
         model: Network on clips.

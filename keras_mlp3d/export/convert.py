@@ -26,7 +26,7 @@ _MOST_STEPS = 1024  # of frames
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """Silences converters, which print and warn about themselves."""
+    """Silence converters, which print and warn about themselves."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -41,7 +41,7 @@ def quietly() -> Iterator[None]:
 
 
 def saved_model(graph: Graph, path: pathlib.Path, int8: bool = False) -> str:
-    """Writes a SavedModel with the endpoint `serve`, which is the default signature too."""
+    """Write a SavedModel with the endpoint `serve`, which is the default signature too."""
     import tensorflow as tf
 
     options = {}
@@ -56,7 +56,7 @@ def saved_model(graph: Graph, path: pathlib.Path, int8: bool = False) -> str:
 
 
 def onnx_from_tensorflow(graph: Graph, path: pathlib.Path, int8: bool = False) -> str:
-    """Writes an ONNX file by tf2onnx."""
+    """Write an ONNX file by tf2onnx."""
     import tensorflow as tf
     import tf2onnx
 
@@ -68,7 +68,7 @@ def onnx_from_tensorflow(graph: Graph, path: pathlib.Path, int8: bool = False) -
 
 
 def litert(graph: Graph, path: pathlib.Path, int8: bool = False) -> str:
-    """Writes a LiteRT file of builtin operators only."""
+    """Write a LiteRT file of builtin operators only."""
     import tensorflow as tf
 
     folder = path.with_name("saved_model_for_litert")
@@ -82,7 +82,7 @@ def litert(graph: Graph, path: pathlib.Path, int8: bool = False) -> str:
 
 
 def openvino_from_tensorflow(graph: Graph, path: pathlib.Path, int8: bool = False) -> str:
-    """Writes OpenVINO's `.xml` and, next to it, the weights as `.bin`."""
+    """Write OpenVINO's `.xml` and, next to it, the weights as `.bin`."""
     import openvino
     import tensorflow as tf
 
@@ -98,7 +98,7 @@ def _spec(graph: Graph) -> Any:
 
 
 def _named(graph: Graph) -> Any:
-    """The graph as a function whose argument and result have names."""
+    """Return the graph as a function whose argument and result have names."""
 
     def serve(inputs: Any) -> Any:
         return {graph.output_name: graph(inputs)}
@@ -110,7 +110,7 @@ def _named(graph: Graph) -> Any:
 
 
 def _symbols_of_jax(graph: Graph) -> str:
-    """The shape in the form that `jax2tf` reads, such as "(batch, 16*frames, height, width, 3)"."""
+    """Return the shape as `jax2tf` reads it, such as "(batch, 16*frames, height, width, 3)"."""
     symbols = [
         str(length) if length is not None else f"{graph.step}*frames" if name == "frames" else name
         for name, length in zip(graph.axes, graph.shape, strict=True)
@@ -119,7 +119,7 @@ def _symbols_of_jax(graph: Graph) -> str:
 
 
 def _add_erfc() -> None:
-    """Teaches tf2onnx the complement of the error function, which TensorFlow's exact GELU has."""
+    """Teach tf2onnx the complement of the error function, which TensorFlow's exact GELU has."""
     from tf2onnx import utils
     from tf2onnx.handler import tf_op
 
@@ -142,7 +142,7 @@ def _add_erfc() -> None:
 
 
 def torch_program(graph: Graph, path: pathlib.Path, int8: bool = False) -> str:
-    """Writes a program of `torch.export`."""
+    """Write a program of `torch.export`."""
     import torch
 
     torch.export.save(_exported_program(graph), str(path))
@@ -150,7 +150,7 @@ def torch_program(graph: Graph, path: pathlib.Path, int8: bool = False) -> str:
 
 
 def onnx_from_torch(graph: Graph, path: pathlib.Path, int8: bool = False) -> str:
-    """Writes an ONNX file by PyTorch's exporter."""
+    """Write an ONNX file by PyTorch's exporter."""
     import torch
 
     program = _exported_program(graph)
@@ -160,7 +160,7 @@ def onnx_from_torch(graph: Graph, path: pathlib.Path, int8: bool = False) -> str
 
 
 def openvino_from_torch(graph: Graph, path: pathlib.Path, int8: bool = False) -> str:
-    """Writes OpenVINO's files by way of ONNX."""
+    """Write OpenVINO's files by way of ONNX."""
     import openvino
 
     between = path.with_name("model_for_openvino.onnx")
@@ -170,7 +170,7 @@ def openvino_from_torch(graph: Graph, path: pathlib.Path, int8: bool = False) ->
 
 @contextlib.contextmanager
 def _open_lengths() -> Iterator[None]:
-    """Sets up PyTorch for symbols in shapes."""
+    """Set up PyTorch for symbols in shapes."""
     import torch
     from torch.fx.experimental import _config
 
@@ -222,7 +222,7 @@ def _exported_program(graph: Graph) -> Any:
 
 
 def _finish_onnx(graph: Graph, model: Any, path: pathlib.Path, int8: bool) -> str:
-    """Names inputs, outputs and axes, quantizes if asked, and writes."""
+    """Name inputs, outputs and axes, quantize if asked, and write."""
     import onnx
 
     [model_input], [model_output] = model.graph.input, model.graph.output

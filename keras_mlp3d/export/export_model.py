@@ -87,7 +87,7 @@ class Exported:
 
 
 def formats(backend: str | None = None) -> list[str]:
-    """Returns the formats that a backend can make.
+    """Return the formats that a backend can make.
 
     Args:
         backend: Its name; None for the backend in use.
@@ -112,7 +112,7 @@ def export_model(
     crops: int = 1,
     int8: bool = False,
 ) -> Exported:
-    """Exports a network; `MLP3D.export` says what the arguments do.
+    """Export a network; `MLP3D.export` says what the arguments do.
 
     Args:
         model: Network of this package.
@@ -185,7 +185,7 @@ def export_model(
 
 
 def load(path: StrPath, format: str) -> runtimes.Run:
-    """Loads an artifact into the runtime of its format.
+    """Load an artifact into the runtime of its format.
 
     Args:
         path: The artifact; the `.json` that was written with it is next to it.
@@ -223,7 +223,7 @@ def _way(format: str) -> tuple[Callable[..., str], tuple[str, ...]]:
 
 
 def _check_weights(model: keras.Model) -> None:
-    """Raises ValueError for a network whose weights or sums are not float32."""
+    """Raise ValueError for a network whose weights or sums are not float32."""
     if not model.built:
         raise ValueError(f"{model.name} is not built: call it on a clip before the export.")
     for layer in model._flatten_layers():
@@ -254,7 +254,7 @@ def _check_installed(format: str, modules: tuple[str, ...]) -> None:
 
 
 def _largest_difference(graph: Graph, run: runtimes.Run) -> float:
-    """The largest difference at all example shapes, as a part of the spread of the outputs."""
+    """Return the largest difference at all example shapes over the spread of the outputs."""
     worst = 0.0
     for shape in graph.example_shapes():
         inputs = graph.example(shape)
@@ -270,13 +270,13 @@ def _largest_difference(graph: Graph, run: runtimes.Run) -> float:
 
 
 def _logits(graph: Graph, outputs: np.ndarray) -> np.ndarray:
-    """Outputs as logits: the logarithm of scores, whose spread is that of the logits."""
+    """Return outputs as logits: the logarithm of scores, whose spread is that of the logits."""
     outputs = np.asarray(outputs, "float64")
     scores = graph.takes_frames or getattr(graph.model, "activation", None) in SCORES
     return np.log(np.maximum(outputs, 1e-30)) if scores else outputs
 
 
 def _reason(error: Exception) -> str:
-    """The first line of an error that says something."""
+    """Return the first line of an error that says something."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:300]

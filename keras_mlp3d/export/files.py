@@ -64,7 +64,7 @@ for place in np.argsort(-scores)[:5] if about["labels"] else ():
 
 
 def about(graph: Graph, format: str, version: str, int8: bool, difference: float) -> dict[str, Any]:
-    """Returns what a program must know to use the artifact, as values that JSON knows."""
+    """Return what a program must know to use the artifact, as values that JSON knows."""
     model, converter = graph.model, getattr(graph.model, "converter", None)
     count = getattr(model, "num_classes", None)  # None for a backbone
     names = getattr(model, "class_names", None)
@@ -94,7 +94,7 @@ def about(graph: Graph, format: str, version: str, int8: bool, difference: float
 
 
 def write_companions(artifact: pathlib.Path, graph: Graph, content: dict[str, Any]) -> None:
-    """Writes `NAME.json`, what `about` returned, and `NAME.example.py` next to the artifact."""
+    """Write `NAME.json`, what `about` returned, and `NAME.example.py` next to the artifact."""
     text = json.dumps(content, indent=2, allow_nan=False)
     write_whole(artifact.with_name(artifact.name + ".json"), f"{text}\n".encode())
     library, *run = _RUNS[content["format"]]
@@ -116,7 +116,7 @@ def write_companions(artifact: pathlib.Path, graph: Graph, content: dict[str, An
 
 @contextlib.contextmanager
 def appearing_at(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yields the path of an artifact in a temporary folder next to `path`.
+    """Yield the path of an artifact in a temporary folder next to `path`.
 
     At the end the artifact and the files with its name move to the folder of `path`. If anything
     fails, nothing appears there, and earlier files are not changed.
@@ -146,6 +146,6 @@ def appearing_at(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def size_of(path: pathlib.Path) -> int:
-    """Returns the bytes of an artifact: of a file and its weights, or of a folder."""
+    """Return the bytes of an artifact: of a file and its weights, or of a folder."""
     paths = path.rglob("*") if path.is_dir() else [path, path.with_suffix(".bin")]
     return sum(each.stat().st_size for each in paths if each.is_file())

@@ -58,7 +58,7 @@ class Graph:
         return self.layer is not self.model
 
     def example_shapes(self) -> list[tuple[int, ...]]:
-        """Returns two shapes that the graph takes; one if no axis is open."""
+        """Return two shapes that the graph takes; one if no axis is open."""
         if self.takes_frames:
             converter = self.layer.converter
             height, width = converter.image_size
@@ -83,7 +83,7 @@ class Graph:
         return known[axis] if axis in known else sizes[axis][number - 1]
 
     def example(self, shape: Sequence[int]) -> np.ndarray:
-        """Returns moving stripes and noise of a shape, in the dtype of the input."""
+        """Return moving stripes and noise of a shape, in the dtype of the input."""
         rng = np.random.default_rng(math.prod(shape))
         time = np.arange(shape[-4] if len(shape) > 3 else 1)[:, None, None]
         if self.axes[0] == "batch" and "frames" not in self.axes:
@@ -94,7 +94,7 @@ class Graph:
         return np.clip(pixels, 0, 255).astype(self.dtype)
 
     def expected(self, inputs: np.ndarray) -> np.ndarray:
-        """Returns what Keras computes."""
+        """Return what Keras computes."""
         if keras.backend.backend() == "torch":
             import torch
 
@@ -112,7 +112,7 @@ def make_graph(
     clips: int,
     crops: int,
 ) -> Graph:
-    """Checks the arguments of an export, and returns what it exports.
+    """Check the arguments of an export, and return what it exports.
 
     Raises:
         ValueError: If an argument is wrong or does not fit the network.
@@ -183,7 +183,7 @@ def _network_graph(model, on_clips, batch, frames, size):
 
 
 def _frame_step(model):
-    """The smallest number of frames that the network takes."""
+    """Return the smallest number of frames that the network takes."""
     for frames in range(1, _MOST_FRAMES + 1):
         try:
             model.check_input(keras.KerasTensor((None, frames, *model.input_shape[2:4], 3)))

@@ -58,7 +58,7 @@ class FramesToScores(keras.layers.Layer):
         return (self.model.num_classes,)
 
     def views(self, frames: Tensor) -> Tensor:
-        """Returns the views of a video, float32 (clips * crops, T, height, width, 3)."""
+        """Return the views of a video, float32 (clips * crops, T, height, width, 3)."""
         places = [ops.arange(length, dtype="int32") for length in ops.shape(frames)[:3]]
         # As tensors: an export may have symbols for open lengths, which cannot be compared.
         count, height, width = (place[-1] + 1 for place in places)
@@ -74,7 +74,7 @@ class FramesToScores(keras.layers.Layer):
         return ops.stack(views)
 
     def _indices(self, count: Tensor) -> list[Tensor]:
-        """The numbers of the frames of each clip; see `data.video.sampling`."""
+        """Return the numbers of the frames of each clip; see `data.video.sampling`."""
         length, clips = self.converter.num_frames, self.clips
         places = ops.arange(length, dtype="int32")
         if self.converter.sampling == "uniform":
@@ -88,7 +88,7 @@ class FramesToScores(keras.layers.Layer):
         return [(start + stride * places) % count for start in starts]
 
     def _resized(self, height: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
-        """The size of the pictures before the crop; see `data.video.pictures.covering_size`."""
+        """Return the size of the pictures before the crop; see `pictures.covering_size`."""
         crop = self.converter.image_size
         if self.converter.crop == "none":
             return ops.convert_to_tensor(crop[0], "int32"), ops.convert_to_tensor(crop[1], "int32")
@@ -106,7 +106,7 @@ class FramesToScores(keras.layers.Layer):
         return height, width
 
     def _corners(self, size: tuple[Tensor, Tensor]) -> list[tuple[Tensor, Tensor]]:
-        """The corners of the crops; see `data.video.pictures.spread_corners`."""
+        """Return the corners of the crops; see `data.video.pictures.spread_corners`."""
         top, left = (
             side - least for side, least in zip(size, self.converter.image_size, strict=True)
         )
@@ -122,7 +122,7 @@ class FramesToScores(keras.layers.Layer):
         ]
 
     def _shares(self, inputs: Tensor, size: Tensor, first: Tensor, axis: int) -> Tensor:
-        """The share of each input position in each output position: (outputs, inputs).
+        """Return the share of each input position in each output position: (outputs, inputs).
 
         Args:
             inputs: Positions of the input, 0, 1, 2, ...
@@ -148,14 +148,14 @@ class FramesToScores(keras.layers.Layer):
 
 
 def _select(frames: Tensor, indices: Tensor) -> Tensor:
-    """Frames by their numbers; what Keras's `take` is on PyTorch cannot become ONNX."""
+    """Return frames by their numbers; what Keras's `take` is on PyTorch cannot become ONNX."""
     if keras.backend.backend() == "torch":
         return frames.index_select(0, indices)
     return ops.take(frames, indices, axis=0)
 
 
 def _resize(clip: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """(T, H, W, 3) to (T, height, width, 3), rounded to levels."""
+    """Return (T, H, W, 3) to (T, height, width, 3), rounded to levels."""
     time, height, width, _ = ops.shape(clip)
     clip = ops.reshape(clip, (time, height, width * 3))
     clip = ops.reshape(ops.matmul(rows, clip), (time, rows.shape[0], width, 3))
@@ -164,7 +164,7 @@ def _resize(clip: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def _weight(interpolation: str, scale: Tensor, step: Tensor) -> Callable[[Tensor], Tensor]:
-    """The weight of an input position by its distance; the filters of FFmpeg."""
+    """Return the weight of an input position by its distance; the filters of FFmpeg."""
 
     def bilinear(distance):
         return ops.relu(1 - distance / scale)

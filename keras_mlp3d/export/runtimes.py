@@ -12,7 +12,7 @@ Run = Callable[[np.ndarray], np.ndarray]
 
 
 def saved_model(path: pathlib.Path, given: str, returned: str) -> Run:
-    """Loads by `tf.saved_model`, without Keras."""
+    """Load by `tf.saved_model`, without Keras."""
     import tensorflow as tf
 
     loaded = tf.saved_model.load(str(path))
@@ -24,7 +24,7 @@ def saved_model(path: pathlib.Path, given: str, returned: str) -> Run:
 
 
 def onnx(path: pathlib.Path, given: str, returned: str) -> Run:
-    """Loads by onnxruntime, after a look at the operators.
+    """Load by onnxruntime, after a look at the operators.
 
     Raises:
         ValueError: If an operator is not one of ONNX's own.
@@ -45,7 +45,7 @@ def onnx(path: pathlib.Path, given: str, returned: str) -> Run:
 
 
 def openvino(path: pathlib.Path, given: str, returned: str) -> Run:
-    """Loads by OpenVINO's runtime.
+    """Load by OpenVINO's runtime.
 
     Raises:
         ValueError: If an operator is not one of OpenVINO's own.
@@ -64,7 +64,7 @@ def openvino(path: pathlib.Path, given: str, returned: str) -> Run:
 
 
 def litert(path: pathlib.Path, given: str, returned: str) -> Run:
-    """Loads by LiteRT's interpreter, which has neither custom nor Flex operators."""
+    """Load by LiteRT's interpreter, which has neither custom nor Flex operators."""
     from ai_edge_litert.interpreter import Interpreter
 
     def run(inputs):
@@ -77,7 +77,7 @@ def litert(path: pathlib.Path, given: str, returned: str) -> Run:
 
 
 def torch_program(path: pathlib.Path, given: str, returned: str) -> Run:
-    """Loads by `torch.export.load`."""
+    """Load by `torch.export.load`."""
     import torch
 
     program = torch.export.load(str(path)).module()

@@ -18,7 +18,7 @@ _HEADER = "keras_mlp3d"
 def write_adapters(
     path: StrPath, arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]
 ) -> None:
-    """Writes arrays of float32 and a header to an HDF5 file, whole or not at all.
+    """Write arrays of float32 and a header to an HDF5 file, whole or not at all.
 
     Args:
         path: Path of the file, which ends in ".lora.h5"; an earlier one is replaced.
@@ -48,7 +48,7 @@ def write_adapters(
 
 
 def read_adapters(path: StrPath) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Reads what `write_adapters` wrote from a file that may be damaged or hostile.
+    """Read what `write_adapters` wrote from a file that may be damaged or hostile.
 
     Args:
         path: Path of the file.

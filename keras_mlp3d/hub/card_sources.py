@@ -15,7 +15,7 @@ _CITATION = """\
 
 
 def origin(metadata: Mapping[str, Any]) -> str:
-    """Returns the section on where the weights come from and under which license."""
+    """Return the section on where the weights come from and under which license."""
     parts = [
         "## Origin",
         "An implementation in Keras 3 of MLP-3D (Qiu et al., CVPR 2022), whose authors published "
@@ -39,6 +39,6 @@ def origin(metadata: Mapping[str, Any]) -> str:
 
 
 def citation(metadata: Mapping[str, Any]) -> str:
-    """Returns the section with the papers to cite."""
+    """Return the section with the papers to cite."""
     cited = [_CITATION, *filter(None, [metadata.get("citation")])]
     return "\n\n".join(["## Citation", *(code_block(entry, "bibtex") for entry in cited)])

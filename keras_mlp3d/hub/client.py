@@ -45,7 +45,7 @@ class HubAddress:
 
 
 def parse_hub_uri(uri: str) -> HubAddress:
-    """Reads an address of the form `hf://user/repo[@revision]`.
+    """Read an address of the form `hf://user/repo[@revision]`.
 
     Args:
         uri: The address.
@@ -113,7 +113,7 @@ class HubUnreachableError(HubError):
 
 
 def hub_api() -> "HfApi":
-    """Returns the client of the Hub."""
+    """Return the client of the Hub."""
     from huggingface_hub import HfApi  # late: its import takes longer than all of this package
 
     return HfApi(library_name="keras_mlp3d")
@@ -122,7 +122,7 @@ def hub_api() -> "HfApi":
 def list_files(
     address: HubAddress, commit: str | None = None
 ) -> tuple[str, dict[str, tuple[int | None, str | None]]]:
-    """Asks the Hub for the files of a repository.
+    """Ask the Hub for the files of a repository.
 
     Args:
         address: The repository and its revision.
@@ -154,7 +154,7 @@ def list_files(
 
 @contextlib.contextmanager
 def explained(address: HubAddress | str, doing: str) -> Iterator[None]:
-    """Turns any error of a transfer into one `HubError` that names the address and a fix.
+    """Turn any error of a transfer into one `HubError` that names the address and a fix.
 
     Args:
         address: What was asked for: a preset on the Hub, or the address of a file elsewhere.
@@ -203,7 +203,7 @@ def _explain(error: Exception, address: HubAddress | str, doing: str) -> HubErro
 def _refusal(
     error: Exception, status: int | None, address: HubAddress, doing: str
 ) -> HubError | None:
-    """What the Hub says in its own way: no access, no such repository, too many requests."""
+    """Return what the Hub says in its own way: no access, no such repository, too many requests."""
     from huggingface_hub import errors
 
     if isinstance(error, errors.GatedRepoError):

@@ -30,7 +30,7 @@ _logger = logging.getLogger("keras_mlp3d")
 
 
 def converted_preset(preset: Preset, convert: Callable[[pathlib.Path], object]) -> Preset:
-    """Returns a preset with its converted weights from the cache; converts them if they are absent.
+    """Return a preset with its converted weights from the cache; convert them if they are absent.
 
     Each weights file is hashed at every load. If it is not as it was written, a warning says so and
     the weights are converted again. Several processes may ask at once: one converts, the others
@@ -91,7 +91,7 @@ def converted_preset(preset: Preset, convert: Callable[[pathlib.Path], object]) 
 
 @contextlib.contextmanager
 def _writable(place: StrPath) -> Iterator[None]:
-    """Says of an error inside which place of the cache cannot be written."""
+    """Say of an error inside which place of the cache cannot be written."""
     try:
         yield
     except (OSError, ValueError) as error:
@@ -102,7 +102,7 @@ def _writable(place: StrPath) -> Iterator[None]:
 
 
 def _remove(preset: Preset, folder: pathlib.Path) -> None:
-    """Makes room for the folder. A link is removed, not what it leads to."""
+    """Make room for the folder. A link is removed, not what it leads to."""
     if not os.path.lexists(folder):
         return
     _logger.warning(
@@ -117,7 +117,7 @@ def _remove(preset: Preset, folder: pathlib.Path) -> None:
 
 
 def _read(preset: Preset, folder: pathlib.Path) -> Preset | None:
-    """Returns the preset with the weights of the cache; None if they are absent or damaged."""
+    """Return the preset with the weights of the cache; None if they are absent or damaged."""
     try:
         if not (folder / WEIGHTS).is_file():  # a pipe would be waited for
             return None

@@ -60,7 +60,7 @@ def download_preset(
     commit: str | None = None,
     max_bytes: int = MAX_BYTES,
 ) -> Download:
-    """Downloads files of a preset into the local cache of the Hub and checks every one of them.
+    """Download files of a preset into the local cache of the Hub and check every one of them.
 
     Files already cached are not asked for again, only the list of files is. With
     `HF_HUB_OFFLINE=1` or without a network, only the cache is used. An interrupted transfer
@@ -128,7 +128,7 @@ def _choose(
     stated: Mapping[str, tuple[int | None, str | None]],
     max_bytes: int,
 ) -> dict[str, int | None]:
-    """Returns {name to download: stated size}; refuses a preset that lacks one or is too large."""
+    """Return {name to download: stated size}; refuse a preset that lacks one or is too large."""
     for name, required in filenames.items():
         if required and name not in stated:
             raise HubError(
@@ -161,7 +161,7 @@ def _fetch(
     wanted: Mapping[str, int | None],
     max_bytes: int,
 ) -> dict[str, pathlib.Path] | None:
-    """Returns {name: path in the cache}, or None if the branch no longer points to `listed`."""
+    """Return {name: path in the cache}, or None if the branch no longer points to `listed`."""
     paths: dict[str, pathlib.Path] = {}
     left = max_bytes - sum(size or 0 for size in wanted.values())
     for name, size in wanted.items():
@@ -214,7 +214,7 @@ def _checked(
     paths: Mapping[str, pathlib.Path],
     stated: Mapping[str, tuple[int | None, str | None]],
 ) -> Download:
-    """Compares each file with its stated size and checksum."""
+    """Compare each file with its stated size and checksum."""
     folder = next(iter(paths.values())).parent
     sums = {
         name: _verify(address, path, *stated[name])
@@ -225,7 +225,7 @@ def _checked(
 
 
 def _verify(address: HubAddress, path: pathlib.Path, size: int | None, checksum: str | None) -> str:
-    """Returns the SHA-256 of a cached file; removes a damaged file and raises an error."""
+    """Return the SHA-256 of a cached file; remove a damaged file and raise an error."""
     if not _CHECKSUM.fullmatch(str(checksum)):
         etag = path.resolve().name if path.is_symlink() else ""
         checksum = etag if _CHECKSUM.fullmatch(etag) else None
@@ -251,7 +251,7 @@ def _verify(address: HubAddress, path: pathlib.Path, size: int | None, checksum:
 
 
 def _hash_file(path: pathlib.Path, git_blob: bool) -> tuple[str, str]:
-    """Returns a file's SHA-256 and, if asked for, its Git blob hash, from one reading."""
+    """Return a file's SHA-256 and, if asked for, its Git blob hash, from one reading."""
     sha256 = hashlib.sha256()
     blob = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
     with path.open("rb") as file:

@@ -43,7 +43,7 @@ _SAFE = "The preset that was there before is untouched."
 
 
 def read_json(path: pathlib.Path, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
-    """Reads a JSON object from a file.
+    """Read a JSON object from a file.
 
     Args:
         path: `pathlib.Path` of the file.
@@ -80,7 +80,7 @@ def read_json(path: pathlib.Path, max_bytes: int = MAX_JSON_BYTES) -> dict[str, 
 
 
 def read_object(path: pathlib.Path) -> tuple[str, dict[str, Any]]:
-    """Reads a serialized object of this package.
+    """Read a serialized object of this package.
 
     Args:
         path: `pathlib.Path` of the file.
@@ -104,7 +104,7 @@ def read_object(path: pathlib.Path) -> tuple[str, dict[str, Any]]:
 
 
 def check_metadata(path: pathlib.Path, metadata: Mapping[str, Any]) -> None:
-    """Refuses metadata whose entries that the package itself reads have another form.
+    """Refuse metadata whose entries that the package itself reads have another form.
 
     Args:
         path: Where they are from, for the message.
@@ -142,7 +142,7 @@ def check_metadata(path: pathlib.Path, metadata: Mapping[str, Any]) -> None:
 
 
 def serialized(class_name: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the JSON object that a preset's files hold for an object of this package.
+    """Return the JSON object that a preset's files hold for an object of this package.
 
     Args:
         class_name: Name of the object's class.
@@ -161,7 +161,7 @@ def serialized(class_name: str, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_plain(where: StrPath, config: Mapping[str, Any]) -> None:
-    """Refuses arguments that Keras would turn into objects of any class that they name."""
+    """Refuse arguments that Keras would turn into objects of any class that they name."""
     dicts = [config]
     while dicts:
         for key, value in dicts.pop().items():
@@ -176,7 +176,7 @@ def _check_plain(where: StrPath, config: Mapping[str, Any]) -> None:
 
 
 def make_class_names_printable(config: dict[str, Any]) -> None:
-    """Makes the class names in a configuration safe to print and to save, in place, at any depth.
+    """Make the class names in a configuration safe to print and to save, in place, at any depth.
 
     Args:
         config: Arguments of a network or a classifier.
@@ -198,7 +198,7 @@ def make_class_names_printable(config: dict[str, Any]) -> None:
 
 
 def write_json(path: StrPath, content: Any) -> None:
-    """Writes `content` as readable JSON with a newline at its end.
+    """Write `content` as readable JSON with a newline at its end.
 
     Args:
         path: Path of the file; an earlier one is replaced.
@@ -222,7 +222,7 @@ def write_json(path: StrPath, content: Any) -> None:
 
 
 def check_directory(directory: StrPath) -> pathlib.Path:
-    """Refuses a directory in which a preset would overwrite other files, or mix with them.
+    """Refuse a directory in which a preset would overwrite other files, or mix with them.
 
     Args:
         directory: Where a preset is to be written. It must be absent, empty, or a preset.
@@ -265,7 +265,7 @@ def check_directory(directory: StrPath) -> pathlib.Path:
 
 
 def write_preset(directory: StrPath, write_files: Callable[[pathlib.Path], object]) -> None:
-    """Writes a preset whole or not at all.
+    """Write a preset whole or not at all.
 
     Args:
         directory: Where it goes: absent, empty, or an earlier preset, which it replaces.

@@ -15,25 +15,25 @@ _FOLD_ABOVE = 30
 
 
 def line(value: Any) -> str:
-    """One line of plain text: control characters and line breaks become single spaces."""
+    """Return one line of plain text: control characters and line breaks become single spaces."""
     encodable = str(value).encode("utf-8", "replace").decode()  # no file takes a lone surrogate
     return _UNPRINTABLE.sub(" ", encodable).strip()
 
 
 def text(value: Any) -> str:
-    """One line of Markdown that shows exactly the words of `value`, also inside a table."""
+    """Return one line of Markdown that shows exactly the words of `value`, also inside a table."""
     escaped = _MARKUP.sub(r"\\\g<0>", line(value))
     return _LINE_START.sub(lambda match: f"{match[0][:-1]}\\{match[0][-1]}", escaped)
 
 
 def paragraphs(value: Any) -> str:
-    """The paragraphs of `value`, each on one line; empty for None."""
+    """Return the paragraphs of `value`, each on one line; empty for None."""
     blocks = re.split(r"\n\s*\n", str(value or ""))
     return "\n\n".join(text(block) for block in blocks if line(block))
 
 
 def code_block(value: Any, language: str = "text") -> str:
-    """A block of code, fenced by more backticks than it has itself."""
+    """Return a block of code, fenced by more backticks than it has itself."""
     value = "\n".join(printable(row) for row in str(value).split("\n"))
     longest = max((len(run) for run in re.findall(r"`+", value)), default=0)
     fence = "`" * max(3, longest + 1)
@@ -41,13 +41,13 @@ def code_block(value: Any, language: str = "text") -> str:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of cells that are Markdown already."""
+    """Return a table of cells that are Markdown already."""
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
 def fold(markdown: str, count: int, what: str) -> str:
-    """Hides a long piece behind a line that says how much there is."""
+    """Hide a long piece behind a line that says how much there is."""
     if count <= _FOLD_ABOVE:
         return markdown
     return f"<details>\n<summary>{count} {what}</summary>\n\n{markdown}\n\n</details>"

@@ -44,7 +44,7 @@ def model_card(
     uri_hint: str | None = None,
     example: Sequence[int] | None = None,
 ) -> str:
-    """Writes the model card of a preset.
+    """Write the model card of a preset.
 
     A section whose keys are absent is left out. The results are those in the metadata that have a
     value; they are also in the `model-index`, which the Hub reads. Without one, the card says that
@@ -115,13 +115,13 @@ def _front_matter(metadata: Mapping[str, Any], class_name: str) -> str:
 
 
 def _metrics(metadata: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The metrics that were measured."""
+    """Return the metrics that were measured."""
     metrics = [_dict(metric) for metric in _list(metadata.get("metrics"))]
     return [metric for metric in metrics if _is_number(metric.get("value"))]
 
 
 def _eval_result(metric: Mapping[str, Any], class_name: str) -> "EvalResult":
-    """A metric in the form of the Hub's `model-index`."""
+    """Return a metric in the form of the Hub's `model-index`."""
     from huggingface_hub import EvalResult
 
     name, dataset = line(metric.get("name", "")), line(metric.get("dataset", ""))
@@ -139,7 +139,7 @@ def _eval_result(metric: Mapping[str, Any], class_name: str) -> "EvalResult":
 
 
 def with_address(card: str, uri: str) -> str:
-    """Returns a model card whose snippet loads the preset from another place.
+    """Return a model card whose snippet loads the preset from another place.
 
     Args:
         card: Text of the card.
@@ -193,7 +193,7 @@ def _usage(
 
 
 def _example_shape(metadata: Mapping[str, Any], converter: Any, images: bool) -> tuple[int, ...]:
-    """The shape of an input, from what the metadata and the converter say."""
+    """Return the shape of an input, from what the metadata and the converter say."""
 
     def sides(value: Any) -> list[int]:
         return [side for side in _list(value) if type(side) is int and 32 <= side <= 1024][:2]
@@ -207,7 +207,7 @@ def _example_shape(metadata: Mapping[str, Any], converter: Any, images: bool) ->
 
 
 def _settings(content: Any) -> dict[str, Any]:
-    """The arguments in the content of a file, or those arguments themselves."""
+    """Return the arguments in the content of a file, or those arguments themselves."""
     settings = _dict(content)
     return _dict(settings.get("config")) or settings
 
@@ -259,7 +259,7 @@ def _results(metadata: Mapping[str, Any]) -> str:
 
 
 def _reported(metadata: Mapping[str, Any]) -> str:
-    """What others state of these weights. It is no result of ours, so no `model-index` has it."""
+    """Return what others state of these weights: no result of ours, so not in `model-index`."""
     rows = [_dict(entry) for entry in _list(metadata.get("reported"))]
     return "".join(
         f"\n\nReported by {text(row.get('by', 'others'))}, not measured here: "
@@ -287,7 +287,7 @@ def _training(metadata: Mapping[str, Any]) -> str:
 
 
 def _schedules(config: Any) -> Iterator[str]:
-    """Yields one section per backbone: its blocks with their kinds of grouped time mixing."""
+    """Yield one section per backbone: its blocks with their kinds of grouped time mixing."""
     for path, backbone in _backbones(_dict(config)):
         pairs = [pair for pair in _list(backbone["schedule"]) if len(_list(pair)) == 2]
         depths = [depth for depth in _list(backbone.get("depths")) if type(depth) is int]
@@ -307,7 +307,7 @@ def _schedules(config: Any) -> Iterator[str]:
 def _backbones(
     node: dict[str, Any], path: str = "", depth: int = 0
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields (path of a two-path network or "", dict with a schedule), at up to 8 levels."""
+    """Yield (path of a two-path network or "", dict with a schedule), at up to 8 levels."""
     if "schedule" in node:
         yield path, node
     elif depth < 8:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def named_weights(
     model: "keras.Model",
 ) -> "Iterator[tuple[keras.layers.Layer, dict[str, tuple[str, Any]]]]":
-    """Yields each layer that stores anything, with what it stores.
+    """Yield each layer that stores anything, with what it stores.
 
     Args:
         model: A built model.
@@ -73,7 +73,7 @@ def _own_names(layer: "keras.layers.Layer", store: Mapping[str, Any]) -> dict[st
 
 
 def _children(layer: "keras.layers.Layer") -> "Iterator[tuple[str, keras.layers.Layer]]":
-    """Yields (name, layer) of the layers directly in a layer; no name comes twice."""
+    """Yield (name, layer) of the layers directly in a layer; no name comes twice."""
     import keras
 
     # On PyTorch, a layer is a module, which keeps the layers in it in a dict of their own.
@@ -91,7 +91,7 @@ def _children(layer: "keras.layers.Layer") -> "Iterator[tuple[str, keras.layers.
 
 
 def stored_array(value: Any) -> np.ndarray:
-    """Returns a variable or an array as an array of its own dtype, in one piece.
+    """Return a variable or an array as an array of its own dtype, in one piece.
 
     Args:
         value: What `named_weights` yields.
@@ -109,7 +109,7 @@ def stored_array(value: Any) -> np.ndarray:
 
 
 def numpy_dtype(name: str) -> np.dtype:
-    """Returns NumPy's dtype of a name of Keras.
+    """Return NumPy's dtype of a name of Keras.
 
     Args:
         name: Name such as "bfloat16".
@@ -125,7 +125,7 @@ def numpy_dtype(name: str) -> np.dtype:
 
 
 def halved(array: np.ndarray, name: str) -> np.ndarray:
-    """Returns float32 numbers in 16 bits, and anything else as it is.
+    """Return float32 numbers in 16 bits, and anything else as it is.
 
     Args:
         array: Any array.
@@ -152,7 +152,7 @@ def halved(array: np.ndarray, name: str) -> np.ndarray:
 
 
 def weights_sha256(parts: "Mapping[str, keras.Model]", half_precision: bool = False) -> str:
-    """Returns one SHA-256 of weights: of each name, dtype, shape and content.
+    """Return one SHA-256 of weights: of each name, dtype, shape and content.
 
     It is the same on every backend and in every file format.
 

@@ -33,7 +33,7 @@ class Origin:
     weights_sha256: str | None
 
     def kept(self, weights_sha256: str) -> dict[str, Any]:
-        """Returns the metadata that still hold when the network is saved again.
+        """Return the metadata that still hold when the network is saved again.
 
         License, its notice, citation, source and data sets always do. The description, the metrics
         and all else are of those weights alone: they are kept only if the SHA-256 of the weights is

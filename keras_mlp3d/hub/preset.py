@@ -177,7 +177,7 @@ class Preset:
         return (self.task or self.config).get("class_names")
 
     def weights_name(self, name: str) -> str:
-        """Returns the name that a weights file has in the format of this preset.
+        """Return the name that a weights file has in the format of this preset.
 
         The metadata list the files of a preset; if they do not, the folder is looked through.
 
@@ -190,7 +190,7 @@ class Preset:
         return next(iter((*listed, *found)), name)
 
     def weights_file(self, name: str) -> WeightsFile:
-        """Checks a weights file of the preset; its SHA-256 is taken once, its arrays not read.
+        """Check a weights file of the preset; its SHA-256 is taken once, its arrays not read.
 
         Args:
             name: Its name in HDF5, such as `hub.WEIGHTS`; the file may have the other format.
@@ -213,7 +213,7 @@ class Preset:
 
 
 def builtin_folder() -> pathlib.Path:
-    """Returns the folder of the built-in presets, in a wheel or in a checkout.
+    """Return the folder of the built-in presets, in a wheel or in a checkout.
 
     Example:
 
@@ -226,7 +226,7 @@ def builtin_folder() -> pathlib.Path:
 
 
 def list_presets() -> list[str]:
-    """Returns the names of the built-in presets, sorted.
+    """Return the names of the built-in presets, sorted.
 
     Example:
 
@@ -237,7 +237,7 @@ def list_presets() -> list[str]:
 
 
 def read_preset(handle: "StrPath | Preset") -> Preset:
-    """Reads the JSON files of a preset, without its weights.
+    """Read the JSON files of a preset, without its weights.
 
     Args:
         handle: Built-in name, path of a directory, or "hf://user/repo[@revision]". Of a preset on
@@ -282,7 +282,7 @@ def read_preset(handle: "StrPath | Preset") -> Preset:
 
 
 def _local_folder(name: str) -> pathlib.Path:
-    """Returns the folder of a preset that is not on the Hub."""
+    """Return the folder of a preset that is not on the Hub."""
     builtin = list_presets()
     if name in builtin:
         return builtin_folder() / name
@@ -300,7 +300,7 @@ def _local_folder(name: str) -> pathlib.Path:
 
 
 def fetch_weights(preset: Preset) -> Preset:
-    """Downloads the weights of a preset on the Hub; any other preset has them in its folder.
+    """Download the weights of a preset on the Hub; any other preset has them in its folder.
 
     Args:
         preset: A `Preset`.
@@ -331,7 +331,7 @@ def fetch_weights(preset: Preset) -> Preset:
 
 
 def make_converter(config: dict[str, Any]) -> "VideoConverter":
-    """Returns the `VideoConverter` of a preset.
+    """Return the `VideoConverter` of a preset.
 
     Args:
         config: Arguments of the converter, from `video_converter.json`.

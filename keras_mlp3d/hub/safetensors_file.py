@@ -70,7 +70,7 @@ class StoredTensor:
 
 
 def write_safetensors(model: "keras.Model", path: StrPath, half_precision: bool = False) -> None:
-    """Writes the weights of a model to a safetensors file.
+    """Write the weights of a model to a safetensors file.
 
     Args:
         model: A built model.
@@ -103,7 +103,7 @@ def write_safetensors(model: "keras.Model", path: StrPath, half_precision: bool 
 
 
 def read_safetensors_header(path: StrPath) -> dict[str, StoredTensor]:
-    """Reads which arrays a safetensors file holds, and refuses one that states what is not there.
+    """Read which arrays a safetensors file holds, and refuse one that states what is not there.
 
     Each byte behind the header must belong to exactly one array. Only the header is read.
 
@@ -156,7 +156,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _tensor(name: str, entry: Any, first: int) -> tuple[int, int, StoredTensor]:
-    """Returns (first byte behind the header, byte after the last, the array) of one entry."""
+    """Return (first byte behind the header, byte after the last, the array) of one entry."""
 
     def refuse(what: str) -> NoReturn:
         raise ValueError(f"{name[:200]} has {what}")
@@ -183,7 +183,7 @@ def load_safetensors(
     model: "keras.Model",
     instead: "Mapping[keras.layers.Layer, Callable[[Mapping[str, Any]], None]]",
 ) -> None:
-    """Loads every weight of a model from a safetensors file.
+    """Load every weight of a model from a safetensors file.
 
     Nothing is changed if a name or a shape differs.
 

@@ -48,7 +48,7 @@ _limits: contextvars.ContextVar[_Limits | None] = contextvars.ContextVar("limits
 
 @contextlib.contextmanager
 def limited(max_bytes: int) -> Iterator[None]:
-    """Holds each response that `huggingface_hub` gets within the `with` to limits.
+    """Hold each response that `huggingface_hub` gets within the `with` to limits.
 
     Args:
         max_bytes: Largest size of the body of a response, unpacked.
@@ -68,7 +68,7 @@ def limited(max_bytes: int) -> Iterator[None]:
 
 
 def _watch(client: Any) -> None:
-    """Adds our hooks to a client, once. Outside of `limited` they do nothing."""
+    """Add our hooks to a client, once. Outside of `limited` they do nothing."""
     hooks = client.event_hooks
     if _on_response in hooks.get("response", ()):
         return
@@ -117,7 +117,7 @@ def _on_response(response: Any) -> None:
 
 
 def _check_wait(response: Any) -> None:
-    """Refuses a wait that huggingface_hub would sleep through."""
+    """Refuse a wait that huggingface_hub would sleep through."""
     waits = _WAIT.findall(response.headers.get("ratelimit", ""))
     waits.append(response.headers.get("retry-after", "").strip())
     for wait in waits:

@@ -12,7 +12,7 @@ from keras_mlp3d.hub.weights import file_sha256
 def upload_preset(
     uri: str, directory: StrPath, private: bool = False, commit_message: str | None = None
 ) -> str:
-    """Uploads a saved preset to the Hugging Face Hub.
+    """Upload a saved preset to the Hugging Face Hub.
 
     Creates the repository if it does not exist. All files are uploaded in one commit. The commit
     also removes the files of an earlier preset that this preset does not have. Other files of the
@@ -75,7 +75,7 @@ def upload_preset(
 
 
 def _check_preset(directory: pathlib.Path) -> str:
-    """Returns the class name of the preset in a directory, or says why it holds none."""
+    """Return the class name of the preset in a directory, or say why it holds none."""
     found = {}
     for name in (CONFIG, METADATA):
         path = directory / name

@@ -55,7 +55,7 @@ class WebFile:
     sha256: str
 
     def remove(self) -> None:
-        """Removes the file, and what is noted of it for a later call."""
+        """Remove the file, and what is noted of it for a later call."""
         self.path.unlink(missing_ok=True)
         _state_of(self.path).unlink(missing_ok=True)
 
@@ -65,7 +65,7 @@ def _state_of(path: pathlib.Path) -> pathlib.Path:
 
 
 def check_web_address(url: str) -> str:
-    """Refuses an address that is not HTTPS. Plain HTTP is allowed to this machine alone.
+    """Refuse an address that is not HTTPS. Plain HTTP is allowed to this machine alone.
 
     Args:
         url: The address.
@@ -99,7 +99,7 @@ def _is_loopback(url: str) -> bool:
 
 
 def download_file(url: str, path: StrPath, max_bytes: int) -> WebFile:
-    """Downloads a file, or the rest of it.
+    """Download a file, or the rest of it.
 
     A transfer that breaks off is resumed at once as long as each attempt brings more, and otherwise
     by the next call: the part that arrived stays, next to a small file that says what it is part
@@ -162,7 +162,7 @@ class _Part:
         return self.path.stat().st_size if self.path.exists() else 0
 
     def read_state(self) -> dict[str, Any]:
-        """Returns size and validator of the file that this is a part of; empty if unknown."""
+        """Return size and validator of the file that this is a part of; empty if unknown."""
         try:
             state = read_json(self.state)
         except (OSError, ValueError):
@@ -195,7 +195,7 @@ def _transport_error() -> tuple[type[Exception], ...]:
 
 
 def _receive(part: _Part, max_bytes: int, bar: Progress) -> None:
-    """Asks for the part that is missing, and writes it."""
+    """Ask for the part that is missing, and write it."""
     state, start = part.read_state(), part.size()
     if not state.get("validator"):
         start = 0
@@ -229,7 +229,7 @@ def _refuse_status(url: str, status: int) -> None:
 
 @contextlib.contextmanager
 def _answer(url: str, headers: dict[str, str]) -> Iterator[Any]:
-    """Yields the response behind all redirects, none of which may leave HTTPS."""
+    """Yield the response behind all redirects, none of which may leave HTTPS."""
     from huggingface_hub import constants
 
     asked, local = url, _is_loopback(url)
@@ -260,7 +260,7 @@ def _answer(url: str, headers: dict[str, str]) -> Iterator[Any]:
 
 
 def _write(part: _Part, start: int, response: Any, max_bytes: int, bar: Progress) -> None:
-    """Appends the body of a response to the part, or begins the part with it."""
+    """Append the body of a response to the part, or begin the part with it."""
     kind = response.headers.get("content-type", "").strip().lower()
     if kind.startswith(_PAGES):
         _refuse_page(part, printable(kind[:60]))

@@ -54,7 +54,7 @@ class WeightsFile:
         model: "keras.Model",
         instead: "Mapping[keras.layers.Layer, LayerLoader] | None" = None,
     ) -> None:
-        """Loads every weight of a model, or raises one clear error.
+        """Load every weight of a model, or raise one clear error.
 
         Args:
             model: A built Keras model.
@@ -81,7 +81,7 @@ class WeightsFile:
 
 @contextlib.contextmanager
 def _replaced_methods(functions: Mapping[Any, Callable[[Any], Any]], name: str) -> Iterator[None]:
-    """Replaces a method of some objects by functions, such as the one that Keras loads them by."""
+    """Replace a method of some objects by functions, such as the one that Keras loads them by."""
     for owner, function in functions.items():
         vars(owner)[name] = function
     try:
@@ -92,7 +92,7 @@ def _replaced_methods(functions: Mapping[Any, Callable[[Any], Any]], name: str) 
 
 
 def is_safetensors(path: StrPath) -> bool:
-    """Returns whether a weights file has the form of safetensors, by its name.
+    """Return whether a weights file has the form of safetensors, by its name.
 
     Example:
 
@@ -105,7 +105,7 @@ def is_safetensors(path: StrPath) -> bool:
 def check_weights_file(
     path: StrPath, sha256: str | None = None, actual_sha256: str | None = None
 ) -> WeightsFile:
-    """Refuses a weights file that is damaged, points outside itself, or declares too much.
+    """Refuse a weights file that is damaged, points outside itself, or declares too much.
 
     Only the hash reads the whole file; the arrays are counted from the headers. The state of an
     optimizer, which earlier versions saved in HDF5 after a training, does not count and is not
@@ -157,7 +157,7 @@ def _count_safetensors(path: str) -> tuple[int, int]:
 
 
 def _count_hdf5(path: str) -> tuple[int, int]:
-    """Returns how many parameters a file holds, and in how many arrays."""
+    """Return how many parameters a file holds, and in how many arrays."""
     import h5py
 
     count = arrays = declared = 0
@@ -180,7 +180,7 @@ class _Refused(Exception):
 
 
 def _datasets(file: Any) -> Iterator[Any]:
-    """Yields every array of a file, each once, without reading any."""
+    """Yield every array of a file, each once, without reading any."""
     import h5py
 
     groups, seen = [file], {_address(file)}
@@ -212,13 +212,13 @@ def _address(item: Any) -> int:
 
 
 def _is_bfloat16(dataset: Any) -> bool:
-    """Whether Keras wrote it from bfloat16, which HDF5 keeps as two bytes without a meaning."""
+    """Return whether Keras wrote it from bfloat16, which HDF5 keeps as two plain bytes."""
     plain = dataset.dtype.names is None and dataset.dtype.itemsize == 2
     return plain and dataset.attrs.get("dtype") == "bfloat16"
 
 
 def file_sha256(path: StrPath) -> str:
-    """Returns the SHA-256 of a file's content in hexadecimal digits.
+    """Return the SHA-256 of a file's content in hexadecimal digits.
 
     Args:
         path: Path of the file.
@@ -233,7 +233,7 @@ def file_sha256(path: StrPath) -> str:
 
 
 def save_weights(model: "keras.Model", path: StrPath, half_precision: bool = False) -> None:
-    """Saves a model's weights alone, not what training added: its optimizer and metrics.
+    """Save a model's weights alone, not what training added: its optimizer and metrics.
 
     Args:
         model: A built Keras model.
@@ -277,7 +277,7 @@ def save_weights(model: "keras.Model", path: StrPath, half_precision: bool = Fal
 
 
 def _pack(path: pathlib.Path, half_precision: bool) -> None:
-    """Writes an HDF5 file again with the short headers that HDF5 has had since version 1.8.
+    """Write an HDF5 file again with the short headers that HDF5 has had since version 1.8.
 
     The old ones take 200 kB in a network of 300,000 weights: too much beside small weights.
     """
@@ -301,7 +301,7 @@ def _pack(path: pathlib.Path, half_precision: bool) -> None:
 
 
 def _of_training(model: "keras.Model") -> Iterator[Any]:
-    """Yields the optimizers and metrics that a model and the models in it hold, each once."""
+    """Yield the optimizers and metrics that a model and the models in it hold, each once."""
     import keras
 
     kinds = keras.optimizers.Optimizer, keras.metrics.Metric
@@ -326,7 +326,7 @@ def _bits(dtype: Any) -> int:
 
 
 def layer_model(layer: "keras.layers.Layer") -> "keras.Model":
-    """Returns a model of one layer alone, to keep its weights in a file of their own.
+    """Return a model of one layer alone, to keep its weights in a file of their own.
 
     Args:
         layer: A layer of a functional model.

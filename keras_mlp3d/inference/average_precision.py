@@ -7,7 +7,7 @@ _CHUNK = 2**22  # numbers in memory at once, of weights of several resamples
 
 
 def average_precision(labels: ArrayLike, scores: ArrayLike, unscored: int = 0) -> float | None:
-    """Returns the average precision of the scores of a class.
+    """Return the average precision of the scores of a class.
 
     The videos are ranked by their scores. The precision of a rank is the share of the class's
     videos among all videos up to it; the average precision is its mean over the ranks of the
@@ -49,7 +49,7 @@ def average_precision(labels: ArrayLike, scores: ArrayLike, unscored: int = 0) -
 def mean_average_precision_interval(
     labels: np.ndarray, scores: np.ndarray, is_scored: np.ndarray, resamples: int = 1000
 ) -> tuple[float, float] | None:
-    """Returns the 95 % interval of the mean average precision, by the percentile bootstrap.
+    """Return the 95 % interval of the mean average precision, by the percentile bootstrap.
 
     The videos are sampled again with replacement, with seed 0, and the mean is taken over the
     classes that have a video in the sample.
@@ -99,7 +99,7 @@ def mean_average_precision_interval(
 
 
 def _mean_of_numbers(values):
-    """The mean over the first axis without NaN; NaN if there is nothing else."""
+    """Return the mean over the first axis without NaN; NaN if there is nothing else."""
     there = ~np.isnan(values)
     counts = there.sum(axis=0)
     total = np.where(there, values, 0.0).sum(axis=0)
@@ -107,7 +107,7 @@ def _mean_of_numbers(values):
 
 
 def _weighted(labels, scores, weights, unscored):
-    """The average precisions (resamples,) of weighted videos; NaN without a video of the class.
+    """Return the average precisions (resamples,) of weighted videos; NaN if none has the class.
 
     Args:
         labels: bool (videos,)

@@ -65,7 +65,7 @@ def classify(
     fps: float | None = None,
     on_error: str = "raise",
 ) -> list[Prediction]:
-    """Classifies videos one by one. Memory does not grow with their number or length.
+    """Classify videos one by one. Memory does not grow with their number or length.
 
     If all crops are the same picture, as in square videos, they are computed once.
 
@@ -130,7 +130,7 @@ def classify_views(
     top_k: int,
     batch_size: int,
 ) -> Prediction:
-    """Returns the prediction for a video that is read already.
+    """Return the prediction for a video that is read already.
 
     Args:
         model: As for `classify`.

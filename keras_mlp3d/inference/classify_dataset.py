@@ -73,7 +73,7 @@ def classify_dataset(
     retry_errors: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> DatasetScores:
-    """Classifies very many videos with Ray Data, and writes Parquet parts that can be resumed.
+    """Classify very many videos with Ray Data, and write Parquet parts that can be resumed.
 
     Each worker is a process with the network, on Keras's backend of this process. A row has the
     `path` as given, `labels` and `scores` as `classify` returns them (the best first), and `error`,
@@ -188,7 +188,7 @@ def classify_dataset(
 def _checked_preset(
     preset: str, converter: VideoConverter | None
 ) -> tuple[hub.Preset, VideoConverter]:
-    """Returns the preset's files and what makes the clips, before hours of work."""
+    """Return the preset's files and what makes the clips, before hours of work."""
     files = hub.read_preset(preset)
     if files.class_name not in CLASSIFIERS:
         raise ValueError(
@@ -216,7 +216,7 @@ def _checked_preset(
 def _scored(
     ray: Any, job: dict[str, Any], total: int, workers: int, cpus: float, gpus: float
 ) -> Iterator[tuple[int, int]]:
-    """Yields how many videos of each unit are done, and how many of them are unreadable."""
+    """Yield how many videos of each unit are done, and how many of them are unreadable."""
     units = math.ceil(total / job["unit_size"])
     environment = worker_environment(keras.backend.backend(), job["threads"])
     with _quietly(ray):
@@ -247,7 +247,7 @@ def _scored(
 
 @contextlib.contextmanager
 def _quietly(ray: Any) -> Iterator[None]:
-    """While it is entered, Ray Data prints no progress of its own."""
+    """Keep Ray Data from printing progress of its own inside the `with`."""
     context, logger = ray.data.DataContext.get_current(), logging.getLogger("ray.data")
     shown, level = context.enable_progress_bars, logger.level
     logger.setLevel(logging.ERROR)

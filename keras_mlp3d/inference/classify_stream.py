@@ -41,7 +41,7 @@ def classify_stream(
     hop: float = 0.5,
     converter: VideoConverter | None = None,
 ) -> Generator[WindowScores, None, None]:
-    """Classifies the newest window of a camera or a stream, again and again.
+    """Classify the newest window of a camera or a stream, again and again.
 
     Frames are read in a thread, and only those of the newest window are kept. If the network takes
     longer than `hop`, windows in between are left out, so that the scores never lag behind.
@@ -161,7 +161,7 @@ class _Feed:
             return self._frames[-1][0] if self._frames else 0.0
 
     def newest(self, due: float, done: float) -> tuple[list[float], list[np.ndarray]] | None:
-        """Waits for a second of the stream, or its end, and returns the newest window.
+        """Wait for a second of the stream, or its end, and return the newest window.
 
         Args:
             due: Second to wait for.

@@ -48,7 +48,7 @@ def classify_windows(
     converter: VideoConverter | None = None,
     fps: float | None = None,
 ) -> Iterator[WindowScores]:
-    """Classifies the windows of a long video one after the other, in bounded memory.
+    """Classify the windows of a long video one after the other, in bounded memory.
 
     The scores of a window are those of its part of the video alone. Frames that windows share are
     decoded once.
@@ -112,7 +112,7 @@ def _scored(
 
 
 def _scores_of(model: keras.Model, batch: list[ClipOfWindow], size: int) -> Iterator[WindowScores]:
-    """Pads a batch to a size, so that a backend compiles once for a whole video."""
+    """Pad a batch to a size, so that a backend compiles once for a whole video."""
     clips = [window.clip for window in batch]
     clips += clips[-1:] * (size - len(clips))
     scores = score_views(model, np.stack(clips), size)

@@ -29,7 +29,7 @@ _BATCH = 4096  # rows in memory at a time
 
 
 def import_parquet() -> Any:
-    """Returns the module `pyarrow.parquet`.
+    """Return the module `pyarrow.parquet`.
 
     Raises:
         ImportError: If pyarrow is not installed.
@@ -44,7 +44,7 @@ def import_parquet() -> Any:
 
 
 def schema(with_parts: bool) -> Any:
-    """Returns the columns: path, labels, scores, error, and start and end for parts of videos."""
+    """Return the columns: path, labels, scores, error, and start and end for parts of videos."""
     import pyarrow
 
     columns = [
@@ -59,7 +59,7 @@ def schema(with_parts: bool) -> Any:
 
 
 def row_of(video: Video, labels: Sequence[str], scores: Sequence[float], error: str) -> dict:
-    """Returns the row of a video.
+    """Return the row of a video.
 
     Args:
         video: The video.
@@ -78,19 +78,19 @@ def row_of(video: Video, labels: Sequence[str], scores: Sequence[float], error: 
 
 
 def part_name(run: str, unit: int) -> str:
-    """Returns the name of the part of a unit of work."""
+    """Return the name of the part of a unit of work."""
     return f"part-{run}-{unit:07d}.parquet"
 
 
 def work_folder(folder: pathlib.Path, run: str) -> pathlib.Path:
-    """Returns the folder for the files of a run."""
+    """Return the folder for the files of a run."""
     return folder / _WORK / run
 
 
 def write_part(
     folder: pathlib.Path, run: str, unit: int, rows: list[dict], with_parts: bool
 ) -> None:
-    """Writes a part that is complete or absent. It fails if a later run has begun.
+    """Write a part that is complete or absent. It fails if a later run has begun.
 
     Args:
         folder: Folder of the output.
@@ -114,7 +114,7 @@ def write_part(
 
 
 def count_rows(path: pathlib.Path) -> tuple[int, int]:
-    """Returns how many rows a part has, and how many of them have an error."""
+    """Return how many rows a part has, and how many of them have an error."""
     table = import_parquet().read_table(path, columns=["error"])
     return len(table), len(table) - table["error"].null_count
 
@@ -164,7 +164,7 @@ class DatasetOutput:
         self._stack.close()
 
     def take_in(self, known: KnownVideos, retry_errors: bool) -> tuple[int, int]:
-        """Adds the videos in the parts to those that are known.
+        """Add the videos in the parts to those that are known.
 
         Args:
             known: Gets them.
@@ -187,7 +187,7 @@ class DatasetOutput:
         return rows, failed
 
     def drop_replaced(self) -> int:
-        """Removes the rows with an error of videos that have another row, and returns how many.
+        """Remove the rows with an error of videos that have another row, and return how many.
 
         Of several rows with an error, the one in the newest part stays.
         """
@@ -213,11 +213,11 @@ class DatasetOutput:
         return dropped
 
     def _is_new(self, path: pathlib.Path) -> bool:
-        """Whether a part is of this run."""
+        """Return whether a part is of this run."""
         return path.name.split("-")[1] == self.run
 
     def _rows_of(self, path: pathlib.Path) -> Iterator[tuple[Video, str | None]]:
-        """Yields (video, error or None) of the rows of a part."""
+        """Yield (video, error or None) of the rows of a part."""
         try:
             file = self._parquet.ParquetFile(path)
             wanted = ("path", "start", "end", "error")
@@ -234,7 +234,7 @@ class DatasetOutput:
             ) from error
 
     def parts(self) -> list[pathlib.Path]:
-        """Returns the complete parts, sorted by name."""
+        """Return the complete parts, sorted by name."""
         return sorted(path for path in self.folder.iterdir() if _PART.fullmatch(path.name))
 
     def _check_names(self) -> None:
@@ -267,7 +267,7 @@ class DatasetOutput:
             )
 
     def _lock(self) -> None:
-        """Keeps other jobs away, if the system can."""
+        """Keep other jobs away, if the system can."""
         path = self.folder / _LOCK
         with naming(path):
             file = open(path, "ab")  # noqa: SIM115 (the stack closes it)

@@ -40,7 +40,7 @@ _ATTEMPT = "attempt"
 
 
 def preset_digest(files: hub.Preset, converter: VideoConverter) -> str:
-    """Returns a text that differs for other weights, settings or clips under the same name.
+    """Return a text that differs for other weights, settings or clips under the same name.
 
     Args:
         files: The preset; its weights need not be here if the metadata state their SHA-256.
@@ -92,7 +92,7 @@ class DatasetWorker:
         self._model = getattr(models, files.class_name).from_preset(files)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
-        """Scores units, and returns a row per unit.
+        """Score units, and return a row per unit.
 
         Args:
             batch: `{"unit": numbers}`
@@ -139,7 +139,7 @@ class DatasetWorker:
     def _read(
         self, videos: list[Video], attempts: "_Attempts"
     ) -> Iterator[tuple[Video, Views | str]]:
-        """Yields (video, its views, or why it has none), decoded ahead in the first attempt."""
+        """Yield (video, its views, or why it has none), decoded ahead in the first attempt."""
         if attempts.count == 1:
             with OrderedMap(
                 self._views, videos, self._job["threads"], self._ahead(), "keras_mlp3d-decode"
@@ -167,7 +167,7 @@ class DatasetWorker:
         )
 
     def _ahead(self) -> int:
-        """How many videos are in memory: what is scored, and what is decoded meanwhile."""
+        """Return how many videos are in memory: what is scored, and what is decoded meanwhile."""
         made = self._converter
         views = self._job["clips"] * self._job["crops"] * made.num_frames
         return min(
@@ -196,9 +196,9 @@ class _Attempts:
         append(path, f"{_ATTEMPT}\n".encode())
 
     def begin(self, number: int) -> None:
-        """Notes that a video is begun."""
+        """Note that a video is begun."""
         append(self._path, f"{number}\n".encode())
 
     def forget(self) -> None:
-        """Removes the file."""
+        """Remove the file."""
         self._path.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ _PART_BYTES = 2**29  # of the views of one video that are decoded together
 def decode_ahead(
     rows: Sequence[VideoRow], converter: VideoConverter, clips: int, crops: int, workers: int
 ) -> Generator[tuple[int, np.ndarray | str, int], None, None]:
-    """Yields the views of all rows, in their order.
+    """Yield the views of all rows, in their order.
 
     A frame is decoded and resized once, however many clips and crops show it. Only a video of more
     than 512 MiB of views comes in several parts, and each part decodes it again. For an unreadable
@@ -57,7 +57,7 @@ def decode_ahead(
 
 
 def _views(converter, row, clips, crops, chosen, options):
-    """The views of some clips of a video, and the number of crops that each view represents."""
+    """Return views of some clips of a video, and how many crops each of them represents."""
     options = options | ({} if len(chosen) == clips else {"select": chosen})
     options |= {"start": row.start, "end": row.end}
     try:

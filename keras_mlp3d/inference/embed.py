@@ -51,7 +51,7 @@ def embed(
     fps: float | None = None,
     on_error: str = "raise",
 ) -> list[Embedding]:
-    """Computes a vector per video: the mean of its tokens, which a classifier would be given.
+    """Compute a vector per video: the mean of its tokens, which a classifier would be given.
 
     It is averaged over all views of a video. A two-path network gives the vectors of both paths,
     one after the other; a network on images the mean over the frames of a clip.
@@ -111,7 +111,7 @@ def embed(
 
 
 def _features_of(model: keras.Model) -> keras.Model:
-    """Returns the part of a model from its input to what the classifier is given."""
+    """Return the part of a model from its input to what the classifier is given."""
     known = (MLP3D, MLP3DBackbone, TwoPathMLP3D, FrameCycleMLP, CycleMLP)
     if not isinstance(model, known):
         raise ValueError(

@@ -33,7 +33,7 @@ def evaluate(
     workers: int | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Evaluation:
-    """Evaluates the accuracy of a model on the videos of a manifest.
+    """Evaluate the accuracy of a model on the videos of a manifest.
 
     The scores of a video are averaged over its views, clips times crops, and the class with the
     highest average is the answer. If videos may have several labels, the result has average
@@ -161,7 +161,7 @@ def _several(rows, labels, results, gone, class_names, about):
 
 
 def _score_videos(decoded, batches, views, progress):
-    """Returns for each video its mean scores (classes,), or the reason why it is unreadable.
+    """Return for each video its mean scores (classes,), or the reason why it is unreadable.
 
     Args:
         decoded: Iterator from `decode_ahead`.
@@ -209,7 +209,7 @@ class _Batches:
         model.check_input(self._batch)
 
     def add(self, views, number, weight):
-        """Adds views (V, ...) of a video; yields (video, weight, scores) of all that are scored."""
+        """Add views (V, ...) of a video; yield (video, weight, scores) of all that are scored."""
         if self._by_frame:
             views = views.reshape(-1, *views.shape[2:])
         while len(views):
@@ -222,7 +222,7 @@ class _Batches:
                 yield from self.rest()
 
     def rest(self):
-        """Scores a batch, padded if needed; yields (video, weight, scores) of its inputs."""
+        """Score a batch, padded if needed; yield (video, weight, scores) of its inputs."""
         if self._owners:
             self._batch[len(self._owners) :] = self._batch[0]
             scores = score_batch(self._model, self._batch)
@@ -240,7 +240,7 @@ def _result(row, label, scores):
 
 
 def _classes(model, manifest):
-    """Returns the labels of the manifest's rows in the model's order, and the names in it."""
+    """Return the labels of the manifest's rows in the model's order, and the names in it."""
     names, known = tuple(manifest.class_names), model.class_names
     if known is None:
         if len(names) != model.num_classes:
@@ -265,6 +265,6 @@ def _classes(model, manifest):
 
 
 def _some(names):
-    """A few of the names, as text."""
+    """Return a few of the names, as text."""
     shown = ", ".join(repr(name) for name in sorted(names)[:5]) or "none"
     return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown

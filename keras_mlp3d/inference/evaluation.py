@@ -21,7 +21,7 @@ _Z = 1.959963984540054  # 0.975 quantile of the normal distribution
 
 
 def wilson_interval(correct: int, total: int) -> tuple[float, float] | None:
-    """Returns the 95 % interval of a fraction, by Wilson's score method.
+    """Return the 95 % interval of a fraction, by Wilson's score method.
 
     Unlike the normal interval, it stays between 0 and 1 and is valid for small counts and for
     fractions near 0 and 1.
@@ -209,7 +209,7 @@ class Evaluation:
         return tuple(map(_fraction, np.diag(self.confusion).tolist(), self.class_counts.tolist()))
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the result as values that JSON knows. Missing values are None, never NaN."""
+        """Return the result as values that JSON knows. Missing values are None, never NaN."""
         content = self._counts_of_videos()
         for name in ("top1", "top5", "top1_of_decoded", "top5_of_decoded"):
             interval = getattr(self, f"{name}_interval")
@@ -243,7 +243,7 @@ class Evaluation:
         return {name: getattr(self, name) for name in names}
 
     def write_json(self, path: StrPath) -> None:
-        """Writes `to_dict()` to a file, which is complete or unchanged.
+        """Write `to_dict()` to a file, which is complete or unchanged.
 
         Args:
             path: The file. An earlier one is replaced.
@@ -272,7 +272,7 @@ class Evaluation:
 
 
 def _values(video):
-    """All fields of a `VideoResult` except the video itself."""
+    """Return all fields of a `VideoResult` except the video itself."""
     fields = (field.name for field in dataclasses.fields(video))
     return {name: getattr(video, name) for name in fields if name != "source"}
 

@@ -185,7 +185,7 @@ class MultiLabelEvaluation(Evaluation):
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the result as values that JSON knows. Missing values are None, never NaN."""
+        """Return the result as values that JSON knows. Missing values are None, never NaN."""
         content = self._counts_of_videos()
         for name in ("mean_average_precision", "mean_average_precision_of_decoded"):
             interval = getattr(self, f"{name}_interval")

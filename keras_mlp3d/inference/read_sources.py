@@ -17,7 +17,7 @@ from keras_mlp3d.data.video.sources import is_path, is_source
 
 
 def converter_of(model: keras.Model, converter: VideoConverter | None) -> VideoConverter:
-    """Returns the converter that was passed, or else that of the model.
+    """Return the converter that was passed, or else that of the model.
 
     Raises:
         ValueError: If there is neither.
@@ -40,7 +40,7 @@ def read_sources(
     fps: float | None,
     on_error: str,
 ) -> Iterator[tuple[Any, Views | str]]:
-    """Yields (source, its views, or why it is unreadable) of each video, in order.
+    """Yield (source, its views, or why it is unreadable) of each video, in order.
 
     The arguments are checked at once, and whether all files exist with `on_error="raise"`.
 
@@ -69,7 +69,7 @@ def read_sources(
 
 
 def different_views(views: np.ndarray, clips: int, crops: int) -> np.ndarray:
-    """Returns the first crop of each clip if all crops are the same picture, else all views.
+    """Return the first crop of each clip if all crops are the same picture, else all views.
 
     Args:
         views: Views (clips * crops, T, H, W, 3), the crops of the first clip first.
@@ -115,7 +115,7 @@ def views_or_reason(
     end: float | None = None,
     threads: int | None = None,
 ) -> Views | str:
-    """Returns the views of a video, or why it is unreadable.
+    """Return the views of a video, or why it is unreadable.
 
     Args:
         source: The video.
@@ -137,7 +137,7 @@ def views_or_reason(
 
 
 def _listed(sources):
-    """Returns a list of sources; a single source becomes a list of one."""
+    """Return a list of sources; a single source becomes a list of one."""
     # An array of one axis is no video but a column of a table, whose items are sources.
     is_column = getattr(sources, "ndim", None) == 1 and not isinstance(sources, memoryview)
     if is_source(sources) and not is_column:
@@ -159,7 +159,7 @@ def _listed(sources):
 
 
 def _check_exist(sources):
-    """Raises an error for a missing file, before hours of work."""
+    """Raise an error for a missing file, before hours of work."""
     for source in sources:
         if is_path(source) and not is_remote(source) and not is_record(source):
             path = os.fsdecode(source)

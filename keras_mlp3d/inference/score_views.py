@@ -16,7 +16,7 @@ _SCORES = (keras.activations.softmax, keras.activations.sigmoid)
 
 
 def score_views(model: keras.Model, views: ArrayLike, batch_size: int = 8) -> np.ndarray:
-    """Returns the softmax scores of clips, or the sigmoid scores if the model's activation is that.
+    """Return the softmax scores of clips, or the sigmoid scores if the model's activation is that.
 
     All batches of a call have the same shape; the last one is padded. A backend therefore compiles
     once for all videos with the same number of views.
@@ -59,7 +59,7 @@ def score_views(model: keras.Model, views: ArrayLike, batch_size: int = 8) -> np
 
 
 def check_model(model: keras.Model) -> None:
-    """Raises a `ValueError` for a model that returns no scores of classes."""
+    """Raise a `ValueError` for a model that returns no scores of classes."""
     if not isinstance(model, MLP3D | TwoPathMLP3D | FrameCycleMLP | CycleMLP):
         raise ValueError(
             "model must be an MLP3D, TwoPathMLP3D, FrameCycleMLP or CycleMLP, which have classes, "
@@ -90,7 +90,7 @@ def _score(model, inputs, batch_size):
 
 
 def score_batch(model: keras.Model, batch: np.ndarray) -> np.ndarray:
-    """Returns the softmax or sigmoid scores of one batch, float64."""
+    """Return the softmax or sigmoid scores of one batch, float64."""
     scores = np.asarray(model.predict_on_batch(batch)).astype("float64")
     if not np.isfinite(scores).all():
         raise ValueError(

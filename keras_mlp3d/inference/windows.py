@@ -32,7 +32,7 @@ class ClipOfWindow(NamedTuple):
 
 
 def window_times(duration: float, window: float, hop: float) -> np.ndarray:
-    """Returns where the windows of a video begin and end.
+    """Return where the windows of a video begin and end.
 
     They begin every `hop` seconds. If the last of them ends before the video does, one more ends
     with it. A video that is no longer than a window is one window.
@@ -77,7 +77,7 @@ def clips_of_windows(
     hop: float = 0.5,
     fps: float | None = None,
 ) -> Generator[ClipOfWindow, None, None]:
-    """Yields the clip of each window of a video, in order of time.
+    """Yield the clip of each window of a video, in order of time.
 
     The clip of a window is `converter(source, start=start, end=end)`, to the bit. Frames that
     several windows share are decoded once; in memory are those of the windows that overlap.

@@ -54,12 +54,12 @@ class Video(NamedTuple):
         return f"{place}{span}".encode()
 
     def place(self, folder: str) -> str:
-        """Returns where the video is, if relative paths begin at a folder."""
+        """Return where the video is, if relative paths begin at a folder."""
         return self.path if is_remote(self.path) else os.path.join(folder, self.path)
 
 
 def videos_of(paths_or_manifest: Any) -> Iterator[Video]:
-    """Yields the videos of whatever a user calls a data set, without a list of them.
+    """Yield the videos of whatever a user calls a data set, without a list of them.
 
     Args:
         paths_or_manifest: A `data.Manifest`; a folder: all videos in it and below; a pattern with
@@ -87,7 +87,7 @@ def videos_of(paths_or_manifest: Any) -> Iterator[Video]:
 
 
 def has_parts(paths_or_manifest: Any) -> bool:
-    """Returns whether some of the videos are parts of a file, in seconds."""
+    """Return whether some of the videos are parts of a file, in seconds."""
     return isinstance(paths_or_manifest, Manifest) and any(
         row.start is not None or row.end is not None for row in paths_or_manifest.rows
     )
@@ -136,7 +136,7 @@ class KnownVideos:
         self._table.close()
 
     def add(self, video: Video) -> bool:
-        """Adds a video, and returns whether it is new."""
+        """Add a video, and return whether it is new."""
         added = self._table.execute("insert or ignore into known values (?)", (video.key,))
         return added.rowcount == 1
 
@@ -152,7 +152,7 @@ class WorkList:
         self._list, self._index = folder / _LIST, folder / _INDEX
 
     def write(self, videos: Iterable[Video], known: KnownVideos) -> int:
-        """Writes the videos that are not known, each once, and returns how many they are.
+        """Write the videos that are not known, each once, and return how many they are.
 
         Args:
             videos: The videos.
@@ -172,7 +172,7 @@ class WorkList:
         return count
 
     def read(self, first: int, count: int) -> list[Video]:
-        """Returns some videos in a row.
+        """Return some videos in a row.
 
         Args:
             first: Number of the first.
@@ -187,7 +187,7 @@ class WorkList:
 
 
 def unit_size(videos: int, workers: int, largest: int) -> int:
-    """Returns how many videos a worker gets at once: at least four turns each, if there are enough.
+    """Return how many videos a worker gets at once: at least four turns each, if there are enough.
 
     Args:
         videos: Number of videos.

@@ -43,7 +43,7 @@ class WrongAnswer:
 def wrong_answers(
     evaluation: Evaluation, count: int = 12, num_frames: int = 6
 ) -> tuple[list[WrongAnswer], str]:
-    """Returns the wrong answers with the highest scores, and a sentence about their number.
+    """Return the wrong answers with the highest scores, and a sentence about their number.
 
     Args:
         evaluation: `Evaluation`.

@@ -16,7 +16,7 @@ if keras.config.backend() == "torch":
 
 
 def is_eager() -> bool:
-    """Returns whether PyTorch runs every operation at once, rather than tracing a graph.
+    """Return whether PyTorch runs every operation at once, rather than tracing a graph.
 
     Compilers fuse small operations into few passes over memory. Eagerly, each is a pass.
 
@@ -29,7 +29,7 @@ def is_eager() -> bool:
 
 
 def has_hooks(layer: keras.layers.Layer) -> bool:
-    """Returns whether PyTorch would run a hook when the layer is called."""
+    """Return whether PyTorch would run a hook when the layer is called."""
     return bool(
         layer._forward_hooks
         or layer._forward_pre_hooks
@@ -43,12 +43,12 @@ def has_hooks(layer: keras.layers.Layer) -> bool:
 
 
 def affine(x: Tensor, scale: Tensor, offset: Tensor) -> Tensor:
-    """Returns `x * scale + offset` in one pass over memory."""
+    """Return `x * scale + offset` in one pass over memory."""
     return torch.addcmul(offset, x, scale)
 
 
 def linear(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Returns `x · kernel + bias` in one call."""
+    """Return `x · kernel + bias` in one call."""
     x, kernel = ops.convert_to_tensor(x), ops.convert_to_tensor(kernel)
     bias = None if bias is None else ops.convert_to_tensor(bias)
     return torch.nn.functional.linear(x, kernel.t(), bias)
@@ -57,7 +57,7 @@ def linear(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
 def convolve(
     x: Tensor, kernel: Tensor, bias: Tensor, strides: Sequence[int], padding: Sequence[int]
 ) -> Tensor:
-    """Convolves with bias and padding in one call; the channels stay last in memory."""
+    """Convolve with bias and padding in one call; the channels stay last in memory."""
     x, kernel = ops.convert_to_tensor(x), ops.convert_to_tensor(kernel)
     frames = torch.nn.functional.conv2d(
         x.permute(0, 3, 1, 2),
@@ -70,19 +70,19 @@ def convolve(
 
 
 def take(x: Tensor, indices: Tensor, axis: int) -> Tensor:
-    """Does what `keras.ops.take` does, by operations that ONNX has."""
+    """Do what `keras.ops.take` does, by operations that ONNX has."""
     x, indices = ops.convert_to_tensor(x), ops.convert_to_tensor(indices)
     taken = x.index_select(axis, indices.flatten())
     return taken.reshape(*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
 
 
 def contiguous(x: Tensor) -> Tensor:
-    """Returns a copy in the order of the axes."""
+    """Return a copy in the order of the axes."""
     return ops.convert_to_tensor(x).clone(memory_format=torch.contiguous_format)
 
 
 def concatenate_earlier(x: Tensor, size: int) -> Tensor:
-    """Concatenates each token with the S - 1 before it, circularly: (B, T', H', W', S C)."""
+    """Concatenate each token with the S - 1 before it, circularly: (B, T', H', W', S C)."""
     x = ops.convert_to_tensor(x)
     return _ConcatenateEarlier.apply(x, size) if is_eager() else _with_earlier(x, size)
 
@@ -97,7 +97,7 @@ def _with_earlier(x: Tensor, size: int) -> Tensor:
 
 
 def cycle_shift(x: Tensor, axis: int, offsets: Sequence[int]) -> Tensor:
-    """Shifts the channels c, c + k, c + 2 k, ... by `offsets[c]`, with one copy per offset."""
+    """Shift the channels c, c + k, c + 2 k, ... by `offsets[c]`, with one copy per offset."""
     return _CycleShift.apply(ops.convert_to_tensor(x), axis, tuple(offsets))
 
 

@@ -32,7 +32,7 @@ class AdaptableLayer(keras.layers.Layer):
         self.lora_alpha: float | None = None
 
     def add_kernel(self, shape: tuple[int, ...], initializer: Any) -> None:
-        """Creates the kernel: as int8 and a scale per filter under a dtype policy of int8."""
+        """Create the kernel: as int8 and a scale per filter under a dtype policy of int8."""
         if self.quantization_mode == "int8":
             self._add_int8_kernel(shape)
         else:
@@ -61,7 +61,7 @@ class AdaptableLayer(keras.layers.Layer):
         return kernel
 
     def quantize(self, mode: Any = None, type_check: bool = True, config: Any = None) -> None:
-        """Replaces the kernel by int8 values and one scale per filter.
+        """Replace the kernel by int8 values and one scale per filter.
 
         Products are still computed in the compute dtype, from `kernel`.
 
@@ -100,7 +100,7 @@ class AdaptableLayer(keras.layers.Layer):
         a_initializer: Any = "he_uniform",
         b_initializer: Any = "zeros",
     ) -> None:
-        """Freezes the kernel and adds a trainable product of two small matrices to it.
+        """Freeze the kernel and add a trainable product of two small matrices to it.
 
         Args:
             rank: Columns of the first matrix and rows of the second.
@@ -141,7 +141,7 @@ class AdaptableLayer(keras.layers.Layer):
         self.lora_alpha = rank if lora_alpha is None else lora_alpha
 
     def save_own_variables(self, store: MutableMapping[str, Any]) -> None:
-        """Stores the weights; LoRA adapters are merged into the kernel, as Keras does."""
+        """Store the weights; LoRA adapters are merged into the kernel, as Keras does."""
         if not self.built:
             return
         kernel = self.kernel if self.lora_enabled else self._kernel
@@ -149,7 +149,7 @@ class AdaptableLayer(keras.layers.Layer):
             store[str(index)] = value
 
     def load_own_variables(self, store: Mapping[str, Any]) -> None:
-        """Loads the weights; LoRA adapters become zero, as they are merged into the kernel."""
+        """Load the weights; LoRA adapters become zero, as they are merged into the kernel."""
         if not self.built:
             return
         variables = [self._kernel, *self._stored_beside_kernel()]
@@ -165,7 +165,7 @@ class AdaptableLayer(keras.layers.Layer):
             self.lora_kernel_b.assign(ops.zeros(self.lora_kernel_b.shape))
 
     def _stored_beside_kernel(self) -> list[keras.Variable]:
-        """Returns the layer's other variables without LoRA adapters: the bias first."""
+        """Return the layer's other variables without LoRA adapters: the bias first."""
         apart = {id(self._kernel)}
         if self.lora_enabled:
             apart |= {id(self.lora_kernel_a), id(self.lora_kernel_b)}
@@ -174,7 +174,7 @@ class AdaptableLayer(keras.layers.Layer):
 
 
 def merge_adapter(layer: Any) -> None:
-    """Adds the LoRA adapter of a layer to its kernel and removes it.
+    """Add the LoRA adapter of a layer to its kernel and remove it.
 
     Args:
         layer: An `AdaptableLayer` or `keras.layers.Dense` with an adapter.

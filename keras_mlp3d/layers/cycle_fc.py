@@ -24,7 +24,7 @@ AXES = {"height": 2, "width": 3}
 
 
 def cycle_offsets(channels: int, kernel_size: int) -> np.ndarray:
-    """Returns how far along the axis each channel looks: `((c + k // 2) mod k) - k // 2`.
+    """Return how far along the axis each channel looks: `((c + k // 2) mod k) - k // 2`.
 
     Example:
 
@@ -35,7 +35,7 @@ def cycle_offsets(channels: int, kernel_size: int) -> np.ndarray:
 
 
 def cycle_shift(x: Tensor, axis: int, kernel_size: int) -> Tensor:
-    """Moves every channel of `x` by its cycle offset along `axis`; zeros come in from outside.
+    """Move every channel of `x` by its cycle offset along `axis`; zeros come in from outside.
 
     Channel c of the output at position p is channel c of the input at position
     `p + cycle_offsets(C, k)[c]`. The channels are the last axis.

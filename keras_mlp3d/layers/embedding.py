@@ -89,7 +89,7 @@ class TubeletEmbedding(AdaptableLayer):
         )
 
     def _fold_windows(self, clip: Tensor) -> Tensor:
-        """Returns (B, T', H, W, frames * C): the frames of each window along the channels."""
+        """Return (B, T', H, W, frames * C): the frames of each window along the channels."""
         batch, time, height, width, channels = ops.shape(clip)
         frames, stride = self.window[0], self.strides[0]
         if frames == 1 and stride == 1:

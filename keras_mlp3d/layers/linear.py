@@ -54,7 +54,7 @@ class GlorotUniform(keras.initializers.Initializer):
 
 
 def linear(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Returns `x · kernel + bias`: (..., C_in), (C_in, C_out) and (C_out,) to (..., C_out).
+    """Return `x · kernel + bias`: (..., C_in), (C_in, C_out) and (C_out,) to (..., C_out).
 
     Example:
 
@@ -86,7 +86,7 @@ class Dense(keras.layers.Dense):
 def convolve(
     x: Tensor, kernel: Tensor, bias: Tensor, strides: Sequence[int], padding: Sequence[int]
 ) -> Tensor:
-    """Convolves frames in rows and columns, with zeros around them.
+    """Convolve frames in rows and columns, with zeros around them.
 
     `keras.ops.conv` has no symmetric padding. XLA fuses a pad into the convolution; PyTorch takes
     padding and bias as arguments of its own call.
@@ -164,7 +164,7 @@ class PaddedConv2D(AdaptableLayer):
 
 
 def pad_zeros(x: Tensor, axis: int, before: int, after: int) -> Tensor:
-    """Adds zeros before and after the entries of an axis, which has at least one.
+    """Add zeros before and after the entries of an axis, which has at least one.
 
     XLA fuses a pad into what follows it. On PyTorch `torch.compile` breaks its graph at
     `keras.ops.pad` (Keras 3.15), so zeros are concatenated there.
@@ -185,7 +185,7 @@ def pad_zeros(x: Tensor, axis: int, before: int, after: int) -> Tensor:
 
 
 def reshape(x: Tensor, shape: Shape) -> Tensor:
-    """Reshapes a transposed or sliced tensor, also if its lengths are open.
+    """Reshape a transposed or sliced tensor, also if its lengths are open.
 
     PyTorch asks about lengths of 1 before it reshapes such a tensor, and an export would then take
     only lengths of the same answer. Of a copy it does not ask.
@@ -201,7 +201,7 @@ def reshape(x: Tensor, shape: Shape) -> Tensor:
 
 
 def roll(x: Tensor, shift: int, axis: int) -> Tensor:
-    """Moves the entries of an axis `shift` places later, circularly.
+    """Move the entries of an axis `shift` places later, circularly.
 
     In graphs of TensorFlow it is made of operations that LiteRT and ONNX have as well.
 
@@ -220,7 +220,7 @@ def roll(x: Tensor, shift: int, axis: int) -> Tensor:
 
 
 def call_sublayer(layer: keras.layers.Layer, inputs: Tensor) -> Tensor:
-    """Returns `layer(inputs)`.
+    """Return `layer(inputs)`.
 
     Eagerly on PyTorch, Keras's checks around one call take longer than many a small product. The
     calling layer has passed them, so its parts are entered behind them, unless Keras or PyTorch
@@ -251,7 +251,7 @@ def call_sublayer(layer: keras.layers.Layer, inputs: Tensor) -> Tensor:
 def check_tokens(
     layer: keras.layers.Layer, shape: Shape, what: str = "tokens (B, T, H, W, C)"
 ) -> None:
-    """Raises ValueError unless the shape is of rank 5 with a known number of channels."""
+    """Raise ValueError unless the shape is of rank 5 with a known number of channels."""
     if len(shape) != 5 or shape[-1] is None:
         raise ValueError(
             f"{type(layer).__name__} expects {what} with a known number of channels, "

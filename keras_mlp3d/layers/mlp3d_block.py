@@ -136,11 +136,11 @@ class MLP3DBlock(keras.layers.Layer):
         return tokens + _dropped(self.channel_drop, self.mix_channels(tokens))
 
     def mix_tokens(self, inputs: Tensor) -> Tensor:
-        """Returns the first residual branch of Eq. (1), TokenMixing(LN(X))."""
+        """Return the first residual branch of Eq. (1), TokenMixing(LN(X))."""
         return call_sublayer(self.token_mixing, call_sublayer(self.token_norm, inputs))
 
     def mix_channels(self, tokens: Tensor) -> Tensor:
-        """Returns the second residual branch of Eq. (1), ChannelMLP(LN(Y))."""
+        """Return the second residual branch of Eq. (1), ChannelMLP(LN(Y))."""
         return call_sublayer(self.channel_mlp, call_sublayer(self.channel_norm, tokens))
 
     def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:

@@ -79,7 +79,7 @@ class PixelNormalization(keras.layers.Layer):
 
 
 def check_statistics(name: str, value: Any) -> tuple[float, float, float] | None:
-    """Returns a mean or standard deviation of red, green and blue, of pixel values 0..1.
+    """Return a mean or standard deviation of red, green and blue, of pixel values 0..1.
 
     Args:
         name: Name of the argument, for the message. If it ends in "std", no number may be 0.
@@ -191,7 +191,7 @@ class MotionView(SubtractMean):
 
 
 def resize_frames(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resizes height and width bilinearly, without aliasing.
+    """Resize height and width bilinearly, without aliasing.
 
     The triangle filter of `keras.ops.image.resize(..., antialias=True)`, as one linear map per
     axis: Keras's own cannot be compiled by XLA on TensorFlow.
@@ -216,7 +216,7 @@ def resize_frames(x: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _triangles(length: Any, size: int) -> Tensor:
-    """(size, length): the share of each input position in each output position."""
+    """Return (size, length): the share of each input position in each output position."""
     step = ops.cast(length, "float32") / size
     centers = (ops.arange(size, dtype="float32") + 0.5) * step - 0.5
     distances = ops.arange(length, dtype="float32")[None, :] - centers[:, None]

@@ -8,7 +8,7 @@ from keras_mlp3d.layers.switchable_time_mixing import SwitchableTimeMixing
 
 
 def recompute_activations(block: MLP3DBlock) -> MLP3DBlock:
-    """Makes a block take less memory in training, and longer; its outputs stay the same.
+    """Make a block take less memory in training, and longer; its outputs stay the same.
 
     Nothing is sampled inside what is computed twice: a second sample would differ. So stochastic
     depth and the candidate of a `SwitchableTimeMixing` are sampled outside.

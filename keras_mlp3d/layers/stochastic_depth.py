@@ -12,7 +12,7 @@ from keras_mlp3d._utils.types import Shape, Tensor
 
 
 def stochastic_depth_rates(depths: Sequence[int], max_rate: float) -> tuple[tuple[float, ...], ...]:
-    """Returns the drop path rate of every block, stage by stage.
+    """Return the drop path rate of every block, stage by stage.
 
     The rate rises linearly from 0 at the first block to `max_rate` at the last.
 

@@ -132,7 +132,7 @@ class SwitchableTimeMixing(GroupedTimeMixing):
         self._branches = tuple(self._branch(*candidate) for candidate in self.candidates)
 
     def choose(self, kind: str, group_size: int) -> None:
-        """Switches to one of the candidates.
+        """Switch to one of the candidates.
 
         Args:
             kind: Its kind.
@@ -151,7 +151,7 @@ class SwitchableTimeMixing(GroupedTimeMixing):
         return self.candidates[int(ops.convert_to_numpy(self.choice))]
 
     def sample(self) -> Tensor:
-        """Returns the index of the candidate for this step: sampled in training, else the choice.
+        """Return the index of the candidate for this step: sampled in training, else the choice.
 
         Returns:
             int32 tensor, for `using`.
@@ -160,7 +160,7 @@ class SwitchableTimeMixing(GroupedTimeMixing):
 
     @contextlib.contextmanager
     def using(self, candidate: Tensor) -> Iterator[None]:
-        """Makes calls inside the `with` compute a candidate that was sampled outside.
+        """Make calls inside the `with` compute a candidate that was sampled outside.
 
         Args:
             candidate: What `sample` returned, in the same trace.

@@ -24,7 +24,7 @@ KINDS = (*GROUPED_KINDS, "shift_token", "full")
 
 
 def check_group_size(kind: str, group_size: int | None, time: int | None = None) -> None:
-    """Raises ValueError for an unknown kind, or a group size that does not fit the tokens in time.
+    """Raise ValueError for an unknown kind, or a group size that does not fit the tokens in time.
 
     Example:
 
@@ -52,7 +52,7 @@ do: 1, 2, 4, 8.
 
 
 def group_time(x: Tensor, kind: str, group_size: int) -> Tensor:
-    """Concatenates the tokens of each temporal group along the channels.
+    """Concatenate the tokens of each temporal group along the channels.
 
     Args:
         x: Tokens (B, T', H', W', C), T' divisible by S.
@@ -84,7 +84,7 @@ def group_time(x: Tensor, kind: str, group_size: int) -> Tensor:
 
 
 def ungroup_time(x: Tensor, kind: str, group_size: int) -> Tensor:
-    """Puts grouped tokens back in their places: the inverse of `group_time`."""
+    """Put grouped tokens back in their places: the inverse of `group_time`."""
     batch, groups, height, width, channels = ops.shape(x)
     channels = channels // group_size
     x = ops.reshape(x, (batch, groups, height, width, group_size, channels))
@@ -94,7 +94,7 @@ def ungroup_time(x: Tensor, kind: str, group_size: int) -> Tensor:
 
 
 def interval_matrix(kernel: Tensor, size: int, center: int) -> Tensor:
-    """Builds the matrix that maps a whole group from the matrices shared by time interval.
+    """Build the matrix that maps a whole group from the matrices shared by time interval.
 
     Args:
         kernel: Tensor (n, C, filters): the matrix w_Δ at index Δ + center.
@@ -121,7 +121,7 @@ def interval_matrix(kernel: Tensor, size: int, center: int) -> Tensor:
 
 
 def shift_mix(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Maps each token and the S - 1 before it, circularly, by a matrix each, and adds the results.
+    """Map each token and the S - 1 before it, circularly, by a matrix each, and add the results.
 
     Args:
         x: Tokens (B, T', H', W', C).
@@ -153,7 +153,7 @@ def shift_mix(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
 def mix_groups(
     x: Tensor, kernel: Tensor, bias: Tensor | None = None, *, kind: str, size: int, center: int
 ) -> Tensor:
-    """Mixes tokens in time by matrices shared by time interval.
+    """Mix tokens in time by matrices shared by time interval.
 
     Args:
         x: Tokens (B, T', H', W', C).

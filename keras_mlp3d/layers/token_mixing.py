@@ -98,7 +98,7 @@ class TokenMixing(keras.layers.Layer):
         return call_sublayer(self.projection, mixed)
 
     def branch_weights(self, mean: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns the weight of each branch and channel.
+        """Return the weight of each branch and channel.
 
         Args:
             mean: Mean over all tokens of the sum of the three branches, (B, C).
@@ -116,7 +116,7 @@ class TokenMixing(keras.layers.Layer):
         return tuple(input_shape)
 
     def time_mixing_config(self) -> dict[str, Any]:
-        """Returns the configuration of the time mixing, the same before and after `build`."""
+        """Return the configuration of the time mixing, the same before and after `build`."""
         config = keras.saving.serialize_keras_object(self.mix_time)
         config.pop("build_config", None)
         return config
@@ -131,7 +131,7 @@ class TokenMixing(keras.layers.Layer):
 
 
 def _get_time_mixing(time_mixing: TimeMixing, **defaults: Any) -> keras.layers.Layer:
-    """Returns the layer that `time_mixing` is or describes."""
+    """Return the layer that `time_mixing` is or describes."""
     if isinstance(time_mixing, Mapping):
         if "class_name" in time_mixing:
             time_mixing = keras.saving.deserialize_keras_object(dict(time_mixing))

@@ -151,7 +151,7 @@ class CycleMLP(PresetModel):
         return {key: ops.squeeze(level, 1) for key, level in stage_outputs(self).items()}
 
     def check_input(self, inputs: Any) -> None:
-        """Raises ValueError if images of this shape do not fit the network."""
+        """Raise ValueError if images of this shape do not fit the network."""
         check_frames(self.name, static_shape(inputs), IMAGE_FORM)
 
     @classmethod

@@ -22,7 +22,7 @@ _PATH = re.compile(r"[A-Za-z0-9_/]+")
 
 
 def network_policy(dtype: DType) -> keras.DTypePolicy:
-    """Returns the policy, or map of policies, that a network's constructor was given.
+    """Return the policy, or map of policies, that a network's constructor was given.
 
     Args:
         dtype: None for Keras's global policy, a name, a policy, a `keras.DTypePolicyMap`, or what
@@ -52,7 +52,7 @@ def network_policy(dtype: DType) -> keras.DTypePolicy:
 
 
 def layer_policy(name: Any) -> keras.DTypePolicy | None:
-    """Returns the policy of one layer, which may be quantized, or None for None.
+    """Return the policy of one layer, which may be quantized, or None for None.
 
     Args:
         name: None, a policy, or the name of one, which may come from a hostile file.
@@ -73,7 +73,7 @@ def layer_policy(name: Any) -> keras.DTypePolicy | None:
 
 
 def settle_policies(model: keras.Model, policy: keras.DTypePolicy) -> None:
-    """Gives each layer of a new network its own entry of the map that they all were made with."""
+    """Give each layer of a new network its own entry of the map that they all were made with."""
     if isinstance(policy, keras.dtype_policies.DTypePolicyMap):
         for layer in walk_layers(model):
             if layer._dtype_policy is policy:
@@ -83,7 +83,7 @@ def settle_policies(model: keras.Model, policy: keras.DTypePolicy) -> None:
 
 
 def stored_policies(model: keras.Model) -> Any:
-    """Returns the policy of a network as its constructor takes it and JSON can hold it.
+    """Return the policy of a network as its constructor takes it and JSON can hold it.
 
     Args:
         model: Network that `settle_policies` was called with.
@@ -111,7 +111,7 @@ def stored_policies(model: keras.Model) -> Any:
 
 
 def stored_policy(layer: keras.layers.Layer) -> str:
-    """Returns the name of a layer's policy.
+    """Return the name of a layer's policy.
 
     Raises:
         ValueError: If the layer is quantized in a form that cannot be stored.
@@ -132,7 +132,7 @@ def stored_policy(layer: keras.layers.Layer) -> str:
 
 
 def without_policy(dtype: Any, path: str) -> Any:
-    """Returns what `stored_policies` returned without the entry of one layer."""
+    """Return what `stored_policies` returned without the entry of one layer."""
     if not isinstance(dtype, Mapping):
         return dtype
     entries = {key: name for key, name in dtype["policy_map"].items() if key != path}
@@ -140,12 +140,12 @@ def without_policy(dtype: Any, path: str) -> Any:
 
 
 def quantized_layers(model: keras.Model) -> list[keras.layers.Layer]:
-    """Returns the quantized layers of a network."""
+    """Return the quantized layers of a network."""
     return [layer for layer in walk_layers(model) if layer.quantization_mode is not None]
 
 
 def stored_modes(dtype: Any) -> list[str]:
-    """Returns the quantization modes in what `stored_policies` returned, sorted.
+    """Return the quantization modes in what `stored_policies` returned, sorted.
 
     Raises:
         ValueError: If it is no policy.
@@ -158,7 +158,7 @@ def stored_modes(dtype: Any) -> list[str]:
 
 
 def _differs(layer: keras.layers.Layer, default: keras.DTypePolicy) -> bool:
-    """Whether a layer's policy is another than its network gave it; the head is float32 always."""
+    """Return whether a layer's policy is not its network's; that of a head is float32 always."""
     if layer.quantization_mode is not None:
         return True
     own = bool(layer._trainable_variables or layer._non_trainable_variables)

@@ -20,7 +20,7 @@ class Exportable(Network):
         crops: int = 1,
         int8: bool = False,
     ) -> Exported:
-        """Exports the network for programs without Keras: whole and proven, or not at all.
+        """Export the network for programs without Keras: whole and proven, or not at all.
 
         What was made is run in its own runtime at two shapes and compared with the network. Next to
         the artifact are `NAME.json` (labels, converter, shapes) and `NAME.example.py`, a program

@@ -147,7 +147,7 @@ class FrameCycleMLP(PresetModel):
         self.dtype_policy = cycle_mlp.dtype_policy
 
     def check_input(self, inputs: Any) -> None:
-        """Raises ValueError if clips of this shape do not fit the network."""
+        """Raise ValueError if clips of this shape do not fit the network."""
         check_frames(self.name, static_shape(inputs), CLIP_FORM)
 
     def get_config(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import keras
 
 
 def frozen_state(model: keras.Model, apart: type) -> dict[str, Any]:
-    """Returns which layers, and which variables of trained layers, are frozen.
+    """Return which layers, and which variables of trained layers, are frozen.
 
     Args:
         model: A functional model.
@@ -29,7 +29,7 @@ def frozen_state(model: keras.Model, apart: type) -> dict[str, Any]:
 
 
 def freeze_as(model: keras.Model, state: Mapping[str, Any], apart: type) -> None:
-    """Freezes what `frozen_state` found.
+    """Freeze what `frozen_state` found.
 
     Args:
         model: A functional model of the same layers.
@@ -49,7 +49,7 @@ def freeze_as(model: keras.Model, state: Mapping[str, Any], apart: type) -> None
 def _walk(
     layer: keras.layers.Layer, apart: type, path: str = "", around: Any = None
 ) -> Iterator[tuple[str, keras.layers.Layer, keras.layers.Layer | None]]:
-    """Yields (path, layer, layer around it), outer layers first."""
+    """Yield (path, layer, layer around it), outer layers first."""
     yield path, layer, around
     for part in layer._layers:
         if not isinstance(part, apart):

@@ -25,7 +25,7 @@ DEFAULT_TARGETS = ("mix_time", "mix_width", "mix_height", "token_mixing/projecti
 def enable_lora(
     model: keras.Model, rank: int, targets: str | Sequence[str] | None, heads: Sequence[Any]
 ) -> None:
-    """Freezes all weights of a network except its heads, and adds trainable adapters.
+    """Freeze all weights of a network except its heads, and add trainable adapters.
 
     Args:
         model: A built network.
@@ -57,7 +57,7 @@ def enable_lora(
 def _find(
     model: keras.Model, targets: Sequence[str], heads: Sequence[Any]
 ) -> list[keras.layers.Layer]:
-    """Returns the layers that match one of the targets."""
+    """Return the layers that match one of the targets."""
     able = {path: layer for path, layer in _adaptable(model) if layer not in heads}
     found: dict[str, keras.layers.Layer] = {}
     for target in targets:
@@ -91,14 +91,14 @@ def _enable(model: keras.Model, rank: int, chosen: Sequence[Any], heads: Sequenc
 
 
 def adapted_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
-    """Returns {path: layer} of the layers of a network that have an adapter."""
+    """Return {path: layer} of the layers of a network that have an adapter."""
     return {path: layer for path, layer in _adaptable(model) if layer.lora_enabled}
 
 
 def _adaptable(
     layer: keras.layers.Layer, path: str = "network"
 ) -> Iterator[tuple[str, keras.layers.Layer]]:
-    """Yields (path, layer) of every layer that can have an adapter.
+    """Yield (path, layer) of every layer that can have an adapter.
 
     Networks inside a network are numbered: their names may differ from one session to the next.
     """
@@ -111,7 +111,7 @@ def _adaptable(
 
 
 def merge_lora(model: keras.Model) -> None:
-    """Adds each adapter to the weight that it adapts, and removes it."""
+    """Add each adapter to the weight that it adapts, and remove it."""
     for layer in adapted_layers(model).values():
         merge_adapter(layer)
     # Not `model.trainable = True`: on TensorFlow that does nothing if the model says True already.
@@ -123,19 +123,19 @@ def merge_lora(model: keras.Model) -> None:
 
 
 def adapter_state(model: keras.Model) -> dict[str, Any] | None:
-    """Returns {path: rank} of the layers with an adapter, or None if there are none."""
+    """Return {path: rank} of the layers with an adapter, or None if there are none."""
     return {path: layer.lora_rank for path, layer in adapted_layers(model).items()} or None
 
 
 def restore_adapters(model: keras.Model, ranks: Mapping[str, int]) -> None:
-    """Adds the adapters that `adapter_state` found, which are zero."""
+    """Add the adapters that `adapter_state` found, which are zero."""
     known = dict(_adaptable(model))
     for path, rank in ranks.items():
         known[path].enable_lora(rank)
 
 
 def save_adapters(model: keras.Model, path: StrPath, heads: Sequence[Any]) -> None:
-    """Writes the adapters of a network, and its heads, to a file.
+    """Write the adapters of a network, and its heads, to a file.
 
     Args:
         model: Network with adapters.
@@ -157,7 +157,7 @@ def save_adapters(model: keras.Model, path: StrPath, heads: Sequence[Any]) -> No
 
 
 def load_adapters(model: keras.Model, path: StrPath, heads: Sequence[Any]) -> None:
-    """Loads what `save_adapters` wrote; a network without adapters gets them.
+    """Load what `save_adapters` wrote; a network without adapters gets them.
 
     Args:
         model: Network of the same sizes and number of classes.
@@ -210,7 +210,7 @@ def _rank(layers: Mapping[str, Any]) -> int:
 
 
 def _arrays(layers: Mapping[str, Any], heads: Sequence[Any]) -> dict[str, keras.Variable]:
-    """Returns {name in the file: variable}."""
+    """Return {name in the file: variable}."""
     arrays = {
         f"{path}/{name}": getattr(layer, name)
         for path, layer in layers.items()
@@ -226,7 +226,7 @@ def _arrays(layers: Mapping[str, Any], heads: Sequence[Any]) -> dict[str, keras.
 def _shapes(
     layers: Mapping[str, Any], rank: int, heads: Sequence[Any]
 ) -> dict[str, tuple[int, ...]]:
-    """Returns the shapes that `_arrays` has for adapters of this rank."""
+    """Return the shapes that `_arrays` has for adapters of this rank."""
     shapes = {name: tuple(variable.shape) for name, variable in _arrays({}, heads).items()}
     for path, layer in layers.items():
         *inner, filters = layer.kernel.shape

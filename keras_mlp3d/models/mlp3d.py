@@ -24,7 +24,7 @@ from keras_mlp3d.models.preset_model import PresetModel
 def classify_tokens(
     tokens: Tensor, num_classes: int, dropout: float, activation: Any, head_dtype: DType = None
 ) -> Tensor:
-    """Averages tokens over space and time, drops some of the mean, and maps it to the classes.
+    """Average tokens over space and time, drop some of the mean, and map it to the classes.
 
     It computes in float32 whatever the policy, so that logits are exact. `head_dtype` is the policy
     of a linear layer that is quantized.
@@ -113,7 +113,7 @@ class MLP3D(PresetModel):
         self.dtype_policy = backbone.dtype_policy
 
     def check_input(self, inputs: Any) -> None:
-        """Raises ValueError if the backbone cannot take clips of this shape."""
+        """Raise ValueError if the backbone cannot take clips of this shape."""
         self.backbone.check_input(inputs)
 
     def get_config(self) -> dict[str, Any]:
@@ -128,7 +128,7 @@ class MLP3D(PresetModel):
         )
 
     def task_config(self) -> dict[str, Any]:
-        """Returns the arguments of the classifier, without backbone and converter."""
+        """Return the arguments of the classifier, without backbone and converter."""
         head = self.get_layer("head")
         return {
             "num_classes": self.num_classes,

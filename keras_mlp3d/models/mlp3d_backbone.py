@@ -44,7 +44,7 @@ def build_stages(
     time_mixing: Callable[[Mixing], keras.layers.Layer],
     block: Callable[..., MLP3DBlock] = MLP3DBlock,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Embeds a clip and runs the four stages.
+    """Embed a clip and run the four stages.
 
     Args:
         clip: Symbolic clip (B, T, H, W, 3), normalized.
@@ -92,7 +92,7 @@ def build_stages(
 
 
 def stage_outputs(model: keras.Model) -> dict[str, Tensor]:
-    """Returns {"P2": ..., "P5": ...}: the symbolic tokens behind each stage of a network."""
+    """Return {"P2": ..., "P5": ...}: the symbolic tokens behind each stage of a network."""
     return {
         f"P{stage + 2}": model.get_layer(f"stage{stage + 1}_block{depth}").output
         for stage, depth in enumerate(model.depths)
@@ -248,11 +248,11 @@ class MLP3DBackbone(PresetModel):
         return stage_outputs(self)
 
     def check_input(self, inputs: Any) -> None:
-        """Raises ValueError if clips of this shape do not fit the network and its schedule."""
+        """Raise ValueError if clips of this shape do not fit the network and its schedule."""
         check_clip(self._mixings, static_shape(inputs), self.name)
 
     def valid_num_frames(self, limit: int) -> list[int]:
-        """Returns the clip lengths in frames, up to `limit`, that the schedule allows.
+        """Return the clip lengths in frames, up to `limit`, that the schedule allows.
 
         Args:
             limit: Largest number of frames asked for.
@@ -282,7 +282,7 @@ class MLP3DBackbone(PresetModel):
         return switchable.choices(self)
 
     def set_choices(self, schedule: Any) -> None:
-        """Switches every block to one of its candidates; compiled functions stay valid.
+        """Switch every block to one of its candidates; compiled functions stay valid.
 
         Args:
             schedule: In any form that `parse_schedule` reads.

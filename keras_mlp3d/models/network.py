@@ -54,15 +54,15 @@ class Network(WholeWeights, TracedOnce):
         return super().call(inputs, training=training, mask=mask, **kwargs)
 
     def check_input(self, inputs: Tensor) -> None:
-        """Raises ValueError if inputs of this shape do not fit the network."""
+        """Raise ValueError if inputs of this shape do not fit the network."""
         raise NotImplementedError(f"{type(self).__name__} must say which inputs it takes.")
 
     def head_layers(self) -> list[keras.layers.Layer]:
-        """Returns the layers that a new number of classes replaces."""
+        """Return the layers that a new number of classes replaces."""
         return []
 
     def quantize(self, mode: Any = None, config: Any = None, **kwargs: Any) -> None:
-        """Quantizes the weights, as `keras.Model.quantize` does.
+        """Quantize the weights, as `keras.Model.quantize` does.
 
         "int8" reaches every matrix: those of `Dense` multiply int8 inputs, those of time mixing,
         embedding and stage transitions are stored as int8 and multiply in the compute dtype.
@@ -103,7 +103,7 @@ class Network(WholeWeights, TracedOnce):
         _report_unquantized(self, asked, left)
 
     def enable_lora(self, rank: int, targets: str | Sequence[str] | None = None) -> None:
-        """Freezes the weights, except the classifier's, and adds low-rank adapters to train.
+        """Freeze the weights, except the classifier's, and add low-rank adapters to train.
 
         An adapter is a product of two small matrices that is added to a weight; it starts at zero.
         Compile the model afterwards. Saving adds the adapters to the weights.
@@ -139,11 +139,11 @@ class Network(WholeWeights, TracedOnce):
         return next(iter(layers.values())).lora_rank if layers else None
 
     def merge_lora(self) -> None:
-        """Adds the adapters to the weights and removes them; all weights can be trained again."""
+        """Add the adapters to the weights and remove them; all weights can be trained again."""
         lora.merge_lora(self)
 
     def save_lora_weights(self, path: StrPath) -> None:
-        """Saves the adapters, and the classifier that was trained with them, in a small file.
+        """Save the adapters, and the classifier that was trained with them, in a small file.
 
         Args:
             path: Path of the file, which ends in ".lora.h5"; an earlier one is replaced.
@@ -166,7 +166,7 @@ class Network(WholeWeights, TracedOnce):
         lora.save_adapters(self, path, self.head_layers())
 
     def load_lora_weights(self, path: StrPath) -> None:
-        """Loads what `save_lora_weights` wrote; a network without adapters gets them first.
+        """Load what `save_lora_weights` wrote; a network without adapters gets them first.
 
         Args:
             path: Path of the file.
@@ -187,7 +187,7 @@ class Network(WholeWeights, TracedOnce):
         return outputs
 
     def _with_state(self, config: dict[str, Any]) -> dict[str, Any]:
-        """Adds to a configuration which layers are frozen and which have adapters, if any."""
+        """Add to a configuration which layers are frozen and which have adapters, if any."""
         state = frozen_state(self, Network)
         adapters = None if self._holds_networks() else lora.adapter_state(self)
         if state["layers"] or state["variables"]:
@@ -201,7 +201,7 @@ class Network(WholeWeights, TracedOnce):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
-        """Builds a network from what `get_config` returned."""
+        """Build a network from what `get_config` returned."""
         config = dict(config)
         state = {name: config.pop(name, None) for name in SESSION if name != "name"}
         model = cls(**config)
@@ -213,12 +213,12 @@ class Network(WholeWeights, TracedOnce):
 
 
 def portable_config(model: keras.Model) -> dict[str, Any]:
-    """Returns the arguments of a model without what belongs to its session."""
+    """Return the arguments of a model without what belongs to its session."""
     return {key: value for key, value in model.get_config().items() if key not in SESSION}
 
 
 def _able_to_clone(init: Callable[..., None]) -> Callable[..., None]:
-    """Lets a constructor also take what `keras.models.clone_model` calls it with.
+    """Let a constructor also take what `keras.models.clone_model` calls it with.
 
     Keras clones the layers and asks for a model of the new inputs and outputs, but only a class
     whose constructor seems to take them; others become a plain `Functional`, without class names
@@ -245,7 +245,7 @@ def _able_to_clone(init: Callable[..., None]) -> Callable[..., None]:
 
 
 def _report_unquantized(model: keras.Model, mode: str, messages: Sequence[Any]) -> None:
-    """Logs once which kernels stay as they are; Keras warns of each layer, norms included."""
+    """Log once which kernels stay as they are; Keras warns of each layer, norms included."""
     left = [
         layer.path
         for layer in walk_layers(model)

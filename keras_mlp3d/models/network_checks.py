@@ -25,7 +25,7 @@ IMAGE_FORM = "(batch, height, width, 3)"
 def check_stages(
     channels: Any, depths: Any, mlp_ratios: Any
 ) -> tuple[tuple[int, ...], tuple[int, ...], tuple[float, ...]]:
-    """Returns the three as tuples with one entry per stage.
+    """Return the three as tuples with one entry per stage.
 
     Args:
         channels: Channels of the four stages.
@@ -48,7 +48,7 @@ def check_stages(
 
 
 def check_frames(name: str, shape: Shape, form: str) -> None:
-    """Raises ValueError for frames of a wrong rank, not RGB, or under 32 rows or columns.
+    """Raise ValueError for frames of a wrong rank, not RGB, or under 32 rows or columns.
 
     Args:
         name: Name of the model, for the message.
@@ -71,7 +71,7 @@ def check_frames(name: str, shape: Shape, form: str) -> None:
 
 
 def check_clip(mixings: Sequence[Mixing], shape: Shape, name: str) -> None:
-    """Raises ValueError for a clip (B, T, H, W, 3) that the network or its schedule cannot take."""
+    """Raise ValueError for a clip (B, T, H, W, 3) that the network or its schedule cannot take."""
     check_frames(name, shape, CLIP_FORM)
     frames = shape[1]
     if frames is None:
@@ -89,7 +89,7 @@ def check_clip(mixings: Sequence[Mixing], shape: Shape, name: str) -> None:
 
 
 def valid_num_frames(mixings: Sequence[Mixing], limit: int) -> list[int]:
-    """Returns the clip lengths up to `limit` whose tokens in time every group size divides."""
+    """Return the clip lengths up to `limit` whose tokens in time every group size divides."""
     return [
         TUBELET_FRAMES * time
         for time in range(1, limit // TUBELET_FRAMES + 1)
@@ -98,7 +98,7 @@ def valid_num_frames(mixings: Sequence[Mixing], limit: int) -> list[int]:
 
 
 def static_shape(inputs: Any) -> tuple[int | None, ...]:
-    """Returns the shape of an array, tensor or nested list, without moving its data.
+    """Return the shape of an array, tensor or nested list, without moving its data.
 
     Lengths that an export leaves open, for which JAX and PyTorch have symbols, are None: comparing
     a symbol would fix it.
@@ -109,7 +109,7 @@ def static_shape(inputs: Any) -> tuple[int | None, ...]:
 
 
 def stored_activation(activation: Any) -> Any:
-    """Returns what a configuration holds of an activation: its name, if Keras has one for it.
+    """Return what a configuration holds of an activation: its name, if Keras has one for it.
 
     `keras.activations.serialize` imports TensorFlow on every backend.
 
@@ -130,12 +130,12 @@ def stored_activation(activation: Any) -> Any:
 
 
 def is_multi_label(model: Any) -> bool:
-    """Returns whether a model scores each class by itself, so that a video may have several."""
+    """Return whether a model scores each class by itself, so that a video may have several."""
     return getattr(model, "activation", None) is keras.activations.sigmoid
 
 
 def check_label_kind(model: Any, several: bool) -> None:
-    """Raises a `ValueError` if a model and the labels of videos contradict each other.
+    """Raise a `ValueError` if a model and the labels of videos contradict each other.
 
     Args:
         model: The network.
@@ -158,7 +158,7 @@ def check_label_kind(model: Any, several: bool) -> None:
 
 
 def check_class_names(num_classes: Any, class_names: Any) -> list[str] | None:
-    """Checks class names when a network is made, so that it can be saved after its training.
+    """Check class names when a network is made, so that it can be saved after its training.
 
     Args:
         num_classes: Number of classes.

@@ -27,7 +27,7 @@ _BLOCK_ARRAYS = 20  # kernels, biases and norms
 
 
 def backbone_parameters(config: Mapping[str, Any]) -> int:
-    """Counts the parameters of an `MLP3DBackbone`.
+    """Count the parameters of an `MLP3DBackbone`.
 
     Args:
         config: Its arguments, as `get_config` gives them.
@@ -58,7 +58,7 @@ def backbone_parameters(config: Mapping[str, Any]) -> int:
 
 
 def cycle_mlp_parameters(config: Mapping[str, Any]) -> int:
-    """Counts the parameters of a `CycleMLP`.
+    """Count the parameters of a `CycleMLP`.
 
     Args:
         config: Its arguments, as `get_config` gives them.
@@ -83,7 +83,7 @@ def cycle_mlp_parameters(config: Mapping[str, Any]) -> int:
 
 
 def head_parameters(channels: Sequence[int], num_classes: Any) -> int:
-    """Counts the parameters of a classifier's linear layer.
+    """Count the parameters of a classifier's linear layer.
 
     Args:
         channels: Channels of the four stages.
@@ -101,7 +101,7 @@ def head_parameters(channels: Sequence[int], num_classes: Any) -> int:
 
 
 def preset_parameters(preset: hub.Preset, with_task: bool = True) -> dict[str, int]:
-    """Counts the parameters that a preset asks for, per weights file.
+    """Count the parameters that a preset asks for, per weights file.
 
     Args:
         preset: The preset, as `hub.read_preset` reads it.
@@ -140,7 +140,7 @@ def preset_parameters(preset: hub.Preset, with_task: bool = True) -> dict[str, i
 def check_preset_size(
     preset: hub.Preset, load_weights: bool, with_task: bool
 ) -> dict[str, hub.WeightsFile]:
-    """Refuses a preset that asks for another number of parameters than its weights are.
+    """Refuse a preset that asks for another number of parameters than its weights are.
 
     A preset without a weights file must ask for what its metadata states, if they state a number,
     and must fit into memory.
@@ -191,7 +191,7 @@ def check_preset_size(
 
 
 def quantization(preset: hub.Preset) -> list[str]:
-    """Returns the modes that weights of a preset are quantized to, sorted.
+    """Return the modes that weights of a preset are quantized to, sorted.
 
     Raises:
         ValueError: If a dtype policy of the configuration is none.
@@ -211,7 +211,7 @@ def quantization(preset: hub.Preset) -> list[str]:
 
 
 def _counted(preset: hub.Preset, with_task: bool) -> dict[str, int]:
-    """`preset_parameters`, with errors that name the preset."""
+    """Return `preset_parameters`; its errors name the preset."""
     try:
         return preset_parameters(preset, with_task)
     except (ValueError, TypeError, OverflowError) as error:
@@ -263,7 +263,7 @@ def _task_parameters(backbone: Mapping[str, Any], task: Any) -> int:
 def _sizes(
     config: Mapping[str, Any],
 ) -> tuple[tuple[int, ...], tuple[int, ...], tuple[float, ...]]:
-    """Returns channels, depths and MLP ratios as tuples of four."""
+    """Return channels, depths and MLP ratios as tuples of four."""
     channels = check_integers("channels", _needed(config, "channels"), _STAGES)
     depths = check_integers("depths", _needed(config, "depths"), _STAGES)
     ratios = _needed(config, "mlp_ratios")
@@ -276,7 +276,7 @@ def _sizes(
 
 
 def _count_outside_blocks(channels: Sequence[int], window: int) -> int:
-    """Embedding, stage transitions and the last norm."""
+    """Return Embedding, stage transitions and the last norm."""
     total = (window * 7 * 7 * 3 + 1) * channels[0]
     for before, after in itertools.pairwise(channels):
         total += (3 * 3 * before + 1) * after
@@ -284,7 +284,7 @@ def _count_outside_blocks(channels: Sequence[int], window: int) -> int:
 
 
 def _block_parameters(width: int, ratio: float) -> int:
-    """A block without its time mixing."""
+    """Return a block without its time mixing."""
     norms = 2 * 2 * width
     cycle_fcs = 2 * (width + 1) * width
     squeezed = max(1, width // 4)
@@ -301,7 +301,7 @@ def _time_mixing_parameters(
     config: Mapping[str, Any],
     candidates: Sequence[Mixing] | None,
 ) -> int:
-    """Kernel and bias of a block's grouped time mixing; with candidates, the choice too."""
+    """Return the kernel and bias of a block's time mixing; with candidates, the choice too."""
     if candidates is not None:
         sizes = [each.group_size for each in (mixing, *candidates) if each.group_size is not None]
         if len(sizes) <= len(candidates):
@@ -318,7 +318,7 @@ def _time_mixing_parameters(
 
 
 def _tokens(config: Mapping[str, Any]) -> int:
-    """Tokens in time, which are the group size of full time mixing."""
+    """Return tokens in time, which are the group size of full time mixing."""
     shape = config.get("input_shape")
     frames = shape[0] if isinstance(shape, list | tuple) and shape else None
     if frames is None:
@@ -327,7 +327,7 @@ def _tokens(config: Mapping[str, Any]) -> int:
 
 
 def _count_blocks(schedule: Any, depths: Sequence[int]) -> Counter[tuple[int, Mixing]]:
-    """Returns how many blocks of each stage have each mixing, without listing the blocks."""
+    """Return how many blocks of each stage have each mixing, without listing the blocks."""
     total = sum(depths)
     if isinstance(schedule, Mixing):
         schedule = str(schedule)

@@ -46,7 +46,7 @@ class PresetModel(Exportable):
 
     @classmethod
     def preset_class_names(cls) -> tuple[str, ...]:
-        """Returns the names of the classes whose presets this class loads."""
+        """Return the names of the classes whose presets this class loads."""
         return (cls.__name__,)
 
     @classmethod
@@ -57,7 +57,7 @@ class PresetModel(Exportable):
         num_classes: int | None = None,
         **overrides: Any,
     ) -> Self:
-        """Builds a network from a preset.
+        """Build a network from a preset.
 
         Before anything is built, the parameters that the configuration asks for are counted. They
         must be as many as the weights files hold; a preset without weights must state the same
@@ -117,7 +117,7 @@ class PresetModel(Exportable):
 
     @classmethod
     def _with_weights(cls, files: hub.Preset, overrides: Mapping[str, Any]) -> hub.Preset:
-        """Returns the preset that has the weights; they may have to be fetched."""
+        """Return the preset that has the weights; they may have to be fetched."""
         if files.weights == "none":
             started = f"{files.handle}_imagenet"
             advice = (
@@ -171,7 +171,7 @@ class PresetModel(Exportable):
         num_classes: int | None,
         overrides: Mapping[str, Any],
     ) -> list[str]:
-        """Loads the weights from the preset; returns the paths of those that keep other values."""
+        """Load the weights from the preset; return the paths of those that keep other values."""
         missing: list[str] = []
         instead = {}
         for prefix, network, backbone in self._networks(files):
@@ -188,7 +188,7 @@ class PresetModel(Exportable):
         return missing
 
     def _make_origin(self, files: hub.Preset, as_stored: bool) -> hub.Origin:
-        """Returns what the network keeps of its preset; old presets do not state their sum."""
+        """Return what the network keeps of its preset; old presets do not state their sum."""
         sums = None
         if as_stored and files.metadata.get("class_name") == type(self).__name__:
             stated = files.metadata.get("weights_sha256")
@@ -198,7 +198,7 @@ class PresetModel(Exportable):
     def _networks(
         self, files: hub.Preset
     ) -> Iterator[tuple[str, "PresetModel", dict[str, Any] | None]]:
-        """Yields (prefix of its weights' paths, network, its stored backbone's arguments)."""
+        """Yield (prefix of its weights' paths, network, its stored backbone's arguments)."""
         if files.class_name == "TwoPathMLP3D":
             for path in ("appearance", "motion"):
                 yield f"{path}/", getattr(self, path), files.config[path]["backbone"]
@@ -207,7 +207,7 @@ class PresetModel(Exportable):
 
     @classmethod
     def check_overrides(cls, overrides: Mapping[str, Any], *signatures: Any) -> None:
-        """Raises ValueError for an override that no constructor among `signatures` takes."""
+        """Raise ValueError for an override that no constructor among `signatures` takes."""
         known = [
             name
             for signature in signatures
@@ -229,7 +229,7 @@ class PresetModel(Exportable):
         half_precision: bool = False,
         **metadata: Any,
     ) -> None:
-        """Saves the network as a preset: whole, or not at all.
+        """Save the network as a preset: whole, or not at all.
 
         A preset holds the weights alone, without the state of an optimizer. A network that was
         loaded from a preset keeps its license, source and data sets. It keeps its description,
@@ -326,7 +326,7 @@ class PresetModel(Exportable):
         write_whole(folder / hub.CARD, card.encode())
 
     def _example_shape(self, metadata: Mapping[str, Any]) -> tuple[int, ...]:
-        """Returns the shape of a small input that the network takes, the stated one if any."""
+        """Return the shape of a small input that the network takes, the stated one if any."""
         clip = metadata.get("clip") or {}
         stated = (clip.get("size"), metadata.get("image_size"), (64, 64))
         size = next(size for size in stated if size is not None)
@@ -342,9 +342,9 @@ class PresetModel(Exportable):
         return shape
 
     def preset_objects(self) -> dict[str, tuple[str, dict[str, Any]]]:
-        """Returns {file name: (class name, arguments)} of the JSON files of a preset."""
+        """Return {file name: (class name, arguments)} of the JSON files of a preset."""
         return {hub.CONFIG: (type(self).__name__, portable_config(self))}
 
     def _weight_parts(self) -> dict[str, keras.Model]:
-        """Returns {file name: model whose weights it holds}."""
+        """Return {file name: model whose weights it holds}."""
         return {hub.WEIGHTS: self}

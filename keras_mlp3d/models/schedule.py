@@ -39,7 +39,7 @@ class Mixing:
         return self.kind if self.group_size is None else f"{self.kind}:{self.group_size}"
 
     def divides(self, time: int) -> bool:
-        """Returns whether the mixing takes `time` tokens; "full" takes any, fixed once built."""
+        """Return whether the mixing takes `time` tokens; "full" takes any, fixed once built."""
         return self.kind not in GROUPED_KINDS or time % self.group_size == 0
 
 
@@ -69,7 +69,7 @@ def _as_mixing(item: Any) -> Mixing:
 
 
 def parse_schedule(schedule: Any, depth: int) -> tuple[Mixing, ...]:
-    """Reads a schedule in any of its forms.
+    """Read a schedule in any of its forms.
 
     The networks of section 3.4 are "short_range:S" (SR), "long_range:S" (LR), "shift_token:S"
     (ST), "short_range:S+long_range:S" (SR-LR) and "short_range:S+shift_window:S" (SR-SW).

@@ -21,7 +21,7 @@ TIME_MIXING_ARGUMENTS = frozenset(
 
 
 def check_unquantized(handle: str, modes: Sequence[str], overrides: Iterable[str]) -> None:
-    """Raises ValueError for an override that quantized weights cannot follow.
+    """Raise ValueError for an override that quantized weights cannot follow.
 
     Args:
         handle: Name of the preset, for the message.
@@ -43,7 +43,7 @@ def check_unquantized(handle: str, modes: Sequence[str], overrides: Iterable[str
 def time_mixing_loaders(
     network: keras.Model, stored: Mapping[str, Any], report: Callable[[str], None]
 ) -> Iterator[tuple[keras.layers.Layer, Callable[[Mapping[str, Any]], None]]]:
-    """Yields the time mixing layers of a network, each with a function that loads its weights.
+    """Yield the time mixing layers of a network, each with a function that loads its weights.
 
     The function gets the arrays stored for the layer's block, {"0": kernel, "1": bias}, and takes
     w_Δ for w_Δ. Time intervals that are not stored become zero.
@@ -61,7 +61,7 @@ def time_mixing_loaders(
 
 
 def _stored_blocks(stored: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields the name of each stored block, and arguments that make its time mixing again."""
+    """Yield the name of each stored block, and arguments that make its time mixing again."""
     mixings = iter(parse_schedule(stored["schedule"], sum(stored["depths"])))
     candidates = stored.get("candidates")
     frames = (stored.get("input_shape") or [None])[0]

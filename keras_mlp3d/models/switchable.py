@@ -33,7 +33,7 @@ def time_mixing(
     max_group_size: int | None,
     dtype: Any,
 ) -> keras.layers.Layer:
-    """Returns the time mixing of one block: fixed, or switchable if there are candidates."""
+    """Return the time mixing of one block: fixed, or switchable if there are candidates."""
     options = {"dtype": dtype, "name": "mix_time"}
     own = (mixing.kind, mixing.group_size)
     if candidates is None:
@@ -47,12 +47,12 @@ def time_mixing(
 
 
 def rematerialized_block(*args: Any, **kwargs: Any) -> MLP3DBlock:
-    """Returns an `MLP3DBlock` that computes its activations again in the backward pass."""
+    """Return an `MLP3DBlock` that computes its activations again in the backward pass."""
     return recompute_activations(MLP3DBlock(*args, **kwargs))
 
 
 def choices(backbone: keras.Model) -> tuple[Mixing, ...]:
-    """Returns the schedule in use: the last one given to `set_choices`."""
+    """Return the schedule in use: the last one given to `set_choices`."""
     if backbone.candidates is None:
         return backbone.schedule
     chosen = (block.token_mixing.mix_time.chosen for block in _blocks(backbone))
@@ -60,7 +60,7 @@ def choices(backbone: keras.Model) -> tuple[Mixing, ...]:
 
 
 def set_choices(backbone: keras.Model, schedule: Any) -> None:
-    """Switches every block to one of its candidates, or none if one of them is unknown."""
+    """Switch every block to one of its candidates, or none if one of them is unknown."""
     schedule = parse_schedule(schedule, sum(backbone.depths))
     if backbone.candidates is None:
         raise ValueError(f"{backbone.name} has no candidates to choose from; give it some.")
@@ -76,7 +76,7 @@ def set_choices(backbone: keras.Model, schedule: Any) -> None:
 
 
 def sample_blocks(backbone: keras.Model, sampled: Sequence[bool]) -> None:
-    """Decides which blocks sample another candidate in training; each other one keeps its choice.
+    """Decide which blocks sample another candidate in training; each other one keeps its choice.
 
     A function that is compiled already keeps what it was compiled with: compile the model again.
 
@@ -94,7 +94,7 @@ def _blocks(backbone: keras.Model) -> list[MLP3DBlock]:
 
 
 def extract(model: Any, schedule: Any = None) -> Any:
-    """Returns the ordinary network of a schedule with the weights of a network with candidates.
+    """Return the ordinary network of a schedule with the weights of a network with candidates.
 
     The result computes what `model` computes with those choices, and samples nothing.
 

@@ -14,14 +14,14 @@ from keras_mlp3d.layers import GroupedTimeMixing
 
 
 def walk_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
-    """Returns every layer inside `layer`, itself first, each once."""
+    """Return every layer inside `layer`, itself first, each once."""
     return list(layer._flatten_layers(include_self=True, recursive=True))
 
 
 def transfer_weights(
     source: keras.layers.Layer, target: keras.layers.Layer, skip: Collection[int] = ()
 ) -> list[str]:
-    """Copies every weight of `source` that has a place of the same path and shape in `target`.
+    """Copy every weight of `source` that has a place of the same path and shape in `target`.
 
     Time-mixing kernels are copied by time interval: w_Δ goes to w_Δ, and intervals that the source
     lacks become zero.
@@ -67,7 +67,7 @@ def transfer_weights(
 
 
 def intervals(layer: GroupedTimeMixing) -> tuple[np.ndarray, int] | None:
-    """Returns the shared weights of a time mixing by time interval.
+    """Return the shared weights of a time mixing by time interval.
 
     Args:
         layer: Built `GroupedTimeMixing`.
@@ -82,7 +82,7 @@ def intervals(layer: GroupedTimeMixing) -> tuple[np.ndarray, int] | None:
 
 
 def set_intervals(layer: GroupedTimeMixing, matrices: Any, first: int = 0) -> None:
-    """Sets w_Δ of a time mixing for the given time intervals, and to zero for all others.
+    """Set w_Δ of a time mixing for the given time intervals, and to zero for all others.
 
     With unshared weights, every block between places Δ apart becomes w_Δ.
 
@@ -116,7 +116,7 @@ def set_intervals(layer: GroupedTimeMixing, matrices: Any, first: int = 0) -> No
 
 
 def take_intervals(layer: GroupedTimeMixing, other: GroupedTimeMixing) -> bool:
-    """Copies the kernel of another time mixing, by time interval if their forms differ.
+    """Copy the kernel of another time mixing, by time interval if their forms differ.
 
     Args:
         layer: Built `GroupedTimeMixing` whose kernel is set.

@@ -156,7 +156,7 @@ class TwoPathMLP3D(PresetModel):
         self.dtype_policy = appearance.dtype_policy
 
     def check_input(self, inputs: Any) -> None:
-        """Raises ValueError if clips of this shape do not fit one of the paths."""
+        """Raise ValueError if clips of this shape do not fit one of the paths."""
         self.appearance.check_input(inputs)
         frames = static_shape(inputs)[1]
         self.motion.check_input(keras.KerasTensor((None, frames, *self.motion_size, 3)))

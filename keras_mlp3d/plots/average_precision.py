@@ -28,7 +28,7 @@ def plot_average_precision(
     class_counts: Iterable[int] | None = None,
     videos: int | None = None,
 ) -> "Figure":
-    """Draws a bar per class, the best first, and says their mean.
+    """Draw a bar per class, the best first, and say their mean.
 
     Classes without videos, which have no average precision, come last and have no bar. If there
     are many classes, only evenly spaced ones are named.

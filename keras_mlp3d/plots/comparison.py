@@ -29,7 +29,7 @@ _MARKERS = ("o", "s", "D", "^", "v", "P")
 
 
 def plot_comparison(networks: Iterable[dict[str, Any]], path: StrPath | None = None) -> "Figure":
-    """Draws the accuracy of networks against their cost, with a line per family.
+    """Draw the accuracy of networks against their cost, with a line per family.
 
     The line of a family goes through its group sizes, which are labeled at the top. It begins at
     the network "S = 1" if there is one. Several trainings of a network are drawn as their mean with
@@ -99,7 +99,7 @@ def plot_comparison(networks: Iterable[dict[str, Any]], path: StrPath | None = N
 
 
 def _families(networks):
-    """{family: [(GMACs, mean accuracy, lowest, highest, group size)]}, in the order of the rows."""
+    """Return {family: [(GMACs, mean accuracy, lowest, highest, group size)]} by rows in turn."""
     families = {}
     for row in networks:
         try:
@@ -121,7 +121,7 @@ def _families(networks):
 
 
 def _name_sizes(axes, rows):
-    """Labels the group sizes at their costs, which are the same in all families."""
+    """Label the group sizes at their costs, which are the same in all families."""
     costs = {}
     for gmacs, *_, size in rows:
         if size is not None:

@@ -26,7 +26,7 @@ _LIGHT, _DARK = "#f4f6f9", "#17507f"
 def plot_confusion(
     matrix: ArrayLike, class_names: Iterable[str], path: StrPath | None = None
 ) -> "Figure":
-    """Draws a confusion matrix: a row per true class, a column per predicted class.
+    """Draw a confusion matrix: a row per true class, a column per predicted class.
 
     The color of a cell is its fraction of the row. Cells that are large enough show their number of
     videos. Of many classes, only evenly spaced ones are named.
@@ -113,7 +113,7 @@ def _write_counts(axes, matrix, fractions, cell):
 
 
 def _name_classes(axes, names, side):
-    """Names every class, or every second, fifth, tenth ..., so that names do not touch.
+    """Name every class, or every second, fifth, tenth ..., so that names do not touch.
 
     Returns the length of the longest name in inches, and the step.
     """

@@ -34,7 +34,7 @@ def plot_correlation(
     rho: float | None = None,
     path: StrPath | None = None,
 ) -> "Figure":
-    """Draws the real accuracy of networks against the estimated one, with the line of best fit.
+    """Draw the real accuracy of networks against the estimated one, with the line of best fit.
 
     The band is a 95 % bootstrap interval of the line: it is fitted again to networks sampled from
     these with replacement. It is left out for fewer than four networks.

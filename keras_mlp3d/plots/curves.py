@@ -25,7 +25,7 @@ _STYLES = ("-", "--", ":", "-.")
 def plot_curves(
     history: Mapping[str, Sequence[float]] | StrPath, path: StrPath | None = None
 ) -> "Figure":
-    """Draws loss and accuracy by epoch, on the training and on the validation data.
+    """Draw loss and accuracy by epoch, on the training and on the validation data.
 
     Args:
         history: Dict of lists with a number per epoch, such as `keras.callbacks.History.history`,
@@ -159,5 +159,5 @@ def _read_csv(path):
 
 
 def _number(text):
-    """Reads a value of `CSVLogger`, which writes NA or nothing where an epoch had none."""
+    """Read a value of `CSVLogger`, which writes NA or nothing where an epoch had none."""
     return math.nan if text in ("", "NA", None) else float(text)

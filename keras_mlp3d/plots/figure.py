@@ -23,7 +23,7 @@ INK, FAINT_INK = "#1f2430", "#6b7280"
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """Returns an empty matplotlib figure that belongs to no window.
+    """Return an empty matplotlib figure that belongs to no window.
 
     Args:
         width: Width in inches, of 150 pixels each in a PNG.
@@ -45,7 +45,7 @@ def new_figure(width: float, height: float) -> "Figure":
 
 
 def check_picture_path(path: StrPath) -> pathlib.Path:
-    """Checks that a picture can be written to a path, before anything is computed for it.
+    """Check that a picture can be written to a path, before anything is computed for it.
 
     Args:
         path: The .png, .pdf or .svg file, in a directory that exists.
@@ -67,7 +67,7 @@ def check_picture_path(path: StrPath) -> pathlib.Path:
 
 
 def check_new_file(path: StrPath, what: str, endings: tuple[str, ...]) -> pathlib.Path:
-    """Checks that matplotlib is there, and that a file can be written to a path.
+    """Check that matplotlib is there, and that a file can be written to a path.
 
     Args:
         path: The file.
@@ -93,19 +93,19 @@ def check_new_file(path: StrPath, what: str, endings: tuple[str, ...]) -> pathli
 
 
 def save_figure(figure: "Figure", path: StrPath) -> None:
-    """Writes a figure to a file that is complete or absent."""
+    """Write a figure to a file that is complete or absent."""
     path = check_picture_path(path)
     with written_beside(path) as beside:
         figure.savefig(beside, format=path.suffix[1:].lower())
 
 
 def renderer_of(figure: Any) -> Any:
-    """Returns the renderer that measures the text of a figure."""
+    """Return the renderer that measures the text of a figure."""
     return figure.canvas.get_renderer()
 
 
 def fit_text(artist: "Text", width: float) -> None:
-    """Shortens a text artist from its end until it is at most `width` pixels wide."""
+    """Shorten a text artist from its end until it is at most `width` pixels wide."""
     renderer = renderer_of(artist.figure)
     text = artist.get_text()
     kept = len(text)
@@ -115,7 +115,7 @@ def fit_text(artist: "Text", width: float) -> None:
 
 
 def fit_path(artist: "Text", width: float) -> None:
-    """Shortens a path until it is at most `width` pixels wide: by folders, then by letters."""
+    """Shorten a path until it is at most `width` pixels wide: by folders, then by letters."""
     text, renderer = artist.get_text(), renderer_of(artist.figure)
 
     def fits(start):
@@ -138,7 +138,7 @@ def fit_path(artist: "Text", width: float) -> None:
 
 
 def axes_at(figure: "Figure", left: float, bottom: float, width: float, height: float) -> "Axes":
-    """Returns axes without a frame at a position in inches."""
+    """Return axes without a frame at a position in inches."""
     total_width, total_height = figure.get_size_inches()
     axes = figure.add_axes(
         (left / total_width, bottom / total_height, width / total_width, height / total_height)
@@ -148,7 +148,7 @@ def axes_at(figure: "Figure", left: float, bottom: float, width: float, height: 
 
 
 def strip_of(clip: np.ndarray, max_frames: int) -> np.ndarray:
-    """Joins evenly spaced frames of a clip (T, H, W, 3) side by side, with thin gaps."""
+    """Join evenly spaced frames of a clip (T, H, W, 3) side by side, with thin gaps."""
     if clip.ndim != 4 or clip.shape[-1] != 3 or clip.dtype != np.uint8 or 0 in clip.shape:
         raise ValueError(
             f"frames must hold uint8 clips (T, H, W, 3), got {clip.dtype} {clip.shape}."
@@ -169,7 +169,7 @@ def strip_of(clip: np.ndarray, max_frames: int) -> np.ndarray:
 
 
 def quiet_axes(axes: "Axes", x_label: str, y_label: str) -> None:
-    """Labels axes and removes lines that carry no data."""
+    """Label axes and remove lines that carry no data."""
     axes.set_xlabel(x_label, fontsize=9, color=FAINT_INK)
     axes.set_ylabel(y_label, fontsize=9, color=FAINT_INK)
     axes.tick_params(labelsize=8, color=FAINT_INK, labelcolor=FAINT_INK)
@@ -181,7 +181,7 @@ def quiet_axes(axes: "Axes", x_label: str, y_label: str) -> None:
 
 
 def in_percent(axis: "Axis") -> None:
-    """Labels an axis of fractions in percent, at round numbers."""
+    """Label an axis of fractions in percent, at round numbers."""
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 5, 10]))
@@ -191,7 +191,7 @@ def in_percent(axis: "Axis") -> None:
 def name_points(
     axes: "Axes", points: np.ndarray, names: Iterable[object], size: float = 7.5
 ) -> None:
-    """Writes a name next to each point, unless it would cover a point or another name.
+    """Write a name next to each point, unless it would cover a point or another name.
 
     The limits of the axes must be set before.
     """

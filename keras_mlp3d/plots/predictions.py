@@ -37,7 +37,7 @@ def plot_predictions(
     max_frames: int = 8,
     threshold: float = 0.5,
 ) -> "Figure":
-    """Draws a row per video: frames that the network saw, and bars of the best scores.
+    """Draw a row per video: frames that the network saw, and bars of the best scores.
 
     The title of a row is the video's path. If it is too long, folders are removed from its left.
     The bar of the best class is dark; if a video may have several classes, those of all classes
@@ -119,7 +119,7 @@ def _draw_strip(axes, strip, path):
 
 
 def _draw_bars(axes, prediction, threshold):
-    """Draws a bar per class, with its name inside and its score in a column to the right."""
+    """Draw a bar per class, with its name inside and its score in a column to the right."""
     places = range(len(prediction.labels))
     several = getattr(prediction, "multi_label", False)
     is_said = [

@@ -37,7 +37,7 @@ def plot_schedule(
     depths: Sequence[int] | None = None,
     title: str | None = None,
 ) -> "Figure":
-    """Draws each block as a box with the kind and the group size of its time mixing.
+    """Draw each block as a box with the kind and the group size of its time mixing.
 
     Args:
         schedule: `Mixing` objects, such as `backbone.schedule`, or (kind, group_size) pairs: one
@@ -101,12 +101,12 @@ def plot_schedule(
 
 
 def shade_of(size: int) -> str:
-    """Returns the color of a group size: 1, 2, 4, 8 and 16 have the first five shades."""
+    """Return the color of a group size: 1, 2, 4, 8 and 16 have the first five shades."""
     return _COLORS[min(size.bit_length() - 1, len(_COLORS) - 1)]
 
 
 def _block(item):
-    """Returns (kind, group size) of a `Mixing` or a pair."""
+    """Return (kind, group size) of a `Mixing` or a pair."""
     kind, size = getattr(item, "kind", None), getattr(item, "group_size", None)
     if kind is None and isinstance(item, list | tuple) and len(item) == 2:
         kind, size = item

@@ -23,7 +23,7 @@ _BAND, _KEPT = "#f4f6f9", "#d1495b"
 
 
 def plot_search(scores: Sequence[dict[str, Any]], path: StrPath | None = None) -> "Figure":
-    """Draws a greedy search: the estimated accuracy of all candidates, block by block.
+    """Draw a greedy search: the estimated accuracy of all candidates, block by block.
 
     Each repeat has a panel. Markers show the kind, colors the group size. The chosen candidates
     have rings, are joined by a line, and are named below.
@@ -84,7 +84,7 @@ def plot_search(scores: Sequence[dict[str, Any]], path: StrPath | None = None) -
 
 
 def _panels(scores):
-    """{repeat: {block: rows}}, each row with its kind and group size."""
+    """Return {repeat: {block: rows}}, each row with its kind and group size."""
     panels = {}
     for row in scores:
         try:

@@ -32,7 +32,7 @@ _LIGHT, _DARK = "#f4f6f9", "#17507f"
 
 
 def _rows_of(windows: Iterable[Any], class_names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """(starts and ends, scores) of windows."""
+    """Return (starts and ends, scores) of windows."""
     listed = list(windows)
     if not listed:
         raise ValueError("windows must hold at least one window, got none.")
@@ -53,7 +53,7 @@ def plot_timeline(
     top_k: int = 5,
     title: str = "",
 ) -> "Figure":
-    """Draws the scores of a video over time: a row per class, from left to right in seconds.
+    """Draw the scores of a video over time: a row per class, from left to right in seconds.
 
     A window is drawn around its middle, up to half-way to the next. The classes are those with the
     highest score in any window, the earliest first.
@@ -119,7 +119,7 @@ def plot_timeline(
 
 
 def check_overlay_path(path: StrPath) -> pathlib.Path:
-    """Checks that a video can be written to a path, before anything is computed for it.
+    """Check that a video can be written to a path, before anything is computed for it.
 
     Args:
         path: The .mp4, .mkv or .mov file, in a directory that exists.
@@ -148,7 +148,7 @@ def write_overlay(
     fps: float,
     top_k: int = 3,
 ) -> None:
-    """Writes a video with the best classes drawn on each frame, without sound.
+    """Write a video with the best classes drawn on each frame, without sound.
 
     A frame shows the scores of the window whose middle is nearest. Sides are cut to even numbers
     of pixels, which H.264 needs.
@@ -218,7 +218,7 @@ class _Captions:
         self.font: Any = None
 
     def draw(self, picture: np.ndarray, place: int) -> np.ndarray:
-        """Returns the picture with the scores of one window."""
+        """Return the picture with the scores of one window."""
         from PIL import Image, ImageDraw
 
         row = self.scores[place]

@@ -32,7 +32,7 @@ def plot_wrong_answers(
     path: StrPath | None = None,
     max_frames: int = 6,
 ) -> "Figure":
-    """Draws a cell per wrong answer, in two columns: the answer, the true class, and frames.
+    """Draw a cell per wrong answer, in two columns: the answer, the true class, and frames.
 
     A cell names the path of its video. If the path is too long, folders are removed from its left.
 
@@ -103,7 +103,7 @@ def _draw(axes, strip, answer):
 
 
 def _write(axes, above, word, name, end, color):
-    """Writes a line above the frames: a word, a class, and a text at the right end."""
+    """Write a line above the frames: a word, a class, and a text at the right end."""
     from matplotlib.transforms import ScaledTranslation
 
     figure = axes.figure

@@ -43,7 +43,7 @@ class KeptClips:
         self.expected = len(self.clips) + len(failed)
 
     def batches(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields (clips, labels). There are `size` clips; those beyond the labels are padding."""
+        """Yield (clips, labels). There are `size` clips; those beyond the labels are padding."""
         for start in range(0, len(self.clips), size):
             labels = self.labels[start : start + size]
             yield _filled(self.clips[start : start + size], size), labels
@@ -75,7 +75,7 @@ class StreamedClips:
         return len(self._manifest) * self._converter.num_frames * size
 
     def batches(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields (clips, labels). There are `size` clips; those beyond the labels are padding."""
+        """Yield (clips, labels). There are `size` clips; those beyond the labels are padding."""
         clips, labels = [], []
         for clip, label in self._decoded():
             clips.append(clip)
@@ -87,7 +87,7 @@ class StreamedClips:
             yield _filled(np.stack(clips), size), np.array(labels)
 
     def kept(self, progress: Callable[[int, int], None] | None = None) -> KeptClips:
-        """Decodes all clips and returns them as `KeptClips`.
+        """Decode all clips and return them as `KeptClips`.
 
         Args:
             progress: None, or a function of the number of videos done and the number of all.
@@ -100,7 +100,7 @@ class StreamedClips:
         return KeptClips(clips[: len(labels)], labels, self.failed)
 
     def _decoded(self, progress=None):
-        """Yields (clip, label) of each readable video, and lists the unreadable ones."""
+        """Yield (clip, label) of each readable video, and list the unreadable ones."""
         rows, failed, read = self._manifest.rows, [], 0
         decoded = decode_ahead(rows, self._converter, 1, 1, self._workers)
         with contextlib.closing(decoded):

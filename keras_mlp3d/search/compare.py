@@ -41,7 +41,7 @@ class ComparedNetwork:
         return math.fsum(self.accuracies) / len(self.accuracies)
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the row as JSON values."""
+        """Return the row as JSON values."""
         schedule = self.network.schedule
         texts = schedule if isinstance(schedule, str | None) else [str(item) for item in schedule]
         return {
@@ -62,7 +62,7 @@ def compare(
     path: StrPath | None = None,
     progress: Callable[[int, int, str | None], None] | None = None,
 ) -> tuple[ComparedNetwork, ...]:
-    """Trains networks in the same way and measures their accuracy and cost.
+    """Train networks in the same way and measure their accuracy and cost.
 
     Args:
         networks: `Network`s, such as `paper_networks()`.

@@ -20,7 +20,7 @@ Schedule: TypeAlias = str | Sequence[Mixing | str]
 
 
 def spearman(one: Sequence[float], other: Sequence[float]) -> float:
-    """Returns Spearman's rank correlation. Equal values share the mean of their ranks.
+    """Return Spearman's rank correlation. Equal values share the mean of their ranks.
 
     Args:
         one: Numbers.
@@ -83,7 +83,7 @@ class Correlation:
         return spearman(self.estimated, self.real)
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the correlation as JSON values. `rho` is None if it is not defined."""
+        """Return the correlation as JSON values. `rho` is None if it is not defined."""
         rho = self.rho if len(self.names) > 1 else math.nan
         return {
             "rho": None if math.isnan(rho) else rho,
@@ -103,7 +103,7 @@ def correlation(
     path: StrPath | None = None,
     progress: Callable[[int, int, str | None], None] | None = None,
 ) -> Correlation:
-    """Trains networks separately and compares their real accuracy with the estimated accuracy.
+    """Train networks separately and compare their real accuracy with the estimated accuracy.
 
     Args:
         schedules: {name: schedule}, at least two.

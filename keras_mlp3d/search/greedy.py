@@ -42,7 +42,7 @@ def greedy(
     tie: float | None = None,
     before_block: Callable[[int, Choices], None] | None = None,
 ) -> SearchResult:
-    """Decides the blocks one by one, from first to last, and repeats this several times.
+    """Decide the blocks one by one, from first to last, and repeat this several times.
 
     Every candidate of a block is scored while all later blocks are undecided. The candidate with
     the highest V - α C is kept, where V is its score and C its cost. Ties go to the cheapest, then
@@ -159,13 +159,13 @@ def greedy(
 
 
 def _best_of(rows, alpha):
-    """Place of the highest V - α C. Ties go to the cheapest, then to the first."""
+    """Return the place of the highest V - α C. Ties go to the cheapest, then to the first."""
     ranks = [(alpha * row.cost - row.value, row.cost, place) for place, row in enumerate(rows)]
     return min(ranks)[2]
 
 
 def _ties(rows, right, alpha, confidence, best):
-    """{place of a candidate that the clips do not tell from the best one: how far it is behind}.
+    """Return {place of a candidate that the clips do not tell from the best: how far behind it is}.
 
     None if it is not known of every candidate which clips were right.
     """
@@ -187,7 +187,7 @@ def _ties(rows, right, alpha, confidence, best):
 
 
 def _share(tied, distinct, best):
-    """Share of the candidates other than the best one that tie with it; None if not known."""
+    """Return the share of the other candidates that tie with the best one; None if unknown."""
     if tied is None:
         return None
     others = [place in tied for place in distinct if place != best]
@@ -195,7 +195,7 @@ def _share(tied, distinct, best):
 
 
 def _seed(seed, repeat, block, depth, repeats_differ):
-    """The seed of a repeat and block.
+    """Return the seed of a repeat and block.
 
     It is `seed` itself if no block is undecided: the score is then the same in all repeats, and the
     trace holds it once. With other weights in each repeat it is not.
@@ -206,7 +206,7 @@ def _seed(seed, repeat, block, depth, repeats_differ):
 
 
 def _value(score, choices, seed, trace, tie, place):
-    """(V, a bool per clip or None): from the trace if it has them, else new, and added to it."""
+    """Return (V, a bool per clip or None): from the trace, or new and then added to it."""
     texts = [None if mixing is None else str(mixing) for mixing in choices]
     if trace is not None:
         value, right = trace.get(texts, seed), trace.right(texts, seed)
@@ -237,13 +237,13 @@ def _value(score, choices, seed, trace, tie, place):
 
 
 def _agreement(schedules):
-    """Per block, the share of the schedules that have the most frequent choice."""
+    """Return per block, the share of the schedules that have the most frequent choice."""
     counts = (collections.Counter(block).most_common(1) for block in zip(*schedules, strict=True))
     return tuple(count / len(schedules) for [(_, count)] in counts)
 
 
 def _means(ties):
-    """Per block, the mean over the repeats; None if one is not known."""
+    """Return per block, the mean over the repeats; None if one is not known."""
     if any(share is None for shares in ties for share in shares):
         return None
     return tuple(sum(shares) / len(shares) for shares in ties)

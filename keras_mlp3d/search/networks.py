@@ -58,7 +58,7 @@ def paper_networks(
     searched: Any = None,
     families: Sequence[str] = tuple(FAMILIES),
 ) -> tuple[Network, ...]:
-    """Returns the networks of section 3.4's comparison.
+    """Return the networks of section 3.4's comparison.
 
     Args:
         group_sizes: Group sizes S. S = 1, for which all families are the same, counts once.
@@ -95,7 +95,7 @@ def paper_networks(
 
 
 def short_name(schedule: Any, depth: int) -> str:
-    """Returns the paper's short name of a schedule; "2-D" for None.
+    """Return the paper's short name of a schedule; "2-D" for None.
 
     Args:
         schedule: As `parse_schedule` takes it, or None.
@@ -125,7 +125,7 @@ def short_name(schedule: Any, depth: int) -> str:
 
 
 def folder_name(schedule: Any, depth: int) -> str:
-    """Returns the short name of a schedule as a part of a folder's name.
+    """Return the short name of a schedule as a part of a folder's name.
 
     Args:
         schedule: As `parse_schedule` takes it, or None.

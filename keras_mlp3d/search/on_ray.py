@@ -35,7 +35,7 @@ def on_ray(
     cpus_per_worker: float = 1,
     gpus_per_worker: float = 0,
 ) -> Iterator["RayTrainer"]:
-    """Gives trainings to the workers of a Ray cluster, each a process of its own.
+    """Give trainings to the workers of a Ray cluster, each a process of its own.
 
     They begin at once, as many at a time as there are CPUs and GPUs for. Each has its own folder,
     as without Ray, and is resumed from there: if its worker is killed, and by the next call, with
@@ -129,7 +129,7 @@ class RayTrainer:
         self._submit()
 
     def gmacs(self, schedule: Schedule) -> float:
-        """Returns the GMACs per clip.
+        """Return the GMACs per clip.
 
         Args:
             schedule: As for `Trainer.gmacs`.
@@ -137,7 +137,7 @@ class RayTrainer:
         return self._trainer.gmacs(schedule)
 
     def __call__(self, schedule: Schedule, seed: int = 0) -> float:
-        """Waits for a training and returns its accuracy, as `Trainer` does.
+        """Wait for a training and return its accuracy, as `Trainer` does.
 
         Args:
             schedule: As for `Trainer`.
@@ -167,7 +167,7 @@ class RayTrainer:
         return value
 
     def close(self) -> None:
-        """Ends the trainings that run, with a checkpoint; the others do not begin."""
+        """End the trainings that run, with a checkpoint; the others do not begin."""
         self._waiting = []
         if self._running:
             write_whole(self._stop_file, b"")
@@ -184,7 +184,7 @@ class RayTrainer:
             self._running[task] = folder
 
     def _wait(self, seconds: float | None) -> None:
-        """Takes the results of trainings that have ended, and lets others begin."""
+        """Take the results of trainings that have ended, and let others begin."""
         ended, _ = self._ray.wait(list(self._running), num_returns=1, timeout=seconds)
         for task in ended:
             folder = self._running.pop(task)
@@ -197,7 +197,7 @@ class RayTrainer:
 
 
 def _arguments(trainer: Trainer) -> dict[str, Any]:
-    """Returns the arguments with which a worker makes the trainer again."""
+    """Return the arguments with which a worker makes the trainer again."""
     names = ("preset", "recipe", "training", "validation", "from_scratch", "frames_preset")
     arguments = {name: getattr(trainer, name) for name in (*names, "workers")}
     return {**arguments, "accept_changed_data": trainer.accept_changed_data}
@@ -206,7 +206,7 @@ def _arguments(trainer: Trainer) -> dict[str, Any]:
 def _train(
     job: dict[str, Any], options: dict[str, Any], schedule: Schedule, seed: int
 ) -> tuple[str, Any]:
-    """Trains one network, in a worker; an error is returned as its kind and text."""
+    """Train one network, in a worker; an error is returned as its kind and text."""
     try:
         if not os.path.isdir(job["here"]) or not os.path.isdir(job["folder"]):
             raise FileNotFoundError(

@@ -83,7 +83,7 @@ class Refinement:
         return digest.hexdigest()
 
     def __call__(self, repeat: int, choices: Sequence[Mixing | None]) -> None:
-        """Gives the supernet the weights with which the next block's candidates are scored.
+        """Give the supernet the weights with which the next block's candidates are scored.
 
         Args:
             repeat: Number of the repeat, from 0.
@@ -118,7 +118,7 @@ class Refinement:
 
 
 def refinement_recipe(recipe: Recipe, epochs: int) -> Recipe:
-    """Returns the recipe of the trainings between blocks: a tenth of the learning rate, no warm-up.
+    """Return the recipe of the trainings between blocks: a tenth of the learning rate, no warm-up.
 
     Args:
         recipe: Recipe of the supernet.

@@ -35,7 +35,7 @@ class CandidateScore:
     kept: bool = False
 
     def marked(self, kept: bool) -> "CandidateScore":
-        """Returns a copy with `kept` set.
+        """Return a copy with `kept` set.
 
         Args:
             kept: Whether the candidate was chosen.
@@ -43,7 +43,7 @@ class CandidateScore:
         return dataclasses.replace(self, kept=kept)
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the score as JSON values."""
+        """Return the score as JSON values."""
         return {**dataclasses.asdict(self), "mixing": str(self.mixing)}
 
 
@@ -110,7 +110,7 @@ class SearchResult:
         return self.costs[self.best]
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the result as JSON values, with schedules as lists of texts."""
+        """Return the result as JSON values, with schedules as lists of texts."""
         return {
             "space": self.space.to_dict(),
             "alpha": self.alpha,

@@ -57,7 +57,7 @@ def train_supernet(
     verbose: str | int = "auto",
     **train_options: Any,
 ) -> MLP3D:
-    """Step 1 of a search: trains a supernet whose blocks are sampled at random at every step.
+    """Train a supernet whose blocks are sampled at random at every step: step 1 of a search.
 
     It is trained in `folder/supernet` by `training.train`: an interrupted training is resumed, a
     finished one is only read, and another space, recipe or data is refused. The weights are those
@@ -116,7 +116,7 @@ long_range:16, shift_window:16; group sizes that do: 1, 2, 4, 8.
 
 
 def load_supernet(folder: StrPath) -> tuple[MLP3D, SearchSpace, str]:
-    """Loads the supernet of a search whose step 1 is finished.
+    """Load the supernet of a search whose step 1 is finished.
 
     Args:
         folder: Folder of the search.
@@ -149,7 +149,7 @@ def load_supernet(folder: StrPath) -> tuple[MLP3D, SearchSpace, str]:
 
 
 def _build(settings, recipe, class_names, from_scratch):
-    """The supernet that a search's settings describe."""
+    """Return the supernet that a search's settings describe."""
     stored = hub.read_preset(settings["preset"])
     if stored.converter is None:
         raise ValueError(f"The preset {stored.handle!r} has no converter from videos to clips.")
@@ -189,7 +189,7 @@ def find_schedule(
     tie: float | None = None,
     refine: Refinement | None = None,
 ) -> tuple[SearchResult, Scorer]:
-    """Step 2 of a search: scores candidates with a supernet's weights and chooses greedily.
+    """Score candidates with a supernet's weights and choose greedily: step 2 of a search.
 
     Every score is written to `folder/trace.jsonl` at once, and the result to
     `folder/result.json`. An interrupted search is resumed; the trace of other weights, videos,
@@ -284,7 +284,7 @@ def find_schedule(
 
 
 def _changed(folder, videos, accept):
-    """The names in a trace's identity that may differ because the videos changed a little."""
+    """Return the names in a trace's identity that may differ as the videos changed a little."""
     path = folder / _VIDEOS
     if not path.exists():
         _write_json(path, videos)
@@ -312,7 +312,7 @@ def _write_json(path, content, indent=None):
 
 
 def weights_digest(model: keras.Model) -> str:
-    """Returns the SHA-256 of a model's trained weights, in hexadecimal digits."""
+    """Return the SHA-256 of a model's trained weights, in hexadecimal digits."""
     digest = hashlib.sha256()
     for weight in model.trainable_weights:
         digest.update(keras.ops.convert_to_numpy(weight).astype("float32").tobytes())

@@ -61,7 +61,7 @@ class ScheduleCost:
         self._mean_size = math.fsum(sizes) / len(sizes)
 
     def __call__(self, choices: Sequence[Mixing | None]) -> float:
-        """Returns the GMACs per clip.
+        """Return the GMACs per clip.
 
         Args:
             choices: A `Mixing` per block, or None for an undecided block.

@@ -94,7 +94,7 @@ class Scorer:
         return self._clips.failed
 
     def __call__(self, choices: Sequence[Mixing | None], seed: int = 0) -> float:
-        """Scores choices.
+        """Score choices.
 
         Args:
             choices: A `Mixing` per block, or None for an undecided block.
@@ -110,7 +110,7 @@ class Scorer:
         return int(self.right(choices, seed).sum()) / self.expected
 
     def right(self, choices: Sequence[Mixing | None], seed: int = 0) -> np.ndarray:
-        """Returns which clips are classified correctly: bool `(expected,)`, unreadable ones last.
+        """Return which clips are classified correctly: bool `(expected,)`, unreadable ones last.
 
         Args:
             choices: A `Mixing` per block, or None for an undecided block.

@@ -70,7 +70,7 @@ class SearchSpace:
         return max(self.group_sizes)
 
     def check(self, num_frames: int) -> None:
-        """Raises ValueError if a candidate does not fit clips of that length.
+        """Raise ValueError if a candidate does not fit clips of that length.
 
         Args:
             num_frames: Frames of a clip.
@@ -91,7 +91,7 @@ class SearchSpace:
             )
 
     def first_equal(self, mixing: Mixing, num_frames: int) -> Mixing:
-        """Returns the first candidate that is the same layer as another one at a clip length.
+        """Return the first candidate that is the same layer as another one at a clip length.
 
         A group of all tokens is the same whether it is a short-range or a long-range one.
 
@@ -111,12 +111,12 @@ class SearchSpace:
         return Mixing(next(kind for kind in self.kinds if kind in kinds), mixing.group_size)
 
     def to_dict(self) -> dict[str, list[Any]]:
-        """Returns the space as a dictionary for JSON; `from_dict` is the inverse."""
+        """Return the space as a dictionary for JSON; `from_dict` is the inverse."""
         return {"kinds": list(self.kinds), "group_sizes": list(self.group_sizes)}
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> "SearchSpace":
-        """Makes a space from the result of `to_dict`.
+        """Make a space from the result of `to_dict`.
 
         Args:
             content: {"kinds": [...], "group_sizes": [...]}.
@@ -132,7 +132,7 @@ class SearchSpace:
 
     @classmethod
     def parse(cls, text: str) -> "SearchSpace":
-        """Reads a space from text.
+        """Read a space from text.
 
         Args:
             text: "kind,kind/size,size", such as "short_range,shift_token/1,2,4"; either side may

@@ -17,7 +17,7 @@ def supernet(
     num_classes: int | None = None,
     **overrides: Any,
 ) -> MLP3D:
-    """Builds a network in which every block can be any candidate of a search space.
+    """Build a network in which every block can be any candidate of a search space.
 
     Each block has one kernel, of the largest group size, which all kinds and sizes read. In
     training, every block samples its candidate at every step, all equally likely. Otherwise

@@ -60,7 +60,7 @@ class Trace:
         return len(self._values)
 
     def get(self, choices: Sequence[str | None], seed: int) -> float | None:
-        """Returns a score, or None if there is none yet.
+        """Return a score, or None if there is none yet.
 
         Args:
             choices: A text per block, None for an undecided block.
@@ -69,7 +69,7 @@ class Trace:
         return self._values.get(_key(choices, seed))
 
     def right(self, choices: Sequence[str | None], seed: int) -> np.ndarray | None:
-        """Returns which clips were right, a bool each, or None if the trace does not say.
+        """Return which clips were right, a bool each, or None if the trace does not say.
 
         Args:
             choices: A text per block, None for an undecided block.
@@ -85,7 +85,7 @@ class Trace:
         right: np.ndarray | None = None,
         **notes: Any,
     ) -> None:
-        """Appends a score. It is on the disk when this returns.
+        """Append a score. It is on the disk when this returns.
 
         Args:
             choices: A text per block, None for an undecided block.
@@ -164,7 +164,7 @@ class Trace:
         return np.unpackbits(packed, count=clips).astype(bool)
 
     def _differing(self, before):
-        """The names of what differs from the search in a trace's first line."""
+        """Return the names of what differs from the search in a trace's first line."""
         if not isinstance(before, dict):
             raise ValueError(
                 f"{self.path} is not the trace of a search: its first line describes none."

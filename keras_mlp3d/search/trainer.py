@@ -102,7 +102,7 @@ class Trainer:
         self.converter = clip_converter(hub.make_converter(stored.converter), recipe)
 
     def __call__(self, schedule: Schedule, seed: int = 0) -> float:
-        """Trains a schedule's network and measures its best epoch on the validation videos.
+        """Train a schedule's network and measure its best epoch on the validation videos.
 
         Args:
             schedule: As `parse_schedule` takes it; None for the 2-D network, CycleMLP on each
@@ -142,7 +142,7 @@ class Trainer:
         return self._measured(model, folder / _EVALUATION)
 
     def _recipe(self, schedule):
-        """The recipe, for the 2-D network without what it does not have."""
+        """Return the recipe, for the 2-D network without what it does not have."""
         if schedule is not None:
             return self.recipe
         return self.recipe.replace(
@@ -150,7 +150,7 @@ class Trainer:
         )
 
     def model(self, schedule: Schedule) -> MLP3D | FrameCycleMLP:
-        """Returns the untrained network of a schedule.
+        """Return the untrained network of a schedule.
 
         Args:
             schedule: As `parse_schedule` takes it; None for the 2-D network.
@@ -197,7 +197,7 @@ class Trainer:
         return FrameCycleMLP(CycleMLP(**size, **task, **values), converter=converter)
 
     def gmacs(self, schedule: Schedule) -> float:
-        """Returns the GMACs per clip.
+        """Return the GMACs per clip.
 
         Args:
             schedule: As `parse_schedule` takes it; None for the 2-D network.
@@ -210,7 +210,7 @@ class Trainer:
         return (self.converter.num_frames, *self.converter.image_size, 3)
 
     def run_folder(self, schedule: Schedule, seed: int) -> pathlib.Path:
-        """Returns the folder of a schedule's run.
+        """Return the folder of a schedule's run.
 
         Args:
             schedule: As `parse_schedule` takes it; None for the 2-D network.
@@ -222,7 +222,7 @@ class Trainer:
         return [str(mixing) for mixing in parse_schedule(schedule, self.depth)]
 
     def _measured(self, model, path):
-        """The accuracy on these videos, from the run's folder or measured now."""
+        """Return the accuracy on these videos, from the run's folder or measured now."""
         if path.exists():
             content = json.loads(path.read_text(encoding="utf-8"))
             if content.get("digest") == self.validation.digest:

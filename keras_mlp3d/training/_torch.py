@@ -18,7 +18,7 @@ if keras.config.backend() == "torch":
 
 
 def updates_together(tensors):
-    """Whether PyTorch can change all these variables or tensors by one call."""
+    """Return whether PyTorch can change all these variables or tensors by one call."""
     if keras.config.backend() != "torch":
         return False
     kinds = (torch.Tensor, torch.nn.Parameter)
@@ -33,7 +33,7 @@ def updates_together(tensors):
 
 
 def has_one_pass(values):
-    """Whether PyTorch's fused AdamW may be used. It takes numbers, for which a GPU would wait."""
+    """Return whether PyTorch's fused AdamW may be used: its numbers would make a GPU wait."""
     on_cpu = values[0].device.type == "cpu" and not torch.compiler.is_compiling()
     return on_cpu and all(value.is_contiguous() for value in values)
 

@@ -49,7 +49,7 @@ class AdamW(_KerasAdamW):
         super().__init__(learning_rate=learning_rate, **kwargs)
 
     def _factor(self, variable: keras.Variable) -> float:
-        """Returns the factor of a variable's learning rate."""
+        """Return the factor of a variable's learning rate."""
         return 1.0
 
     def _clip_gradients(self, grads: list[Tensor]) -> list[Tensor]:
@@ -91,7 +91,7 @@ class AdamW(_KerasAdamW):
             )
 
     def _update_as_keras(self, grads, variables, learning_rate):
-        """Updates the weights on PyTorch by Keras's code."""
+        """Update the weights on PyTorch by Keras's code."""
         super()._apply_weight_decay(variables)
         super()._backend_update_step(grads, variables, learning_rate)
 
@@ -160,7 +160,7 @@ class LayerwiseAdamW(AdamW):
         super().build(var_list)
 
     def multiplier(self, variable: keras.Variable) -> float:
-        """Returns the factor of a variable that the optimizer was built with.
+        """Return the factor of a variable that the optimizer was built with.
 
         Args:
             variable: The variable.

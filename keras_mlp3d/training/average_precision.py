@@ -57,7 +57,7 @@ class MeanAveragePrecision(keras.metrics.Metric):
         self.seen = self.add_variable(shape, "zeros", name="seen")
 
     def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None) -> None:
-        """Counts the scores of a batch.
+        """Count the scores of a batch.
 
         Args:
             y_true: Labels (B, num_classes).
@@ -78,7 +78,7 @@ class MeanAveragePrecision(keras.metrics.Metric):
             variable.assign(variable + sums)
 
     def result(self) -> Tensor:
-        """Returns the mean average precision of all batches so far."""
+        """Return the mean average precision of all batches so far."""
         shape = (self.num_bins, self.num_classes)
         hits = ops.flip(ops.reshape(ops.convert_to_tensor(self.hits), shape), axis=0)
         seen = ops.flip(ops.reshape(ops.convert_to_tensor(self.seen), shape), axis=0)

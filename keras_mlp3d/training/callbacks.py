@@ -66,7 +66,7 @@ written before. Try a lower learning rate, or clip_norm.
         self.first_step = 0
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Checks the loss.
+        """Check the loss.
 
         Args:
             batch: Number of the step in the epoch, from 0.
@@ -148,7 +148,7 @@ class RunRecorder(keras.callbacks.Callback):
         self._epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Writes a checkpoint if one is due, and stops if `stop` returns true.
+        """Write a checkpoint if one is due, and stop if `stop` returns true.
 
         Args:
             batch: Number of the step since the epoch began or was resumed.
@@ -195,7 +195,7 @@ class RunRecorder(keras.callbacks.Callback):
         }
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Writes the files of an epoch.
+        """Write the files of an epoch.
 
         Args:
             epoch: Number of the epoch, from 0.
@@ -223,7 +223,7 @@ class RunRecorder(keras.callbacks.Callback):
         return keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
 
     def _is_best(self, epoch, values, read):
-        """Whether an epoch is better than all epochs before it.
+        """Return whether an epoch is better than all epochs before it.
 
         Epochs are compared by their accuracy on the readable videos, because unreadable videos are
         not the fault of the weights. An epoch that could read less than half of the videos loses to
@@ -243,12 +243,12 @@ class RunRecorder(keras.callbacks.Callback):
         return True
 
     def _best_of_history(self):
-        """The best epoch's score, which checkpoints of earlier versions do not store."""
+        """Return the best epoch's score, which checkpoints of earlier versions do not store."""
         accuracies = self.history.get("val_accuracy", [])[: self.best_epoch + 1]
         return (True, accuracies[-1]) if accuracies else ()
 
     def _save_best(self):
-        """Saves the weights, or their moving average if there is one."""
+        """Save the weights, or their moving average if there is one."""
         weights, values = self.model.trainable_variables, []
         if self.model.optimizer.use_ema:
             values = [np.array(keras.ops.convert_to_numpy(weight)) for weight in weights]
@@ -261,7 +261,7 @@ class RunRecorder(keras.callbacks.Callback):
                 weight.assign(value)
 
     def load_best(self, model: keras.Model) -> None:
-        """Loads the weights of the best epoch into a model."""
+        """Load the weights of the best epoch into a model."""
         current_distribution().barrier()
         load_weights(self.folder / _BEST, model)
 
@@ -298,7 +298,7 @@ class StopAfterEpoch(keras.callbacks.Callback):
 
 
 def _history_csv(history):
-    """A history as CSV, one row per epoch."""
+    """Return a history as CSV, one row per epoch."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["epoch", *history])

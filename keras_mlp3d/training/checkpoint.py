@@ -32,7 +32,7 @@ def save_checkpoint(
     keep: int = 2,
     step: int = 0,
 ) -> pathlib.Path:
-    """Writes everything that a training needs to resume: weights, optimizer, seeds and counters.
+    """Write everything that a training needs to resume: weights, optimizer, seeds and counters.
 
     The file is written under another name and renamed once it is whole and on the disk. At every
     moment, even if the process is killed or the disk is full, the checkpoint before it exists.
@@ -73,7 +73,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(folder: StrPath, model: keras.Model) -> tuple[int, int, dict] | None:
-    """Loads the newest undamaged checkpoint. The log names damaged checkpoints.
+    """Load the newest undamaged checkpoint. The log names damaged checkpoints.
 
     Args:
         folder: Folder of the run.
@@ -118,7 +118,7 @@ def load_checkpoint(folder: StrPath, model: keras.Model) -> tuple[int, int, dict
 def restart_epoch(
     folder: StrPath, model: keras.Model, epoch: int, state: Mapping[str, Any], steps: int
 ) -> None:
-    """Sets the newest checkpoint back to the beginning of its epoch, and keeps the weights.
+    """Set the newest checkpoint back to the beginning of its epoch, and keep the weights.
 
     The learning rate becomes that of this epoch in a training with the new number of steps per
     epoch. A second call changes nothing, so the process may be killed in between.
@@ -157,7 +157,7 @@ def restart_epoch(
 
 
 def newest_checkpoint(folder: StrPath) -> pathlib.Path | None:
-    """Returns the path of the newest checkpoint, or None.
+    """Return the path of the newest checkpoint, or None.
 
     Args:
         folder: Folder of the run.
@@ -173,7 +173,7 @@ def newest_checkpoint(folder: StrPath) -> pathlib.Path | None:
 
 
 def save_weights(path: StrPath, model: keras.Model) -> None:
-    """Writes a model's weights and seeds alone, beside, and renames the file when it is whole.
+    """Write a model's weights and seeds alone, beside, and rename the file when it is whole.
 
     Args:
         path: The file.
@@ -198,7 +198,7 @@ def save_weights(path: StrPath, model: keras.Model) -> None:
 
 
 def load_weights(path: StrPath, model: keras.Model) -> None:
-    """Loads weights that `save_weights` wrote.
+    """Load weights that `save_weights` wrote.
 
     Args:
         path: The file.
@@ -234,7 +234,7 @@ def _write(path, arrays):
 
 
 def _found(folder):
-    """[((epoch, step), path)] of all checkpoints, newest first."""
+    """Return [((epoch, step), path)] of all checkpoints, newest first."""
     matches = ((_NAME.fullmatch(path.name), path) for path in folder.iterdir())
     found = ((_progress_in(match), path) for match, path in matches if match)
     return sorted(found, reverse=True)
@@ -245,7 +245,7 @@ def _progress_in(match):
 
 
 def _variables(model, optimizer=True):
-    """{name in the file: variable}. Numbered, because Keras may give the variables other names."""
+    """Return {number in the file: variable}: Keras may give the variables other names."""
     metrics = {id(variable) for variable in model.metrics_variables}
     groups = {"model": [v for v in model.variables if id(v) not in metrics]}
     if optimizer:
@@ -265,7 +265,7 @@ def _as_array(variable):
 
 
 def _read(path, variables):
-    """All arrays of a file, whose size is limited to little more than that of the model."""
+    """Return all arrays of a file, whose size is limited to little more than that of the model."""
     sizes = (8 * math.prod(variable.shape) + 4096 for variable in variables.values())
     limit = sum(sizes) + _STATE_LIMIT
     with zipfile.ZipFile(path) as archive:

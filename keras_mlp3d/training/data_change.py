@@ -63,7 +63,7 @@ class DataChange:
 
 
 def video_list(manifest: Manifest) -> dict[str, Any]:
-    """Returns the videos of a manifest as JSON values, for `data_change`.
+    """Return the videos of a manifest as JSON values, for `data_change`.
 
     Args:
         manifest: `data.Manifest`.
@@ -79,7 +79,7 @@ def video_list(manifest: Manifest) -> dict[str, Any]:
 
 
 def data_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> DataChange:
-    """Returns the `DataChange` from one list of videos to another.
+    """Return the `DataChange` from one list of videos to another.
 
     Args:
         before: An earlier result of `video_list`, read from a file.
@@ -113,7 +113,7 @@ def data_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> DataChange
 
 
 def data_identity(training: Manifest, validation: Manifest | None) -> dict[str, Any]:
-    """Returns the part of the `identity` of `train` that says which videos it uses.
+    """Return the part of the `identity` of `train` that says which videos it uses.
 
     Args:
         training: `data.Manifest`.
@@ -133,7 +133,7 @@ def data_identity(training: Manifest, validation: Manifest | None) -> dict[str, 
 
 
 def _labels(videos):
-    """{(name, start, end): label}"""
+    """Return {(name, start, end): label}"""
     kinds = (str, int | list | tuple, float | int | None, float | int | None)
     for video in videos:
         if not all(map(isinstance, video, kinds)):

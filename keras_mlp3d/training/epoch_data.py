@@ -65,9 +65,9 @@ class RestOfEpoch(keras.utils.PyDataset):
         return self.data[self.first + index]
 
     def on_epoch_begin(self) -> None:
-        """Forwards Keras's call to the data set."""
+        """Forward Keras's call to the data set."""
         self.data.on_epoch_begin()
 
     def on_epoch_end(self) -> None:
-        """Forwards Keras's call to the data set."""
+        """Forward Keras's call to the data set."""
         self.data.on_epoch_end()

@@ -13,7 +13,7 @@ _RANDOM_KINDS = ("short_range", "long_range", "shift_window", "shift_token")
 
 
 def clip_converter(converter: VideoConverter, recipe: Recipe) -> VideoConverter:
-    """Returns a converter with the clip length, size and sampling of a recipe.
+    """Return a converter with the clip length, size and sampling of a recipe.
 
     Args:
         converter: `data.VideoConverter`, such as a preset's. It decides what the recipe leaves
@@ -34,7 +34,7 @@ def clip_converter(converter: VideoConverter, recipe: Recipe) -> VideoConverter:
 
 
 def network_options(recipe: Recipe, num_frames: int) -> dict[str, Any]:
-    """Returns the arguments of `MLP3D.from_preset` that a recipe decides.
+    """Return the arguments of `MLP3D.from_preset` that a recipe decides.
 
     With random mixing, every block chooses from all kinds with the group sizes 1, 2, 4 and so on
     up to `max_group_size`, as far as they divide the clip. After such a training, `models.extract`
@@ -95,7 +95,7 @@ def make_loaders(
     shard: tuple[int, int] = (0, 1),
     processes: int = 0,
 ) -> tuple[VideoLoader, VideoLoader | None]:
-    """Returns the loaders of a recipe for training and validation videos.
+    """Return the loaders of a recipe for training and validation videos.
 
     Args:
         recipe: A `Recipe`.

@@ -12,7 +12,7 @@ from keras_mlp3d.training.data_change import data_identity
 
 
 def identity_of(model: keras.Model, training: Any, validation: Any) -> dict[str, Any]:
-    """Returns the `identity` of a run, from the objects that `train` is given.
+    """Return the `identity` of a run, from the objects that `train` is given.
 
     Args:
         model: The network. Its class, its arguments without names, and the shapes of its weights
@@ -45,7 +45,7 @@ def _manifest_of(loader: Any) -> Manifest | None:
 
 
 def _without_names(config: Any) -> Any:
-    """Returns a configuration without the names of models, which Keras numbers in each process."""
+    """Return a configuration without the names of models, which Keras numbers in each process."""
     if isinstance(config, dict):
         return {key: _without_names(value) for key, value in config.items() if key != "name"}
     if isinstance(config, list | tuple):

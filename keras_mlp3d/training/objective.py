@@ -11,7 +11,7 @@ from keras_mlp3d.training.average_precision import MeanAveragePrecision
 
 
 def check_labels(model: keras.Model, *loaders: Any) -> None:
-    """Refuses labels that contradict the network, before the first clip is decoded.
+    """Refuse labels that contradict the network, before the first clip is decoded.
 
     Args:
         model: The network.
@@ -28,7 +28,7 @@ def check_labels(model: keras.Model, *loaders: Any) -> None:
 
 
 def compile_model(model: keras.Model, optimizer: keras.Optimizer, training: Any) -> None:
-    """Compiles a network with the loss and the metric that fit it.
+    """Compile a network with the loss and the metric that fit it.
 
     A network with `activation="sigmoid"` gets the binary cross-entropy of each class and
     `MeanAveragePrecision`. Any other returns logits and gets the cross-entropy and the accuracy.

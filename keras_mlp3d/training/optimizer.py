@@ -14,7 +14,7 @@ from keras_mlp3d.training.stages import EMBEDDING, find_backbones, is_block, sta
 def make_optimizer(
     model: keras.Model, recipe: Recipe, steps_per_epoch: int, verbose: bool = True
 ) -> AdamW:
-    """Makes the AdamW of a recipe for a model, ready for `model.compile`.
+    """Make the AdamW of a recipe for a model, ready for `model.compile`.
 
     The learning rate is scaled linearly with the global batch. Step by step it warms up and then
     falls to zero. Weights with one axis (biases, norms) are not decayed. Keras does not save which
@@ -94,7 +94,7 @@ warm up, 37 of 92 weights are decayed by 0.05.
 def warmup_cosine(
     learning_rate: float, total_steps: int, warmup_steps: int = 0
 ) -> keras.optimizers.schedules.CosineDecay:
-    """Returns a schedule that rises linearly from zero and falls along a cosine to zero.
+    """Return a schedule that rises linearly from zero and falls along a cosine to zero.
 
     It is Keras's own `CosineDecay`. The first update has the learning rate 0, and update number
     `warmup_steps` the peak.
@@ -130,7 +130,7 @@ def warmup_cosine(
 
 
 def layer_multipliers(model: keras.Model, decay: float) -> dict[str, float]:
-    """Returns the factor of each layer's learning rate for layer-wise decay.
+    """Return the factor of each layer's learning rate for layer-wise decay.
 
     The classifier and the last norm have 1, the last block `decay`, the block before it `decay`
     squared, and so on down to the embedding. A transition has the factor of its stage's first

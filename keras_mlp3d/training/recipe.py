@@ -148,7 +148,7 @@ class Recipe:
 
     @classmethod
     def load(cls, name_or_path: StrPath) -> Self:
-        """Reads a recipe.
+        """Read a recipe.
 
         Args:
             name_or_path: Name of a built-in recipe, or path of a JSON file.
@@ -167,7 +167,7 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Makes a recipe from plain values, such as those of a JSON object.
+        """Make a recipe from plain values, such as those of a JSON object.
 
         Args:
             content: {field: value}; missing fields get their defaults.
@@ -183,16 +183,16 @@ class Recipe:
         return cls(**content)
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns all values as JSON types, for `from_dict`."""
+        """Return all values as JSON types, for `from_dict`."""
         return json.loads(self.to_json())
 
     def to_json(self) -> str:
-        """Returns the text of a JSON file of the recipe, with the receipt first."""
+        """Return the text of a JSON file of the recipe, with the receipt first."""
         content = dataclasses.asdict(self)
         return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     def replace(self, **changes: Any) -> Self:
-        """Returns a recipe with other values. Its receipt is "unmeasured" unless it is given too.
+        """Return a recipe with other values. Its receipt is "unmeasured" unless it is given too.
 
         Args:
             **changes: New values by field, such as those of `parse_overrides`.
@@ -221,7 +221,7 @@ class Recipe:
         return type(self)(**values)
 
     def differences(self, other: "Recipe") -> dict[str, tuple[Any, Any]]:
-        """Returns {field: (value here, value in `other`)} of all fields that differ.
+        """Return {field: (value here, value in `other`)} of all fields that differ.
 
         Args:
             other: Another `Recipe`.
@@ -234,7 +234,7 @@ class Recipe:
 
 
 def list_recipes() -> list[str]:
-    """Returns the names of the built-in recipes, sorted.
+    """Return the names of the built-in recipes, sorted.
 
     Example:
 
@@ -245,7 +245,7 @@ def list_recipes() -> list[str]:
 
 
 def parse_overrides(texts: Iterable[str]) -> dict[str, Any]:
-    """Reads "key=value" texts into the arguments of `Recipe.replace`.
+    """Read "key=value" texts into the arguments of `Recipe.replace`.
 
     A value is read as JSON if it is valid JSON, else as text.
 

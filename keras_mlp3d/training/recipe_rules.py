@@ -63,7 +63,7 @@ class Augmentation:
         return isinstance(value, dict) and all(isinstance(name, str) for name in value)
 
     def problem_in(self, value: dict) -> str | None:
-        """Returns a sentence on a wrong option, or None."""
+        """Return a sentence on a wrong option, or None."""
         for name, option in value.items():
             if name in _NOT_AUGMENTATION:
                 return f"augmentation.{name} must be left out: the recipe or the data decides it."
@@ -244,7 +244,7 @@ RELATIONS: dict[tuple[str, ...], Callable[["Recipe"], str | None]] = {
 
 
 def problem(recipe: "Recipe") -> str | None:
-    """Returns a sentence on the first value of a recipe that is wrong, or None."""
+    """Return a sentence on the first value of a recipe that is wrong, or None."""
     for name, rule in RULES.items():
         value = getattr(recipe, name)
         if not rule.allows(value):
@@ -257,7 +257,7 @@ def problem(recipe: "Recipe") -> str | None:
 
 
 def augmenter_config(recipe: "Recipe") -> dict[str, Any]:
-    """Returns the configuration of a recipe's `Augmenter`."""
+    """Return the configuration of a recipe's `Augmenter`."""
     copies = recipe.batch_augmentation
     return {
         **recipe.augmentation,
@@ -270,7 +270,7 @@ _FLOATS = ("betas", "pixel_mean", "pixel_std")
 
 
 def normalized(field: dataclasses.Field, value: Any) -> Any:
-    """Returns one form of equal values: lists as tuples, integers in float fields as floats."""
+    """Return one form of equal values: lists as tuples, integers in float fields as floats."""
     if field.name in ("image_size", *_FLOATS) and isinstance(value, list):
         value = tuple(value)
     if field.name in _FLOATS and isinstance(value, tuple):

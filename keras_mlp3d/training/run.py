@@ -70,7 +70,7 @@ def train(
     accept_changed_data: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> TrainingRun:
-    """Trains a model with a recipe, or resumes a training that was interrupted.
+    """Train a model with a recipe, or resume a training that was interrupted.
 
     A checkpoint is written after every epoch, and every `checkpoint_every` steps. After an
     interruption the same call resumes from it, in the middle of an epoch with the remaining clips,
@@ -185,7 +185,7 @@ def train(
 
 @contextlib.contextmanager
 def _naming_checkpoint(folder):
-    """Adds to the error of a full disk from which checkpoint the run resumes."""
+    """Add to the error of a full disk from which checkpoint the run resumes."""
     try:
         yield
     except OSError as error:
@@ -198,7 +198,7 @@ def _naming_checkpoint(folder):
 
 
 def _progress(folder, model, run, steps):
-    """Loads the checkpoint: epochs done, steps done in the next one, and the recorder's state.
+    """Load the checkpoint: epochs done, steps done in the next one, and the recorder's state.
 
     If the videos changed, the checkpoint is set back to the beginning of its epoch, because the
     remaining clips of an epoch depend on the number of videos.
@@ -223,7 +223,7 @@ def _progress(folder, model, run, steps):
 
 
 def _fit(model, recipe, training, validation, recorder, done, verbose, further):
-    """Trains the remaining epochs, the first of them from where it was interrupted."""
+    """Train the remaining epochs, the first of them from where it was interrupted."""
 
     def fit(data, first, last):
         folder, step = recorder.folder, recorder.first_step
@@ -261,7 +261,7 @@ _OF_THE_NETWORK = {
 
 
 def _check_network(model, recipe):
-    """Refuses a network that was built without what the recipe asks for."""
+    """Refuse a network that was built without what the recipe asks for."""
     parts = (getattr(model, name, None) for name in ("backbone", "cycle_mlp"))
     network = next((part for part in parts if part is not None), model)
     for field, default in _OF_THE_NETWORK.items():
@@ -275,7 +275,7 @@ def _check_network(model, recipe):
 
 
 def _check_clips(model, training):
-    """Refuses clips that the network cannot take, before the first one is decoded."""
+    """Refuse clips that the network cannot take, before the first one is decoded."""
     converter = getattr(getattr(training, "source", None), "converter", None)
     if hasattr(model, "check_input") and hasattr(converter, "num_frames"):
         shape = (1, converter.num_frames, *converter.image_size, 3)

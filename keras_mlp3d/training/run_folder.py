@@ -106,7 +106,7 @@ class RunFolder:
         self._other, self._before, self.changes = reason, None, {}
 
     def begin(self) -> None:
-        """Writes the description of a new run, after moving another run into a sub-folder."""
+        """Write the description of a new run, after moving another run into a sub-folder."""
         if self._other is not None:
             _logger.warning("%s. Its files are now in %s", self._other, _set_aside(self._folder))
         if self._before is None:
@@ -122,7 +122,7 @@ class RunFolder:
             self._write_videos()  # a run of an earlier version
 
     def accept_changes(self, epochs: int) -> None:
-        """Writes the present videos as those of the run.
+        """Write the present videos as those of the run.
 
         Args:
             epochs: Number of epochs done before.
@@ -138,7 +138,7 @@ class RunFolder:
             _write_json(self._folder / _VIDEOS, self._videos, indent=None)
 
     def _compared(self, accept):
-        """Why the folder is of another run, or None; and whether only its videos differ."""
+        """Return why the folder is of another run, or None; and whether only its videos differ."""
         try:
             before = read_json(self._path)
         except ValueError as error:
@@ -164,7 +164,7 @@ class RunFolder:
         return f"{self._folder} holds another run: {'; '.join(reasons)}", acceptable
 
     def _change(self, split, digest):
-        """How the videos changed, whether only a little, and whether the classes are the same."""
+        """Return how the videos changed, if only a little, and if the classes are the same."""
         now, before = self._videos[split], self._stored_videos().get(split)
         if before is not None and before.get("digest") == now["digest"]:
             return "as was accepted before", True, True  # killed between writing two files
@@ -203,7 +203,7 @@ def _write_json(path, content, indent=2):
 
 
 def _set_aside(folder):
-    """Moves the files of a run into a new sub-folder `before-1`, `before-2` ..., and returns it."""
+    """Move the files of a run into a new sub-folder `before-1`, `before-2` ..., and return it."""
     numbers = itertools.count(1)
     aside = next(path for n in numbers if not (path := folder / f"before-{n}").exists())
     aside.mkdir()

@@ -14,19 +14,19 @@ EMBEDDING, NORM = "embedding", "norm"
 
 
 def stage_of(name: str) -> int | None:
-    """Returns the stage, 1 to 4, of the layer with this name, or None."""
+    """Return the stage, 1 to 4, of the layer with this name, or None."""
     match = _STAGE.fullmatch(name)
     return int(match[1]) if match else None
 
 
 def is_block(name: str) -> bool:
-    """Returns whether the layer with this name is a block."""
+    """Return whether the layer with this name is a block."""
     match = _STAGE.fullmatch(name)
     return bool(match) and match[2] != "transition"
 
 
 def find_backbones(model: keras.Model) -> list[keras.Model]:
-    """Returns the functional models, `model` or models inside it, that hold the four stages.
+    """Return the functional models, `model` or models inside it, that hold the four stages.
 
     Raises:
         ValueError: If there is none.
@@ -48,7 +48,7 @@ def _backbones(model):
 
 
 def freeze(model: Model, stages: int) -> Model:
-    """Makes the embedding and the first stages untrainable, and all later stages trainable.
+    """Make the embedding and the first stages untrainable, and all later stages trainable.
 
     The norms and biases of a stage are frozen with it; its stochastic depth stays active. Call it
     before `compile`. A call with a smaller number makes stages trainable again.
@@ -82,7 +82,7 @@ def freeze(model: Model, stages: int) -> Model:
 
 
 def choose_trained_weights(model: keras.Model, frozen_stages: int, lora_rank: int | None) -> None:
-    """Freezes the first stages, or all weights except adapters that are added to the network.
+    """Freeze the first stages, or all weights except adapters that are added to the network.
 
     Args:
         model: The network.

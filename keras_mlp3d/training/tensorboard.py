@@ -49,7 +49,7 @@ class EventFiles(keras.callbacks.Callback):
 
     @staticmethod
     def available() -> bool:
-        """Whether the package tensorboard is installed."""
+        """Return whether the package tensorboard is installed."""
         return importlib.util.find_spec("tensorboard") is not None
 
     def on_train_begin(self, logs: dict | None = None) -> None:
@@ -83,7 +83,7 @@ class EventFiles(keras.callbacks.Callback):
 
 
 def _only_file(folder, now):
-    """The path of a new event file, which replaces our earlier files."""
+    """Return the path of a new event file, which replaces our earlier files."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
         old.unlink()

@@ -30,7 +30,7 @@ _LONGEST = 250  # characters of a parameter that every service takes
 def tracked(
     service: str | None, folder: StrPath, recipe: Recipe, **facts: Any
 ) -> Iterator[list[keras.callbacks.Callback]]:
-    """Yields the callbacks for `train` that send a training to a service, and closes its run.
+    """Yield the callbacks for `train` that send a training to a service, and close its run.
 
     - `"tensorboard"`: no callback, as `train` writes event files by itself, if the package
       tensorboard is installed.
@@ -81,7 +81,7 @@ def tracked(
 
 
 def _parameters(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """{name with dots: plain value}, as services compare runs by them."""
+    """Return {name with dots: plain value}, as services compare runs by them."""
     found = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
@@ -131,15 +131,15 @@ class _Run(keras.callbacks.Callback):
         return known
 
     def _begin(self, known: str | None, folder: pathlib.Path) -> Any:
-        """Begins the run of the service, or resumes a known one."""
+        """Begin the run of the service, or resume a known one."""
         raise NotImplementedError
 
     def _identifier(self) -> str:
-        """The identifier that the service gave to the run."""
+        """Return the identifier that the service gave to the run."""
         raise NotImplementedError
 
     def close(self, failed: bool) -> None:
-        """Ends the service's run."""
+        """End the service's run."""
         raise NotImplementedError
 
 

@@ -93,11 +93,11 @@ class UnreadableVideos:
         return getattr(self._sources.get("validation"), "counts", False)
 
     def to_state(self) -> list[list]:
-        """Returns the unreadable videos as JSON values."""
+        """Return the unreadable videos as JSON values."""
         return [list(dataclasses.astuple(video)) for video in self.videos]
 
     def write_csv(self, folder: pathlib.Path) -> None:
-        """Writes a row per video to `unreadable.csv`, if there are any.
+        """Write a row per video to `unreadable.csv`, if there are any.
 
         Args:
             folder: Folder of the run.
@@ -112,7 +112,7 @@ class UnreadableVideos:
         write_whole(folder / UNREADABLE, content, alone=True)
 
     def after_epoch(self, epoch: int, logs: dict[str, float]) -> dict[str, float]:
-        """Records the unreadable videos of an epoch, and corrects its validation metrics.
+        """Record the unreadable videos of an epoch, and correct its validation metrics.
 
         These videos have the weight 0, and so have the clips that fill up the last batch where
         several processes share the videos. Keras's accuracy is then that of the readable videos,
@@ -180,7 +180,7 @@ class UnreadableVideos:
 
 
 def _of_all_processes(source, failed):
-    """{row: reason} of the rows that any process could not read."""
+    """Return {row: reason} of the rows that any process could not read."""
     distribution, failed = current_distribution(), dict(failed)
     if distribution.add_up is None:
         return failed

@@ -131,7 +131,7 @@ class OrNone:
 
 
 def shown(value: Any) -> str:
-    """Returns a value for an error message: on one line, and shortened."""
+    """Return a value for an error message: on one line, and shortened."""
     try:
         return shortened(repr(value))
     except (ValueError, RecursionError):  # thousands of digits, or nested too deeply

@@ -11,7 +11,7 @@ _ATTEMPTS = 10  # at a random rectangle that fits
 
 
 def checked_clip(clip: Any) -> np.ndarray:
-    """Returns `clip` if it is a uint8 array `(T, H, W, 3)` with at least one pixel."""
+    """Return `clip` if it is a uint8 array `(T, H, W, 3)` with at least one pixel."""
     if not isinstance(clip, np.ndarray) or clip.dtype != np.uint8 or not _is_shape(clip, 4):
         raise ValueError(
             f"clip must be a NumPy array of uint8 (T, H, W, 3), got {_described(clip)}."
@@ -20,7 +20,7 @@ def checked_clip(clip: Any) -> np.ndarray:
 
 
 def checked_batch(clips: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Returns clips, checked to be uint8, and `labels` as float32 `(B, num_classes)`."""
+    """Return clips, checked to be uint8, and `labels` as float32 `(B, num_classes)`."""
     if not isinstance(clips, np.ndarray) or clips.dtype != np.uint8 or not _is_shape(clips, 5):
         raise ValueError(
             f"clips must be a NumPy array of uint8 (B, T, H, W, 3), got {_described(clips)}."
@@ -35,21 +35,21 @@ def checked_batch(clips: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def checked_label(label: Any) -> Any:
-    """Returns `label` as an int if it is a class index, or as floats `(num_classes,)`."""
+    """Return `label` as an int if it is a class index, or as floats `(num_classes,)`."""
     if isinstance(label, np.ndarray) and label.ndim == 1 and label.dtype.kind == "f":
         return label
     return operator.index(label)
 
 
 def joined_labels(labels: Sequence[Any]) -> np.ndarray:
-    """Returns labels of clips as int32 `(B,)`, or float32 `(B, num_classes)`."""
+    """Return labels of clips as int32 `(B,)`, or float32 `(B, num_classes)`."""
     if isinstance(labels[0], np.ndarray):
         return np.stack(labels).astype("float32")
     return np.array(labels, "int32")
 
 
 def checked_rng(rng: Any) -> np.random.Generator:
-    """Returns `rng` if it is a `numpy.random.Generator`."""
+    """Return `rng` if it is a `numpy.random.Generator`."""
     if not isinstance(rng, np.random.Generator):
         raise ValueError(f"rng must be a numpy.random.Generator, got {rng!r}.")
     return rng
@@ -71,7 +71,7 @@ def random_box(
     ratio: tuple[float, float],
     rng: np.random.Generator,
 ) -> tuple[int, int, int, int] | None:
-    """Returns a rectangle of random area, shape and place, or None if ten in a row do not fit.
+    """Return a rectangle of random area, shape and place, or None if ten in a row do not fit.
 
     Args:
         size: `(height, width)` of the picture.

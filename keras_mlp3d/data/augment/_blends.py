@@ -11,7 +11,7 @@ from keras_mlp3d.data.augment._tables import GRAY
 
 
 def colored(clip: np.ndarray, factor: int) -> np.ndarray:
-    """Blends the clip with gray (`factor` below 64) or away from it."""
+    """Blend the clip with gray (`factor` below 64) or away from it."""
     result = np.empty_like(clip)
     for frame, target in zip(clip, result, strict=True):
         planes = [frame[..., channel].astype("uint16") for channel in range(3)]
@@ -26,7 +26,7 @@ def colored(clip: np.ndarray, factor: int) -> np.ndarray:
 
 
 def sharpened(clip: np.ndarray, factor: int) -> np.ndarray:
-    """Blends the clip with a smoothed one (`factor` below 64) or away from it, except at its edges.
+    """Blend the clip with a smoothed one (`factor` below 64) or away from it, except at its edges.
 
     The smoothed value is the mean of the 3 x 3 neighborhood, in which the middle counts five times.
     """

@@ -10,12 +10,12 @@ class Configured:
     """Gives a frozen dataclass `get_config` and `from_config`."""
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments as values that JSON knows."""
+        """Return the arguments as values that JSON knows."""
         return {field.name: _plain(getattr(self, field.name)) for field in _fields(self)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Returns an object from the result of `get_config`. Unknown keys are an error."""
+        """Return an object from the result of `get_config`. Unknown keys are an error."""
         known = [field.name for field in _fields(cls)]
         if not isinstance(config, dict):
             raise ValueError(
@@ -27,7 +27,7 @@ class Configured:
         return cls(**config)
 
     def _set(self, **values):
-        """Sets fields of the frozen object while it is constructed."""
+        """Set fields of the frozen object while it is constructed."""
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
@@ -45,12 +45,12 @@ def _plain(value):
 
 
 def checked_ratio(name: str, value: Any) -> tuple[float, float]:
-    """Returns `value` as the smallest and the largest ratio of a picture's width to its height."""
+    """Return `value` as the smallest and the largest ratio of a picture's width to its height."""
     return checked_range(name, value, minimum=0.01, maximum=100)
 
 
 def checked_range(name: str, value: Any, **bounds: float) -> tuple[float, float]:
-    """Returns `value` as a tuple of two floats, (smallest, largest), within bounds.
+    """Return `value` as a tuple of two floats, (smallest, largest), within bounds.
 
     Args:
         name: Name of the argument.

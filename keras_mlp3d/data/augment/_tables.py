@@ -12,7 +12,7 @@ GRAY = (77, 150, 29)
 
 
 def apply_tables(clip: np.ndarray, tables: np.ndarray) -> np.ndarray:
-    """Maps every value of a clip by a table `(256,)`, or by its channel's in a table `(3, 256)`.
+    """Map every value of a clip by a table `(256,)`, or by its channel's in a table `(3, 256)`.
 
     Pairs of values are looked up together, frame by frame: the table of 65,536 pairs and a frame
     stay in the processor's cache.
@@ -35,12 +35,12 @@ def apply_tables(clip: np.ndarray, tables: np.ndarray) -> np.ndarray:
 
 
 def brightness_table(factor: int) -> np.ndarray:
-    """Table of a blend with black (`factor` below 64) or away from it."""
+    """Return a table that blends with black (`factor` below 64) or away from it."""
     return _blended(0, factor)
 
 
 def contrast_table(clip: np.ndarray, factor: int) -> np.ndarray:
-    """Table of a blend with the mean gray of the clip (`factor` below 64) or away from it."""
+    """Return a table that blends with the clip's mean gray (`factor` below 64) or away from it."""
     num_pixels = clip.size // 3
     rows = clip.reshape(-1, clip.shape[2] * 3)
     sums = rows.sum(axis=0, dtype="int64").reshape(-1, 3).sum(axis=0)
@@ -49,7 +49,7 @@ def contrast_table(clip: np.ndarray, factor: int) -> np.ndarray:
 
 
 def auto_contrast_table(clip: np.ndarray) -> np.ndarray:
-    """Table that stretches each channel so that its values in the clip reach from 0 to 255."""
+    """Return a table that stretches each channel to values from 0 to 255 in the clip."""
     rows = clip.reshape(-1, clip.shape[2] * 3)
     lows = rows.min(axis=0).reshape(-1, 3).min(axis=0).astype("int64")
     highs = rows.max(axis=0).reshape(-1, 3).max(axis=0).astype("int64")
@@ -58,27 +58,27 @@ def auto_contrast_table(clip: np.ndarray) -> np.ndarray:
 
 
 def equalize_table(clip: np.ndarray) -> np.ndarray:
-    """Table that evens out the histogram of each channel over the whole clip."""
+    """Return the table that evens out the histogram of each channel over the whole clip."""
     return np.stack([_equalized(clip[..., channel]) for channel in range(3)])
 
 
 def invert_table() -> np.ndarray:
-    """Table of 255 minus the value."""
+    """Return the table of 255 minus the value."""
     return (255 - _LEVELS).astype("uint8")
 
 
 def posterize_table(bits: int) -> np.ndarray:
-    """Table that keeps the `bits` highest bits of a value."""
+    """Return the table that keeps the `bits` highest bits of a value."""
     return (_LEVELS & (256 - (1 << (8 - bits)))).astype("uint8")
 
 
 def solarize_table(threshold: int) -> np.ndarray:
-    """Table that inverts values of at least `threshold`."""
+    """Return the table that inverts values of at least `threshold`."""
     return np.where(threshold > _LEVELS, _LEVELS, 255 - _LEVELS).astype("uint8")
 
 
 def solarize_add_table(added: int) -> np.ndarray:
-    """Table that adds `added` to values below 128."""
+    """Return the table that adds `added` to values below 128."""
     return np.where(_LEVELS < 128, np.minimum(_LEVELS + added, 255), _LEVELS).astype("uint8")
 
 

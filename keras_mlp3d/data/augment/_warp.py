@@ -11,23 +11,23 @@ FILL = (124, 116, 104)
 
 
 def rotation(degrees: float) -> Matrix:
-    """Returns the matrix of a counter-clockwise rotation."""
+    """Return the matrix of a counter-clockwise rotation."""
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     return ((cos, -sin), (sin, cos))
 
 
 def shear_x(factor: float) -> Matrix:
-    """Returns the matrix that moves each row by `factor` times its distance from the middle."""
+    """Return the matrix that moves each row by `factor` times its distance from the middle."""
     return ((1.0, factor), (0.0, 1.0))
 
 
 def shear_y(factor: float) -> Matrix:
-    """Returns the matrix that moves each column by `factor` times its distance from the middle."""
+    """Return the matrix that moves each column by `factor` times its distance from the middle."""
     return ((1.0, 0.0), (factor, 1.0))
 
 
 def translated(clip: np.ndarray, right: int = 0, down: int = 0) -> np.ndarray:
-    """Moves the picture: a pixel is read from `down` rows below and `right` columns right of it."""
+    """Move the picture: a pixel is read from `down` rows below and `right` columns right of it."""
     result = np.empty_like(clip)
     for channel, value in enumerate(FILL):
         result[..., channel] = value
@@ -38,7 +38,7 @@ def translated(clip: np.ndarray, right: int = 0, down: int = 0) -> np.ndarray:
 
 
 def warped(clip: np.ndarray, matrix: Matrix) -> np.ndarray:
-    """Maps the picture: the pixel at `(x, y)` from the middle is read at `matrix @ (x, y)`.
+    """Map the picture: the pixel at `(x, y)` from the middle is read at `matrix @ (x, y)`.
 
     Pixels are interpolated bilinearly, at positions that are rounded to 1/16 of a pixel: the four
     weights are then multiples of 1/256, and every processor gives the same bits.
@@ -70,7 +70,7 @@ def warped(clip: np.ndarray, matrix: Matrix) -> np.ndarray:
 
 
 def _taps(height, width, matrix):
-    """[(places in the flat picture, weights times 256 of the four bytes)], without empty ones."""
+    """Return [(places in the flat picture, weights of the four bytes times 256)] where not 0."""
     (xx, xy), (yx, yy) = matrix
     middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
     x, y = np.arange(width) - middle_x, (np.arange(height) - middle_y)[:, None]

@@ -120,7 +120,7 @@ class Augmenter(Configured):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Returns an augmenter from the result of `get_config`. Unknown keys are an error.
+        """Return an augmenter from the result of `get_config`. Unknown keys are an error.
 
         A step may be given by its first argument alone: `{"flip": 0.5, "mix_up": 0.8}`.
         """
@@ -139,7 +139,7 @@ class Augmenter(Configured):
         return bool(self.mix_up or self.cut_mix or self.label_smoothing)
 
     def bind(self, class_names: Sequence[str]) -> "Augmenter":
-        """Returns the augmenter for these classes: with `num_classes`, and a flip of class indices.
+        """Return the augmenter for these classes: with `num_classes`, and a flip of class indices.
 
         Args:
             class_names: Names of the classes in the order of their labels.
@@ -160,7 +160,7 @@ class Augmenter(Configured):
     def __call__(
         self, clip: np.ndarray, label: Any, rng: np.random.Generator
     ) -> tuple[np.ndarray, Any]:
-        """Augments one clip.
+        """Augment one clip.
 
         Args:
             clip: uint8 `(T, H, W, 3)`. It is not changed in place.
@@ -192,7 +192,7 @@ class Augmenter(Configured):
     def augment_copies(
         self, clip: np.ndarray, label: Any, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the augmented copies of one clip for one batch.
+        """Return the augmented copies of one clip for one batch.
 
         Args:
             clip: uint8 `(T, H, W, 3)`.
@@ -213,7 +213,7 @@ class Augmenter(Configured):
         rng: np.random.Generator,
         multi_label: bool = False,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Mixes the clips of a batch by `mix_up` or `cut_mix` and smooths their labels.
+        """Mix the clips of a batch by `mix_up` or `cut_mix` and smooth their labels.
 
         Nothing changes without these steps and `label_smoothing` (see `mixes`).
 

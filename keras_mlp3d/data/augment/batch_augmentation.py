@@ -55,7 +55,7 @@ class BatchAugmentation(Configured):
         rng: np.random.Generator,
         augment: Callable[[np.ndarray, Any, np.random.Generator], tuple[np.ndarray, Any]],
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the augmented copies of a clip, and their labels.
+        """Return the augmented copies of a clip, and their labels.
 
         Args:
             clip: uint8 `(T, H, W, 3)`.

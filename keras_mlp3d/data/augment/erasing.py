@@ -59,7 +59,7 @@ class RandomErasing(Configured):
         )
 
     def __call__(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Returns the clip, with or without a rectangle erased, as the generator `rng` decides."""
+        """Return the clip, with or without a rectangle erased, as the generator `rng` decides."""
         checked_clip(clip)
         if checked_rng(rng).random() >= self.probability:
             return clip
@@ -128,7 +128,7 @@ class FrameErasing(Configured):
         )
 
     def __call__(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Returns the clip, with or without frames erased, as the generator `rng` decides."""
+        """Return the clip, with or without frames erased, as the generator `rng` decides."""
         checked_clip(clip)
         if checked_rng(rng).random() >= self.probability:
             return clip
@@ -142,7 +142,7 @@ class FrameErasing(Configured):
         return np.where(erased[:, None, None, None], fill, clip)
 
     def _erased(self, frames, rng):
-        """Returns a bool for each frame."""
+        """Return a bool for each frame."""
         if not self.stretch:
             return rng.random(frames) < rng.uniform(*self.share)
         length = round(frames * rng.uniform(*self.share))
@@ -196,7 +196,7 @@ class CellErasing(Configured):
         )
 
     def __call__(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Returns the clip, with or without cells erased, as the generator `rng` decides."""
+        """Return the clip, with or without cells erased, as the generator `rng` decides."""
         checked_clip(clip)
         if checked_rng(rng).random() >= self.probability:
             return clip

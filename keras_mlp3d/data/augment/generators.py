@@ -6,7 +6,7 @@ from keras_mlp3d._utils.checks import check_integer
 
 
 def clip_generator(seed: int, epoch: int, index: int) -> np.random.Generator:
-    """Returns the generator of all random numbers for one clip of an epoch.
+    """Return the generator of all random numbers for one clip of an epoch.
 
     It depends on nothing else: not on the backend, the loader, the thread, or the order in which
     clips are decoded.
@@ -32,7 +32,7 @@ def clip_generator(seed: int, epoch: int, index: int) -> np.random.Generator:
 
 
 def batch_generator(seed: int, epoch: int, index: int, shard: int = 0) -> np.random.Generator:
-    """Returns the generator of all random numbers for MixUp and CutMix of one batch.
+    """Return the generator of all random numbers for MixUp and CutMix of one batch.
 
     It differs from that of every clip.
 

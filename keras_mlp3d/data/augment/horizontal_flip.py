@@ -66,7 +66,7 @@ class HorizontalFlip(Configured):
         )
 
     def bind(self, class_names: Sequence[str]) -> "HorizontalFlip":
-        """Returns the same flip with class indices in `label_map`.
+        """Return the same flip with class indices in `label_map`.
 
         Args:
             class_names: Names of the classes in the order of their labels.
@@ -95,7 +95,7 @@ class HorizontalFlip(Configured):
     def __call__(
         self, clip: np.ndarray, label: Any, rng: np.random.Generator
     ) -> tuple[np.ndarray, Any]:
-        """Returns `(clip, label)`, mirrored or not, as the generator `rng` decides."""
+        """Return `(clip, label)`, mirrored or not, as the generator `rng` decides."""
         checked_clip(clip)
         if not self.is_bound:
             raise ValueError("label_map holds names: call the flip that bind(class_names) returns.")

@@ -50,7 +50,7 @@ class MixUp(ConfiguredMix):
     def __call__(
         self, clips: np.ndarray, labels: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns `(clips, labels)`, blended with random numbers from the generator `rng`."""
+        """Return `(clips, labels)`, blended with random numbers from the generator `rng`."""
         clips, labels = checked_batch(clips, labels)
         partners, shares = self._draw(len(clips), checked_rng(rng))
         mixed = np.array(clips)
@@ -61,7 +61,7 @@ class MixUp(ConfiguredMix):
         return mixed, own * labels + (1 - own) * labels[partners]
 
     def _draw(self, size, rng):
-        """`(partners, shares)`: each clip's partner, and its own weight times 256."""
+        """Return `(partners, shares)`: each clip's partner, and its own weight times 256."""
         partners = rng.permutation(size)
         shares = np.floor(rng.beta(self.alpha, self.alpha, size) * 256 + 0.5).astype("int64")
         spared = rng.random(size) >= self.probability
@@ -118,7 +118,7 @@ class CutMix(ConfiguredMix):
     def __call__(
         self, clips: np.ndarray, labels: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns `(clips, labels)`, mixed with random numbers from the generator `rng`."""
+        """Return `(clips, labels)`, mixed with random numbers from the generator `rng`."""
         clips, labels = checked_batch(clips, labels)
         size = clips.shape[2:4]
         partners, boxes = self._draw(len(clips), size, checked_rng(rng))
@@ -132,7 +132,7 @@ class CutMix(ConfiguredMix):
         return mixed, (1 - other) * labels + other * labels[partners]
 
     def _draw(self, num_clips, size, rng):
-        """`(partners, boxes)`: each clip's partner and ((top, bottom), (left, right)) or None."""
+        """Return each clip's partner and box ((top, bottom), (left, right)), or None."""
         partners, boxes = rng.permutation(num_clips), []
         for _ in range(num_clips):
             side = math.sqrt(1 - rng.beta(self.alpha, self.alpha))

@@ -120,14 +120,14 @@ class RandAugment(Configured):
         )
 
     def __call__(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Returns the clip after operations that are sampled from the generator `rng`."""
+        """Return the clip after operations that are sampled from the generator `rng`."""
         checked_clip(clip)
         for name, argument in self._draw(checked_rng(rng)):
             clip = _APPLY[name](clip, argument)
         return clip
 
     def _draw(self, rng):
-        """[(name, argument)] of the operations to apply, in this order."""
+        """Return [(name, argument)] of the operations to apply, in this order."""
         chosen = []
         for _ in range(self.num_ops):
             name = self.operations[rng.integers(len(self.operations))]
@@ -141,7 +141,7 @@ class RandAugment(Configured):
 
 
 def argument_of(name: str, level: float, sign: int) -> float | None:
-    """Returns the argument of an operation, such as degrees, at a level from 0 to 1, or None."""
+    """Return the argument of an operation, such as degrees, at a level from 0 to 1, or None."""
     if name == "rotate":
         return sign * 30 * level
     if name == "posterize":

@@ -61,7 +61,7 @@ class RandomResizedCrop(Configured):
         )
 
     def __call__(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Returns the clip cropped to a window sampled from the generator `rng`."""
+        """Return the clip cropped to a window sampled from the generator `rng`."""
         checked_clip(clip)
         top, left, height, width = self._draw(clip.shape[1:3], checked_rng(rng))
         size = self.size or clip.shape[1:3]
@@ -80,7 +80,7 @@ class RandomResizedCrop(Configured):
         return result
 
     def _draw(self, size, rng):
-        """`(top, left, height, width)` of the window."""
+        """Return `(top, left, height, width)` of the window."""
         box = random_box(size, self.scale, self.ratio, rng)
         if box is not None:
             return box

@@ -14,7 +14,7 @@ def smooth_labels(
     num_classes: int | None = None,
     multi_label: bool = False,
 ) -> np.ndarray:
-    """Smooths one-hot labels: `(1 - smoothing) * label + smoothing / num_classes`.
+    """Smooth one-hot labels: `(1 - smoothing) * label + smoothing / num_classes`.
 
     Multi-hot labels become `(1 - smoothing) * label + smoothing / 2`: each class is a question of
     its own with two answers.
@@ -62,7 +62,7 @@ def smooth_labels(
 
 
 def checked_smoothing(name: str, value: Any) -> float:
-    """Returns `value` as a float from 0 to below 1."""
+    """Return `value` as a float from 0 to below 1."""
     return float(check_number(name, value, minimum=0, below=1))
 
 

@@ -52,7 +52,7 @@ class SpeedChange(Configured):
         )
 
     def __call__(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Returns the clip as it is, or at another speed, as the generator `rng` decides."""
+        """Return the clip as it is, or at another speed, as the generator `rng` decides."""
         checked_clip(clip)
         if checked_rng(rng).random() >= self.probability:
             return clip

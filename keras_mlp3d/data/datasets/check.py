@@ -65,7 +65,7 @@ def check_videos(
     time_limit: float = 60.0,
     isolate: bool = True,
 ) -> OrderedMap[VideoCheck]:
-    """Decodes every file of a manifest once, several at a time.
+    """Decode every file of a manifest once, several at a time.
 
     A file has an error if it is unreadable, wholly or from some frame on (clips are then taken from
     the frames before), if frames that its packets promise do not decode, if it is truncated, or if
@@ -112,7 +112,7 @@ def check_videos(
 
 
 def rows_of_files(manifest: Manifest) -> list[tuple[Any, list[VideoRow]]]:
-    """Returns `[(source, rows)]` of a manifest: a file may have several rows.
+    """Return `[(source, rows)]` of a manifest: a file may have several rows.
 
     Paths become absolute, as this process may change its folder before they are read.
     """
@@ -126,7 +126,7 @@ def rows_of_files(manifest: Manifest) -> list[tuple[Any, list[VideoRow]]]:
 
 
 def write_check_report(checks: Iterable[VideoCheck], path: StrPath) -> None:
-    """Writes checks as a CSV of `file,codec,frames,error,promised,note`.
+    """Write checks as a CSV of `file,codec,frames,error,promised,note`.
 
     The file is complete or absent. Names that are not UTF-8 are written as their bytes.
 
@@ -158,7 +158,7 @@ def write_check_report(checks: Iterable[VideoCheck], path: StrPath) -> None:
 
 
 def _checks(files, workers, decoder):
-    """Returns an `OrderedMap` of the checks; a few more than `workers` run or wait at a time."""
+    """Return an `OrderedMap` of the checks; a few more than `workers` run or wait at a time."""
 
     def check(file):
         source, rows = file
@@ -225,7 +225,7 @@ class _Processes:
 
 
 def _content(source):
-    """The bytes of a file that is remote or in memory, else None."""
+    """Return the bytes of a file that is remote or in memory, else None."""
     if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source)
     if is_path(source) and is_remote(source) and not is_record(source):

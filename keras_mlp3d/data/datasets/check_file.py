@@ -18,7 +18,7 @@ def check_file(
     spans: Sequence[tuple[float | None, float | None]] = (),
     data: bytes | None = None,
 ) -> dict[str, Any]:
-    """Decodes a video and returns what was found. It raises no error.
+    """Decode a video and return what was found. It raises no error.
 
     Args:
         source: Any source that `open_video` takes.
@@ -48,7 +48,7 @@ def check_file(
 
 
 def reason_of(error: BaseException) -> str:
-    """Returns why a video is unreadable, without its path.
+    """Return why a video is unreadable, without its path.
 
     Args:
         error: The error when it was opened or decoded.
@@ -66,7 +66,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def _damage(video, frames):
-    """Which frames are lost, as text, or ""."""
+    """Return which frames are lost, as text, or ""."""
     lost = (video.promised or 0) - frames
     if video.damage or not frames:
         return video.too_few(frames).reason

@@ -51,7 +51,7 @@ def read_columns(
     separator: str | None = None,
     header: bool | None = None,
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yields the lines of a table of videos, as `(line, {column: text})`.
+    """Yield the lines of a table of videos, as `(line, {column: text})`.
 
     Args:
         path: The file, local or remote.
@@ -80,7 +80,7 @@ def read_columns(
 
 
 def _checked_columns(columns):
-    """{column: name or place from 0} of the columns to look for."""
+    """Return {column: name or place from 0} of the columns to look for."""
     wanted = {name: name for name in COLUMNS}
     if columns is None:
         return wanted
@@ -148,7 +148,7 @@ def _second_is_video(samples, place, is_video):
 
 
 def _sample(path, separator):
-    """The first lines, up to an unreadable one, split at a separator: `[(line, fields)]`."""
+    """Return the first lines, up to an unreadable one, split at a separator: `[(line, fields)]`."""
     lines = []
     try:
         for line in itertools.islice(table(path, separator, other_bytes=True), _SAMPLE_LINES):
@@ -159,7 +159,7 @@ def _sample(path, separator):
 
 
 def _by_header(path, samples, wanted, given, sure):
-    """The layout of a table whose first line names the columns, or None if it does not."""
+    """Return the layout of a table whose first line names the columns, or None if it does not."""
     needed = [name for name in COLUMNS if name in {*_REQUIRED, *given}]
     found = {}
     # Names of columns may contain spaces, but no other separator.
@@ -192,7 +192,7 @@ def _by_header(path, samples, wanted, given, sure):
 
 
 def _places(fields, wanted):
-    """{column: [places]} of the wanted columns; names in the same case have priority."""
+    """Return {column: [places]} of the wanted columns; names in the same case have priority."""
     names = [field.strip() for field in fields]
     folded = [name.casefold() for name in names]
     found = {}
@@ -207,7 +207,7 @@ def _places(fields, wanted):
 
 
 def _by_place(path, samples, wanted, given, is_video, sure):
-    """The layout of a table without a header, or None if its first line may be one."""
+    """Return the layout of a table without a header, or None if its first line may be one."""
     best = None
     for order, (separator, lines) in enumerate(samples.items()):
         fields = lines[0][1]
@@ -258,7 +258,7 @@ def _too_wide(fields, layout):
 
 
 def _not_found(path, samples, wanted, given, is_video):
-    """The error for a table of which neither the header nor the columns were found."""
+    """Return the error for a table of which neither the header nor the columns were found."""
     most = max(samples, key=lambda one: (len(samples[one][0][1]) > 1) * (1 + (one != " ")))
     line, fields = samples[most][0]
     _check_texts(path, line, fields)
@@ -289,7 +289,7 @@ def _name(separator):
 
 
 def _advice(fields, separator):
-    """What was found in a first line and what to pass, as text."""
+    """Return what was found in a first line and what to pass, as text."""
     names = [field.strip() for field in fields]
     found = f"expected is {_EXPECTED}; found, separated by {_name(separator)}, is {_shown(names)}"
     guesses = {}
@@ -306,7 +306,7 @@ _EXAMPLE = {"path": "file", "label": "class"}
 
 
 def _asked(columns):
-    """How to pass columns, in Python and on the command line."""
+    """Return how to pass columns, in Python and on the command line."""
     option = ",".join(f"{name}={value}" for name, value in columns.items())
     return f"columns={columns} (--columns {shlex.quote(option)})"
 
@@ -317,7 +317,7 @@ def _shown(fields):
 
 
 def _warn_of_ignored_times(path, fields, places):
-    """Warns of times in columns with other names, as whole videos would be read instead."""
+    """Warn of times in columns with other names, as whole videos would be read instead."""
     for column in ("start", "end"):
         names = [field.strip() for field in fields]
         others = [name for name in names if name.casefold() in _OTHER_NAMES[column].split()]

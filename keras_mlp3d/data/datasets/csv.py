@@ -35,7 +35,7 @@ def read_csv(
     header: bool | None = None,
     label_separator: str | None = None,
 ) -> Manifest:
-    """Reads a CSV with one line `path,label[,start,end]` per video.
+    """Read a CSV with one line `path,label[,start,end]` per video.
 
     The separator and the header are detected. The columns may have any order and other names;
     further columns, such as the numbers of the lines, are ignored. Without a header, a line is a
@@ -120,14 +120,14 @@ def read_csv(
 
 
 def joined(root: str, path: str) -> str:
-    """Returns a path of a list, joined to `root` if it is relative."""
+    """Return a path of a list, joined to `root` if it is relative."""
     if not path or is_remote(path) or os.path.isabs(path) or not root:
         return path
     return f"{root.rstrip('/')}/{path}" if is_remote(root) else os.path.join(root, path)
 
 
 def _labels(path, line, text, separator):
-    """The labels of a line: one without a separator."""
+    """Return the labels of a line: one without a separator."""
     if separator is None:
         if not text:
             raise line_error(
@@ -144,7 +144,7 @@ def _labels(path, line, text, separator):
 
 
 def _is_video(root, field):
-    """Whether a field can only be a video: by its ending, by a slash in it, or by its file."""
+    """Return whether a field can only be a video: by its ending, a slash in it, or its file."""
     field = field.strip()
     if not field or "\0" in field:
         return False
@@ -155,7 +155,7 @@ def _is_video(root, field):
 
 
 def _checked_place(path, line, root, text):
-    """The path of a line; an error if only another spelling of it exists."""
+    """Return the path of a line; an error if only another spelling of it exists."""
     place = joined(root, text)
     plain = text.isascii() and text == text.strip() and "\\" not in text
     if plain or "\0" in text or is_remote(place) or os.path.exists(place):

@@ -23,7 +23,7 @@ _SPLITS = (
 def read_folder(
     directory: StrPath, split: str = "train", class_names: Sequence[str] | None = None
 ) -> Manifest:
-    """Reads a folder of class folders, or its sub-folder with the name of the split.
+    """Read a folder of class folders, or its sub-folder with the name of the split.
 
     The videos are the files of a class folder with a known ending, sorted by class, then by name.
     `Manifest.left_out` lists everything else with the reason: other endings, broken and looping
@@ -96,7 +96,7 @@ def read_folder(
 
 
 def _split_folder(directory, content, split, class_names):
-    """`(folder, content)` of the split, or None if `directory` itself has the class folders."""
+    """Return the split's `(folder, content)`; None if `directory` itself has the class folders."""
     inside = {
         name: _Content(_joined(directory, name))
         for name in content.folders
@@ -152,7 +152,7 @@ class _Content:
                 self.other.append((path, kind))
 
     def outside_classes(self):
-        """Everything in a folder of class folders except them, for `Manifest.left_out`."""
+        """Return everything in a folder of class folders except them, for `Manifest.left_out`."""
         found = [(path, _FILE) for path in self.videos] + self.other
         return [
             (path, "file in no class folder" if reason.startswith(_FILE) else reason)
@@ -160,12 +160,12 @@ class _Content:
         ]
 
     def inside_class(self):
-        """Everything in a class folder except its videos, for `Manifest.left_out`."""
+        """Return everything in a class folder except its videos, for `Manifest.left_out`."""
         folders = [_joined(self.folder, name) for name in self.folders]
         return sorted([*self.other, *((path, "folder in a class folder") for path in folders)])
 
     def in_words(self):
-        """The numbers of things of each kind, as text."""
+        """Return the numbers of things of each kind, as text."""
         counts = collections.Counter(reason for _, reason in self.other)
         counts.update(folder=len(self.folders), video=len(self.videos))
         parts = [f"{count} x {what}" for what, count in sorted(counts.items()) if count]
@@ -182,7 +182,7 @@ _SPECIAL = (
 
 
 def _kinds(folder):
-    """`(name, kind)` of the content of a local folder; a link has the kind of its target."""
+    """Yield `(name, kind)` of the content of a local folder; a link has the kind of its target."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name[0] == ".":

@@ -37,7 +37,7 @@ def from_dataframe(
     root: StrPath | None = None,
     label_separator: str | None = None,
 ) -> Manifest:
-    """Makes a manifest of a pandas (or polars) data frame.
+    """Make a manifest of a pandas (or polars) data frame.
 
     Args:
         frame: The data frame, with one row per video. Its index and further columns are ignored.
@@ -89,7 +89,7 @@ def from_datasets(
     class_names: Sequence[str] | None = None,
     label_separator: str | None = None,
 ) -> Manifest:
-    """Makes a manifest of a Hugging Face `datasets.Dataset`.
+    """Make a manifest of a Hugging Face `datasets.Dataset`.
 
     The column of videos must not be decoded: `dataset.cast_column("video", Video(decode=False))`.
     Each video is fetched when it is read, so that memory does not grow with their number. Neither
@@ -150,14 +150,14 @@ def from_datasets(
 
 
 def _named(value, names):
-    """The name of a number of a `ClassLabel`, the names of a list of them, or None."""
+    """Return the name of a number of a `ClassLabel`, the names of a list of them, or None."""
     if isinstance(value, list):
         return [_named(one, names) for one in value]
     return names[value] if isinstance(value, int) and 0 <= value < len(names) else None
 
 
 def _columns(source, columns, **asked):
-    """{argument: column} of the columns that are read."""
+    """Return {argument: column} of the columns that are read."""
     wanted = {}
     for name, column in asked.items():
         if column is None and name in ("start", "end"):
@@ -174,7 +174,7 @@ def _columns(source, columns, **asked):
 
 
 def _manifest(source, videos, values, split, class_names, root, label_separator):
-    """The manifest of columns, each a list: `videos`, and `values` of label, start and end."""
+    """Return the manifest of columns, each a list: `videos`; `values` of label, start and end."""
     several = label_separator is not None or any(map(_is_list, values["label"]))
 
     def wrong(where, what):
@@ -213,7 +213,7 @@ def _manifest(source, videos, values, split, class_names, root, label_separator)
 
 
 def _one_label(value):
-    """The label of a video, in a list."""
+    """Return the label of a video, in a list."""
     text = _label_text(value)
     if text is None:
         raise ValueError(f"has the label {value!r}; it must be a class name or an integer")
@@ -223,7 +223,7 @@ def _one_label(value):
 
 
 def _label_texts(value, separator):
-    """The labels of a video that may have several: of a list, or of a text with separators."""
+    """Return the labels of a video that may have several: a list, or a text with separators."""
     if _is_list(value):
         return check_labels([_one_label(one)[0] for one in value])
     text = _label_text(value)
@@ -239,7 +239,7 @@ def _is_list(value):
 
 
 def _label_text(value):
-    """A label as text; "" if there is none, None if it is of another kind."""
+    """Return a label as text; "" if there is none, None if it is of another kind."""
     if _is_null(value):
         return ""
     if isinstance(value, str):
@@ -261,7 +261,7 @@ def _seconds(name, value):
 
 
 def _is_null(value):
-    """Whether a field is empty: None, not a number, pandas' `NA` and `NaT`."""
+    """Return whether a field is empty: None, not a number, pandas' `NA` and `NaT`."""
     return (
         value is None
         or (isinstance(value, (float, np.floating)) and math.isnan(value))
@@ -270,7 +270,7 @@ def _is_null(value):
 
 
 def _video(value, root):
-    """A field of a data frame as the source of a row."""
+    """Return a field of a data frame as the source of a row."""
     if isinstance(value, dict) and {*value} <= {"bytes", "path"}:
         value = value.get("path") if value.get("bytes") is None else value["bytes"]
     return joined(root, os.fspath(value)) if is_path(value) and root else value
@@ -280,7 +280,7 @@ def _video(value, root):
 
 
 def _checked_features(dataset):
-    """{column: feature}"""
+    """Return {column: feature}"""
     if isinstance(dataset, dict):
         raise ValueError(
             f"dataset must be one split, got a dictionary of splits; give dataset[...] of "
@@ -299,7 +299,7 @@ def _checked_features(dataset):
 
 
 def _lazy_videos(dataset, column, feature):
-    """The sources of the rows; `dataset` has no other column."""
+    """Return the sources of the rows; `dataset` has no other column."""
     kind, dtype = type(feature).__name__, getattr(feature, "dtype", None)
     if kind == "Video" and getattr(feature, "decode", True):
         raise ValueError(
@@ -322,7 +322,7 @@ def _lazy_videos(dataset, column, feature):
 
 
 def _row_name(row, path):
-    """A unique name: many data sets store only the base name of a file, or none."""
+    """Return a unique name: many data sets store only the base name of a file, or none."""
     if path and (os.path.isabs(path) or is_remote(path)):
         return path
     return f"row {row}: {path}" if path else f"row {row}"

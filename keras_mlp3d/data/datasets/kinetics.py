@@ -26,7 +26,7 @@ def read_kinetics(
     class_names: Sequence[str] | None = None,
     trimmed: bool = True,
 ) -> Manifest:
-    """Reads a CSV of Kinetics and finds its videos.
+    """Read a CSV of Kinetics and find its videos.
 
     A video is a file `<youtube_id>_<start>_<end>.<suffix>`, with six digits per time, that holds
     the part only, or a file `<youtube_id>.<suffix>`. It is in the folder or anywhere below it, such
@@ -104,7 +104,7 @@ class _Finder:
         self._lines, self._whole = {}, {}
 
     def find(self, line, fields):
-        """Returns `((file, start, end) or None, name of the part)`."""
+        """Return `((file, start, end) or None, name of the part)`."""
         video = simple_name(self._path, line, "youtube_id", fields["youtube_id"].strip())
         start = self._second(line, "time_start", fields)
         end = self._second(line, "time_end", fields)
@@ -140,7 +140,7 @@ class _Finder:
         return file
 
     def _second(self, line, column, fields):
-        """An integer number of seconds, as in file names."""
+        """Return an integer number of seconds, as in file names."""
         try:
             value = float(fields[column])
         except ValueError:

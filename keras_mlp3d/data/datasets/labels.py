@@ -18,7 +18,7 @@ Place = TypeVar("Place")
 
 
 def check_label_separator(separator: Any) -> None:
-    """Raises a `ValueError` if a text cannot separate the labels in a cell.
+    """Raise a `ValueError` if a text cannot separate the labels in a cell.
 
     Args:
         separator: What the caller passed.
@@ -31,7 +31,7 @@ def check_label_separator(separator: Any) -> None:
 
 
 def split_labels(cell: str, separator: str) -> list[str]:
-    """Returns the labels in a cell; an empty cell holds none.
+    """Return the labels in a cell; an empty cell holds none.
 
     Args:
         cell: Text of the cell.
@@ -57,7 +57,7 @@ def split_labels(cell: str, separator: str) -> list[str]:
 
 
 def check_labels(labels: list[str]) -> list[str]:
-    """Returns the labels of a video if none is there twice.
+    """Return the labels of a video if none is there twice.
 
     Raises:
         ValueError: If one is. The message continues the place of the labels, such as "line 3".
@@ -70,7 +70,7 @@ def check_labels(labels: list[str]) -> list[str]:
 
 
 def indices_of(labels: list[str], label_of: dict[str, int]) -> tuple[int, ...]:
-    """Returns the classes of the labels of a video.
+    """Return the classes of the labels of a video.
 
     Args:
         labels: The labels, as text.
@@ -92,7 +92,7 @@ def number_labels(
     class_names: Sequence[str] | None,
     wrong: Callable[[Place, str], Exception],
 ) -> tuple[dict[str, int], tuple[str, ...]]:
-    """Returns the class of each label.
+    """Return the class of each label.
 
     Labels are names, or integers from 0 if all of them are. Names have priority: with the classes
     ("1", "0"), the label 0 is the second class.

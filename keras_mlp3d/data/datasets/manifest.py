@@ -151,7 +151,7 @@ class Manifest:
         return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
     def name_of(self, row: VideoRow) -> str:
-        """Returns the name of a row in the digest.
+        """Return the name of a row in the digest.
 
         The name is the path, with slashes, relative to `root` if the file is in that folder. For a
         video in memory, it is the SHA-256 of its content; for a `LazySource`, its name.
@@ -169,7 +169,7 @@ class Manifest:
         return _below(path, self.root) or path
 
     def missing(self) -> tuple[VideoRow, ...]:
-        """Returns the rows whose files do not exist now. Remote paths are not checked."""
+        """Return the rows whose files do not exist now. Remote paths are not checked."""
         return tuple(
             row
             for row in self.rows
@@ -179,7 +179,7 @@ class Manifest:
         )
 
     def select(self, indices: ArrayLike) -> "Manifest":
-        """Returns a manifest of some of the rows.
+        """Return a manifest of some of the rows.
 
         Args:
             indices: Row numbers from 0 to `len(manifest) - 1`, none twice.
@@ -199,7 +199,7 @@ class Manifest:
         return dataclasses.replace(self, rows=[self.rows[i] for i in array.tolist()])
 
     def check_one_label(self, what: str) -> None:
-        """Raises a `ValueError` if the rows have tuples of labels.
+        """Raise a `ValueError` if the rows have tuples of labels.
 
         Args:
             what: Subject of the sentence, such as "A search".
@@ -211,7 +211,7 @@ class Manifest:
             )
 
     def write_csv(self, path: StrPath, label_separator: str = "|") -> None:
-        """Writes the rows as `path,label,start,end`, with class names as labels, for `read_csv`.
+        """Write the rows as `path,label,start,end`, with class names as labels, for `read_csv`.
 
         Paths in the CSV's folder become relative to it, other local paths absolute. The file is
         complete or absent. To read the same rows, pass the same `class_names` to `read_csv`, as a
@@ -258,12 +258,12 @@ class Manifest:
 
 
 def _labels_of(row):
-    """The label or the labels of a row, as a tuple."""
+    """Return the label or the labels of a row, as a tuple."""
     return row.label if isinstance(row.label, tuple) else (row.label,)
 
 
 def _below(path, folder):
-    """`path` relative to `folder`, with slashes, or None if it is elsewhere."""
+    """Return `path` relative to `folder`, with slashes, or None if it is elsewhere."""
     path, folder = os.path.abspath(path), os.path.abspath(folder)
     if path == folder:
         return "."

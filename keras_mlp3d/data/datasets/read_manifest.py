@@ -23,7 +23,7 @@ def read_manifest(
     header: bool | None = None,
     label_separator: str | None = None,
 ) -> Manifest:
-    """Reads a data set: class folders (`read_folder`), a CSV (`read_csv`), shards (`read_shards`).
+    """Read a data set: class folders (`read_folder`), a CSV (`read_csv`), shards (`read_shards`).
 
     Args:
         source: The folder, or a file whose name ends in `.csv`, `.tsv`, `.txt` or `.shards.json`,

@@ -18,7 +18,7 @@ _SPLITS = {"train": "train", "val": "validation", "validation": "validation"}
 
 
 def read_something_v2(annotations: StrPath, videos: StrPath, split: str = "train") -> Manifest:
-    """Reads Something-Something V2: `train.json`, `validation.json`, `labels.json`, webm files.
+    """Read Something-Something V2: `train.json`, `validation.json`, `labels.json`, webm files.
 
     The class of a video is its template without square brackets. Files may also be named
     `something-something-v2-train.json` and so on. A missing video has no row;
@@ -67,7 +67,7 @@ def read_something_v2(annotations: StrPath, videos: StrPath, split: str = "train
 
 
 def read_something_v1(annotations: StrPath, videos: StrPath, split: str = "train") -> Manifest:
-    """Reads Something-Something V1: CSVs with semicolons, folders of numbered JPEG frames.
+    """Read Something-Something V1: CSVs with semicolons, folders of numbered JPEG frames.
 
     Files are `something-something-v1-train.csv` (lines `id;class`), `-validation.csv` and
     `-labels.csv` (one class per line), with or without the prefix. A missing video has no row;
@@ -134,7 +134,7 @@ def _file_of(split):
 
 
 def _v2_labels(path):
-    """{class: label} of `labels.json`, whose values are the numbers 0, 1, ... as text."""
+    """Return {class: label} of `labels.json`, whose values are the numbers 0, 1, ... as text."""
     labels = {composed(name): str(label) for name, label in load_json(path, dict).items()}
     if sorted(labels.values()) != sorted(str(label) for label in range(len(labels))):
         raise ValueError(

@@ -32,17 +32,17 @@ _OTHER_FORMATS = (
 
 
 def is_file(path: str) -> bool:
-    """Returns whether there is such a file, local or remote."""
+    """Return whether there is such a file, local or remote."""
     return remote.is_file(path) if is_remote(path) else os.path.isfile(path)
 
 
 def is_folder(path: str) -> bool:
-    """Returns whether there is such a folder, local or remote."""
+    """Return whether there is such a folder, local or remote."""
     return remote.is_folder(path) if is_remote(path) else os.path.isdir(path)
 
 
 def checked_path(name: str, value: StrPath, is_wanted: Callable[[str], bool], wanted: str) -> str:
-    """Returns a path, local or remote, as a string.
+    """Return a path, local or remote, as a string.
 
     Args:
         name: Name of the argument, for errors.
@@ -59,7 +59,7 @@ def checked_path(name: str, value: StrPath, is_wanted: Callable[[str], bool], wa
 
 
 def local_path(name: str, value: StrPath, is_wanted: Callable[[str], bool], wanted: str) -> str:
-    """Returns a local path as a string. Arguments are those of `checked_path`."""
+    """Return a local path as a string. Arguments are those of `checked_path`."""
     if not isinstance(value, (str, os.PathLike)):
         raise ValueError(f"{name} must be a path, got {value!r}.")
     value = os.fspath(value)
@@ -75,7 +75,7 @@ def local_path(name: str, value: StrPath, is_wanted: Callable[[str], bool], want
 def table(
     path: str, delimiter: str = ",", other_bytes: bool = False
 ) -> Iterator[tuple[int, list[str]]]:
-    """Yields `(line, fields)` of a CSV file, without empty lines.
+    """Yield `(line, fields)` of a CSV file, without empty lines.
 
     Args:
         path: The file, UTF-8, local or remote.
@@ -99,7 +99,7 @@ def table(
 
 
 def check_text(path: str, line: int, field: str) -> None:
-    """Raises an error for a field that is not UTF-8."""
+    """Raise an error for a field that is not UTF-8."""
     if not field.isascii() and _OTHER_BYTES.search(field):
         raise ValueError(
             f"{path} must be UTF-8 text, and line {line} is not: {field!r}; save it as UTF-8"
@@ -107,14 +107,14 @@ def check_text(path: str, line: int, field: str) -> None:
 
 
 def composed(text: str) -> str:
-    """Returns text in Unicode's composed form (NFC): the same letters become the same string."""
+    """Return text in Unicode's composed form (NFC): the same letters become the same string."""
     return unicodedata.normalize("NFC", text)
 
 
 def records(
     path: str, required: Sequence[str], optional: Sequence[str] | None = ()
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yields `(line, {column: text})` of a CSV file whose first line names the columns.
+    """Yield `(line, {column: text})` of a CSV file whose first line names the columns.
 
     Args:
         path: The file.
@@ -154,7 +154,7 @@ def _check_columns(path, line, columns, required, optional):
 
 
 def seconds_from_text(name: str, text: str | None) -> float | None:
-    """Returns the seconds in `62.5`, `1:02.5` or `00:01:02.5`, or None if the text is empty.
+    """Return the seconds in `62.5`, `1:02.5` or `00:01:02.5`, or None if the text is empty.
 
     Args:
         name: Name of the value in errors.
@@ -178,7 +178,7 @@ def seconds_from_text(name: str, text: str | None) -> float | None:
 
 
 def load_json(path: str, kind: type[list] | type[dict]) -> Any:
-    """Returns the content of a JSON file, which must be a `kind` (`list` or `dict`)."""
+    """Return the content of a JSON file, which must be a `kind` (`list` or `dict`)."""
     try:
         with _open_text(path) as file:
             content = json.load(file)
@@ -191,7 +191,7 @@ def load_json(path: str, kind: type[list] | type[dict]) -> Any:
 
 
 def first_file(folder: StrPath, names: Sequence[str]) -> str:
-    """Returns the path of the first of `names` that is in `folder`."""
+    """Return the path of the first of `names` that is in `folder`."""
     for name in names:
         path = os.path.join(folder, name)
         if os.path.isfile(path):
@@ -200,12 +200,12 @@ def first_file(folder: StrPath, names: Sequence[str]) -> str:
 
 
 def line_error(path: str, line: int, what: str) -> ValueError:
-    """Returns the error about a line of a file."""
+    """Return the error about a line of a file."""
     return ValueError(f"{path}, line {line} {what}")
 
 
 def simple_name(path: str, line: int, what: str, text: Any) -> str:
-    """Returns `text` if it is a simple name without slashes or dots."""
+    """Return `text` if it is a simple name without slashes or dots."""
     if not isinstance(text, str) or not _SIMPLE_NAME.fullmatch(text):
         raise line_error(
             path, line, f"has the {what} {text!r}; it must be letters, digits, '_' and '-'"
@@ -214,7 +214,7 @@ def simple_name(path: str, line: int, what: str, text: Any) -> str:
 
 
 def video_stems(folder: str) -> dict[str, list[str]]:
-    """Returns {file name without ending: [paths]} of all videos in a folder and below it."""
+    """Return {file name without ending: [paths]} of all videos in a folder and below it."""
     found = {}
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -226,7 +226,7 @@ def video_stems(folder: str) -> dict[str, list[str]]:
 
 
 def checked_classes(class_names: Sequence[str]) -> dict[str, int]:
-    """Returns {name: label} of the classes in their order, the names composed."""
+    """Return {name: label} of the classes in their order, the names composed."""
     names = [class_names] if isinstance(class_names, str) else list(class_names)
     labels = {
         composed(name) if isinstance(name, str) else name: label for label, name in enumerate(names)
@@ -237,7 +237,7 @@ def checked_classes(class_names: Sequence[str]) -> dict[str, int]:
 
 
 def _open_text(path, errors="strict"):
-    """Opens a text file. A remote file is read into memory."""
+    """Open a text file. A remote file is read into memory."""
     if is_remote(path):
         file = io.BytesIO(remote.read_bytes(path, max_bytes=_MAX_BYTES))
     else:
@@ -256,7 +256,7 @@ def _open_text(path, errors="strict"):
 
 
 def _check_format(path, start):
-    """Raises an error if the first bytes of a file are not those of UTF-8 text."""
+    """Raise an error if the first bytes of a file are not those of UTF-8 text."""
     found = next((what for mark, what in _OTHER_FORMATS if start.startswith(mark)), None)
     # In UTF-16 without a mark, every other byte of plain text is zero.
     if found is None and start.count(0) > len(start) // 4:

@@ -8,7 +8,7 @@ _MOST_BOXES = 10_000
 
 
 def missing_bytes(path: StrPath) -> int:
-    """Returns how many bytes a file is shorter than its container says.
+    """Return how many bytes a file is shorter than its container says.
 
     It reads the outermost sizes of QuickTime and MP4, Matroska and WebM, and AVI files. The result
     is 0 if the file is complete, of another kind, or has no size in it.
@@ -28,7 +28,7 @@ def missing_bytes(path: StrPath) -> int:
 
 
 def _matroska_end(file):
-    """The end of the segment, which is the last part of the file; 0 if its size is unknown."""
+    """Return the end of the segment, the last part of the file; 0 if its size is unknown."""
     file.seek(4)
     size = _vint(file)
     if size is None:
@@ -41,7 +41,7 @@ def _matroska_end(file):
 
 
 def _vint(file):
-    """Reads a size of EBML. Its leading zeros give the number of bytes; all ones mean unknown."""
+    """Read a size of EBML. Its leading zeros give the number of bytes; all ones mean unknown."""
     first = file.read(1)
     if not first or not first[0]:
         return None
@@ -51,7 +51,7 @@ def _vint(file):
 
 
 def _boxes_end(file, length):
-    """The end of the outermost box that extends past the end of the file, else 0."""
+    """Return the end of the outermost box that extends past the end of the file, else 0."""
     place = 0
     for _ in range(_MOST_BOXES):
         file.seek(place)

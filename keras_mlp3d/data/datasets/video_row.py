@@ -95,7 +95,7 @@ class VideoRow:
 
 
 def source_key(row: VideoRow) -> Hashable:
-    """Returns a key that rows of the same source share: the path, or the identity in memory."""
+    """Return a key that rows of the same source share: the path, or the identity in memory."""
     path = row.path
     if isinstance(path, str):
         return path if is_remote(path) else os.path.normpath(path)
@@ -105,12 +105,12 @@ def source_key(row: VideoRow) -> Hashable:
 
 
 def row_id(row: VideoRow) -> Hashable:
-    """Returns a key of the video and the part: a manifest holds it once."""
+    """Return a key of the video and the part: a manifest holds it once."""
     return source_key(row), row.start, row.end
 
 
 def describe(row: VideoRow) -> str:
-    """Returns the video and the part of a row as text."""
+    """Return the video and the part of a row as text."""
     if row.start is None and row.end is None:
         return repr(row.name)
     start = 0.0 if row.start is None else row.start
@@ -121,7 +121,7 @@ def describe(row: VideoRow) -> str:
 
 
 def _checked_label(label):
-    """The index of a class, or the sorted indices of several classes."""
+    """Return the index of a class, or the sorted indices of several classes."""
     if not isinstance(label, (tuple, list, set, frozenset)):
         return check_integer("label", label, 0)
     labels = tuple(sorted(check_integer("label", one, 0) for one in label))
@@ -131,7 +131,7 @@ def _checked_label(label):
 
 
 def _checked_source(source):
-    """A path as a string; a video in memory in a form that can be read again."""
+    """Return a path as a string; a video in memory in a form that can be read again."""
     if is_path(source):
         path = os.fspath(source)
         if not isinstance(path, str) or not path or "\0" in path:
@@ -161,7 +161,7 @@ def _checked_bytes(content, what):
 
 
 def _read(file):
-    """The content of a file object, from its beginning if it can seek."""
+    """Return the content of a file object, from its beginning if it can seek."""
     if getattr(file, "seekable", bool)():
         file.seek(0)
     content = file.read(MAX_REMOTE_BYTES + 1)
@@ -179,7 +179,7 @@ def _read(file):
 
 
 def _are_same(one, other):
-    """Whether two sources are the same video."""
+    """Return whether two sources are the same video."""
     if one is other:
         return True
     if isinstance(one, Frames) and isinstance(other, Frames):

@@ -35,7 +35,7 @@ class ClipCache:
 
     @classmethod
     def for_clips(cls, number: int, converter: Callable[..., np.ndarray], max_bytes: int) -> Self:
-        """Returns a cache for a number of clips of a converter.
+        """Return a cache for a number of clips of a converter.
 
         Raises:
             ValueError: If the converter has a fixed size of clips, and they are larger together.
@@ -58,7 +58,7 @@ class ClipCache:
         return self._bytes
 
     def get(self, key: Hashable, decode: Callable[[], np.ndarray]) -> np.ndarray:
-        """Returns the clip of a key, read-only if it is kept.
+        """Return the clip of a key, read-only if it is kept.
 
         Args:
             key: Key of the clip.
@@ -88,7 +88,7 @@ class ClipCache:
         return clip
 
     def renew_locks(self) -> None:
-        """Frees the locks, in a forked process, which lacks the threads that hold them."""
+        """Free the locks, in a forked process, which lacks the threads that hold them."""
         self._lock = threading.Lock()
         self._turns: dict[Hashable, threading.Lock] = {}  # of the clips that are being decoded
 

@@ -11,7 +11,7 @@ from keras_mlp3d._utils.checks import check_integers
 
 @functools.lru_cache(maxsize=4)
 def epoch_order(seed: int, epoch: int, count: int) -> np.ndarray:
-    """Returns the numbers 0 to `count - 1` in the order of an epoch, cached for all its batches.
+    """Return the numbers 0 to `count - 1` in the order of an epoch, cached for all its batches.
 
     Example:
 
@@ -26,7 +26,7 @@ def epoch_order(seed: int, epoch: int, count: int) -> np.ndarray:
 def checked_random(
     random_clips: bool | None, training: bool, converter: Callable[..., np.ndarray]
 ) -> bool:
-    """Returns whether clips are random: as asked, or as in training if nothing is asked.
+    """Return whether clips are random: as asked, or as in training if nothing is asked.
 
     Raises:
         ValueError: If that contradicts `training`, or how the converter crops.
@@ -51,7 +51,7 @@ def checked_random(
 
 
 def checked_shard(shard: Any, batch_size: int) -> tuple[int, int]:
-    """Returns `(index, count)`, the part of every batch that is read here.
+    """Return `(index, count)`, the part of every batch that is read here.
 
     Raises:
         ValueError: If it is no such pair, or the batch cannot be divided so.

@@ -167,7 +167,7 @@ class ClipSource:
         return len(self.labels)
 
     def rows(self, epoch: int, batch: int) -> np.ndarray:
-        """Returns the rows of the manifest in this shard's part of a batch, int64.
+        """Return the rows of the manifest in this shard's part of a batch, int64.
 
         -1 stands for a clip that fills up.
         """
@@ -181,7 +181,7 @@ class ClipSource:
         return members[index * len(members) // count : (index + 1) * len(members) // count]
 
     def clips(self, epoch: int, row: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the clips of a row, one per copy, and their labels.
+        """Return the clips of a row, one per copy, and their labels.
 
         Output shape:
             uint8 (copies, T, H, W, 3) and int32 (copies,), or float32 (copies, classes) if videos
@@ -192,7 +192,7 @@ class ClipSource:
         return clips, labels
 
     def noted_clips(self, epoch: int, row: int) -> tuple[np.ndarray, np.ndarray, Notes]:
-        """Returns what `clips` returns, and notes of what is unreadable, for `take_notes`.
+        """Return what `clips` returns, and notes of what is unreadable, for `take_notes`.
 
         An error has the notes in its attribute `notes_of_clips`. What is prepared ahead is noted
         where it is asked for, so that notes tell of the epochs that were trained on.
@@ -219,7 +219,7 @@ class ClipSource:
         labels: np.ndarray,
         notes: Notes | None = None,
     ) -> tuple[np.ndarray, ...]:
-        """Returns a batch for `fit`: its clips mixed and its labels smoothed by `augment`.
+        """Return a batch for `fit`: its clips mixed and its labels smoothed by `augment`.
 
         Args:
             epoch: Number of the epoch, from 0.
@@ -254,24 +254,24 @@ class ClipSource:
     def join(
         self, epoch: int, batch: int, parts: list[tuple[np.ndarray, np.ndarray, Notes]]
     ) -> tuple[tuple[np.ndarray, ...], Notes]:
-        """Returns the finished batch of what its `jobs` made, and its notes for `take_notes`."""
+        """Return the finished batch of what its `jobs` made, and its notes for `take_notes`."""
         clips, labels, notes = zip(*parts, strict=True)
         joined = _join_aligned(clips), np.concatenate(labels)
         noted = [note for part in notes for note in part]
         return self.finish(epoch, batch, *joined, noted), noted
 
     def batch(self, epoch: int, batch: int) -> tuple[np.ndarray, ...]:
-        """Returns a finished batch, made in this thread."""
+        """Return a finished batch, made in this thread."""
         parts = [self.clips(epoch, row) for row in self.rows(epoch, batch)]
         clips, labels = (np.concatenate(part) for part in zip(*parts, strict=True))
         return self.finish(epoch, batch, clips, labels)
 
     def jobs(self, epoch: int, batch: int) -> list[tuple[Any, ...]]:
-        """Returns the calls that make the clips of a batch: tuples of a function and arguments."""
+        """Return the calls that make the clips of a batch: tuples of a function and arguments."""
         return [(self.noted_clips, epoch, row) for row in self.rows(epoch, batch)]
 
     def _decode(self, row, rng, noted):
-        """The frames of a row, or of the row that replaces it, and the number of that row."""
+        """Return the frames of a row, or of the row that replaces it, and that row's number."""
         replacement = None
         for _ in range(_MAX_REPLACEMENTS):
             try:
@@ -326,11 +326,11 @@ class ClipSource:
         return self._cache is not None
 
     def take_notes(self, notes: Notes) -> None:
-        """Notes what `noted_clips` has found unreadable, here or in another process."""
+        """Note what `noted_clips` has found unreadable, here or in another process."""
         self._found.take(notes)
 
     def renew_locks(self) -> None:
-        """Makes the cache usable in a forked process, which lacks the threads that hold locks."""
+        """Make the cache usable in a forked process, which lacks the threads that hold locks."""
         if self._cache is not None:
             self._cache.renew_locks()
 
@@ -340,7 +340,7 @@ class ClipSource:
 
 
 def _join_aligned(parts):
-    """Joins uint8 arrays along their first axis, in memory that TensorFlow need not copy."""
+    """Join uint8 arrays along their first axis, in memory that TensorFlow need not copy."""
     shape = (sum(len(part) for part in parts), *parts[0].shape[1:])
     size = math.prod(shape)
     memory = np.empty(size + _ALIGNMENT, "uint8")

@@ -82,14 +82,14 @@ class DecodingProcesses:
         self._at_once, self._seconds = _rows_at_once(source), _MOST_SECONDS  # of the last rows
 
     def jobs(self, epoch: int, batch: int) -> list[tuple[Any, ...]]:
-        """Returns the calls that make the clips of a batch, each of one or some of its rows."""
+        """Return the calls that make the clips of a batch, each of one or some of its rows."""
         rows = self._source.rows(epoch, batch)
         at_once = max(min(self._at_once, int(_MOST_SECONDS / self._seconds)), 1)
         calls = max(min(self._pool.most, len(rows)), -(-len(rows) // at_once))
         return [(self.clips, epoch, some.tolist()) for some in np.array_split(rows, calls)]
 
     def clips(self, epoch: int, rows: list[int]) -> tuple[np.ndarray, np.ndarray, Notes]:
-        """Returns what `ClipSource.noted_clips` returns of each row, joined, or raises its error.
+        """Return what `ClipSource.noted_clips` returns of each row, joined, or raise its error.
 
         If the process ends, for example because the system kills it, another is asked.
 
@@ -126,7 +126,7 @@ class _Ended(Exception):
 
 
 def _rows_at_once(source):
-    """The number of rows whose clips a process is asked for at once, at most."""
+    """Return the number of rows whose clips a process is asked for at once, at most."""
     converter = source.converter
     if not isinstance(converter, VideoConverter):  # its clips have any size
         return 1
@@ -135,7 +135,7 @@ def _rows_at_once(source):
 
 
 def _joined(parts):
-    """Joins the (clips, labels, notes) of rows."""
+    """Join the (clips, labels, notes) of rows."""
     clips, labels, notes = zip(*parts, strict=True)
     return np.concatenate(clips), np.concatenate(labels), [each for part in notes for each in part]
 
@@ -156,7 +156,7 @@ class _Pool:
         self._end = weakref.finalize(self, _end_all, self._all, os.getpid())
 
     def add(self, source: bytes) -> int:
-        """Returns the number of a pickled source, by which the processes know it."""
+        """Return the number of a pickled source, by which the processes know it."""
         self._sources.append(source)
         return len(self._sources) - 1
 
@@ -178,7 +178,7 @@ class _Pool:
         return len(self._all) + self._starting < self.most
 
     def _taken(self):
-        """Returns an idle process, or a new one, or waits for one."""
+        """Return an idle process, or a new one, or wait for one."""
         with self._free:
             while True:
                 self._free.wait_for(lambda: self._idle or self._room())
@@ -226,7 +226,7 @@ class _Process:
             self._requests.flush()
 
     def ask(self, number: int, request: tuple[int, list[int]], what: str) -> dict[str, Any]:
-        """Returns the answer.
+        """Return the answer.
 
         Args:
             number: Number of the source.
@@ -252,11 +252,11 @@ class _Process:
         return answer
 
     def lives(self) -> bool:
-        """Whether the process has not ended."""
+        """Return whether the process has not ended."""
         return self._process.poll() is None
 
     def end(self, patience: float = 1) -> int | None:
-        """Ends the process, and returns its exit code, or None if it had to be killed.
+        """End the process, and return its exit code, or None if it had to be killed.
 
         Args:
             patience: Seconds until it is killed.
@@ -279,7 +279,7 @@ def _end_all(processes: "set[_Process]", owner: int) -> None:
 
 
 def serve() -> None:
-    """Answers the parent's calls until it ends: the program of a child process."""
+    """Answer the parent's calls until it ends: the program of a child process."""
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print is no answer
     log: list[tuple[int, str]] = []
@@ -306,7 +306,7 @@ def serve() -> None:
 
 
 def _loaded(pickled):
-    """Returns a source, or the error that says why it cannot be loaded here."""
+    """Return a source, or the error that says why it cannot be loaded here."""
     try:
         return _Unpickler(io.BytesIO(pickled)).load()
     except Exception as error:  # of any class that the caller has written
@@ -317,7 +317,7 @@ def _loaded(pickled):
 
 
 def _answer(source, epoch, rows):
-    """The clips of some rows with their notes, or the error of the first that has one."""
+    """Return the clips of some rows with their notes, or the error of the first that has one."""
     parts: list[tuple[np.ndarray, np.ndarray, Notes]] = []
     for row in rows:
         try:
@@ -343,7 +343,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _sendable(error):
-    """Returns the error, or one of its text if it cannot be pickled."""
+    """Return the error, or one of its text if it cannot be pickled."""
     with contextlib.suppress(Exception):
         if str(pickle.loads(pickle.dumps(error))) == str(error):
             return error

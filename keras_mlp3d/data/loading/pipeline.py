@@ -32,7 +32,7 @@ def make_dataset(
     cache: bool = False,
     max_cache_bytes: int = MAX_CACHE_BYTES,
 ) -> "tf.data.Dataset":
-    """Returns a `tf.data.Dataset` of the clips of a manifest, for `fit` on every Keras backend.
+    """Return a `tf.data.Dataset` of the clips of a manifest, for `fit` on every Keras backend.
 
     Each pass over it is an epoch, in training with another order and other clips. Its length is
     known. A pass that stops before its last batch does not count: the next pass is the same epoch.

@@ -43,7 +43,7 @@ def pixel_statistics(
     max_videos: int = 1000,
     workers: int = 2,
 ) -> PixelStatistics:
-    """Measures the pixels of a data set, as a network's `pixel_mean` and `pixel_std` want them.
+    """Measure the pixels of a data set, as a network's `pixel_mean` and `pixel_std` want them.
 
     A network that is trained from scratch learns from the differences between pixels. If most
     pixels are the same (a dark background), ImageNet's statistics make every token nearly the same

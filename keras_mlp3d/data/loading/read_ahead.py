@@ -48,11 +48,11 @@ class ReadAhead:
         self._end = weakref.finalize(self, self._threads.close, wait=False)
 
     def abandon(self) -> None:
-        """Forgets the threads, in a forked process, which does not have them."""
+        """Forget the threads, in a forked process, which does not have them."""
         self._end.detach()
 
     def get(self, epoch: int, batch: int, ahead: int) -> Any:
-        """Returns a batch: the results of its calls, joined.
+        """Return a batch: the results of its calls, joined.
 
         An error of a call, or Ctrl-C, is raised. Batches that were prepared ahead are then dropped,
         and can be requested again.
@@ -87,7 +87,7 @@ class ReadAhead:
             return self._made.pop((epoch, batch))
 
     def _coming(self, epoch, batch, ahead):
-        """The keys of a batch and of those to prepare ahead of it, at most of an epoch."""
+        """Return the keys of a batch and of those to prepare ahead of it, at most of an epoch."""
         numbers = range(batch, batch + 1 + min(ahead, self._num_batches))
         keys = [
             (epoch + number // self._num_batches, number % self._num_batches) for number in numbers
@@ -124,6 +124,6 @@ class _Batch:
             self._results = []
 
     def drop(self):
-        """Cancels the calls that wait."""
+        """Cancel the calls that wait."""
         for future in self.futures:
             future.cancel()

@@ -4,13 +4,13 @@ import sys
 
 
 def in_torch_worker() -> bool:
-    """Whether this is a worker process of a PyTorch DataLoader."""
+    """Return whether this is a worker process of a PyTorch DataLoader."""
     data = sys.modules.get("torch.utils.data")
     return data is not None and data.get_worker_info() is not None
 
 
 def in_data_loader() -> bool:
-    """Whether a PyTorch DataLoader without worker processes requests a batch by its number."""
+    """Return whether a PyTorch DataLoader without workers requests a batch by its number."""
     fetch = sys.modules.get("torch.utils.data._utils.fetch")
     by_number = getattr(getattr(fetch, "_MapDatasetFetcher", None), "fetch", None)
     if by_number is None:

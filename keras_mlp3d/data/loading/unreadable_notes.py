@@ -45,7 +45,7 @@ class UnreadableNotes:
         self.lately: dict[int, str] = {}
 
     def take(self, notes: Notes) -> None:
-        """Takes notes, and warns of each video once."""
+        """Take notes, and warn of each video once."""
         failed = dict(failed_rows(notes))
         for asked, noted in notes:
             if asked not in failed:
@@ -62,13 +62,13 @@ class UnreadableNotes:
 
 
 def failed_rows(notes: Notes) -> Iterator[tuple[int, str]]:
-    """Yields the rows that were asked for and are unreadable, and why in short."""
+    """Yield the rows that were asked for and are unreadable, and why in short."""
     for asked, noted in notes:
         yield from ((row, short) for row, _, short in noted if row == asked)
 
 
 def noted_error(row: int, error: Exception) -> tuple[int, str, str]:
-    """Returns the note of an error: the row, its text, and a text without the path."""
+    """Return the note of an error: the row, its text, and a text without the path."""
     text = str(error)
     short = getattr(error, "reason", None) or getattr(error, "strerror", None)
     return row, text, short or text

@@ -169,11 +169,11 @@ class VideoLoader(keras.utils.PyDataset):
         return self.batch_of(self._note(number), number)
 
     def __getitems__(self, indices: Any) -> None:
-        """Raises an error for a `DataLoader` that would make batches of batches."""
+        """Raise an error for a `DataLoader` that would make batches of batches."""
         raise TypeError(f"VideoLoader returns whole batches: use {_RIGHT_WAY}")
 
     def batch_of(self, epoch: int, index: int) -> tuple[np.ndarray, ...]:
-        """Returns a batch of any epoch. If batches are requested in order, the next are prepared.
+        """Return a batch of any epoch. If batches are requested in order, the next are prepared.
 
         Args:
             epoch: Number of the epoch, from 0.
@@ -219,12 +219,12 @@ class VideoLoader(keras.utils.PyDataset):
             )
 
     def on_epoch_begin(self) -> None:
-        """Begins a pass of `fit`."""
+        """Begin a pass of `fit`."""
         with self._lock:
             self._in_fit, self._in_turn = True, 0
 
     def on_epoch_end(self) -> None:
-        """Advances to the next epoch if all batches of this one have been returned."""
+        """Advance to the next epoch if all batches of this one have been returned."""
         # Keras also calls this after the single batch from which it builds the model, and before an
         # evaluation.
         with self._lock:
@@ -233,7 +233,7 @@ class VideoLoader(keras.utils.PyDataset):
             self._in_fit, self._in_turn = False, 0
 
     def _note(self, index):
-        """The epoch of a batch that is requested by its number only."""
+        """Return the epoch of a batch that is requested by its number only."""
         with self._lock:
             if index in self._given and not self._in_fit:
                 self._warn_of_repetition(index)
@@ -290,7 +290,7 @@ class VideoLoader(keras.utils.PyDataset):
             self._set_transient()
 
     def _set_transient(self):
-        """Sets what neither a pickle nor a forked process has."""
+        """Set what neither a pickle nor a forked process has."""
         self._lock, self._owner = threading.Lock(), os.getpid()
         made: Any = self.source
         if self._processes:

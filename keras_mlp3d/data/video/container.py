@@ -48,12 +48,12 @@ class VideoError(ValueError):
 
 
 def why(error: BaseException) -> str:
-    """Returns FFmpeg's text of an error, without the number and the file name."""
+    """Return FFmpeg's text of an error, without the number and the file name."""
     return getattr(error, "strerror", None) or str(error)
 
 
 def checked_path(path: StrPath) -> str:
-    """Returns the path of a regular file as a string, or raises the error that fits."""
+    """Return the path of a regular file as a string, or raise the error that fits."""
     path = os.fspath(path)
     if os.path.isdir(path):
         raise VideoError(path, "it is a directory, not a video file")
@@ -65,7 +65,7 @@ def checked_path(path: StrPath) -> str:
 
 
 def check_size(path: StrPath, width: int, height: int) -> None:
-    """Raises a `VideoError` for pictures that would take too much memory."""
+    """Raise a `VideoError` for pictures that would take too much memory."""
     if width * height > MAX_PIXELS:
         raise VideoError(
             path, f"its pictures are {width} x {height}, more than {MAX_PIXELS} pixels are refused"
@@ -75,7 +75,7 @@ def check_size(path: StrPath, width: int, height: int) -> None:
 def open_stream(
     path: str, data: bytes | None = None, is_strict: bool = False, max_pixels: int = MAX_PIXELS
 ) -> tuple[av.container.InputContainer, av.VideoStream]:
-    """Opens a video file and returns the container and its video stream, ready to be decoded.
+    """Open a video file and return the container and its video stream, ready to be decoded.
 
     Of several video streams, it takes the one that FFmpeg rates best, as players do: the default
     one, then the one of the highest bit rate and number of frames. Cover pictures are ignored.
@@ -117,7 +117,7 @@ def open_stream(
 
 
 def frame_rate(stream: av.VideoStream) -> float | None:
-    """Returns the mean frames per second that the container says or FFmpeg guesses, or None."""
+    """Return the mean frames per second that the container says or FFmpeg guesses, or None."""
     for rate in (stream.average_rate, stream.guessed_rate):
         # One frame per tick of a fine clock means that the rate is unknown.
         is_tick = rate and stream.time_base and rate * stream.time_base >= 1
@@ -129,7 +129,7 @@ def frame_rate(stream: av.VideoStream) -> float | None:
 def packets_of(
     container: av.container.InputContainer, stream: av.VideoStream
 ) -> Iterator[av.Packet]:
-    """Yields the packets of a stream that are not empty.
+    """Yield the packets of a stream that are not empty.
 
     PyAV raises IndexError when another stream appears midway; reading continues after it.
     """

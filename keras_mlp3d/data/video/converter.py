@@ -133,12 +133,12 @@ class VideoConverter:
             )
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments as values that JSON knows."""
+        """Return the arguments as values that JSON knows."""
         return {**dataclasses.asdict(self), "image_size": list(self.image_size)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "VideoConverter":
-        """Returns a converter from the result of `get_config`. Unknown keys are an error."""
+        """Return a converter from the result of `get_config`. Unknown keys are an error."""
         known = [field.name for field in dataclasses.fields(cls)]
         unknown = sorted(set(config) - set(known))
         if unknown:
@@ -155,7 +155,7 @@ class VideoConverter:
         fps: float | None = None,
         threads: int | None = None,
     ) -> np.ndarray:
-        """Returns one clip of a video.
+        """Return one clip of a video.
 
         Args:
             video: Any source that `read_video` takes: a file, a folder of pictures, bytes, a file
@@ -192,7 +192,7 @@ class VideoConverter:
         select: Sequence[int] | None = None,
         threads: int | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the views of a video and the numbers of their frames: `read` without the times.
+        """Return the views of a video and the numbers of their frames: `read` without the times.
 
         Args:
             video: As for `read`.
@@ -224,7 +224,7 @@ class VideoConverter:
         select: Sequence[int] | None = None,
         threads: int | None = None,
     ) -> Views:
-        """Returns the views of a video for testing: evenly spaced clips and crops.
+        """Return the views of a video for testing: evenly spaced clips and crops.
 
         A single crop is the center crop. Several are spread along the longer side, from its start
         to its end. `crop="random"` has no effect here. All crops are the same if there is nothing
@@ -293,7 +293,7 @@ class VideoConverter:
     def frame_indices(
         self, reader: Reader, start: float | None = None, end: float | None = None
     ) -> np.ndarray:
-        """Returns the frames of the one clip that stands for a part of an open video.
+        """Return the frames of the one clip that stands for a part of an open video.
 
         Args:
             reader: `Reader` of the video.
@@ -306,7 +306,7 @@ class VideoConverter:
         return self._indices(reader, reader.span(start, end), 1, None)[0]
 
     def fit(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Returns the `(height, width)` to which pictures of a size are resized before the crop.
+        """Return the `(height, width)` to which pictures of a size are resized before the crop.
 
         Args:
             size: `(height, width)` of the upright video.
@@ -316,7 +316,7 @@ class VideoConverter:
         return covering_size(size, self.image_size, self.resize)
 
     def _fill(self, pictures, indices, corners_of):
-        """Views `(clips * crops, T, height, width, 3)` from pictures that come one by one."""
+        """Return views `(clips * crops, T, height, width, 3)` of pictures that come one by one."""
         (height, width), views = self.image_size, None
         places = {}
         for place, index in np.ndenumerate(indices):
@@ -335,7 +335,7 @@ class VideoConverter:
 
 
 def thread_options(converter: Any, threads: int = 1) -> dict[str, int]:
-    """Returns the keyword `threads` for the calls of a converter that reads one of several videos.
+    """Return the keyword `threads` for the calls of a converter that reads one of several videos.
 
     Another class of converter need not know the keyword: for it, there is none.
 

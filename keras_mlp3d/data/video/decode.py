@@ -48,7 +48,7 @@ class VideoInfo:
 
 
 def probe_video(path: Any, *, fps: float | None = None) -> VideoInfo:
-    """Returns the properties of a video.
+    """Return the properties of a video.
 
     Args:
         path: As for `read_video`.
@@ -83,7 +83,7 @@ def probe_video(path: Any, *, fps: float | None = None) -> VideoInfo:
 
 
 def frame_times(path: Any, *, fps: float | None = None) -> np.ndarray | None:
-    """Returns the times at which the frames of a video are shown.
+    """Return the times at which the frames of a video are shown.
 
     They are the times in the file, which need not be equally far apart. Missing times are
     interpolated, and jumps of the clock are removed.
@@ -116,7 +116,7 @@ def read_video(
     fps: float | None = None,
     threads: int | None = None,
 ) -> tuple[np.ndarray, float | None]:
-    """Reads frames of a video as 8-bit RGB, with the file's rotation applied.
+    """Read frames of a video as 8-bit RGB, with the file's rotation applied.
 
     Frame i is always the i-th frame of the decoded file: `read_video(path, [i])` equals
     `read_video(path)[i]` to the bit. Small files are therefore decoded whole. In larger files, the
@@ -186,7 +186,7 @@ def _read_some(video, indices, max_bytes):
 
 
 def _read_all(video, max_bytes):
-    """Reads all frames that decode. A packet may hold no frame, or two."""
+    """Read all frames that decode. A packet may hold no frame, or two."""
     frames, count = None, 0
     for count, (_, picture) in enumerate(video.frames(), start=1):
         if frames is None:
@@ -220,7 +220,7 @@ def _check_bytes(video, num_frames, max_bytes):
 
 
 def _checked_indices(video, indices):
-    """Returns `indices` as a 1-D int64 array of frames of the open video."""
+    """Return `indices` as a 1-D int64 array of frames of the open video."""
     array = np.asarray(indices)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
         raise ValueError(

@@ -64,7 +64,7 @@ class FileReader(Reader):
         self.promised = int(self._packets.is_shown.sum())
 
     def close(self) -> None:
-        """Closes the file and forgets its packets and frames."""
+        """Close the file and forget its packets and frames."""
         self._cache = None
         self._packets.close()
 
@@ -75,7 +75,7 @@ class FileReader(Reader):
     # Decoding -----------------------------------------------------------------------------------
 
     def _decoded_afresh(self, is_strict=False):
-        """Yields all frames from a new decoder: an old one fills damage from earlier pictures.
+        """Yield all frames from a new decoder: an old one fills damage from earlier pictures.
 
         Frames right before an error that the decoder marks as corrupt belong to the damage.
         """
@@ -110,7 +110,7 @@ class FileReader(Reader):
         self.damage = f"a frame cannot be decoded ({why(error)})"
 
     def _in_order(self):
-        """Yields all frames that decode, in order, and then learns what they say of the file."""
+        """Yield all frames that decode, in order, and then learn what they say of the file."""
         numbers, self._is_interlaced = array.array("q"), False
         try:
             for frame in self._decoded_afresh():
@@ -123,7 +123,7 @@ class FileReader(Reader):
         self._learn(np.array(numbers, "int64"))
 
     def _decode_small(self, is_strict):
-        """Decodes a small file and keeps its frames; returns whether it succeeded.
+        """Decode a small file and keep its frames; return whether it succeeded.
 
         As all frames are kept, each gets new memory that is zero. Otherwise a decoder that leaves
         damaged parts unset would show the old content of the memory, which varies.
@@ -168,7 +168,7 @@ class FileReader(Reader):
             yield from self._picked(indices)
 
     def _picked(self, indices):
-        """Yields some frames of the file, decoded in order."""
+        """Yield some frames of the file, decoded in order."""
         wanted = iter(indices)
         target, number = next(wanted, None), -1
         if target is None:
@@ -185,7 +185,7 @@ class FileReader(Reader):
         raise self.too_few(number + 1)
 
     def _from_runs(self, indices):
-        """Yields some frames by the index; at the first that differs from it, it is dropped."""
+        """Yield some frames by the index; at the first that differs from it, it is dropped."""
         try:
             yield from decode_frames(self._packets, self._index, indices, self._threads)
         except Distrusted as reason:
@@ -221,7 +221,7 @@ class FileReader(Reader):
         return edges is None or has_constant_rate(edges, self._packets.tick)
 
     def _settle(self):
-        """Finds the number of frames and the packet of each."""
+        """Find the number of frames and the packet of each."""
         if self._settled:
             return
         entries = self._known_entries()
@@ -252,14 +252,14 @@ class FileReader(Reader):
         return self._packets.headers().index(self._packets.is_shown)
 
     def _distrust(self, reason):
-        """Drops the index, decodes the file in order, and has frames chosen again."""
+        """Drop the index, decode the file in order, and have frames chosen again."""
         self.doubt, self._index, self._settled = reason, None, False
         self._keep_entries(None)
         self._decode_all()
         raise IndexChanged
 
     def _learn(self, numbers, is_whole=False):
-        """Stores the packets of all frames, decoded in order.
+        """Store the packets of all frames, decoded in order.
 
         Args:
             numbers: int64 (frames,): number of the packet of each frame.
@@ -285,7 +285,7 @@ class FileReader(Reader):
             self._remember()
 
     def _remember(self):
-        """Keeps the entries of this small file, for the next time that it is opened."""
+        """Keep the entries of this small file, for the next time that it is opened."""
         try:
             index = self._index_of_headers()
         except Unclear:
@@ -303,7 +303,7 @@ class FileReader(Reader):
             _known_files.set(version, entries)
 
     def _promised(self):
-        """The number of frames that the packets promise, or None if unknown."""
+        """Return the number of frames that the packets promise, or None if unknown."""
         shown = int(self._packets.is_shown.sum())
         if shown <= len(self._numbers):
             return shown if shown == len(self._numbers) else None
@@ -313,6 +313,6 @@ class FileReader(Reader):
             return shown if reason.counts and not self._is_interlaced else None
 
     def _warn(self, what):
-        """Logs a warning about this file, once per process."""
+        """Log a warning about this file, once per process."""
         if _warned.set((self.path, what), True):
             _logger.warning("%s: %s", self.path, what)

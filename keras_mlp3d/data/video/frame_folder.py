@@ -43,15 +43,15 @@ class JpegFrames(Reader):
         self._last: Any = None
 
     def picture_bytes(self, index: int) -> bytes:
-        """Returns the bytes of a picture."""
+        """Return the bytes of a picture."""
         raise NotImplementedError
 
     def picture_name(self, index: int) -> str:
-        """Returns the name of a picture in errors."""
+        """Return the name of a picture in errors."""
         raise NotImplementedError
 
     def picture_tail(self, index: int) -> bytes:
-        """Returns the last bytes of a picture."""
+        """Return the last bytes of a picture."""
         return self.picture_bytes(index)[-_TAIL_BYTES:]
 
     @property
@@ -66,7 +66,7 @@ class JpegFrames(Reader):
         return self._num_frames
 
     def last_jpeg(self) -> bytes | None:
-        """Returns the bytes of the last picture from `frames` if it has the video's size."""
+        """Return the bytes of the last picture from `frames` if it has the video's size."""
         data, size = self._last
         return data if size == self._size else None
 
@@ -136,7 +136,7 @@ class FrameFolder(JpegFrames):
         super().__init__(path, len(self._files), fps)
 
     def picture_bytes(self, index: int) -> bytes:
-        """Returns the bytes of a picture."""
+        """Return the bytes of a picture."""
         with open(self._files[index], "rb") as picture:
             data = picture.read(_MAX_PICTURE_BYTES + 1)
         if len(data) > _MAX_PICTURE_BYTES:
@@ -147,11 +147,11 @@ class FrameFolder(JpegFrames):
         return data
 
     def picture_name(self, index: int) -> str:
-        """Returns the name of a picture's file."""
+        """Return the name of a picture's file."""
         return os.path.basename(self._files[index])
 
     def picture_tail(self, index: int) -> bytes:
-        """Returns the last bytes of a picture's file."""
+        """Return the last bytes of a picture's file."""
         with open(self._files[index], "rb", buffering=0) as picture:
             picture.seek(max(os.fstat(picture.fileno()).st_size - _TAIL_BYTES, 0))
             return picture.read(_TAIL_BYTES)
@@ -163,7 +163,7 @@ class FrameFolder(JpegFrames):
 
 
 def _numbered_files(path):
-    """The paths of a folder's pictures in order."""
+    """Return the paths of a folder's pictures in order."""
     numbered = {}
     with os.scandir(path) as entries:
         for entry in entries:
@@ -184,7 +184,7 @@ def _numbered_files(path):
 
 
 def _ends(data):
-    """Whether JPEG data has the marker of its end after the last marker of a start of data.
+    """Return whether JPEG data has the marker of its end after the last marker of a start of data.
 
     A thumbnail has an end of its own, before the start of the picture's data.
     """

@@ -19,14 +19,14 @@ class Bits:
         self._value, self._left = int.from_bytes(data, "big"), 8 * len(data)
 
     def bits(self, count: int) -> int:
-        """Reads a number of `count` bits."""
+        """Read a number of `count` bits."""
         self._left -= count
         if self._left < 0:
             raise Unclear("a header is incomplete")
         return self._value >> self._left & (1 << count) - 1
 
     def number(self) -> int:
-        """Reads an unsigned Exp-Golomb number."""
+        """Read an unsigned Exp-Golomb number."""
         rest = self._value & (1 << self._left) - 1
         zeros = self._left - rest.bit_length()
         if not rest or zeros > 31:
@@ -35,7 +35,7 @@ class Bits:
         return self.bits(zeros + 1) - 1
 
     def signed(self) -> int:
-        """Reads a signed Exp-Golomb number."""
+        """Read a signed Exp-Golomb number."""
         number = self.number()
         return (number + 1) // 2 if number % 2 else -(number // 2)
 
@@ -57,7 +57,7 @@ class Vp8Headers(_InOrder):
     """VP8."""
 
     def picture(self, packet: memoryview) -> Picture:
-        """Returns the `Picture` of the next packet."""
+        """Return the `Picture` of the next packet."""
         if len(packet) < 3:
             raise Unclear("a packet holds no picture")
         return self._picture(packet[0] & 0x10, not packet[0] & 1)
@@ -67,7 +67,7 @@ class Vp9Headers(_InOrder):
     """VP9."""
 
     def picture(self, packet: memoryview) -> Picture:
-        """Returns the `Picture` of the next packet, or of a superframe with hidden pictures."""
+        """Return the `Picture` of the next packet, or of a superframe with hidden pictures."""
         shown = entries = 0
         for number, size_and_start in enumerate(_superframe(packet)):
             size, start = size_and_start
@@ -84,7 +84,7 @@ class Vp9Headers(_InOrder):
 
 
 def _superframe(packet):
-    """`(size, start)` of the pictures in a packet."""
+    """Return `(size, start)` of the pictures in a packet."""
     last = packet[-1] if len(packet) else 0
     count, width = (last & 7) + 1, (last >> 3 & 3) + 1
     size = 2 + count * width
@@ -106,7 +106,7 @@ class Av1Headers(_InOrder):
         self._sequence, self._is_still = None, False
 
     def picture(self, packet: memoryview) -> Picture:
-        """Returns the `Picture` of the next packet, a temporal unit."""
+        """Return the `Picture` of the next packet, a temporal unit."""
         shown, headers, is_entry = 0, 0, False
         for kind, payload in _obus(packet):
             if kind == 1:
@@ -160,7 +160,7 @@ class Mpeg4Headers:
         self._read_layer(extradata)
 
     def picture(self, packet: memoryview) -> Picture:
-        """Returns the `Picture` of the next packet."""
+        """Return the `Picture` of the next packet."""
         data = bytes(packet)
         start = data.find(b"\0\0\1\xb6")
         if start < 0 or data.find(b"\0\0\1\xb6", start + 4) >= 0:
@@ -185,7 +185,7 @@ class Mpeg4Headers:
         return Picture((self._anchors, 0), kind == 0)
 
     def _read_layer(self, data):
-        """Reads the number of bits of a picture's time from the video object layer."""
+        """Read the number of bits of a picture's time from the video object layer."""
         start = next((i for i in range(len(data) - 4) if _is_layer(data[i : i + 4])), None)
         if start is None:
             return

@@ -60,12 +60,12 @@ class Index:
             raise Unclear("it begins with a picture that refers to earlier ones")
 
     def frame_of(self, packet: int | None) -> int:
-        """Returns the number of the frame that a packet holds, or -1."""
+        """Return the number of the frame that a packet holds, or -1."""
         known = packet is not None and 0 <= packet < len(self.frames)
         return int(self.frames[packet]) if known else -1
 
     def runs(self, indices: Sequence[int], min_skip: int = MIN_SKIP) -> list[tuple[int, list[int]]]:
-        """Plans the decoding of a few frames without the packets that none of them needs.
+        """Plan the decoding of a few frames without the packets that none of them needs.
 
         Args:
             indices: Frame numbers in ascending order.
@@ -93,7 +93,7 @@ class Index:
 def index_of_pictures(
     pictures: Sequence[Picture], has_even_steps: bool, is_shown: np.ndarray
 ) -> Index:
-    """Returns the `Index` of a stream, from its pictures' headers.
+    """Return the `Index` of a stream, from its pictures' headers.
 
     Args:
         pictures: `Picture` of each packet, in decoding order.
@@ -123,7 +123,7 @@ def index_of_pictures(
 
 
 def index_of_times(times: np.ndarray, entries: Sequence[int], is_shown: np.ndarray) -> Index:
-    """Returns the `Index` of a file whose container is known to be right.
+    """Return the `Index` of a file whose container is known to be right.
 
     Args:
         times: int64 `(packets,)`: time of presentation of each packet.
@@ -138,7 +138,7 @@ def index_of_times(times: np.ndarray, entries: Sequence[int], is_shown: np.ndarr
 def difference(
     times: np.ndarray, no_time: int, is_shown: np.ndarray, packets: np.ndarray
 ) -> str | None:
-    """Returns how a container differs from what was decoded, in words, or None.
+    """Return how a container differs from what was decoded, in words, or None.
 
     Args:
         times: int64 `(packets,)`: time of presentation of each packet.
@@ -167,7 +167,7 @@ def frame_edges(
     last: int = 0,
     may_jump: bool = False,
 ) -> np.ndarray | None:
-    """Returns the seconds at which the frames of a video begin and at which the last one ends.
+    """Return the seconds at which the frames of a video begin and at which the last one ends.
 
     The first frame begins at 0. Missing times are interpolated. If the times are not ascending,
     they are sorted if that moves each by a few places only: they are then the right times in
@@ -204,7 +204,7 @@ def frame_edges(
 
 
 def _mended(times, may_jump):
-    """Ascending times: sorted if that moves none of them far, else without jumps."""
+    """Return ascending times: sorted if that moves none of them far, else without jumps."""
     steps = np.diff(times)
     if (steps < 0).any():
         order = np.argsort(times, kind="stable")
@@ -221,7 +221,7 @@ def _mended(times, may_jump):
 
 
 def has_constant_rate(edges: np.ndarray, tick: float) -> bool:
-    """Returns whether all frames are shown equally long, up to the rounding of their times.
+    """Return whether all frames are shown equally long, up to the rounding of their times.
 
     Args:
         edges: Result of `frame_edges`.

@@ -13,13 +13,13 @@ _MAX_PARAMETER_SETS = 64
 
 
 def _unescaped(nal, limit=None):
-    """The bytes of a NAL unit without those that prevent start codes in it."""
+    """Return the bytes of a NAL unit without those that prevent start codes in it."""
     data = bytes(nal[:limit])
     return data.replace(b"\0\0\3", b"\0\0") if b"\0\0\3" in data else data
 
 
 def _nal_units(packet, length_size):
-    """The NAL units of a packet, each after its length, or, if that has size 0, a start code."""
+    """Yield the NAL units of a packet, each after its length, or a start code if that is 0."""
     if length_size:
         place, end = 0, len(packet)
         while place < end:
@@ -43,7 +43,7 @@ def _nal_units(packet, length_size):
 
 
 def _high_part(low, high_before, low_before, num_bits):
-    """The high part of a picture's number, of which the file stores the low part only."""
+    """Return the high part of a picture's number, of which the file stores the low part only."""
     half = 1 << (num_bits - 1)
     if low < low_before and low_before - low >= half:
         return high_before + 2 * half
@@ -111,7 +111,7 @@ class H264Headers(_NalHeaders):
             self._sets.add("pps", nal[1:], lambda bits: (bits.number(), bits.number()))
 
     def picture(self, packet: memoryview) -> Picture:
-        """Returns the `Picture` of the next packet."""
+        """Return the `Picture` of the next packet."""
         picture, can_enter = None, False
         for nal in _nal_units(packet, self._length_size):
             kind = nal[0] & 31
@@ -197,7 +197,7 @@ def _skip_scaling_lists(bits, lists):
 
 
 def _is_exact_recovery_point(payload):
-    """Whether SEI messages say that from here on, by order of output, all comes out exactly."""
+    """Return whether SEI messages say that all frames from here on, as shown, are exact."""
     place = 0
     while place + 2 < len(payload):
         kind = size = 0
@@ -215,7 +215,7 @@ def _is_exact_recovery_point(payload):
 
 
 def _h264_listed(extradata):
-    """The SPS and PPS of an AVC configuration record."""
+    """Yield the SPS and PPS of an AVC configuration record."""
     place = 5
     for lists in (0x1F, 0xFF):
         if place >= len(extradata):
@@ -247,7 +247,7 @@ class HevcHeaders(_NalHeaders):
             self._sets.add("pps", nal[2:], _hevc_pps)
 
     def picture(self, packet: memoryview) -> Picture:
-        """Returns the `Picture` of the next packet."""
+        """Return the `Picture` of the next packet."""
         picture = None
         for nal in _nal_units(packet, self._length_size):
             if len(nal) < 3 or (nal[0] & 1) << 5 | nal[1] >> 3:
@@ -332,7 +332,7 @@ def _hevc_pps(bits):
 
 
 def _hevc_listed(extradata):
-    """The parameter sets of an HEVC configuration record."""
+    """Yield the parameter sets of an HEVC configuration record."""
     place = 23
     for _ in range(extradata[22]):
         count = int.from_bytes(extradata[place + 1 : place + 3], "big")

@@ -68,7 +68,7 @@ class Packets:
         return len(self.times)
 
     def open(self, is_strict: bool) -> None:
-        """Opens the file, again if it is open, with a decoder that knows no earlier picture.
+        """Open the file, again if it is open, with a decoder that knows no earlier picture.
 
         Args:
             is_strict: Whether damage is an error, instead of being filled from other pictures.
@@ -82,7 +82,7 @@ class Packets:
         self._unread, self._next = packets_of(self._container, self._stream), 0
 
     def another(self, max_pixels: int) -> Self:
-        """Returns the same packets with a file and a decoder of their own, for another thread.
+        """Return the same packets with a file and a decoder of their own, for another thread.
 
         Args:
             max_pixels: Largest number of pixels of a picture that the decoder takes.
@@ -93,14 +93,14 @@ class Packets:
         return twin
 
     def close(self) -> None:
-        """Closes the file and forgets its packets."""
+        """Close the file and forget its packets."""
         self._kept = self._unread = None
         if self._container is not None:
             self._container.close()
             self._container = None
 
     def _read(self):
-        """Reads all packets, their times, and the container's marks on them."""
+        """Read all packets, their times, and the container's marks on them."""
         stream, context = self._stream, self.context
         self.codec, self.fps = context.codec.canonical_name, frame_rate(stream)
         self.tick = float(stream.time_base) if stream.time_base else 0.0
@@ -143,12 +143,12 @@ class Packets:
         packet.pts, packet.dts = len(self._ticks) - 1, None
 
     def rewind(self, start: int) -> None:
-        """Prepares for `following(start)`; opens the file again if that packet has been passed."""
+        """Prepare for `following(start)`; open the file again if that packet has been passed."""
         if self._kept is None and start < self._next:
             self.open(self.is_strict)
 
     def following(self, start: int) -> Iterator[tuple[int, av.Packet]]:
-        """Yields `(number, packet)` of the packets from `start` on."""
+        """Yield `(number, packet)` of the packets from `start` on."""
         if self._kept is not None:
             yield from enumerate(self._kept[start:], start)
             return
@@ -163,7 +163,7 @@ class Packets:
     def decoded(
         self, start: int = 0, wanted: Collection[int] | None = None, stop: int | None = None
     ) -> Iterator[av.VideoFrame]:
-        """Yields decoded frames from a packet on. Damage raises PyAV's error.
+        """Yield decoded frames from a packet on. Damage raises PyAV's error.
 
         Args:
             start: Number of the packet.
@@ -186,7 +186,7 @@ class Packets:
             self.context.skip_frame = "DEFAULT"
 
     def version(self) -> int | None:
-        """Returns a hash of the file's path, size and time of change, or None for bytes."""
+        """Return a hash of the file's path, size and time of change, or None for bytes."""
         if self.data is not None:
             return None
         try:
@@ -196,7 +196,7 @@ class Packets:
         return hash((os.path.abspath(self.path), stat.st_size, stat.st_mtime_ns, stat.st_ino))
 
     def headers(self) -> "PictureHeaders":
-        """Returns the `PictureHeaders` of all packets."""
+        """Return the `PictureHeaders` of all packets."""
         if self._headers is None:
             self._headers = PictureHeaders(self.codec, self.context.extradata)
             self._headers.add_all(self._kept)
@@ -238,14 +238,14 @@ class PictureHeaders:
             self._unclear = Unclear(f"headers of {codec} are not supported")
 
     def add_all(self, packets: Iterable[av.Packet]) -> None:
-        """Reads the headers of several packets."""
+        """Read the headers of several packets."""
         for packet in packets:
             self.add(packet)
             if self._unclear is not None:
                 return
 
     def add(self, packet: av.Packet) -> None:
-        """Reads the header of the next packet."""
+        """Read the header of the next packet."""
         if self._unclear is not None:
             return
         try:
@@ -258,7 +258,7 @@ class PictureHeaders:
             self._unclear = Unclear("a packet is damaged")
 
     def index(self, is_shown: np.ndarray) -> Index:
-        """Returns the `Index` of all packets.
+        """Return the `Index` of all packets.
 
         Args:
             is_shown: bool (packets,): False for packets that an edit list cuts out.
@@ -270,7 +270,7 @@ class PictureHeaders:
         return index_of_pictures(self._pictures, self._parser.has_even_steps, is_shown)
 
     def num_promised(self, is_cut: np.ndarray) -> int:
-        """Returns the number of frames that the packets promise to show.
+        """Return the number of frames that the packets promise to show.
 
         Args:
             is_cut: bool (packets,): True for packets that an edit list cuts out.

@@ -27,7 +27,7 @@ class Scaler:
     def to_rgb(
         self, frame: av.VideoFrame, width: int, height: int, interpolation: str = "bilinear"
     ) -> np.ndarray:
-        """Returns a decoded frame as uint8 `(height, width, 3)`, by its color matrix and range.
+        """Return a decoded frame as uint8 `(height, width, 3)`, by its color matrix and range.
 
         It is resized before it becomes RGB, as by FFmpeg's `scale`, which is much faster.
         """
@@ -47,7 +47,7 @@ class Scaler:
     def resize(
         self, picture: np.ndarray, height: int, width: int, interpolation: str
     ) -> np.ndarray:
-        """Returns a contiguous uint8 picture `(rows, columns, 3)` as `(height, width, 3)`."""
+        """Return a contiguous uint8 picture `(rows, columns, 3)` as `(height, width, 3)`."""
         return self._reformatter.reformat(
             av.VideoFrame.from_ndarray(picture, "rgb24"),
             width=width,
@@ -58,7 +58,7 @@ class Scaler:
         ).to_ndarray()
 
     def for_jpeg(self, picture: np.ndarray, height: int, width: int) -> av.VideoFrame:
-        """Returns a uint8 picture `(rows, columns, 3)` as a frame of a size in JPEG's colors."""
+        """Return a uint8 picture `(rows, columns, 3)` as a frame of a size in JPEG's colors."""
         return self._reformatter.reformat(
             av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24"),
             width=width,
@@ -70,7 +70,7 @@ class Scaler:
 
 
 def orientation(frame: av.VideoFrame) -> tuple[int, bool, tuple[int, int]]:
-    """Returns the rotation that the display matrix of a frame asks for.
+    """Return the rotation that the display matrix of a frame asks for.
 
     Returns:
         `(rotation, whether axes are swapped, (row step, column step))`: degrees counter-clockwise,
@@ -102,7 +102,7 @@ def orientation(frame: av.VideoFrame) -> tuple[int, bool, tuple[int, int]]:
 def covering_size(
     size: tuple[int, int], crop: tuple[int, int], short_side: int | None = None
 ) -> tuple[int, int]:
-    """Returns the size to which a picture is resized before it is cropped; its shape is kept.
+    """Return the size to which a picture is resized before it is cropped; its shape is kept.
 
     Args:
         size: `(height, width)` of the picture.
@@ -130,7 +130,7 @@ def covering_size(
 
 
 def spread_corners(free: tuple[int, int], crops: int) -> list[tuple[int, int]]:
-    """Returns `(top, left)` of crops, spread along the side with more free pixels.
+    """Return `(top, left)` of crops, spread along the side with more free pixels.
 
     Args:
         free: `(height, width)` of the picture minus those of the crop.
@@ -145,7 +145,7 @@ def spread_corners(free: tuple[int, int], crops: int) -> list[tuple[int, int]]:
 
 
 def random_corner(free: tuple[int, int], rng: np.random.Generator) -> tuple[int, int]:
-    """Returns `(top, left)` of a random crop.
+    """Return `(top, left)` of a random crop.
 
     Args:
         free: `(height, width)` of the picture minus those of the crop.

@@ -17,7 +17,7 @@ class IndexChanged(Exception):
 
 
 def with_right_index(work: Callable[[], Result]) -> Result:
-    """Returns `work()`, called a second time if the first shows that the video's index was wrong.
+    """Return `work()`, called a second time if the first shows that the video's index was wrong.
 
     Args:
         work: Function without arguments that chooses frames of an open video and reads them.
@@ -64,7 +64,7 @@ class Reader:
         self.close()
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file."""
 
     @property
     def num_frames(self) -> int:
@@ -96,7 +96,7 @@ class Reader:
         return (width, height, self._rotation) if self._axes else (height, width, self._rotation)
 
     def span(self, start: float | None = None, end: float | None = None) -> range:
-        """Returns `sampling.span_frames` of this video; errors name the video."""
+        """Return `sampling.span_frames` of this video; errors name the video."""
         try:
             if (start is None and end is None) or self.has_constant_rate:
                 return span_frames(self.num_frames, self.fps, start, end)
@@ -108,7 +108,7 @@ class Reader:
             raise VideoError(self.path, reason) from None
 
     def clock(self, span: range) -> np.ndarray | None:
-        """Returns the `edges` of some frames if the rate of the video varies, else None.
+        """Return the `edges` of some frames if the rate of the video varies, else None.
 
         Args:
             span: `range` of frames.
@@ -123,7 +123,7 @@ class Reader:
         fit: Callable[[tuple[int, int]], tuple[int, int]] | None = None,
         interpolation: str = "bilinear",
     ) -> Iterator[tuple[int, np.ndarray]]:
-        """Yields `(index, picture)` of frames, in order; pictures are uint8 (H, W, 3).
+        """Yield `(index, picture)` of frames, in order; pictures are uint8 (H, W, 3).
 
         Args:
             indices: Frame numbers below `num_frames`, in ascending order, or None for all frames
@@ -141,15 +141,15 @@ class Reader:
             yield index, self._picture(frame, fit, interpolation)
 
     def count(self) -> int:
-        """Decodes all frames, up to the first damage if any, and returns their number."""
+        """Decode all frames, up to the first damage if any, and return their number."""
         return sum(1 for _ in self._frames(None))
 
     def _first_frame(self):
-        """Returns the first decoded frame; raises a `VideoError` if there is none."""
+        """Return the first decoded frame; raise a `VideoError` if there is none."""
         raise NotImplementedError
 
     def _frames(self, indices):
-        """Yields `(index, decoded frame)`."""
+        """Yield `(index, decoded frame)`."""
         raise NotImplementedError
 
     def _set_layout(self, frame):
@@ -174,7 +174,7 @@ class Reader:
         return picture
 
     def too_few(self, count: int) -> VideoError:
-        """Returns the `VideoError` for a frame beyond the `count` that decode."""
+        """Return the `VideoError` for a frame beyond the `count` that decode."""
         of = f" of its {self.promised}" if self.promised else " of its"
         reason = f"{f'only the first {count}' if count else 'none'}{of} frames can be decoded"
         if self.damage:

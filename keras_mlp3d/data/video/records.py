@@ -40,7 +40,7 @@ class ShardError(ValueError):
 
 
 def record_path(shard: str, offset: int, length: int, crc32: str) -> str:
-    """Returns a record as the path of a video.
+    """Return a record as the path of a video.
 
     Args:
         shard: The file.
@@ -52,18 +52,18 @@ def record_path(shard: str, offset: int, length: int, crc32: str) -> str:
 
 
 def is_record(path: StrPath) -> bool:
-    """Returns whether a path is a result of `record_path`."""
+    """Return whether a path is a result of `record_path`."""
     return _RECORD.fullmatch(os.fsdecode(path)) is not None
 
 
 def shard_of(path: str) -> str:
-    """Returns the shard that holds a record, or the path itself if it is no record."""
+    """Return the shard that holds a record, or the path itself if it is no record."""
     match = _RECORD.fullmatch(path)
     return match[1] if match else path
 
 
 def open_record(path: StrPath, threads: int | None = 1) -> Reader:
-    """Returns the reader of a record, for `open_video`, which says what `threads` is."""
+    """Return the reader of a record, for `open_video`, which says what `threads` is."""
     path = os.fsdecode(path)
     features = read_record(path)
     if features.get("video"):
@@ -72,7 +72,7 @@ def open_record(path: StrPath, threads: int | None = 1) -> Reader:
 
 
 def read_record(path: str) -> dict[str, list[Any]]:
-    """Returns the features of a record after a comparison of its checksum.
+    """Return the features of a record after a comparison of its checksum.
 
     Args:
         path: Result of `record_path`.
@@ -128,9 +128,9 @@ class RecordFrames(JpegFrames):
         super().__init__(path, len(pictures), fps)
 
     def picture_bytes(self, index: int) -> bytes:
-        """Returns the bytes of a picture."""
+        """Return the bytes of a picture."""
         return self._pictures[index]
 
     def picture_name(self, index: int) -> str:
-        """Returns the name of a picture in errors."""
+        """Return the name of a picture in errors."""
         return f"picture {index + 1}"

@@ -42,7 +42,7 @@ class Distrusted(Exception):
 def decode_frames(
     packets: Packets, index: Index, frames: Sequence[int], threads: int | None
 ) -> Iterator[tuple[int, av.VideoFrame]]:
-    """Yields `(number, decoded frame)` of some frames by the index, in ascending order.
+    """Yield `(number, decoded frame)` of some frames by the index, in ascending order.
 
     Args:
         packets: The open file.
@@ -69,7 +69,7 @@ def decode_frames(
 
 
 def _decode(packets, index, start, frames, end=None, stop=None):
-    """Yields the wanted frames of a run, and compares each decoded frame with the index.
+    """Yield the wanted frames of a run, and compare each decoded frame with the index.
 
     Args:
         packets: `Packets`.
@@ -115,7 +115,7 @@ def _decode(packets, index, start, frames, end=None, stop=None):
 
 
 def _decoders(packets, count, opened):
-    """Opens the file several times; fewer times, or not at all, if it cannot be opened again."""
+    """Open the file several times; fewer times, or not at all, if it cannot be opened again."""
     decoders = []
     for _ in range(count if count > 1 else 0):
         try:
@@ -127,7 +127,7 @@ def _decoders(packets, count, opened):
 
 
 def _together(packets, decoders, index, runs):
-    """Yields the wanted frames of all runs, decoded in threads."""
+    """Yield the wanted frames of all runs, decoded in threads."""
     if packets.context.is_open:
         packets.context.flush_buffers()  # what it holds would come on top of the new decoders
     stop, free = threading.Event(), queue.SimpleQueue()
@@ -152,7 +152,7 @@ def _together(packets, decoders, index, runs):
 
 
 def _most(packets, index, runs):
-    """The largest number of decoders that this work needs and that memory allows."""
+    """Return the largest number of decoders that this work needs and that memory allows."""
     width, height = packets.context.width, packets.context.height
     pictures = sum(int(index.packets[frames].max()) + 1 - start for start, frames in runs)
     if pictures * width * height < MIN_PIXELS:
@@ -162,7 +162,7 @@ def _most(packets, index, runs):
 
 
 def _waiting_runs(packets, runs):
-    """The number of runs whose wanted frames may wait in memory."""
+    """Return the number of runs whose wanted frames may wait in memory."""
     form: Any = packets.context.format
     if form is None:
         return 1
@@ -173,7 +173,7 @@ def _waiting_runs(packets, runs):
 
 @contextlib.contextmanager
 def _allowed(threads, most):
-    """The number of threads that a call may use; those that others use at the time are left out."""
+    """Yield the number of threads that a call may use, less those that others use at the time."""
     if threads is not None:
         yield min(threads, most)
         return

@@ -21,7 +21,7 @@ def uniform_indices(
     rng: np.random.Generator | None = None,
     edges: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Returns frames spread over the whole video: one from each of `num_frames` equal segments.
+    """Return frames spread over the whole video: one from each of `num_frames` equal segments.
 
     Frame i of clip c is floor((i + (c + 1/2) / clips) * n / T): a single clip takes the middle of
     each segment, several clips take evenly spaced positions in it. Of a video of T frames, all are
@@ -81,7 +81,7 @@ def dense_indices(
     *,
     rng: np.random.Generator | None = None,
 ) -> np.ndarray:
-    """Returns frames that are `stride` apart.
+    """Return frames that are `stride` apart.
 
     A clip spans (T - 1) * stride + 1 frames. A single clip is in the middle of the video. Several
     clips are evenly spaced: the first begins with the video, and the last ends with it. In a video
@@ -131,7 +131,7 @@ def clip_indices(
     rng: np.random.Generator | None = None,
     edges: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Returns the frames of all clips of a video.
+    """Return the frames of all clips of a video.
 
     Args:
         sampling: `"uniform"` (see `uniform_indices`) or `"dense"` (see `dense_indices`).
@@ -176,7 +176,7 @@ def span_frames(
     *,
     edges: np.ndarray | None = None,
 ) -> range:
-    """Returns the frames that are shown between two times. All seconds become frames here.
+    """Return the frames that are shown between two times. All seconds become frames here.
 
     Frame i is shown from i / fps to (i + 1) / fps, or as `edges` say. All frames that are shown at
     any time from `start` up to `end` are returned.

@@ -85,25 +85,25 @@ class LazySource:
 
 
 def is_path(source: Any) -> bool:
-    """Returns whether a source is a path: a string or a PathLike."""
+    """Return whether a source is a path: a string or a PathLike."""
     return isinstance(source, (str, os.PathLike))
 
 
 def is_frames(source: Any) -> bool:
-    """Returns whether a source is frames in memory: an array, a list of arrays, or `Frames`."""
+    """Return whether a source is frames in memory: an array, a list of arrays, or `Frames`."""
     if isinstance(source, (list, tuple)):
         return bool(source) and all(_rank(item) == 3 for item in source)
     return isinstance(source, Frames) or _rank(source) is not None
 
 
 def is_source(source: Any) -> bool:
-    """Returns whether the type of an object is one that `open_video` takes."""
+    """Return whether the type of an object is one that `open_video` takes."""
     content = isinstance(source, (bytes, bytearray, memoryview, LazySource))
     return is_path(source) or content or is_frames(source) or callable(getattr(source, "read", 0))
 
 
 def source_name(source: Any) -> str:
-    """Returns the name of a source in results and errors: its path, or its kind.
+    """Return the name of a source in results and errors: its path, or its kind.
 
     Args:
         source: Any source that `open_video` takes.
@@ -126,7 +126,7 @@ def source_name(source: Any) -> str:
 
 
 def open_video(source: Any, fps: float | None = None, threads: int | None = 1) -> Reader:
-    """Opens a video with the reader that fits.
+    """Open a video with the reader that fits.
 
     Args:
         source: A path (a video file, a folder of numbered JPEG pictures, a record of a shard, or a
@@ -190,7 +190,7 @@ def _loaded(source):
 
 
 def _content(source):
-    """The bytes of a video file, given or read from a file object."""
+    """Return the bytes of a video file, given or read from a file object."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         if not len(source):
             raise VideoError(source_name(source), "it is empty")
@@ -250,7 +250,7 @@ class FramesReader(Reader):
 
 
 def _checked_frames(frames):
-    """Frames as one array, or as a list of arrays of one size."""
+    """Return frames as one array, or as a list of arrays of one size."""
     if isinstance(frames, (list, tuple)):
         arrays = [np.asarray(frame) for frame in frames]
         shapes = {array.shape for array in arrays}
@@ -278,7 +278,7 @@ def _check_fps(fps):
 
 
 def _rank(value):
-    """Number of axes of an array, or None for anything else."""
+    """Return the number of axes of an array, or None for anything else."""
     if isinstance(value, (bytes, bytearray, memoryview, str)):
         return None
     shape = getattr(value, "shape", None)
@@ -290,12 +290,12 @@ class _Nowhere:
 
     @staticmethod
     def write(data: bytes) -> int:
-        """Discards bytes."""
+        """Discard bytes."""
         return len(data)
 
 
 def check_sendable(sources: Sequence[LazySource]) -> None:
-    """Raises an error for sources that cannot be sent to another process.
+    """Raise an error for sources that cannot be sent to another process.
 
     Args:
         sources: Sources of one manifest.

@@ -13,7 +13,7 @@ from keras_mlp3d.data.datasets.motion_shapes import (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line: writes the data set and shows progress."""
+    """Run the command line: write the data set and show progress."""
     parser = argparse.ArgumentParser(
         prog="python -m keras_mlp3d.data.datasets.motion_shapes",
         description="Write the motion-shapes videos, one folder per class.",

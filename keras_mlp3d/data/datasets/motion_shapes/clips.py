@@ -28,7 +28,7 @@ def render_clip(
     num_frames: int = 32,
     size: int = 64,
 ) -> np.ndarray:
-    """Renders the clip in which a scene's shape performs `first`, then `second`.
+    """Render the clip in which a scene's shape performs `first`, then `second`.
 
     Args:
         first: Event, one of `EVENTS` or `EXTRA_EVENTS`.
@@ -80,7 +80,7 @@ def render_together(
     num_frames: int = 32,
     size: int = 64,
 ) -> np.ndarray:
-    """Renders a clip in which a scene's shape performs several events at the same time, or none.
+    """Render a clip in which a scene's shape performs several events at the same time, or none.
 
     Args:
         events: Different events of `EVENTS` or `EXTRA_EVENTS`. Their order has no effect.
@@ -130,7 +130,7 @@ def make_clips(
     size: int = 64,
     classes: Sequence[str] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Renders a shuffled, balanced set of clips into memory.
+    """Render a shuffled, balanced set of clips into memory.
 
     Each scene is rendered in both orders of its two events, if `classes` has both, so that the
     bound of one half holds exactly for these clips.
@@ -180,7 +180,7 @@ def write_motion_shapes(
     classes: Sequence[str] | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> int:
-    """Writes the clips of `make_clips` as `<directory>/<class>/<index>.mp4`.
+    """Write the clips of `make_clips` as `<directory>/<class>/<index>.mp4`.
 
     Each frame is coded by itself with a constant quantizer, so that equal frames are still equal
     after decoding. Files of the same index in the two orders of a pair show the same scene. A file

@@ -14,7 +14,7 @@ DESCRIPTION = "motion_shapes.json"
 
 
 def encode_clip(clip: np.ndarray, fps: int = 16) -> bytes:
-    """Encodes frames as an H.264 MP4 in which no frame depends on another.
+    """Encode frames as an H.264 MP4 in which no frame depends on another.
 
     Args:
         clip: uint8 `(T, H, W, 3)`, RGB, height and width even.
@@ -49,7 +49,7 @@ def encode_clip(clip: np.ndarray, fps: int = 16) -> bytes:
 
 
 def claim_folder(folder: pathlib.Path, description: dict[str, Any]) -> None:
-    """Marks a new folder with a description of the data set, or compares it with an old one."""
+    """Mark a new folder with a description of the data set, or compare it with an old one."""
     path = folder / DESCRIPTION
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"directory must be a folder; {folder} is a file.")

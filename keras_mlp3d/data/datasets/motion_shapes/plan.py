@@ -23,7 +23,7 @@ ALL_EVENTS = EVENTS + EXTRA_EVENTS
 
 
 def plan_clips(num_clips: int, seed: int, classes: Sequence[str]) -> list[tuple[str, int, int]]:
-    """Returns rows (class, index, scene seed); the two orders of a scene are adjacent."""
+    """Return rows (class, index, scene seed); the two orders of a scene are adjacent."""
     check_integer("num_clips", num_clips)
     check_integer("seed", seed, 0)
     ordered = sorted(classes, key=lambda name: (sorted(name.split("_then_")), name))
@@ -37,12 +37,12 @@ def plan_clips(num_clips: int, seed: int, classes: Sequence[str]) -> list[tuple[
 
 
 def rest_frames(num_frames: int) -> int:
-    """Returns the number of frames of rest: about a quarter, so that events fill whole tubelets."""
+    """Return the number of frames of rest: about a quarter, so that events fill whole tubelets."""
     return 8 * max(1, (num_frames + 16) // 32)
 
 
 def check_options(split: str, num_frames: int, size: int) -> None:
-    """Raises an error for a split, a number of frames or a size that no clip can have."""
+    """Raise an error for a split, a number of frames or a size that no clip can have."""
     check_choice("split", split, SPLITS)
     check_integer("num_frames", num_frames, 16)
     if num_frames % 8:
@@ -56,7 +56,7 @@ def check_options(split: str, num_frames: int, size: int) -> None:
 
 
 def check_classes(classes: Sequence[str] | None) -> list[str]:
-    """Returns class names as a list, or all of them for None; raises an error for unknown names."""
+    """Return class names as a list, or all of them for None; raise an error for unknown names."""
     if classes is None:
         return list(CLASS_NAMES)
     if isinstance(classes, str):

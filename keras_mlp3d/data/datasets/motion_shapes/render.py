@@ -36,7 +36,7 @@ class Pose(NamedTuple):
 
 
 def both(one: Pose, other: Pose) -> Pose:
-    """Returns the pose of two events at once: lengths and turns add up, factors multiply."""
+    """Return the pose of two events at once: lengths and turns add up, factors multiply."""
     return Pose(
         one.dx + other.dx,
         one.dy + other.dy,
@@ -58,7 +58,7 @@ class Texture:
     colors: np.ndarray  # (2, 3) in [0, 1]
 
     def evaluate(self, u: np.ndarray, v: np.ndarray, tint: float = 0.0) -> np.ndarray:
-        """Returns colors (3, h, w) at coordinates. With `tint` 1, they are the opposite colors."""
+        """Return colors (3, h, w) at coordinates. With `tint` 1, they are the opposite colors."""
         if self.family == "gradient":
             field = 0.5 + 0.45 * (self.waves[0][0] * u + self.waves[0][1] * v)
         else:
@@ -98,7 +98,7 @@ class Scene:
 
 
 def draw_scene(rng: np.random.Generator, split: str, size: int) -> Scene:
-    """Samples a scene from the generator `rng`: textures, the body and up to two still shapes."""
+    """Sample a scene from the generator `rng`: textures, the body and up to two still shapes."""
     # Always bright on dark: with contrasts of both signs, a network with random weights would need
     # many more clips before it learns anything.
     background = _draw_texture(rng, split, _colors(rng, 0.02, 0.14))
@@ -132,7 +132,7 @@ def draw_scene(rng: np.random.Generator, split: str, size: int) -> Scene:
 
 
 def draw_event(event: str, rng: np.random.Generator, frames: int) -> list[Pose]:
-    """Samples the poses of an event; the first and the last of them are exactly at rest."""
+    """Sample the poses of an event; the first and the last of them are exactly at rest."""
     progress = np.arange(frames) / (frames - 1)
     ends = np.clip(np.minimum(progress, 1.0 - progress) / 0.2, 0.0, 1.0)
     window = ends * ends * (3.0 - 2.0 * ends)
@@ -178,14 +178,14 @@ def draw_event(event: str, rng: np.random.Generator, frames: int) -> list[Pose]:
 
 
 def draw_frame(scene: Scene, pose: Pose) -> np.ndarray:
-    """Returns the scene with its body in `pose`, uint8 (size, size, 3)."""
+    """Return the scene with its body in `pose`, uint8 (size, size, 3)."""
     picture = scene.background.copy()
     paint(picture, scene.body, pose)
     return picture
 
 
 def paint(picture: np.ndarray, body: Body, pose: Pose) -> None:
-    """Paints the body over the uint8 picture, in place, with smooth edges of one pixel."""
+    """Paint the body over the uint8 picture, in place, with smooth edges of one pixel."""
     size = picture.shape[0]
     radius = body.radius * pose.scale * size
     x, y = (body.x + pose.dx) * size, (body.y + pose.dy) * size
@@ -212,7 +212,7 @@ def _unit(values):
 
 
 def _distance(shape, u, v):
-    """Distance to the edge in radii, negative inside; accurate near the edge."""
+    """Return the distance to the edge in radii, negative inside; accurate near the edge."""
     if shape == "disc":
         return np.hypot(u, v) - 0.95
     if shape == "ring":
@@ -245,7 +245,7 @@ def _draw_texture(rng, split, colors):
 
 
 def _colors(rng, darkest, spread):
-    """Two colors of one hue: the first about as bright as `darkest`, the second brighter."""
+    """Return two colors of one hue: the first about as bright as `darkest`, the second brighter."""
     hue = rng.random(3)
     hue = (hue - hue.mean()) * 0.45
     low = rng.uniform(darkest, darkest + 0.08)

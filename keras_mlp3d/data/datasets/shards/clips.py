@@ -36,7 +36,7 @@ def make_clips(
     unreadable: str,
     workers: int,
 ) -> OrderedMap[Clip]:
-    """Returns an `OrderedMap` that yields the clips of some rows in order."""
+    """Return an `OrderedMap` that yields the clips of some rows in order."""
     make = functools.partial(_clip, manifest, options, unreadable)
     return OrderedMap(make, numbers, workers, name="keras_mlp3d-shard")
 
@@ -60,7 +60,7 @@ def _clip(manifest, options, unreadable, number):
 
 
 def _features(video, options):
-    """`(features, damage)`: the pictures of a record, and what is wrong with them, or ""."""
+    """Return `(features, damage)`: the pictures of a record, and what is wrong with them, or ""."""
     with open_video(video.path) as reader:
         fps = {} if reader.fps is None else {"fps": [reader.fps]}
         if options["store"] == "video":
@@ -72,7 +72,7 @@ def _features(video, options):
 
 
 def _pictures(reader, video, options):
-    """The JPEG pictures of a row."""
+    """Return the JPEG pictures of a row."""
     pictures, total = [], 0
     span = reader.span(video.start, video.end)
     for picture in jpegs(reader, list(span), options["short_side"], options["quality"]):
@@ -84,7 +84,7 @@ def _pictures(reader, video, options):
 
 
 def _file(video, name):
-    """The bytes of a row's video file."""
+    """Return the bytes of a row's video file."""
     path = video.path
     if isinstance(path, LazySource):
         return _file(dataclasses.replace(video, path=path.load()), name)

@@ -14,7 +14,7 @@ from keras_mlp3d.data.video.reader import Reader
 def jpegs(
     reader: Reader, indices: Sequence[int], short_side: int | None, quality: int
 ) -> Iterator[bytes]:
-    """Yields the JPEG bytes of frames, all of one size.
+    """Yield the JPEG bytes of frames, all of one size.
 
     Pictures of a folder that already have that size are copied.
 

@@ -28,7 +28,7 @@ def read_shards(
     class_names: Sequence[str] | None = None,
     verify: bool = False,
 ) -> Manifest:
-    """Reads the index of shards and returns a manifest of their records.
+    """Read the index of shards and return a manifest of their records.
 
     `make_dataset`, `VideoLoader` and everything else that takes a manifest reads records like
     files. The sizes of the shards are compared now. The checksum of a record is compared when it is
@@ -94,7 +94,7 @@ def read_shards(
 
 
 def index_path(source: StrPath, split: str) -> str:
-    """Returns the path of the index: `source` itself, or that of a split in a folder.
+    """Return the path of the index: `source` itself, or that of a split in a folder.
 
     Args:
         source: The folder or the index.
@@ -105,7 +105,7 @@ def index_path(source: StrPath, split: str) -> str:
 
 
 def read_index(path: str) -> dict[str, Any]:
-    """Reads an index and checks its form.
+    """Read an index and check its form.
 
     Args:
         path: The file.
@@ -130,7 +130,7 @@ def read_index(path: str) -> dict[str, Any]:
 
 
 def check_shard(path: str, shard: dict[str, Any], verify: bool = True) -> None:
-    """Compares a shard with its entry in the index.
+    """Compare a shard with its entry in the index.
 
     Args:
         path: The shard.
@@ -152,7 +152,7 @@ def check_shard(path: str, shard: dict[str, Any], verify: bool = True) -> None:
 
 
 def sha256_of(path: StrPath) -> str:
-    """Returns the hexadecimal SHA-256 of a file, read block by block.
+    """Return the hexadecimal SHA-256 of a file, read block by block.
 
     Args:
         path: The file, local or remote.

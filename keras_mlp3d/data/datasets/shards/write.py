@@ -72,7 +72,7 @@ def write_shards(
     workers: int | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> ShardReport:
-    """Writes the videos of a manifest to TFRecord files, and an index for `read_shards`.
+    """Write the videos of a manifest to TFRecord files, and an index for `read_shards`.
 
     The files are `<name>-00003-of-00016.tfrecord`, each record a `tf.train.Example` with `frames`
     or `video`, `fps`, `label`, `start`, `end` and `name`, so that `tf.data.TFRecordDataset` reads
@@ -173,7 +173,7 @@ def _report(path, index, kept):
 
 
 def _finished(path, index):
-    """The shards of an earlier call; an error if that had other arguments."""
+    """Return the shards of an earlier call; an error if that had other arguments."""
     if not path.exists():
         return {}
     before = read_index(path)
@@ -215,7 +215,7 @@ def _is_finished(path, entry):
 
 
 def _write_shard(path, clips, checksum):
-    """Writes one shard, which is complete or absent, and returns its entry in the index."""
+    """Write one shard, which is complete or absent, and return its entry in the index."""
     entry, offset = {"records": [], "left_out": [], "damaged": []}, 0
     with written_beside(path, alone=True, safe=_SAFE) as beside:
         with open(beside, "wb") as file:
@@ -237,7 +237,7 @@ def _write_shard(path, clips, checksum):
 
 
 def _framed(data, checksum):
-    """A record in the format of TFRecord: length, content, and the masked CRC-32C of both."""
+    """Return a record of TFRecord's format: length, content, and the masked CRC-32C of both."""
     length = struct.pack("<Q", len(data))
     return b"".join((length, _masked(checksum(length)), data, _masked(checksum(data))))
 

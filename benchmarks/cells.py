@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from importlib import metadata
 
 #: How clips are named on the command line and in the files: frames x height x width.
@@ -236,3 +237,18 @@ def spread(values, form=".2f"):
     """Return the median and extremes, as text."""
     middle, least, most = statistics.median(values), min(values), max(values)
     return f"{middle:{form}} ({least:{form}} to {most:{form}})"
+
+
+def in_turn(runs, rounds):
+    """Return {name: seconds of each round} of {name: function of the round's number}.
+
+    A round before the first compiles and warms up.
+    """
+    seconds = {name: [] for name in runs}
+    for number in range(rounds + 1):
+        for name, run in runs.items():
+            started = time.perf_counter()
+            run(number)
+            if number:
+                seconds[name].append(time.perf_counter() - started)
+    return seconds

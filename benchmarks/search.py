@@ -12,26 +12,14 @@ the predictions.
 import argparse
 import statistics
 import tempfile
-import time
 
+from cells import in_turn
 from keras_mlp3d.data import motion_shapes, read_manifest
 from keras_mlp3d.inference import evaluate
 from keras_mlp3d.search import Scorer, SearchSpace, extract, supernet
 
 import keras
 import numpy as np
-
-
-def measure(runs, rounds):
-    """Return {name: seconds of each round}, in turn, after a round to compile and warm up."""
-    seconds = {name: [] for name in runs}
-    for number in range(rounds + 1):
-        for name, run in runs.items():
-            started = time.perf_counter()
-            run(number)
-            if number:
-                seconds[name].append(time.perf_counter() - started)
-    return seconds
 
 
 def main():
@@ -59,12 +47,12 @@ def main():
         networks = [extract(model, schedule) for schedule in schedules]
         for network in networks:  # compiled before the clock runs
             network.predict(clips[:size], batch_size=size, verbose=0)
-        seconds = measure(
+        seconds = in_turn(
             {
                 "predict": lambda i: networks[i].predict(clips, batch_size=size, verbose=0),
                 "evaluate": lambda i: evaluate(networks[i], videos, workers=1),
                 "candidate, fixed": lambda i: scorer(tuple(schedules[i]), i),
-                "candidate, drawn": lambda i: scorer((None,) * depth, i),
+                "candidate, sampled": lambda i: scorer((None,) * depth, i),
             },
             arguments.rounds,
         )

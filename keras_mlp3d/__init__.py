@@ -92,9 +92,10 @@ def __dir__() -> list[str]:
 
 
 def _import_package() -> None:
-    """Import Keras, what it must know to load networks from files, and what converts weights."""
+    """Import Keras, what it must know to load models from files, and what converts weights."""
     _backend.import_keras()
-    importlib.import_module("keras_mlp3d.conversion")
+    for name in ("conversion", "training.adamw", "training.average_precision"):
+        importlib.import_module(f"keras_mlp3d.{name}")
 
 
 # A command does this when it starts Keras, and a process that makes clips if it needs Keras.

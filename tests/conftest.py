@@ -98,7 +98,7 @@ LONGEST = (
     "search/test_trainer.py",
     "cli/test_search.py",
     "training/test_unreadable_videos.py",
-    "training/test_data_change.py",
+    "training/test_changed_videos.py",
     "training/test_optimizer.py",
     "models/test_mlp3d_backbone.py",
     "search/test_supernet.py",

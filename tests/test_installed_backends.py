@@ -203,6 +203,24 @@ def test_an_import_uses_the_installed_backend_and_registers_the_layers(root_dir,
         assert (LINE.format(backend) in lines) == (is_first or backend != "tensorflow")
 
 
+def registered(folder):
+    """The names of the classes and functions that files of a folder register with Keras."""
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            decorators = map(ast.unparse, getattr(node, "decorator_list", []))
+            if any("register" in decorator for decorator in decorators):
+                yield node.name
+
+
+def test_an_import_registers_whatever_a_saved_model_may_hold(root_dir, tmp_path):
+    """Layers and networks, and the optimizers and metrics with which it was compiled."""
+    code = "import keras_mlp3d, keras; print(*keras.saving.get_custom_objects())"
+    result = python(root_dir, tmp_path, code, {*BACKENDS} - {keras.backend.backend()})
+    names = {f"keras_mlp3d>{name}" for name in registered(root_dir / "keras_mlp3d")}
+    assert {"keras_mlp3d>CycleFC", "keras_mlp3d>AdamW"} <= names
+    assert names <= {*result.stdout.split()}, result.stderr
+
+
 def test_an_import_without_a_backend(root_dir, tmp_path):
     result = python(root_dir, tmp_path, "import keras_mlp3d", BACKENDS)
     assert (result.returncode, result.stdout) == (1, "")
@@ -290,6 +308,42 @@ def test_names_are_the_same_whenever_they_are_imported():
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         km.nothing  # noqa: B018
     assert not hasattr(km, "_nothing")
+
+
+LATE = """
+import importlib, json, pkgutil, sys
+import keras_mlp3d
+for package, module, name in json.loads(sys.stdin.read()):
+    found = importlib.import_module(package)
+    for one in pkgutil.iter_modules(found.__path__):  # a module must not hide a name
+        if one.name != "_torch":
+            importlib.import_module(f"{package}.{one.name}")
+    assert getattr(found, name) is getattr(importlib.import_module(module), name), name
+    assert name in found.__all__ and name in dir(found), name
+"""
+
+
+def test_names_that_are_imported_late_are_those_of_their_modules(root_dir):
+    late = []
+    for package in ("keras_mlp3d.training", "keras_mlp3d.data"):
+        path = root_dir / package.replace(".", "/") / "__init__.py"
+        for block in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING":
+                late += [
+                    (package, node.module, alias.name)
+                    for node in block.body
+                    for alias in node.names
+                    if alias.name != "motion_shapes"  # a package
+                ]
+    assert ("keras_mlp3d.training", "keras_mlp3d.training.run", "train") in late
+    result = subprocess.run(
+        [sys.executable, "-c", LATE],
+        env={**os.environ, "PYTHONPATH": str(root_dir)},
+        input=json.dumps(late),
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
 
 
 def test_editors_see_every_name(root_dir):

@@ -19,11 +19,17 @@ CLASSIFIERS = ("MLP3D", "TwoPathMLP3D", "FrameCycleMLP", "CycleMLP")
 _IMAGE_FRAMES, _IMAGE_SIZE = 16, (224, 224)
 #: Options that name a preset.
 _PRESETS = ("preset", "frames_preset", "searched", "inflate", "source")
+#: Options that name a data set.
+_DATA = ("data", "val", "manifest")
 _TABLE = ("columns", "separator", "header", "label_separator")
 
 
-def check_presets(options: argparse.Namespace) -> None:
-    """Refuse presets that do not exist or are damaged; those on the Hub are read later."""
+def check_named(options: argparse.Namespace) -> None:
+    """Refuse presets, data sets and recipes that do not exist or are wrong, without Keras.
+
+    Presets on the Hub and remote data sets are read later, and so are the rows of data sets.
+    """
+    from keras_mlp3d._utils.remote import is_remote
     from keras_mlp3d.hub.preset import read_preset
 
     for name in _PRESETS:
@@ -31,6 +37,14 @@ def check_presets(options: argparse.Namespace) -> None:
         for handle in [given] if isinstance(given, str) else given:
             if not handle.startswith("hf://"):
                 read_preset(handle)
+    for name in _DATA:
+        source = getattr(options, name, None)
+        if source and not is_remote(source):
+            from keras_mlp3d.data.datasets.read_manifest import check_source
+
+            check_source(source)
+    if hasattr(options, "recipe"):
+        recipe_of(options)
 
 
 def load_model(
@@ -141,7 +155,7 @@ def read_data(
     from keras_mlp3d.data import read_manifest
 
     table = {name: getattr(options, name) for name in _TABLE}
-    sources = [getattr(options, name, None) for name in ("data", "val", "manifest")]
+    sources = [getattr(options, name, None) for name in _DATA]
     # The training videos may be a CSV and the validation videos a folder.
     if not _is_table(source) and any(map(_is_table, sources)):
         table = {}

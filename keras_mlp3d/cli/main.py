@@ -30,7 +30,7 @@ from keras_mlp3d.cli import (
     train,
     upload,
 )
-from keras_mlp3d.cli.inputs import check_presets
+from keras_mlp3d.cli.inputs import check_named
 from keras_mlp3d.cli.start_keras import start_keras
 from keras_mlp3d.cli.terminal import (
     BAD_INPUT,
@@ -109,7 +109,7 @@ def _run(options: argparse.Namespace) -> int:
     try:
         if options.check is not None:
             options.check(options)
-        check_presets(options)
+        check_named(options)
         if options.computes:
             start_keras(options.backend)
         code = options.run(options)

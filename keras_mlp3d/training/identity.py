@@ -8,7 +8,7 @@ import keras
 
 from keras_mlp3d.data import Manifest
 from keras_mlp3d.models.preset_model import PresetModel
-from keras_mlp3d.training.data_change import data_identity
+from keras_mlp3d.training.changed_videos import data_identity
 
 
 def identity_of(model: keras.Model, training: Any, validation: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import keras
 
 from keras_mlp3d._utils.atomic_write import write_whole
 from keras_mlp3d.hub.files import read_json
-from keras_mlp3d.training.data_change import data_change
+from keras_mlp3d.training.changed_videos import data_change
 from keras_mlp3d.training.recipe import WORDS, Recipe
 from keras_mlp3d.version import __version__
 

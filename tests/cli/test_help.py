@@ -139,6 +139,15 @@ REFUSED_LATER = (
     "predict a.mp4 --plot a.gif",
     "evaluate --data a --preset mlp3d_nano --plot-wrong a.gif",
     "train --data a --preset nosuch",
+    "train --data nowhere --preset mlp3d_nano",
+    "train --data . --val nowhere --preset mlp3d_nano",
+    "train --data . --preset mlp3d_nano --set epochs=x",
+    "train --data . --preset mlp3d_nano --set epoch=3",
+    "search --data . --preset mlp3d_nano --recipe nosuch",
+    "compare --data . --preset mlp3d_nano --set augmentation.flip=2",
+    "correlation --data nowhere --search .",
+    "evaluate --data nowhere --preset mlp3d_nano",
+    "embed --manifest nowhere.csv --preset mlp3d_nano --output a.npz",
     "compare --data a --preset mlp3d_nano --searched nosuch",
     "cost nosuch",
     "convert a.pth --to .",
@@ -160,6 +169,7 @@ def test_errors_before_keras(root_dir, script, arguments):
     assert (code, out, len(errors)) == (2, "", 1)
     assert errors[0].startswith("keras-mlp3d: error: ")
     assert not modules & {"keras", "tensorflow", "jax", "torch"}
+    assert "Traceback" not in errors[0]
 
 
 @pytest.mark.parametrize("command", sorted({*COMMANDS} - COMPUTING))

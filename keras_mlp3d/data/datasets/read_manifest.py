@@ -54,9 +54,7 @@ def read_manifest(
     >>> again.rows == manifest.rows, again.digest == manifest.digest
     (True, True)
     """
-    source = checked_path(
-        "source", source, _is_there, "a folder of class folders, a CSV or an index of shards"
-    )
+    source = check_source(source)
     options: dict[str, Any] = {
         "columns": columns,
         "separator": separator,
@@ -78,5 +76,14 @@ def read_manifest(
     return read_csv(source, split, class_names, **options)
 
 
-def _is_there(path):
-    return is_file(path) or is_folder(path)
+def check_source(source: StrPath) -> str:
+    """Return the path of a data set as a string; raise FileNotFoundError if nothing is there.
+
+    Example:
+
+    >>> check_source("/nowhere")
+    Traceback (most recent call last):
+    FileNotFoundError: ...
+    """
+    what = "a folder of class folders, a CSV or an index of shards"
+    return checked_path("source", source, lambda path: is_file(path) or is_folder(path), what)

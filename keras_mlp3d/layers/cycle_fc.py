@@ -55,7 +55,7 @@ def cycle_shift(x: Tensor, axis: int, kernel_size: int) -> Tensor:
     length = ops.shape(x)[axis]
     lead = (slice(None),) * axis
     # `cycle_offsets` in tensors: torch.compile cannot trace a NumPy array as a condition.
-    offsets = (ops.arange(x.shape[-1]) + before) % kernel_size - before
+    offsets = (ops.arange(x.shape[-1], dtype="int32") + before) % kernel_size - before
     # A select between k views of one padded tensor: compilers fuse it into one pass over memory,
     # but a gather would read position by position.
     shifted = x

@@ -103,8 +103,10 @@ class TubeletEmbedding(AdaptableLayer):
             clip = clip[:, : steps * frames]
             windows = reshape(clip, (batch, steps, frames, height, width, channels))
         else:
-            starts = ops.arange(steps) * stride
-            windows = ops.take(clip, starts[:, None] + ops.arange(frames)[None, :], axis=1)
+            starts = ops.arange(steps, dtype="int32") * stride
+            windows = ops.take(
+                clip, starts[:, None] + ops.arange(frames, dtype="int32")[None, :], axis=1
+            )
         windows = ops.transpose(windows, (0, 1, 3, 4, 2, 5))
         return ops.reshape(windows, (batch, steps, height, width, frames * channels))
 

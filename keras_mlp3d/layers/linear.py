@@ -214,7 +214,7 @@ def roll(x: Tensor, shift: int, axis: int) -> Tensor:
     if keras.config.backend() != "tensorflow" or hasattr(x, "numpy"):
         return ops.roll(x, shift, axis=axis)
     if not isinstance(length, int):
-        return ops.take(x, (ops.arange(length) - shift) % length, axis=axis)
+        return ops.take(x, (ops.arange(length, dtype="int32") - shift) % length, axis=axis)
     lead, place = (slice(None),) * axis, length - shift % length
     return ops.concatenate([x[(*lead, slice(place, None))], x[(*lead, slice(place))]], axis=axis)
 

@@ -113,7 +113,7 @@ def interval_matrix(kernel: Tensor, size: int, center: int) -> Tensor:
     >>> np.array(interval_matrix(kernel, 2, center=1)).tolist()
     [[0.0, 1.0], [-1.0, 0.0]]
     """
-    place = ops.arange(size)
+    place = ops.arange(size, dtype="int32")
     take = _torch.take if keras.config.backend() == "torch" else ops.take
     blocks = take(kernel, center + place[None, :] - place[:, None], axis=0)
     matrix = ops.transpose(blocks, (0, 2, 1, 3))  # (S, C, S, filters)

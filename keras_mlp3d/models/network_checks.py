@@ -56,7 +56,8 @@ def check_frames(name: str, shape: Shape, form: str) -> None:
         form: `CLIP_FORM` or `IMAGE_FORM`.
     """
     if len(shape) != form.count(",") + 1:
-        raise ValueError(f"{name} takes pixels of shape {form}, got shape {tuple(shape)}.")
+        got = f"shape {tuple(shape)}" if shape else "no axes, or an unknown number of them"
+        raise ValueError(f"{name} takes pixels of shape {form}, got {got}.")
     if shape[-1] != 3:
         raise ValueError(
             f"{name} takes three color channels, RGB, in the last axis; expected shape {form}, "
@@ -101,9 +102,11 @@ def static_shape(inputs: Any) -> tuple[int | None, ...]:
     """Return the shape of an array, tensor or nested list, without moving its data.
 
     Lengths that an export leaves open, for which JAX and PyTorch have symbols, are None: comparing
-    a symbol would fix it.
+    a symbol would fix it. TensorFlow may not know the number of axes; then it is ().
     """
     shape = getattr(inputs, "shape", None)
+    if getattr(shape, "rank", 0) is None:
+        return ()
     shape = np.shape(inputs) if shape is None else shape
     return tuple(length if isinstance(length, int) else None for length in shape)
 

@@ -237,3 +237,18 @@ def test_policies_that_are_none(dtype, reason):
 
 def test_plain_policies_are_stored_by_name():
     assert stored_policies(tiny.tiny_backbone(dtype="mixed_bfloat16")) == "mixed_bfloat16"
+
+
+@pytest.mark.parametrize("floatx", ["bfloat16", "float16"])
+@pytest.mark.parametrize("kind", ["short_range", "long_range", "shift_window", "shift_token"])
+def test_a_policy_holds_whatever_the_default_float_is(kind, floatx):
+    """Keras then takes integers of 16 bits by default, which index nothing."""
+    networks, clips = [], tiny.pixels()
+    for default in ("float32", floatx):
+        keras.config.set_floatx(default)
+        try:
+            backbone = tiny.tiny_backbone(f"{kind}:2", dtype="float32")
+            networks.append(tiny.run(backbone, clips))
+        finally:
+            keras.config.set_floatx("float32")
+    np.testing.assert_allclose(networks[1], networks[0], rtol=0, atol=1e-5)

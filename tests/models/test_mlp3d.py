@@ -191,3 +191,13 @@ def test_wrong_arguments(backbone, arguments, message):
 def test_backbone_must_be_one(model):
     with pytest.raises(ValueError, match="backbone must be an MLP3DBackbone, got MLP3D"):
         MLP3D(model, 5)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="others know the rank")
+def test_pixels_whose_rank_is_unknown_are_refused_with_the_shape():
+    """TensorFlow forgets it after batches of two ranks, such as a batch and then a clip."""
+    import tensorflow as tf
+
+    model = tiny.tiny_model()
+    with pytest.raises(ValueError, match=r"pixels of shape \(batch, frames.*unknown number"):
+        tf.function(model).get_concrete_function(tf.TensorSpec(None, "uint8"))

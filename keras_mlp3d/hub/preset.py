@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import os
 import pathlib
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -283,19 +284,18 @@ def read_preset(handle: "StrPath | Preset") -> Preset:
 
 def _local_folder(name: str) -> pathlib.Path:
     """Return the folder of a preset that is not on the Hub."""
-    builtin = list_presets()
-    if name in builtin:
+    if name in (builtin := list_presets()):
         return builtin_folder() / name
-    folder = pathlib.Path(name)
-    if folder.is_dir():
-        if not (folder / CONFIG).is_file():
-            raise ValueError(f"The directory {name!r} holds no preset: {CONFIG} is missing.")
+    if ((folder := pathlib.Path(name)) / CONFIG).is_file():
         return folder
-    close = difflib.get_close_matches(name, builtin, n=1, cutoff=0.5)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    if folder.is_dir():
+        raise ValueError(f"The directory {name!r} holds no preset: {CONFIG} is missing.")
+    page = re.fullmatch(r"(?:https?://huggingface\.co/)?([\w.-]+/[\w.-]+)/?", name)
+    close = [f"hf://{page[1]}"] if page else difflib.get_close_matches(name, builtin, 1, 0.5)
     raise ValueError(
-        f"Unknown preset {name!r}: neither a built-in name ({', '.join(builtin)}), nor a "
-        f"directory that exists, nor an address hf://user/repo.{hint}"
+        f"Unknown preset {name!r}: neither a built-in name ({', '.join(builtin)}), nor a directory "
+        "that exists, nor an address hf://user/repo."
+        + (f" Did you mean {close[0]!r}?" if close else "")
     )
 
 

@@ -266,6 +266,12 @@ def test_unknown_preset_is_named_beside_a_close_one():
     assert "Did you mean 'mlp3d_nano'?" in str(error.value)
 
 
+@pytest.mark.parametrize("start", ["", "https://huggingface.co/"])
+def test_the_page_of_a_repository_is_told_from_its_address(start):
+    with pytest.raises(ValueError, match="Did you mean 'hf://someone/gestures-3d'"):
+        MLP3D.from_preset(f"{start}someone/gestures-3d")
+
+
 def test_wrong_class_names_which_class_would_do():
     with pytest.raises(ValueError, match="'cyclemlp_b1' holds a CycleMLP; load it with CycleMLP"):
         MLP3D.from_preset("cyclemlp_b1", load_weights=False)

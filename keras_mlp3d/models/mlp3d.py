@@ -99,7 +99,7 @@ class MLP3D(PresetModel):
             raise ValueError(f"backbone must be an MLP3DBackbone, got {type(backbone).__name__}.")
         num_classes = check_integer("num_classes", num_classes)
         class_names = check_class_names(num_classes, class_names)
-        clip = keras.Input(backbone.input_shape[1:], dtype="float32", name="clip")
+        clip = backbone.input  # one input, so that a model can be made from it to any layer inside
         outputs = classify_tokens(
             backbone(clip), num_classes, dropout, activation, layer_policy(head_dtype)
         )

@@ -193,6 +193,17 @@ def test_backbone_must_be_one(model):
         MLP3D(model, 5)
 
 
+def test_a_model_of_the_layers_inside_has_the_same_input():
+    """As features and class activation maps are taken in Keras."""
+    model, clips = tiny.tiny_model(), tiny.pixels()
+    inner = [model.backbone.get_layer("stage3_block1").output, model.backbone.output]
+    features = keras.Model(model.input, [*inner, model.output])
+    block, tokens, logits = map(to_numpy, features(clips))
+    assert block.shape == (2, 4, 3, 3, 8)
+    np.testing.assert_allclose(tokens, tiny.run(model.backbone, clips), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(logits, tiny.run(model, clips), rtol=0, atol=1e-5)
+
+
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="others know the rank")
 def test_pixels_whose_rank_is_unknown_are_refused_with_the_shape():
     """TensorFlow forgets it after batches of two ranks, such as a batch and then a clip."""

@@ -12,6 +12,7 @@ import numpy as np
 from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d._utils.ordered_map import default_workers
 from keras_mlp3d.data import Manifest, VideoConverter
+from keras_mlp3d.data.datasets.manifest import check_manifest
 from keras_mlp3d.inference.decode_ahead import decode_ahead
 from keras_mlp3d.inference.evaluation import Evaluation, VideoResult
 from keras_mlp3d.inference.multi_label_evaluation import (
@@ -95,11 +96,7 @@ def evaluate(
         check_integer(name, value)
     if workers is not None:
         check_integer("workers", workers)
-    if not isinstance(manifest, Manifest):
-        raise ValueError(
-            f"manifest must be a data.Manifest, got {type(manifest).__name__}; "
-            "data.read_manifest(source) reads one from a folder or a CSV."
-        )
+    check_manifest(manifest)
     check_label_kind(model, manifest.multi_label)
     labels, class_names = _classes(model, manifest)
     converter = converter or getattr(model, "converter", None)

@@ -16,7 +16,7 @@ from keras_mlp3d._utils.ordered_map import OrderedMap, default_workers
 from keras_mlp3d._utils.remote import is_remote, read_bytes
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.datasets.check_file import check_file, reason_of
-from keras_mlp3d.data.datasets.manifest import Manifest
+from keras_mlp3d.data.datasets.manifest import Manifest, check_manifest
 from keras_mlp3d.data.datasets.video_row import VideoRow, source_key
 from keras_mlp3d.data.video.records import is_record
 from keras_mlp3d.data.video.sources import LazySource, is_path
@@ -100,8 +100,7 @@ def check_videos(
     ...     print(check.path, "-", check.error)
     no.mp4 - no such video file
     """
-    if not isinstance(manifest, Manifest):
-        raise ValueError(f"manifest must be a Manifest, got {manifest!r}.")
+    check_manifest(manifest)
     if workers is None:
         workers = default_workers()
     workers = check_integer("workers", workers)

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -271,3 +272,24 @@ def _below(path, folder):
     if not os.path.normcase(path).startswith(os.path.normcase(folder)):
         return None
     return path[len(folder) :].replace(os.sep, "/")
+
+
+def check_manifest(manifest: Any) -> Manifest:
+    """Return the manifest if it is one.
+
+    Raises:
+        ValueError: If it is anything else, such as the path of a folder.
+
+    Example:
+
+    >>> check_manifest("my_videos")
+    Traceback (most recent call last):
+    ...
+    ValueError: manifest must be a data.Manifest, got str; data.read_manifest(source) reads one ...
+    """
+    if not isinstance(manifest, Manifest):
+        raise ValueError(
+            f"manifest must be a data.Manifest, got {type(manifest).__name__}; "
+            "data.read_manifest(source) reads one from a folder or a CSV."
+        )
+    return manifest

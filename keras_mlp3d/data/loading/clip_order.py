@@ -29,13 +29,21 @@ def checked_random(
     """Return whether clips are random: as asked, or as in training if nothing is asked.
 
     Raises:
-        ValueError: If that contradicts `training`, or how the converter crops.
+        ValueError: If that contradicts `training`, or how the converter crops, or if the converter
+            is none.
 
     Example:
 
     >>> checked_random(None, training=True, converter=len)
     True
     """
+    is_network = hasattr(converter, "predict")
+    if is_network or not callable(converter):
+        hint = "; pass the network's `converter`" if is_network else ""
+        raise ValueError(
+            "converter must be a data.VideoConverter, or a function from a video to a clip, got "
+            f"{type(converter).__name__}{hint}."
+        )
     crops = getattr(converter, "crop", None) == "random"
     if crops and not training:
         raise ValueError(

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_mlp3d._utils.checks import check_choice, check_integer
 from keras_mlp3d.data.augment import Augmenter, batch_generator, clip_generator
-from keras_mlp3d.data.datasets.manifest import Manifest
+from keras_mlp3d.data.datasets.manifest import Manifest, check_manifest
 from keras_mlp3d.data.loading.clip_cache import MAX_CACHE_BYTES, ClipCache
 from keras_mlp3d.data.loading.clip_order import checked_random, checked_shard, epoch_order
 from keras_mlp3d.data.loading.unreadable_notes import (
@@ -102,6 +102,7 @@ class ClipSource:
         max_cache_bytes: int = MAX_CACHE_BYTES,
         unreadable: str = "error",
     ):
+        check_manifest(manifest)
         batch_size = check_integer("batch_size", batch_size)
         seed = check_integer("seed", seed, 0)
         self.shard = checked_shard(shard, batch_size)

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d._utils.ordered_map import OrderedMap
-from keras_mlp3d.data.datasets.manifest import Manifest, VideoRow
+from keras_mlp3d.data.datasets.manifest import Manifest, VideoRow, check_manifest
 from keras_mlp3d.data.video.converter import VideoConverter, thread_options
 from keras_mlp3d.data.video.decode import VideoError
 
@@ -71,6 +71,7 @@ def pixel_statistics(
     >>> found.pixel_mean, found.pixel_std
     ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     """
+    check_manifest(manifest)
     max_videos = check_integer("max_videos", max_videos)
     converter = VideoConverter() if converter is None else converter
     count = min(len(manifest.rows), max_videos)

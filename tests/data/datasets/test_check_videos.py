@@ -128,7 +128,7 @@ def test_wrong_workers(workers):
 
 
 def test_wrong_arguments():
-    with pytest.raises(ValueError, match=r"manifest must be a Manifest, got 'a\.csv'"):
+    with pytest.raises(ValueError, match=r"manifest must be a data.Manifest, got str"):
         check_videos("a.csv")
     for limit in (0, 0.5, float("nan"), float("inf"), -1):
         with pytest.raises(ValueError, match="time_limit must be a number of at least 1, got"):

@@ -18,7 +18,16 @@ from data.loading.gray_clips import (
     which,
 )
 
-from keras_mlp3d.data import Augmenter, Manifest, VideoConverter, VideoError, VideoRow
+from keras_mlp3d.data import (
+    Augmenter,
+    Manifest,
+    VideoConverter,
+    VideoError,
+    VideoRow,
+    check_videos,
+    pixel_statistics,
+    write_shards,
+)
 from keras_mlp3d.data.loading.clip_source import ClipSource
 from keras_mlp3d.data.loading.video_loader import VideoLoader
 from keras_mlp3d.data.video.sources import LazySource
@@ -360,3 +369,33 @@ def test_bad_arguments(manifest, options, words):
     options = {"converter": CONVERTER, "batch_size": 2, **options}
     with pytest.raises(ValueError, match=words):
         ClipSource(manifest, **options)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda videos, folder: ClipSource(videos, CONVERTER),
+        lambda videos, folder: VideoLoader(videos, CONVERTER),
+        lambda videos, folder: pixel_statistics(videos),
+        lambda videos, folder: check_videos(videos),
+        lambda videos, folder: write_shards(videos, folder, name="train"),
+    ],
+)
+def test_a_folder_is_not_taken_for_a_manifest(use, tmp_path):
+    with pytest.raises(ValueError, match=r"must be a data\.Manifest, got str; data\.read_manifest"):
+        use(str(tmp_path), tmp_path)
+
+
+def test_a_converter_is_needed_and_a_network_is_none():
+    class Network:
+        def __call__(self, clips):
+            return clips
+
+        predict = __call__
+
+    for wrong, words in (
+        (None, "or a function from a video to a clip, got NoneType"),
+        (Network(), "got Network; pass the network's `converter`"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            VideoLoader(numbered_rows(4), wrong)

@@ -14,7 +14,7 @@ from keras_mlp3d._utils.atomic_write import write_whole, written_beside
 from keras_mlp3d._utils.checks import check_choice, check_integer
 from keras_mlp3d._utils.ordered_map import default_workers
 from keras_mlp3d._utils.types import StrPath
-from keras_mlp3d.data.datasets.manifest import Manifest
+from keras_mlp3d.data.datasets.manifest import Manifest, check_manifest
 from keras_mlp3d.data.datasets.shards.clips import make_clips
 from keras_mlp3d.data.datasets.shards.read import (
     INDEX_FORMAT,
@@ -269,8 +269,7 @@ def _counted(clips, done, total, progress):
 
 
 def _checked(manifest, name, num_shards, store, short_side, quality, unreadable):
-    if not isinstance(manifest, Manifest):
-        raise ValueError(f"manifest must be a Manifest, got {manifest!r}.")
+    check_manifest(manifest)
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(f"name must be letters, digits, '_' and '-', got {name!r}.")
     if num_shards is None:

@@ -16,6 +16,7 @@ from keras_mlp3d.layers.adaptable import AdaptableLayer
 from keras_mlp3d.models import lora
 from keras_mlp3d.models.dtype_policies import MODES, quantized_layers
 from keras_mlp3d.models.freezing import freeze_as, frozen_state
+from keras_mlp3d.models.network_checks import refuse_files
 from keras_mlp3d.models.transfer import walk_layers
 
 logger = logging.getLogger("keras_mlp3d")
@@ -40,6 +41,7 @@ class Network(WholeWeights, TracedOnce):
 
     # Every backend calls a model here, except JAX's trainer, which only uses `call`.
     def __call__(self, inputs: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        refuse_files(inputs)
         self.check_input(inputs)
         return super().__call__(inputs, *args, **kwargs)
 
@@ -52,6 +54,22 @@ class Network(WholeWeights, TracedOnce):
     ) -> Tensor:
         self.check_input(inputs)
         return super().call(inputs, training=training, mask=mask, **kwargs)
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
+        """Return the outputs for clips, as `keras.Model.predict` does.
+
+        Raises:
+            ValueError: If `x` is the path of a video, or a manifest.
+        """
+        refuse_files(x)
+        return super().predict(x, batch_size, verbose, steps, callbacks)
 
     def check_input(self, inputs: Tensor) -> None:
         """Raise ValueError if inputs of this shape do not fit the network."""

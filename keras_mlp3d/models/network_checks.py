@@ -1,6 +1,7 @@
 """Checks of what a network is made of, and of the frames that it is given."""
 
 import math
+import os
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -96,6 +97,26 @@ def valid_num_frames(mixings: Sequence[Mixing], limit: int) -> list[int]:
         for time in range(1, limit // TUBELET_FRAMES + 1)
         if all(mixing.divides(time) for mixing in mixings)
     ]
+
+
+def refuse_files(inputs: Any) -> None:
+    """Raise ValueError for paths of videos, or a manifest, in place of clips.
+
+    Example:
+
+    >>> refuse_files(["a.mp4"])
+    Traceback (most recent call last):
+    ...
+    ValueError: a network takes clips, such as `model.converter(path)[None]`, or a `data...
+    """
+    first = inputs[0] if isinstance(inputs, list | tuple) and inputs else inputs
+    is_manifest = hasattr(first, "rows") and hasattr(first, "class_names")
+    if is_manifest or isinstance(first, str | bytes | os.PathLike):
+        raise ValueError(
+            "a network takes clips, such as `model.converter(path)[None]`, or a "
+            f"`data.VideoLoader`, got {type(first).__name__}; `inference.classify(model, paths)` reads videos, and "
+            "`inference.evaluate(model, manifest)` those of a manifest."
+        )
 
 
 def static_shape(inputs: Any) -> tuple[int | None, ...]:

@@ -1,4 +1,5 @@
 import json
+import pathlib
 import re
 
 import keras
@@ -10,7 +11,7 @@ from numpy_weights import fill, weights_of
 from reference import network as twin
 
 from keras_mlp3d import MLP3D, MLP3DBackbone
-from keras_mlp3d.data import VideoConverter
+from keras_mlp3d.data import Manifest, VideoConverter, VideoRow
 from keras_mlp3d.models.transfer import set_intervals
 
 NAMES = ["up", "down", "left", "right", "still"]
@@ -191,6 +192,22 @@ def test_wrong_arguments(backbone, arguments, message):
 def test_backbone_must_be_one(model):
     with pytest.raises(ValueError, match="backbone must be an MLP3DBackbone, got MLP3D"):
         MLP3D(model, 5)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "a.mp4",
+        pathlib.Path("a.mp4"),
+        ["a.mp4", "b.mp4"],
+        Manifest([VideoRow("a.mp4", 0)], ["run"], "val"),
+    ],
+)
+def test_files_are_not_clips(given):
+    model = tiny.tiny_model()
+    for use in (model, model.predict):
+        with pytest.raises(ValueError, match=r"inference\.classify\(model, paths\)` reads videos"):
+            use(given)
 
 
 def test_a_model_of_the_layers_inside_has_the_same_input():

@@ -114,8 +114,8 @@ def refuse_files(inputs: Any) -> None:
     if is_manifest or isinstance(first, str | bytes | os.PathLike):
         raise ValueError(
             "a network takes clips, such as `model.converter(path)[None]`, or a "
-            f"`data.VideoLoader`, got {type(first).__name__}; `inference.classify(model, paths)` reads videos, and "
-            "`inference.evaluate(model, manifest)` those of a manifest."
+            f"`data.VideoLoader`, got {type(first).__name__}; `inference.classify(model, paths)` "
+            "reads videos, and `inference.evaluate(model, manifest)` those of a manifest."
         )
 
 

@@ -29,8 +29,8 @@ def checked_random(
     """Return whether clips are random: as asked, or as in training if nothing is asked.
 
     Raises:
-        ValueError: If that contradicts `training`, or how the converter crops, or if the converter
-            is none.
+        ValueError: If that contradicts `training`, or how the converter crops, or if `converter` is
+            something else, such as a network.
 
     Example:
 

@@ -13,7 +13,8 @@ With `--to-preset DIRECTORY` the network of seed 0 is written as a preset in hal
 the accuracy that this preset has on the part taken out, and the terms of the data set
 (real_clips.json). The folder's name is the preset's: its card loads it by that name.
 
-With `--start-from` a training begins with the weights of another, by another `--recipe`.
+With `--start-from` each network and seed begins with its weights of another run, which had
+another recipe, such as smaller pictures.
 
 With `--refit` a network is trained on `val` too, once `val` has chosen the recipe: for all epochs
 of the recipe, and nothing but the part taken out measures it.
@@ -72,6 +73,7 @@ NETWORKS = {
 }
 #: Channels and blocks of R(2+1)D.
 CONVOLUTIONAL = ((6, 18, 48, 112), (1, 1, 2, 2))
+WEIGHTS = "model.weights.h5"
 ORDERS = ("in order", "shuffled", "one frame")
 
 
@@ -157,6 +159,8 @@ class Measurement:
         trainer = self.trainer(network)
         folder = trainer.folder / f"seed{seed}"
         start = self.options.start_from
+        if start:
+            start = pathlib.Path(start, folder.relative_to(self.options.run), WEIGHTS)
         check_settings(
             folder,
             {
@@ -170,14 +174,14 @@ class Measurement:
             return read_json(folder / "result.json")
         set_random_seed(seed)
         model = self.model(network, trainer)
-        if self.options.start_from:
-            model.load_weights(self.options.start_from)
+        if start:
+            model.load_weights(start)
         if not (folder / "trained.json").exists():
             self.train(network, seed, trainer, model, folder)
         trained = read_json(folder / "trained.json")
         if self.options.val_only:
             return trained
-        model.load_weights(folder / "model.weights.h5")
+        model.load_weights(folder / WEIGHTS)
         rows = self.held_out.rows
         result = {
             **trained,
@@ -206,7 +210,7 @@ class Measurement:
             },
             verbose=2,
         )
-        model.save_weights(folder / "model.weights.h5")
+        model.save_weights(folder / WEIGHTS)
         trained = {
             "network": network,
             "seed": seed,
@@ -240,7 +244,7 @@ def write_preset(measurement, directory, command):
     trainer = measurement.trainer("MLP-3D")
     model = measurement.model("MLP-3D", trainer)
     folder = trainer.folder / "seed0"
-    model.load_weights(folder / "model.weights.h5")
+    model.load_weights(folder / WEIGHTS)
     trained = read_json(folder / "trained.json")
     terms = read_json(pathlib.Path(__file__).with_suffix(".json"))[measurement.name]
     description, protocol = terms.pop("description"), terms.pop("protocol")
@@ -388,7 +392,7 @@ def command_of(options):
     if options.recipe:
         command += f" --recipe {options.recipe}"
     if options.start_from:
-        command += " --start-from BEFORE/mlp3d/seed0/model.weights.h5"
+        command += " --start-from BEFORE"
     if options.refit:
         command += " --refit"
     if options.set:
@@ -403,7 +407,7 @@ def main():
     parser.add_argument("--preset", default="mlp3d_tiny")
     parser.add_argument("--recipe", help="default: the recipe of the data set's name")
     parser.add_argument(
-        "--start-from", metavar="WEIGHTS", help="model.weights.h5 of a run before, to start from"
+        "--start-from", metavar="RUN", help="another run, with whose weights the trainings begin"
     )
     parser.add_argument(
         "--refit", action="store_true", help="train on val too, once it has chosen the recipe"
@@ -425,8 +429,6 @@ def main():
         "--mistakes", action="store_true", help="print what is taken for what, and by whom"
     )
     options = parser.parse_args()
-    if options.start_from and options.networks != ["MLP-3D"]:
-        parser.error("--start-from has weights of MLP-3D: add --networks MLP-3D")
     measurement = Measurement(options)
     chooses = "" if options.refit else f"{len(measurement.validation)} to choose the epoch, "
     print(

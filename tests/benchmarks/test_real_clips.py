@@ -96,3 +96,31 @@ def test_a_short_run(real_clips, tmp_path, monkeypatch, capsys):
     stated = json.loads((preset / "metadata.json").read_text())
     assert [row["split"].split(",")[0] for row in stated["metrics"]] == ["taken out of train"]
     assert "trained on val too" in stated["source"]
+
+
+def test_a_run_begins_with_the_weights_of_another(real_clips, tmp_path, monkeypatch):
+    folder = tmp_path / "grid_words"
+    classes = ["blink_then_spin", "spin_then_blink"]
+    for split, clips in (("train", 40), ("val", 8)):
+        write_motion_shapes(folder / split, split=split, num_clips=clips, classes=classes)
+
+    def answers(run, *options, **changes):
+        recipe = {**small, **changes}
+        arguments = ["--data", str(folder), "--run", str(tmp_path / run), *options]
+        arguments += ["--preset", "mlp3d_nano", "--networks", "MLP-3D", "S = 1", "--seeds", "1"]
+        arguments += ["--in-memory", "--set", *(f"{key}={recipe[key]}" for key in recipe)]
+        monkeypatch.setattr(sys, "argv", ["real_clips.py", *arguments])
+        real_clips.main()
+        results = sorted((tmp_path / run).glob("*/seed1/result.json"))
+        return [json.loads(path.read_text())["shuffled"] for path in results]
+
+    small = {"epochs": 1, "warmup_epochs": 0.5, "batch_size": 8, "num_frames": 32}
+    small["image_size"] = [32, 32]
+    before = answers("before")
+    assert len(before) == 2
+    assert answers("untrained", learning_rate=1e-12) != before
+    start = ["--start-from", str(tmp_path / "before")]
+    assert answers("after", *start, learning_rate=1e-12) == before
+    answers("larger", *start, image_size=[64, 64])
+    with pytest.raises(FileNotFoundError, match=r"absent.mlp3d.seed1.model\.weights\.h5"):
+        answers("never", "--start-from", str(tmp_path / "absent"))

@@ -19,6 +19,7 @@ processes can share a run if each has other `--networks`; each prints a table of
 """
 
 import argparse
+import functools
 import itertools
 import pathlib
 import shlex
@@ -79,10 +80,11 @@ def comparison_of(options):
     names, root = training.class_names, training.root
     scoring = thinned(scoring_rows(training.rows)[1], options.scoring_every or options.every)
     changed = RECIPE | parse_overrides(options.set)
+    recipe = Recipe.load("radar_gestures").replace(**changed)
     return Comparison(
         options.run,
         options.preset,
-        Recipe.load("radar_gestures").replace(**changed),
+        recipe,
         HAND_MADE,
         Manifest(thinned(training.rows, options.every), names, "inside", root=root),
         Manifest((*taken_out.rows, *validation.rows), names, "outside", root=options.data),
@@ -92,7 +94,7 @@ def comparison_of(options):
         options.tie,
         options.refine_epochs,
         batch_size=options.scoring_batch,
-        in_memory=in_memory,
+        in_memory=functools.partial(in_memory, preset=options.preset, recipe=recipe),
     )
 
 

@@ -36,13 +36,14 @@ import time
 import keras_mlp3d as km
 from keras_mlp3d import hub
 from keras_mlp3d.cost import count
-from keras_mlp3d.data import Manifest, VideoRow, read_folder, read_video
-from keras_mlp3d.data.video.sources import Frames, LazySource
+from keras_mlp3d.data import Manifest, VideoRow, read_folder
+from keras_mlp3d.data.video.sources import Frames, LazySource, open_video
 from keras_mlp3d.inference import evaluate
 from keras_mlp3d.inference.evaluation import wilson_interval
 from keras_mlp3d.search import Trainer
 from keras_mlp3d.training import (
     Recipe,
+    clip_converter,
     data_identity,
     make_loaders,
     parse_overrides,
@@ -92,12 +93,18 @@ def split(manifest, name):
     )
 
 
-def in_memory(manifest):
-    """Return the manifest with all frames decoded, so that epochs only augment them."""
+def in_memory(manifest, preset, recipe):
+    """Return the manifest with all frames decoded, so that epochs only augment them.
+
+    They are resized while they are decoded, as those of files are: clips are the same.
+    """
+    converter = clip_converter(hub.make_converter(hub.read_preset(preset).converter), recipe)
 
     def decode(row):
-        frames, fps = read_video(row.path)
-        return functools.partial(Frames, frames, fps, row.path)
+        with open_video(row.path) as video:
+            pictures = video.frames(None, converter.fit, converter.interpolation)
+            frames = np.stack([picture for _, picture in pictures])
+            return functools.partial(Frames, frames, video.fps, row.path)
 
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         loads = pool.map(decode, manifest.rows)
@@ -125,7 +132,10 @@ class Measurement:
             rows = (*training.rows, *validation.rows)
             training = Manifest(rows, training.class_names, "train and val", root=options.data)
         if options.in_memory:
-            training, validation = in_memory(training), in_memory(validation)
+            training, validation = (
+                in_memory(manifest, options.preset, self.recipe)
+                for manifest in (training, validation)
+            )
         self.training, self.validation = training, validation
 
     def trainer(self, network):

@@ -7,8 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_mlp3d.data import Manifest, VideoRow
+from keras_mlp3d.data import Manifest, VideoConverter, VideoRow, read_folder
 from keras_mlp3d.data.datasets.motion_shapes import write_motion_shapes
+from keras_mlp3d.training import Recipe, clip_converter
 
 
 @pytest.fixture
@@ -49,6 +50,18 @@ def test_the_convolutional_network_and_its_cost(real_clips):
     small = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(conv(inputs))))
     size = 4 * 4 * 4 * 5
     assert real_clips.multiply_accumulates(small) == size * 9 * 3 + size * 2
+
+
+@pytest.mark.parametrize("size", [(32, 32), (64, 64)])
+def test_clips_in_memory_are_those_of_files(real_clips, tmp_path, size):
+    write_motion_shapes(tmp_path, num_clips=3, classes=["blink_then_spin", "spin_then_blink"])
+    recipe = Recipe.load("grid_words").replace(image_size=size, num_frames=8)
+    files = read_folder(tmp_path)
+    memory = real_clips.in_memory(files, "mlp3d_nano", recipe)
+    converter = clip_converter(VideoConverter(8), recipe)
+    for file, frames in zip(files.rows, memory.rows, strict=True):
+        np.testing.assert_array_equal(converter(frames.path), converter(file.path))
+    assert files.class_names == memory.class_names
 
 
 def test_a_short_run(real_clips, tmp_path, monkeypatch, capsys):

@@ -27,7 +27,8 @@ def written(folder, **values):
 def test_the_recipes_that_ship():
     ours = {"motion_shapes", "lip_phrases", "grid_words", "fine_tune"}
     ours |= {"radar_gestures", "radar_gestures_continued", "radar_gestures_finished"}
-    ours |= {"radar_gestures_unmirrored"}
+    ours |= {"radar_gestures_unmirrored", "radar_gestures_half_size"}
+    ours |= {"radar_gestures_half_size_finished"}
     assert set(list_recipes()) == {*PAPER, *ours}
     assert "recipes" not in list_presets()
 

@@ -68,7 +68,7 @@ class WeightsFile:
             if is_safetensors(self.path):
                 load_safetensors(self.path, model, instead or {})
                 return
-            with warnings.catch_warnings(), _own_methods(instead or {}, "load_own_variables"):
+            with warnings.catch_warnings(), _replaced_methods(instead or {}, "load_own_variables"):
                 # Keras warns before it raises an error for the same reason.
                 warnings.filterwarnings("ignore", "Skipping nested container", UserWarning)
                 model.load_weights(self.path)
@@ -77,6 +77,21 @@ class WeightsFile:
             raise ValueError(
                 f"The weights in {self.path!r} are not of this network ({model.name}): {reason}"
             ) from error
+
+
+@contextlib.contextmanager
+def _replaced_methods(functions: Mapping[Any, Callable[[Any], Any]], name: str) -> Iterator[None]:
+    """Replace a method of some objects by functions, such as the one that Keras loads them by.
+
+    Metrics have no such method, and get one for this time: `keras_patches.replaced` would fail.
+    """
+    for owner, function in functions.items():
+        vars(owner)[name] = function
+    try:
+        yield
+    finally:
+        for owner in functions:
+            del vars(owner)[name]
 
 
 def is_safetensors(path: StrPath) -> bool:
@@ -251,7 +266,7 @@ def save_weights(model: "keras.Model", path: StrPath, half_precision: bool = Fal
     nothing = dict.fromkeys(_of_training(model), lambda store: None)
     with (
         written_beside(path, ending=".weights.h5") as beside,
-        _own_methods(nothing, "save_own_variables"),
+        _replaced_methods(nothing, "save_own_variables"),
     ):
         try:
             model.save_weights(os.fspath(beside), overwrite=True)
@@ -286,18 +301,6 @@ def _pack(path: pathlib.Path, half_precision: bool) -> None:
         h5py.File(packed, "w", libver="latest") as target,
     ):
         copy(source, target)
-
-
-def _own_methods(
-    functions: Mapping[Any, Callable[[Any], Any]], name: str
-) -> contextlib.AbstractContextManager[None]:
-    """Give some objects a method of their own, by which Keras loads or saves them."""
-    from keras_mlp3d._utils.keras_patches import replaced
-
-    def giving(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        return lambda old: function
-
-    return replaced([(owner, name, giving(function)) for owner, function in functions.items()])
 
 
 def _of_training(model: "keras.Model") -> Iterator[Any]:

@@ -46,7 +46,7 @@ lint: .venv/installed
 
 # tests/oldest checks that these are the lower bounds of pyproject.toml. PyTorch is the exception:
 # for Linux, older CPU builds are on PyTorch's own index alone, and those on PyPI bring gigabytes of
-# CUDA. If pip is set up for that index: make test-oldest OLDEST_TORCH=torch==2.6.0
+# CUDA (7 GB in all); with them, or pip set up for that index: make test-oldest OLDEST_TORCH=torch==2.6.0
 OLDEST = keras==3.13.0 numpy==1.26.0 huggingface-hub==1.33.0 av==17.0.0 jax==0.6.0 \
   jaxlib==0.6.0 tensorflow-cpu==2.18.1
 OLDEST_TORCH ?= $(TORCH)

@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Set
 from typing import Any
 
 
@@ -50,7 +50,7 @@ def check_integers(name: str, value: Any, length: int, minimum: int = 1) -> tupl
     (4, 4, 4)
     """
     try:
-        if isinstance(value, str | bytes):
+        if is_no_list(value):
             raise ValueError
         values = tuple(check_integer(name, item, minimum) for item in value)
     except (TypeError, ValueError):
@@ -135,6 +135,21 @@ def check_choice(name: str, value: Any, choices: Iterable[Any]) -> Any:
     if not any(type(value) is type(choice) and value == choice for choice in known):
         raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}.")
     return value
+
+
+def is_no_list(value: Any) -> bool:
+    """Return whether items of a value would be no list's: of text, or in the order of a set.
+
+    A dictionary has an order, but rarely the one that its values tell.
+
+    Example:
+
+    >>> is_no_list("run"), is_no_list({"run", "jump"}), is_no_list({"run": 1, "jump": 0})
+    (True, True, True)
+    >>> is_no_list(["run", "jump"])
+    False
+    """
+    return isinstance(value, str | bytes | Set | Mapping)
 
 
 def check_boolean(name: str, value: Any) -> bool:

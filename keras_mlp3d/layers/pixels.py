@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_mlp3d._utils.checks import check_integers, check_number
+from keras_mlp3d._utils.checks import check_integers, check_number, is_no_list
 from keras_mlp3d._utils.types import Shape, Tensor
 from keras_mlp3d.layers import _torch
 
@@ -97,7 +97,7 @@ def check_statistics(name: str, value: Any) -> tuple[float, float, float] | None
         return None
     minimum = {"above": 0} if name.endswith("std") else {"minimum": 0}
     try:
-        if isinstance(value, str | bytes):
+        if is_no_list(value):
             raise ValueError
         red, green, blue = (float(check_number(name, each, maximum=1, **minimum)) for each in value)
     except (TypeError, ValueError):

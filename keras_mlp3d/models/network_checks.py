@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_mlp3d import hub
-from keras_mlp3d._utils.checks import check_integer, check_integers, check_number
+from keras_mlp3d._utils.checks import check_integer, check_integers, check_number, is_no_list
 from keras_mlp3d._utils.printable import MAX_CLASS_NAME, is_printable
 from keras_mlp3d._utils.types import Shape
 from keras_mlp3d.layers.time_mixing import GROUPED_KINDS
@@ -205,7 +205,9 @@ def check_class_names(num_classes: Any, class_names: Any) -> list[str] | None:
     num_classes = check_integer("num_classes", num_classes)
     if class_names is None:
         return None
-    names = [class_names] if isinstance(class_names, str) else list(class_names)
+    if is_no_list(class_names):
+        raise ValueError(f"class_names must be a list of names, got {class_names!r}.")
+    names = list(class_names)
     for name in names:
         if not isinstance(name, str):
             raise ValueError(f"class_names must be strings, got {name!r}.")

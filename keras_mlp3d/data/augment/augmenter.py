@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from keras_mlp3d._utils.checks import check_integer
+from keras_mlp3d._utils.checks import check_integer, is_no_list
 from keras_mlp3d.data.augment._arrays import (
     checked_batch,
     checked_clip,
@@ -148,6 +148,8 @@ class Augmenter(Configured):
             ValueError: If the flip's `label_map` does not fit them, or `num_classes` is not their
                 number.
         """
+        if is_no_list(class_names):
+            raise ValueError(f"class_names must be a list of names, got {class_names!r}.")
         names = list(class_names)
         if self.num_classes not in (None, len(names)):
             raise ValueError(

@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 from keras_mlp3d.data.datasets.tables import checked_classes, composed
 
 _logger = logging.getLogger("keras_mlp3d")
-# With few digits: a wrong number must not make millions of classes.
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,5})")
+# With few digits: a wrong number must not make millions of classes. A table that had a gap stores
+# integers as 2.0.
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,5})(?:\.0+)?")
 
 
 Place = TypeVar("Place")
@@ -94,8 +95,8 @@ def number_labels(
 ) -> tuple[dict[str, int], tuple[str, ...]]:
     """Return the class of each label.
 
-    Labels are names, or integers from 0 if all of them are. Names have priority: with the classes
-    ("1", "0"), the label 0 is the second class.
+    Labels are names, or integers from 0 if all of them are, also as 2.0. Names have priority: with
+    the classes ("1", "0"), the label 0 is the second class.
 
     Args:
         source: Name of the data set in messages.
@@ -123,7 +124,7 @@ def number_labels(
 
 
 def _known_labels(source, texts, known, wrong):
-    numbers = {text: int(text) for text in texts if _NUMBER.fullmatch(text)}
+    numbers = {text: int(float(text)) for text in texts if _NUMBER.fullmatch(text)}
     labels = {}
     for text, where in texts.items():
         if text in known:
@@ -148,8 +149,8 @@ def _known_labels(source, texts, known, wrong):
 
 
 def _numbers(source, texts, wrong):
-    labels = {text: int(text) for text in texts}
-    there = sorted(labels.values())
+    labels = {text: int(float(text)) for text in texts}
+    there = sorted({*labels.values()})
     if there[0] < 0:
         least = min(labels, key=labels.get)
         raise wrong(

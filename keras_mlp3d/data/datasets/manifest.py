@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_mlp3d._utils.atomic_write import write_whole
+from keras_mlp3d._utils.checks import is_no_list
 from keras_mlp3d._utils.remote import is_remote
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.datasets.labels import check_label_separator
@@ -72,8 +73,8 @@ class Manifest:
         set_field = object.__setattr__
         for name in ("rows", "class_names", "not_found", "left_out"):
             value = getattr(self, name)
-            if isinstance(value, str):
-                raise ValueError(f"{name} must be a sequence, got the text {value!r}.")
+            if is_no_list(value):
+                raise ValueError(f"{name} must be a sequence such as a list, got {value!r}.")
             set_field(self, name, tuple(value))
         if not isinstance(self.split, str) or not self.split:
             raise ValueError(f"split must be a name, got {self.split!r}.")

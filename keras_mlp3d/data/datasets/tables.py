@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from keras_mlp3d._utils import remote
+from keras_mlp3d._utils.checks import is_no_list
 from keras_mlp3d._utils.remote import is_remote
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.video.sources import VIDEO_SUFFIXES
@@ -214,9 +215,17 @@ def simple_name(path: str, line: int, what: str, text: Any) -> str:
 
 
 def video_stems(folder: str) -> dict[str, list[str]]:
-    """Return {file name without ending: [paths]} of all videos in a folder and below it."""
-    found = {}
-    for parent, folders, files in os.walk(folder):
+    """Return {file name without ending: [paths]} of all videos in a folder and below it.
+
+    Links to folders are followed, and each folder is looked at once.
+    """
+    found, seen = {}, set()
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        status = os.stat(parent)
+        if (status.st_dev, status.st_ino) in seen:
+            folders[:] = []
+            continue
+        seen.add((status.st_dev, status.st_ino))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             stem, suffix = os.path.splitext(name)
@@ -227,11 +236,11 @@ def video_stems(folder: str) -> dict[str, list[str]]:
 
 def checked_classes(class_names: Sequence[str]) -> dict[str, int]:
     """Return {name: label} of the classes in their order, the names composed."""
-    names = [class_names] if isinstance(class_names, str) else list(class_names)
+    names = [] if is_no_list(class_names) else list(class_names)
     labels = {
         composed(name) if isinstance(name, str) else name: label for label, name in enumerate(names)
     }
-    if not names or len(labels) < len(names) or isinstance(class_names, str):
+    if not names or len(labels) < len(names):
         raise ValueError(f"class_names must be a list of distinct names, got {class_names!r}.")
     return labels
 

@@ -104,7 +104,9 @@ def make_dataset(
     epochs = _Epochs(first_epoch, source.num_batches)
     scalar = tf.TensorSpec((), tf.int64)
     count = len(source.rows(0, 0)) * source.copies if source.training else None
-    clip_shape = (count, converter.num_frames, *converter.image_size, 3)
+    crop = getattr(source.augment, "crop", None)
+    size = (crop and crop.size) or converter.image_size
+    clip_shape = (count, converter.num_frames, *size, 3)
     label_shape = (count, len(manifest.class_names)) if source.one_hot else (count,)
     label_type = tf.float32 if source.one_hot else tf.int32
 

@@ -74,6 +74,8 @@ def pixel_statistics(
     check_manifest(manifest)
     max_videos = check_integer("max_videos", max_videos)
     converter = VideoConverter() if converter is None else converter
+    if converter.crop == "random":  # it would need random numbers, and a clip should not vary
+        converter = dataclasses.replace(converter, crop="center")
     count = min(len(manifest.rows), max_videos)
     rows = [manifest.rows[i * len(manifest.rows) // count] for i in range(count)]
 
@@ -91,16 +93,18 @@ def pixel_statistics(
             [np.bincount(clip[..., color].ravel(), minlength=256) for color in range(3)]
         )
 
-    counts, unreadable = np.zeros((3, 256), "int64"), {}
+    # Several rows may be of one file.
+    counts, unreadable, measured = np.zeros((3, 256), "int64"), {}, len(rows)
     with OrderedMap(histogram, rows, check_integer("workers", workers)) as histograms:
         for row, found in zip(rows, histograms, strict=True):
             if isinstance(found, Exception):
                 name = manifest.name_of(row)
                 unreadable[name] = str(found)
+                measured -= 1
                 _logger.warning("not measured: %s: %s", name, found)
             else:
                 counts += found
-    if len(unreadable) == len(rows):
+    if not measured:
         name, reason = next(iter(unreadable.items()))
         raise ValueError(f"None of {len(rows)} videos can be read; the first is {name!r}: {reason}")
     values, pixels = np.arange(256) / 255, counts[0].sum()
@@ -109,10 +113,8 @@ def pixel_statistics(
     if not std.all():
         color = ("red", "green", "blue")[int(np.argmin(std))]
         raise ValueError(
-            f"All pixels of the {len(rows) - len(unreadable)} videos have the same {color}: they "
+            f"All pixels of the {measured} videos have the same {color}: they "
             "cannot be normalized by its standard deviation, which is 0."
         )
     red, green, blue = mean.round(4).tolist()
-    return PixelStatistics(
-        (red, green, blue), tuple(std.tolist()), len(rows) - len(unreadable), unreadable
-    )
+    return PixelStatistics((red, green, blue), tuple(std.tolist()), measured, unreadable)

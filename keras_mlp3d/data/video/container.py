@@ -15,6 +15,13 @@ MAX_PIXELS = 8192 * 8192
 _MAX_LATE_STREAMS = 1000
 _MAX_GUESSED_RATE = 240
 
+# The parts of MP4 and QuickTime files in which FFmpeg finds the tables of samples, and the kinds of
+# which the first part of such a file may be.
+_OUTER = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf")
+_FIRST = (b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot")
+_MAX_BOXES = 2**17  # that are looked at
+_MAX_UNBACKED = 2**20  # samples that need no bytes in a table
+
 # Demuxers that read the given file only. Playlists, image sequences and scripts (hls, dash, concat,
 # image2, avisynth, ...) name other files and addresses, so they are left out. The audio demuxers
 # are here so that the error can say that there is no video.
@@ -88,8 +95,12 @@ def open_stream(
         max_pixels: Largest number of pixels of a picture that the decoder takes.
     """
     try:
+        with open(path, "rb", buffering=0) if data is None else io.BytesIO(data) as file:
+            _check_tables(path, file)
         source = "file:" + path if data is None else io.BytesIO(data)
         container: Any = av.open(source, options=_OPTIONS)
+    except VideoError:
+        raise
     except Exception as error:
         raise VideoError(path, f"it cannot be opened as a video ({why(error)})") from error
     try:
@@ -114,6 +125,72 @@ def open_stream(
         container.close()
         raise VideoError(path, f"it cannot be opened as a video ({why(error)})") from error
     return container, stream
+
+
+def _check_tables(path, file):
+    """Refuse an MP4 file whose tables claim more samples than it can hold.
+
+    Where all samples have one size, a few bytes claim any number of them, and FFmpeg makes an entry
+    for each when it opens the file.
+    """
+    length = file.seek(0, os.SEEK_END)
+    samples, size, tables = 0, 0, {}
+    for kind, start, stop in _boxes(file, length):
+        file.seek(start)
+        head = file.read(20)
+        first, second = (int.from_bytes(head[n : n + 4], "big") for n in (4, 8))
+        if kind == b"stbl":
+            tables = {}  # those of one track
+        elif kind == b"stts":
+            # One sample a tick: sound without compression, of which FFmpeg makes one entry a chunk.
+            tables["plain"] = first == 1 and int.from_bytes(head[12:16], "big") == 1
+        elif kind == b"stsc":
+            file.seek(start + 8)
+            runs = file.read(min(12 * first, stop - start - 8))
+            lengths = (int.from_bytes(runs[n + 4 : n + 8], "big") for n in range(0, len(runs), 12))
+            tables["chunk"] = max(lengths, default=0)
+        elif kind in (b"stco", b"co64"):
+            tables["chunks"] = first
+        elif kind == b"stsz" and first:
+            tables["samples"], tables["size"] = second, first
+        elif kind == b"trun":
+            fields = (int.from_bytes(head[1:4], "big") >> 8 & 0xF).bit_count()
+            if not fields or 4 * fields * first > stop - start:
+                samples, size = samples + first, size + first
+        if tables.keys() >= {"plain", "chunk", "chunks", "samples"}:
+            count, each = tables.pop("samples"), tables["size"]
+            if tables["plain"]:
+                count, each = tables["chunk"] * tables["chunks"] // 1024, 1024 * each
+            samples, size = samples + count, size + count * each
+        if samples > _MAX_UNBACKED and size > length:
+            raise VideoError(
+                path, f"its tables claim {samples} samples, more than its {length} bytes can hold"
+            )
+
+
+def _boxes(file, length):
+    """Yield `(kind, start, stop)` of the parts of an MP4 file, and of those within `_OUTER`."""
+    parts = [(0, length)]
+    for number in range(_MAX_BOXES):
+        while parts and parts[-1][0] + 8 > parts[-1][1]:
+            parts.pop()
+        if not parts:
+            return
+        place, end = parts.pop()
+        file.seek(place)
+        header = file.read(16)
+        kind, size, header_size = header[4:8], int.from_bytes(header[:4], "big"), 8
+        if size == 1:
+            size, header_size = int.from_bytes(header[8:16], "big"), 16
+        if number == 0 and kind not in _FIRST:
+            return
+        stop = end if size == 0 else min(place + size, end)
+        if stop < place + header_size:
+            continue
+        parts.append((stop, end))
+        yield kind, place + header_size, stop
+        if kind in _OUTER:
+            parts.append((place + header_size, stop))
 
 
 def frame_rate(stream: av.VideoStream) -> float | None:

@@ -11,6 +11,8 @@ from keras_mlp3d.data.video.sampling import span_frames
 
 Result = TypeVar("Result")
 
+_ROUNDING = 2e-3  # of times in seconds: many containers store milliseconds
+
 
 class IndexChanged(Exception):
     """The index of the video was wrong and has been corrected: choose the frames again."""
@@ -95,12 +97,32 @@ class Reader:
         width, height = self._size
         return (width, height, self._rotation) if self._axes else (height, width, self._rotation)
 
+    @property
+    def exact_rate(self) -> float | None:
+        """Frames per second if they say when each frame is shown; else at most `edges` do.
+
+        A container's mean rate says it for most videos, to less than the rounding of `edges`. It
+        does not if a frame is held, or the rate is wrong.
+        """
+        edges = self.edges
+        if not self.fps or edges is None:
+            return self.fps
+        last, ends = self.num_frames - 1, self.num_frames / self.fps
+        fits = (
+            self.has_constant_rate
+            and abs(edges[last] - last / self.fps) < _ROUNDING
+            and abs(edges[-1] - ends) <= 1 / self.fps
+        )
+        return self.fps if fits else None
+
     def span(self, start: float | None = None, end: float | None = None) -> range:
         """Return `sampling.span_frames` of this video; errors name the video."""
         try:
-            if (start is None and end is None) or self.has_constant_rate:
-                return span_frames(self.num_frames, self.fps, start, end)
-            return span_frames(self.num_frames, None, start, end, edges=self.edges)
+            if start is None and end is None:
+                return span_frames(self.num_frames)
+            fps = self.exact_rate
+            edges = None if fps else self.edges
+            return span_frames(self.num_frames, fps, start, end, edges=edges)
         except ValueError as error:
             reason = str(error)
             if self.damage and "must be within" in reason:

@@ -6,6 +6,8 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from keras_mlp3d._utils import remote
 from keras_mlp3d._utils.tf_example import parse_example
 from keras_mlp3d._utils.types import StrPath
@@ -68,7 +70,13 @@ def open_record(path: StrPath, threads: int | None = 1) -> Reader:
     features = read_record(path)
     if features.get("video"):
         return FileReader(path, features["video"][0], threads)
-    return RecordFrames(path, features.get("frames", []), features.get("fps", [None])[0])
+    return RecordFrames(
+        path,
+        features.get("frames", []),
+        features.get("fps", [None])[0],
+        features.get("times"),
+        features.get("constant_rate") == [1],
+    )
 
 
 def read_record(path: str) -> dict[str, list[Any]]:
@@ -118,14 +126,40 @@ class RecordFrames(JpegFrames):
     Args:
         path: The record.
         pictures: Bytes of the pictures, in order.
-        fps: Frames per second, or None.
+        fps: Mean frames per second, or None.
+        times: Microseconds at which pictures begin and the last one ends, from 0 on. None if `fps`
+            says them.
+        is_even: Whether all pictures are shown equally long; with `times` alone.
     """
 
-    def __init__(self, path: str, pictures: Sequence[bytes], fps: float | None):
+    def __init__(
+        self,
+        path: str,
+        pictures: Sequence[bytes],
+        fps: float | None,
+        times: Sequence[int] | None = None,
+        is_even: bool = True,
+    ):
         if not pictures:
             raise VideoError(path, "it holds no frames")
-        self._pictures = pictures
+        self._pictures, self._edges, self._is_even = pictures, None, is_even
+        if times is not None:
+            are_numbers = all(isinstance(time, int) for time in times)
+            edges = np.array(times if are_numbers else [], "float64") / 1e6
+            if len(edges) != len(pictures) + 1 or edges[0] or (np.diff(edges) < 0).any():
+                raise VideoError(path, f"its times are not those of its {len(pictures)} frames")
+            self._edges = edges
         super().__init__(path, len(pictures), fps)
+
+    @property
+    def edges(self) -> np.ndarray | None:
+        """Seconds at which frames begin and the last one ends, float64 (frames + 1,), or None."""
+        return super().edges if self._edges is None else self._edges[: self.num_frames + 1]
+
+    @property
+    def has_constant_rate(self) -> bool:
+        """Whether all frames are shown equally long."""
+        return self._edges is None or self._is_even
 
     def picture_bytes(self, index: int) -> bytes:
         """Return the bytes of a picture."""

@@ -205,6 +205,11 @@ def test_times_under_other_names_are_not_ignored_in_silence(write, caplog):
     ("labels", "class_names", "names", "numbers"),
     [
         (["2", "0", "1"], None, ("0", "1", "2"), [2, 0, 1]),
+        ([f"{n}.0" for n in range(12)], None, tuple(map(str, range(12))), [*range(12)]),
+        (["1.0", "0", "1"], None, ("0", "1"), [1, 0, 1]),
+        (["1.00", "0.0"], ["run", "jump"], ("run", "jump"), [1, 0]),
+        (["1.0", "0.0"], ["1.0", "0.0"], ("1.0", "0.0"), [0, 1]),  # names
+        (["1.5", "0.0"], None, ("0.0", "1.5"), [1, 0]),
         (["2", "run"], None, ("2", "run"), [0, 1]),
         (["02", "1"], None, ("02", "1"), [0, 1]),
         (["run", "jump"], ["run", "jump", "fall"], ("run", "jump", "fall"), [0, 1]),
@@ -403,6 +408,6 @@ def test_no_such_file_and_wrong_classes(write, tmp_path):
         read_csv(tmp_path / "no.csv")
     with pytest.raises(ValueError, match="must be a CSV file, got"):
         read_csv(tmp_path)
-    for names in (["run", "run"], [NFC, NFD], "run", []):
+    for names in (["run", "run"], [NFC, NFD], "run", [], {"run", "jump"}, {"run": 1, "jump": 0}):
         with pytest.raises(ValueError, match="class_names must be a list of distinct names"):
             read_csv(write("path,label", "a,run"), class_names=names)

@@ -55,6 +55,19 @@ def test_both_names_flat_or_in_folders(read, videos, tmp_path):
     assert manifest.not_found == ()
 
 
+def test_folders_that_are_links(read, tmp_path):
+    elsewhere = tmp_path / "disk2" / "zumba"
+    elsewhere.mkdir(parents=True)
+    (elsewhere / f"{NAMES[2]}.mp4").touch()
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "zumba").symlink_to(elsewhere)
+    (elsewhere / "around").symlink_to(tmp_path / "videos")  # a circle
+    (tmp_path / "videos" / "again").symlink_to(elsewhere)
+    manifest = read(videos=[f"massaging/{NAMES[0]}.mp4", f"yoga/{NAMES[1]}.mp4"])
+    assert manifest.not_found == ()
+    assert manifest.labels.tolist() == [0, 1, 2]
+
+
 @pytest.mark.parametrize("header", [HEADER, HEADER.removesuffix(",is_cc")])
 def test_missing_videos_are_listed(read, header):
     lines = LINES if header == HEADER else [line.rsplit(",", 1)[0] for line in LINES]

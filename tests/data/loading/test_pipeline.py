@@ -12,6 +12,7 @@ from data.loading.gray_clips import (
     small_model,
 )
 
+from keras_mlp3d.data.augment import Augmenter, RandomResizedCrop
 from keras_mlp3d.data.loading.pipeline import make_dataset
 from keras_mlp3d.data.loading.video_loader import VideoLoader
 
@@ -37,6 +38,14 @@ def test_tf_data_and_the_loader_hand_out_the_same(manifest, augment):
     assert_same_batches(expected[len(loader) :], arrays(later))
     first, second = expected[0][0], expected[len(loader)][0]
     assert (first != second).any()  # another epoch, other clips
+
+
+def test_clips_have_the_size_of_the_augmenter_s_crop(manifest):
+    augment = Augmenter(crop=RandomResizedCrop((24, 20)))
+    options = {"training": True, "augment": augment, "seed": 3}
+    dataset = make_dataset(manifest, RANDOM, 4, **options)
+    assert dataset.element_spec[0].shape == (4, 4, 24, 20, 3)
+    assert_same_batches(epochs_of(VideoLoader(manifest, RANDOM, 4, **options)), arrays(dataset))
 
 
 def test_every_clip_once_in_order(manifest):

@@ -48,6 +48,25 @@ def test_unreadable_videos_are_named(clips, tmp_path, caplog):
         assert f"{name}: " in caplog.text
 
 
+def test_several_rows_of_one_file(clips, tmp_path):
+    absent = [VideoRow(tmp_path / "absent.mp4", 0, start=i, end=i + 1) for i in range(3)]
+    readable = manifest(clips).rows
+    with pytest.raises(ValueError, match=r"None of 3 videos can be read; the first is '.*absent"):
+        pixel_statistics(Manifest(absent, ["run"], "train"), CONVERTER)
+    found = pixel_statistics(Manifest([*readable, *absent], ["run"], "train"), CONVERTER)
+    assert found.pixel_mean == pixel_statistics(manifest(clips), CONVERTER).pixel_mean
+    assert (found.videos, len(found.unreadable)) == (7, 1)
+
+
+def test_a_converter_for_training_crops_the_center(clips):
+    smaller = {"num_frames": 4, "image_size": (16, 16), "resize": None}
+    random, center = (
+        pixel_statistics(manifest(clips), VideoConverter(**smaller, crop=crop))
+        for crop in ("random", "center")
+    )
+    assert random == center
+
+
 def test_nothing_to_measure(clips, tmp_path):
     with pytest.raises(ValueError, match=r"None of 1 videos can be read; the first is '.*absent"):
         pixel_statistics(manifest([], tmp_path / "absent.mp4"), CONVERTER)

@@ -7,6 +7,8 @@ import pathlib
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from keras_mlp3d._utils.ordered_map import OrderedMap
 from keras_mlp3d._utils.remote import is_remote, read_bytes
 from keras_mlp3d._utils.tf_example import encode_example
@@ -66,13 +68,13 @@ def _features(video, options):
         if options["store"] == "video":
             reader.span(video.start, video.end)
             return {"video": [_file(video, video.name)], **fps}, ""
-        pictures = with_right_index(lambda: _pictures(reader, video, options))
+        features = with_right_index(lambda: _frames(reader, video, options))
         damage = reader.too_few(reader.num_frames).reason if reader.damage else ""
-    return {"frames": pictures, **fps}, damage
+    return features | fps, damage
 
 
-def _pictures(reader, video, options):
-    """Return the JPEG pictures of a row."""
+def _frames(reader, video, options):
+    """Return the JPEG pictures of a row and, unless the rate says it, when each is shown."""
     pictures, total = [], 0
     span = reader.span(video.start, video.end)
     for picture in jpegs(reader, list(span), options["short_side"], options["quality"]):
@@ -80,7 +82,15 @@ def _pictures(reader, video, options):
         total += len(picture) + HEADER_BYTES
         if total > _MOST:
             raise _too_large(video.name)
-    return pictures
+    edges = reader.edges
+    if edges is None or reader.exact_rate:
+        return {"frames": pictures}
+    edges = edges[span.start : span.stop + 1] - edges[span.start]
+    return {
+        "frames": pictures,
+        "times": np.round(1e6 * edges).astype("int64").tolist(),
+        "constant_rate": [int(reader.has_constant_rate)],
+    }
 
 
 def _file(video, name):

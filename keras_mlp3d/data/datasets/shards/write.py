@@ -77,9 +77,10 @@ def write_shards(
     The files are `<name>-00003-of-00016.tfrecord`, each record a `tf.train.Example` with `frames`
     or `video`, `fps`, `label`, `start`, `end` and `name`, so that `tf.data.TFRecordDataset` reads
     them too; the index is `<name>.shards.json`. `label` holds all labels of a video that may have
-    several, and is absent if it has none. Videos are distributed to the shards in turn. A shard is
-    complete or absent: if the call is repeated after a crash or a kill, it keeps the finished
-    shards, after a comparison of their SHA-256, and resumes.
+    several, and is absent if it has none. Where `fps` does not say when each frame is shown, as
+    in a video of a varying rate, `times` does, in microseconds. Videos are distributed to the
+    shards in turn. A shard is complete or absent: if the call is repeated after a crash or a kill,
+    it keeps the finished shards, after a comparison of their SHA-256, and resumes.
 
     Frames are stored as JPEG pictures, so that a clip decodes only its own frames, from smaller
     pictures. They take more space than the video, and they are lossy: see `quality`. The pictures

@@ -97,6 +97,24 @@ def written_beside(
             beside.unlink(missing_ok=True)
 
 
+def check_writable(path: StrPath) -> None:
+    """Raise the error of `written_beside` now, before hours of work for the file.
+
+    Args:
+        path: The file. It is not touched.
+
+    Raises:
+        OSError: If it cannot be written. It names `path`.
+    """
+    path = pathlib.Path(path)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with naming(path, None, [beside]):
+        try:
+            beside.touch()
+        finally:
+            beside.unlink(missing_ok=True)
+
+
 def write_whole(
     path: StrPath, content: bytes, alone: bool = False, safe: str | None = None
 ) -> None:

@@ -7,6 +7,7 @@ import pathlib
 import sys
 from typing import TYPE_CHECKING, Any
 
+from keras_mlp3d._utils.atomic_write import check_writable, written_beside
 from keras_mlp3d._utils.find_videos import VideoFinder
 from keras_mlp3d.cli.inputs import asked_converter, load_model
 from keras_mlp3d.cli.options import add_command, add_videos_argument, add_view_options
@@ -104,6 +105,7 @@ def check(options: argparse.Namespace) -> None:
         raise ValueError(f"--output {output!r} exists: choose another file, or remove it.")
     if not os.path.isdir(path.parent):
         raise FileNotFoundError(f"no such folder for --output: {path.parent}")
+    check_writable(path)
     if path.suffix == ".parquet":
         try:
             import pyarrow.parquet  # noqa: F401
@@ -131,8 +133,6 @@ class _Npz:
         if kind is not None:
             return
         import numpy as np
-
-        from keras_mlp3d._utils.atomic_write import written_beside
 
         size = max((len(row.features) for row in self._rows), default=0)
         features = np.full((len(self._rows), size), np.nan, "float32")
@@ -165,8 +165,6 @@ class _Parquet:
     """
 
     def __init__(self, path: pathlib.Path):
-        from keras_mlp3d._utils.atomic_write import written_beside
-
         self._stack = contextlib.ExitStack()
         self._beside = self._stack.enter_context(written_beside(path))
         self._writer: Any = None

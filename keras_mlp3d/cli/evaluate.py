@@ -5,6 +5,7 @@ import os
 import pathlib
 from typing import Any
 
+from keras_mlp3d._utils.atomic_write import check_writable
 from keras_mlp3d.cli.evaluation_table import draw_classes, print_table
 from keras_mlp3d.cli.inputs import CLASSIFIERS, asked_converter, load_model, read_data
 from keras_mlp3d.cli.options import (
@@ -125,3 +126,4 @@ def _check_file(name: str) -> None:
         raise FileNotFoundError(
             f"Cannot write {name!r}: the directory {str(path.parent)!r} does not exist."
         )
+    check_writable(path)

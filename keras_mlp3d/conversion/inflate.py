@@ -8,7 +8,10 @@ import numpy as np
 from keras import ops
 
 from keras_mlp3d.layers import GroupedTimeMixing
+from keras_mlp3d.layers.pixels import IMAGENET_MEAN, IMAGENET_STD
 from keras_mlp3d.models import MLP3D, CycleMLP, MLP3DBackbone
+from keras_mlp3d.models.dtype_policies import quantized_layers
+from keras_mlp3d.models.lora import adapted_layers
 from keras_mlp3d.models.transfer import transfer_weights, walk_layers
 
 _STRUCTURE = ("channels", "depths", "mlp_ratios")
@@ -33,7 +36,8 @@ def inflate(cycle_mlp: CycleMLP, mlp3d: MLP3D | MLP3DBackbone) -> list[str]:
         number of classes differs, otherwise none.
 
     Raises:
-        ValueError: If the networks do not match.
+        ValueError: If the networks do not match, one is quantized or has LoRA adapters, or they
+            take pixels of different statistics.
 
     Source:
         Section 4.2; docs/reading.md (center initialization).
@@ -62,6 +66,17 @@ def inflate(cycle_mlp: CycleMLP, mlp3d: MLP3D | MLP3DBackbone) -> list[str]:
             raise ValueError(
                 f"Both networks must have the same {name}: cycle_mlp has {flat}, mlp3d has {deep}."
             )
+    if _pixels(cycle_mlp) != _pixels(backbone):
+        raise ValueError(
+            "Both networks must take pixels of the same include_rescaling, pixel_mean and "
+            f"pixel_std: cycle_mlp has {_pixels(cycle_mlp)}, mlp3d has {_pixels(backbone)}."
+        )
+    for name, network in (("cycle_mlp", cycle_mlp), ("mlp3d", mlp3d)):
+        if quantized_layers(network) or adapted_layers(network):
+            raise ValueError(
+                f"{name} must have float weights without adapters: {network.name} is quantized, or "
+                "has LoRA adapters, which merge_lora() adds to its weights."
+            )
     kept = transfer_weights(cycle_mlp, mlp3d)
     embedding = backbone.get_layer("embedding")
     _center(cycle_mlp.get_layer("embedding"), embedding)
@@ -73,6 +88,13 @@ def inflate(cycle_mlp: CycleMLP, mlp3d: MLP3D | MLP3DBackbone) -> list[str]:
                 layer.bias.assign(np.zeros(layer.bias.shape))
                 settled.append(layer.bias.path)
     return [path for path in kept if not path.startswith(tuple(settled))]
+
+
+def _pixels(network: CycleMLP | MLP3DBackbone) -> tuple[object, ...]:
+    """Return what a network does with pixels: None for ImageNet's statistics is these."""
+    if not network.include_rescaling:
+        return (False,)
+    return True, network.pixel_mean or IMAGENET_MEAN, network.pixel_std or IMAGENET_STD
 
 
 def _center(flat: keras.layers.Layer, tubelet: keras.layers.Layer) -> None:

@@ -192,6 +192,8 @@ class _Feed:
         # Whatever happens in this thread, the one that waits for it must hear of it.
         except Exception as reason:
             text = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+            if type(reason).__name__ == "ExitError":  # what FFmpeg says when it waited too long
+                text = f"it sent nothing for {_TIMEOUT:g} seconds"
             error = VideoError(self._address.name, text)
         with self._changed:
             self._error, self._has_ended = error, True

@@ -4,6 +4,7 @@ Source: section 4.2 (scores averaged over clips and three crops).
 """
 
 import contextlib
+import logging
 from collections.abc import Callable
 
 import keras
@@ -22,6 +23,8 @@ from keras_mlp3d.inference.multi_label_evaluation import (
 from keras_mlp3d.inference.score_views import check_model, score_batch
 from keras_mlp3d.models import CycleMLP
 from keras_mlp3d.models.network_checks import check_label_kind
+
+_logger = logging.getLogger("keras_mlp3d")
 
 
 def evaluate(
@@ -246,13 +249,18 @@ def _classes(model, manifest):
                 f"has no class names, got {len(names)} classes."
             )
         known = names
-    if set(known) != set(names):
+    if not set(names) <= set(known):
         raise ValueError(
-            f"The manifest's classes must be those of {model.name}; not known to the model: "
-            f"{_some(set(names) - set(known))}; not in the manifest: "
-            f"{_some(set(known) - set(names))}. "
-            "data.read_manifest(source, class_names=model.class_names) takes the model's."
+            f"The manifest's classes must be those of {model.name}, or some of them; not known to "
+            f"the model: {_some(set(names) - set(known))}; not in the manifest: "
+            f"{_some(set(known) - set(names))}."
         )
+    if len(names) < len(known):
+        _logger.warning(
+            "%s has no videos of %d of the %d classes of %s, such as %s",
+            manifest.split, len(known) - len(names), len(known), model.name,
+            _some(set(known) - set(names)),
+        )  # fmt: skip
     place = {name: number for number, name in enumerate(known)}
     places = [place[name] for name in names]
     if manifest.multi_label:

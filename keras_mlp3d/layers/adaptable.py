@@ -144,12 +144,12 @@ class AdaptableLayer(keras.layers.Layer):
         """Store the weights; LoRA adapters are merged into the kernel, as Keras does."""
         if not self.built:
             return
-        kernel = self.kernel if self.lora_enabled else self._kernel
+        kernel = merged_kernel(self) if self.lora_enabled else self._kernel
         for index, value in enumerate([kernel, *self._stored_beside_kernel()]):
             store[str(index)] = value
 
     def load_own_variables(self, store: Mapping[str, Any]) -> None:
-        """Load the weights; LoRA adapters become zero, as they are merged into the kernel."""
+        """Load the weights; LoRA adapters begin again, as they are merged into the kernel."""
         if not self.built:
             return
         variables = [self._kernel, *self._stored_beside_kernel()]
@@ -161,8 +161,7 @@ class AdaptableLayer(keras.layers.Layer):
         for index, variable in enumerate(variables):
             variable.assign(store[str(index)])
         if self.lora_enabled:
-            self.lora_kernel_a.assign(ops.zeros(self.lora_kernel_a.shape))
-            self.lora_kernel_b.assign(ops.zeros(self.lora_kernel_b.shape))
+            restart_adapter(self)
 
     def _stored_beside_kernel(self) -> list[keras.Variable]:
         """Return the layer's other variables without LoRA adapters: the bias first."""
@@ -173,13 +172,39 @@ class AdaptableLayer(keras.layers.Layer):
         return [variable for variable in own if id(variable) not in apart]
 
 
+def merged_kernel(layer: Any) -> Tensor:
+    """Return the kernel of a layer with its LoRA adapter added, in the kernel's own precision.
+
+    `kernel` has that of the computation, which may be 16 bits.
+
+    Args:
+        layer: An `AdaptableLayer` or `keras.layers.Dense` with an adapter.
+    """
+    kernel, change = layer._kernel, ops.matmul(layer.lora_kernel_a, layer.lora_kernel_b)
+    merged = ops.cast(kernel, "float32") + layer.lora_alpha / layer.lora_rank * change
+    return ops.cast(merged, kernel.dtype)
+
+
+def restart_adapter(layer: Any) -> None:
+    """Make the LoRA adapter of a layer what it was at first, when it added nothing.
+
+    The second matrix alone is zero: with two, neither would ever have a gradient.
+
+    Args:
+        layer: An `AdaptableLayer` or `keras.layers.Dense` with an adapter.
+    """
+    first = layer.lora_kernel_a
+    first.assign(keras.initializers.HeUniform()(first.shape, dtype=first.dtype))
+    layer.lora_kernel_b.assign(ops.zeros(layer.lora_kernel_b.shape))
+
+
 def merge_adapter(layer: Any) -> None:
     """Add the LoRA adapter of a layer to its kernel and remove it.
 
     Args:
         layer: An `AdaptableLayer` or `keras.layers.Dense` with an adapter.
     """
-    merged = ops.convert_to_numpy(ops.cast(layer.kernel, "float32"))
+    merged = ops.convert_to_numpy(ops.cast(merged_kernel(layer), "float32"))
     for name in ("lora_kernel_a", "lora_kernel_b"):
         layer._untrack_variable(getattr(layer, name))
         vars(layer).pop(name, None)

@@ -7,7 +7,7 @@
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
 import keras
@@ -17,7 +17,7 @@ from keras.src.backend.common.variables import AutocastScope, get_autocast_scope
 
 from keras_mlp3d._utils.types import Shape, Tensor
 from keras_mlp3d.layers import _torch
-from keras_mlp3d.layers.adaptable import AdaptableLayer
+from keras_mlp3d.layers.adaptable import AdaptableLayer, merged_kernel, restart_adapter
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
@@ -81,6 +81,19 @@ class Dense(keras.layers.Dense):
     def quantize(self, mode: Any = None, type_check: bool = True, config: Any = None) -> None:
         # Keras quantizes no subclass unless told to: it cannot know that this one adds nothing.
         return super().quantize(mode, type_check=False, config=config)
+
+    def save_own_variables(self, store: MutableMapping[str, Any]) -> None:
+        own: dict[str, Any] = {}
+        super().save_own_variables(own)
+        if self.lora_enabled and self.quantization_mode is None:
+            own["0"] = merged_kernel(self)  # which Keras rounds to the compute dtype
+        for name, value in own.items():
+            store[name] = value
+
+    def load_own_variables(self, store: Mapping[str, Any]) -> None:
+        super().load_own_variables(store)
+        if self.lora_enabled and self.built:
+            restart_adapter(self)  # Keras sets both of its matrices to zero, for ever
 
 
 def convolve(

@@ -128,7 +128,7 @@ def adapter_state(model: keras.Model) -> dict[str, Any] | None:
 
 
 def restore_adapters(model: keras.Model, ranks: Mapping[str, int]) -> None:
-    """Add the adapters that `adapter_state` found, which are zero."""
+    """Add adapters to the layers that `adapter_state` found; they change nothing yet."""
     known = dict(_adaptable(model))
     for path, rank in ranks.items():
         known[path].enable_lora(rank)

@@ -16,7 +16,7 @@ from keras_mlp3d.layers.adaptable import AdaptableLayer
 from keras_mlp3d.models import lora
 from keras_mlp3d.models.dtype_policies import MODES, quantized_layers
 from keras_mlp3d.models.freezing import freeze_as, frozen_state
-from keras_mlp3d.models.network_checks import refuse_files
+from keras_mlp3d.models.network_checks import only_input, refuse_files
 from keras_mlp3d.models.transfer import walk_layers
 
 logger = logging.getLogger("keras_mlp3d")
@@ -42,6 +42,7 @@ class Network(WholeWeights, TracedOnce):
     # Every backend calls a model here, except JAX's trainer, which only uses `call`.
     def __call__(self, inputs: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         refuse_files(inputs)
+        inputs = only_input(self, inputs)
         self.check_input(inputs)
         return super().__call__(inputs, *args, **kwargs)
 
@@ -52,6 +53,7 @@ class Network(WholeWeights, TracedOnce):
         mask: Tensor | None = None,
         **kwargs: Any,
     ) -> Tensor:
+        inputs = only_input(self, inputs)
         self.check_input(inputs)
         return super().call(inputs, training=training, mask=mask, **kwargs)
 

@@ -3,7 +3,7 @@
 import math
 import os
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -117,6 +117,27 @@ def refuse_files(inputs: Any) -> None:
             f"`data.VideoLoader`, got {type(first).__name__}; `inference.classify(model, paths)` "
             "reads videos, and `inference.evaluate(model, manifest)` those of a manifest."
         )
+
+
+def only_input(model: keras.Model, inputs: Any) -> Any:
+    """Return the one input of a network, also from a list or dictionary, as Keras takes them.
+
+    Args:
+        model: Network with one input.
+        inputs: The input, a list of it, or {its name: it}.
+
+    Raises:
+        ValueError: If a dictionary has another name, or several.
+    """
+    if isinstance(inputs, Mapping):
+        name = model.inputs[0].name
+        if [*inputs] != [name]:
+            raise ValueError(
+                f"{model.name} has one input, {name!r}, got a dictionary of {[*inputs]}."
+            )
+        return inputs[name]
+    is_list = isinstance(inputs, list | tuple) and len(inputs) == 1
+    return inputs[0] if is_list and hasattr(inputs[0], "shape") else inputs
 
 
 def static_shape(inputs: Any) -> tuple[int | None, ...]:

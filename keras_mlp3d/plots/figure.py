@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_mlp3d._utils.atomic_write import written_beside
+from keras_mlp3d._utils.atomic_write import check_writable, written_beside
 from keras_mlp3d._utils.printable import one_line
 from keras_mlp3d._utils.types import StrPath
 
@@ -77,6 +77,7 @@ def check_new_file(path: StrPath, what: str, endings: tuple[str, ...]) -> pathli
     Raises:
         ValueError: If the ending is another, or the path is a directory.
         FileNotFoundError: If its directory does not exist.
+        OSError: If no file can be written there.
         ImportError: If matplotlib is not installed.
     """
     path = pathlib.Path(path)
@@ -88,6 +89,7 @@ def check_new_file(path: StrPath, what: str, endings: tuple[str, ...]) -> pathli
         raise FileNotFoundError(
             f"Cannot write {str(path)!r}: the directory {str(path.parent)!r} does not exist."
         )
+    check_writable(path)
     new_figure(1, 1)
     return path
 

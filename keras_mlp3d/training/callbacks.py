@@ -16,6 +16,7 @@ from keras_mlp3d.distribution import current_distribution
 from keras_mlp3d.training.checkpoint import (
     load_checkpoint,
     load_weights,
+    newest_checkpoint,
     save_checkpoint,
     save_weights,
 )
@@ -51,8 +52,8 @@ class StopAtNan(keras.callbacks.Callback):
     >>> watch.on_train_batch_end(2, {"loss": float("nan")})
     Traceback (most recent call last):
     ...
-    FloatingPointError: The loss is nan at step 3 of epoch 1. The last checkpoint in run was \
-written before. Try a lower learning rate, or clip_norm.
+    FloatingPointError: The loss is nan at step 3 of epoch 1. Try a lower learning rate, or \
+clip_norm.
     """
 
     def __init__(self, folder: StrPath, first_step: int = 0):
@@ -79,9 +80,11 @@ written before. Try a lower learning rate, or clip_norm.
         loss = float((logs or {}).get("loss", 0.0))
         if not math.isfinite(loss):
             step = self.first_step + batch + 1
+            saved = newest_checkpoint(self.folder)
+            before = f" {saved} was written before." if saved else ""
             raise FloatingPointError(
-                f"The loss is {loss} at step {step} of epoch {self.epoch + 1}. The last checkpoint "
-                f"in {self.folder} was written before. Try a lower learning rate, or clip_norm."
+                f"The loss is {loss} at step {step} of epoch {self.epoch + 1}.{before} Try a lower "
+                "learning rate, or clip_norm."
             )
 
 
@@ -250,9 +253,11 @@ class RunRecorder(keras.callbacks.Callback):
     def _save_best(self):
         """Save the weights, or their moving average if there is one."""
         weights, values = self.model.trainable_variables, []
-        if self.model.optimizer.use_ema:
+        optimizer = self.model.optimizer
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of one that scales the loss
+        if optimizer.use_ema:
             values = [np.array(keras.ops.convert_to_numpy(weight)) for weight in weights]
-            self.model.optimizer.finalize_variable_values(weights)
+            optimizer.finalize_variable_values(weights)
         try:
             if current_distribution().is_chief:
                 save_weights(self.folder / _BEST, self.model)

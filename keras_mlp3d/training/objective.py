@@ -19,12 +19,33 @@ def check_labels(model: keras.Model, *loaders: Any) -> None:
 
     Raises:
         ValueError: If videos may have several labels and the network gives one class, or the other
-            way round.
+            way round, or if the classes are not the network's, in its order.
     """
     for loader in loaders:
-        several = getattr(getattr(loader, "source", None), "multi_label", None)
+        source = getattr(loader, "source", None)
+        several = getattr(source, "multi_label", None)
         if several is not None:
             check_label_kind(model, several)
+        manifest = getattr(source, "manifest", None)
+        if manifest is not None:
+            _check_classes(model, manifest)
+
+
+def _check_classes(model, manifest):
+    known, names = model.class_names, manifest.class_names
+    if len(names) != model.num_classes:
+        raise ValueError(
+            f"{model.name} has {model.num_classes} classes, the videos of the split "
+            f"{manifest.split!r} have {len(names)}: load the network with num_classes={len(names)}."
+        )
+    if known is not None and tuple(known) != names:
+        place = next(n for n, pair in enumerate(zip(known, names, strict=True)) if len({*pair}) > 1)
+        raise ValueError(
+            f"The videos of the split {manifest.split!r} must have the classes of {model.name} in "
+            f"its order; class {place} is {known[place]!r} in the network and {names[place]!r} in "
+            "the videos. Read them with class_names=model.class_names, or load the network with "
+            "the class_names of the videos."
+        )
 
 
 def compile_model(model: keras.Model, optimizer: keras.Optimizer, training: Any) -> None:
@@ -47,7 +68,8 @@ def compile_model(model: keras.Model, optimizer: keras.Optimizer, training: Any)
     loss, metric = _loss_and_metric(model, labels)
     # Weighted, because unreadable validation videos have the weight 0: see `UnreadableVideos`.
     model.compile(optimizer, loss, weighted_metrics=[metric])
-    optimizer.build(model.trainable_variables)
+    # Not `optimizer`: in float16 Keras has wrapped it in one that scales the loss.
+    model.optimizer.build(model.trainable_variables)
 
 
 def _loss_and_metric(model, labels):

@@ -36,8 +36,8 @@ _ACCEPT = (
 TRACKING = "tracking.json"
 
 #: The files of a run. Its description is moved last: until then the folder is recognized as its.
-_OF_A_RUN = (
-    *("checkpoint-*.npz", "best.npz", "history.csv", "logs", "preset", "evaluation.json"),
+_OF_A_RUN = (  # what a training made comes first
+    *("checkpoint-*.npz", "best.npz", "history.csv", "preset", "evaluation.json", "logs"),
     *("curves.png", "confusion.png", "average_precision.png", "wrong.png"),
     *("videos.json", "unreadable.csv", TRACKING, "run.json"),
 )
@@ -75,6 +75,7 @@ class RunFolder:
     ... )
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     RunFolder(pathlib.Path(folder), recipe, one).begin()
+    ...     pathlib.Path(folder, "checkpoint-000001.npz").touch()
     ...     RunFolder(pathlib.Path(folder), recipe, other).changes
     {'training': "1 of 40 videos is gone ('0.mp4')"}
     """
@@ -96,7 +97,8 @@ class RunFolder:
                 self._videos[entry] = value
                 value = {"clips": len(value["videos"]), "digest": value["digest"]}
             self._content[entry] = value
-        if not self._path.exists():
+        # A run that failed before its first checkpoint holds nothing to keep: it begins again.
+        if not self._path.exists() or not any(any(folder.glob(name)) for name in _OF_A_RUN[:5]):
             return
         reason, acceptable = self._compared(accept_changed_data)
         if reason is None:

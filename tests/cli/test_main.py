@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
 import pytest
 
 from keras_mlp3d.cli import presets as presets_command
+from keras_mlp3d.data import VideoConverter
 from keras_mlp3d.hub import HubError
 
 PREFIX = "keras-mlp3d: error: "
@@ -63,6 +65,36 @@ def test_errors_become_one_line_and_an_exit_code(run, monkeypatch, error, code, 
     _, _, err = run("--traceback", "presets")
     assert "in failing" in err
     assert err.endswith(f"{PREFIX}{line}\n")
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="a folder that nobody can write to")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["embed", "{videos}", "--output", "/proc/x.npz"],
+        ["embed", "{videos}", "--output", "/proc/x.parquet"],
+        ["evaluate", "--data", "{data}", "--json", "/proc/x.json"],
+        ["evaluate", "--data", "{data}", "--plot", "/proc/x.png"],
+        ["predict", "{videos}/b.mkv", "--plot", "/proc/x.png"],
+        ["predict", "{videos}/b.mkv", "--output", "/proc/x.csv"],
+    ],
+)
+def test_no_video_is_read_for_a_file_that_cannot_be_written(
+    run, monkeypatch, presets, videos, tmp_path, arguments
+):
+    def refuse(*args, **kwargs):
+        raise AssertionError("a video is read")
+
+    (tmp_path / "jump").mkdir()
+    shutil.copy(videos / "b.mkv", tmp_path / "jump")
+    monkeypatch.setattr(VideoConverter, "read", refuse)
+    arguments = [word.format(videos=videos, data=tmp_path) for word in arguments]
+    code, out, err = run(*arguments, "--preset", str(presets / "clips"))
+    assert code in (1, 2)
+    assert not out
+    assert err.startswith(PREFIX)
+    assert arguments[-1] in err
+    assert err.count("\n") == 1
 
 
 def test_interruption(run, monkeypatch):

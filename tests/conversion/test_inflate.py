@@ -1,9 +1,11 @@
 """From the 2-D network to the 3-D one: every form of time mixing, every dtype, and refusals."""
 
+import keras
 import numpy as np
 import pytest
 from conversion import tiny_checkpoint
 from conversion.running import run
+from models import tiny
 
 from keras_mlp3d import MLP3D, CycleMLP, MLP3DBackbone
 from keras_mlp3d.conversion import inflate, load_cyclemlp
@@ -127,3 +129,26 @@ def test_arguments_in_the_wrong_order(frame):
         inflate(model, frame)
     with pytest.raises(ValueError, match="mlp3d must be an MLP3D or MLP3DBackbone, got CycleMLP"):
         inflate(frame, frame)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda network: network.quantize("int8"), lambda network: network.enable_lora(2)]
+)
+@pytest.mark.parametrize("which", ["cycle_mlp", "mlp3d"])
+def test_weights_that_are_not_what_the_network_computes_with(which, change):
+    networks = {"cycle_mlp": tiny.tiny_cycle_mlp(), "mlp3d": tiny.tiny_model()}
+    change(networks[which])
+    before = [np.array(keras.ops.convert_to_numpy(w)) for w in networks["mlp3d"].weights]
+    with pytest.raises(ValueError, match=f"{which} must have float weights without adapters"):
+        inflate(**networks)
+    for weight, expected in zip(networks["mlp3d"].weights, before, strict=True):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(weight), expected)
+
+
+@pytest.mark.parametrize("options", [{"pixel_mean": (0.5, 0.5, 0.5)}, {"include_rescaling": False}])
+def test_other_pixels(options):
+    with pytest.raises(ValueError, match="the same include_rescaling, pixel_mean and pixel_std"):
+        inflate(tiny.tiny_cycle_mlp(**options), tiny.tiny_model())
+    assert inflate(tiny.tiny_cycle_mlp(**options), tiny.tiny_model(**options)) == []
+    same = {"pixel_mean": (0.485, 0.456, 0.406), "pixel_std": (0.229, 0.224, 0.225)}
+    assert inflate(tiny.tiny_cycle_mlp(**same), tiny.tiny_model()) == []

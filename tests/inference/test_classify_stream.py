@@ -5,6 +5,7 @@ import http.server
 import importlib
 import io
 import itertools
+import socket
 import threading
 import time
 
@@ -177,6 +178,14 @@ def test_no_stream(parts, status):
         windows = classify_stream(network(), address)
         with pytest.raises(VideoError, match=r"127\.0\.0\.1"):
             next(windows)
+
+
+def test_a_camera_that_sends_nothing(monkeypatch):
+    monkeypatch.setattr(module, "_TIMEOUT", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(VideoError, match=r"it sent nothing for 0\.5 seconds"):
+            next(classify_stream(network(), address))
 
 
 def test_nobody_answers():

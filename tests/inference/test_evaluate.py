@@ -349,7 +349,6 @@ def test_a_model_without_names_takes_the_manifests(manifest):
     ("names", "message"),
     [
         ((*NAMES[:6], "spin"), "not known to the model: 'spin'; not in the manifest: 'turn'"),
-        (NAMES[:6], "not known to the model: none; not in the manifest: 'turn'"),
         ((*NAMES, "spin"), "not known to the model: 'spin'; not in the manifest: none"),
         ([f"c{k}" for k in range(7)], "'c0', 'c1', 'c2', 'c3', 'c4' and 2 more; not in"),
     ],
@@ -357,6 +356,16 @@ def test_a_model_without_names_takes_the_manifests(manifest):
 def test_other_classes_are_refused(model, names, message):
     with pytest.raises(ValueError, match=message):
         evaluate(model, Manifest([VideoRow("a.mp4", 0)], names, "val"))
+
+
+def test_some_of_the_classes_are_enough(model, manifest, caplog):
+    chosen = [n for n, label in enumerate(manifest.labels.tolist()) if label < 5][:6]
+    rows = [manifest.rows[n] for n in chosen]
+    evaluation = evaluate(model, Manifest(rows, manifest.class_names[:5], "val"))
+    assert "val has no videos of 2 of the 7 classes" in caplog.text
+    whole = evaluate(model, manifest.select(chosen))
+    assert evaluation.top1 == whole.top1
+    assert evaluation.class_names == whole.class_names == NAMES
 
 
 # What is refused ----------------------------------------------------------------------------------

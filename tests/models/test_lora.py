@@ -87,6 +87,41 @@ def test_saving_and_merging_keep_the_logits(tmp_path):
         np.testing.assert_allclose(tiny.run(network, clip), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("ending", [".keras", ".weights.h5"])
+def test_adapters_train_on_after_loading(ending, tmp_path):
+    model = tiny.tiny_model(task={"dropout": 0.0})
+    model.enable_lora(2)
+    fill_adapters(model)
+    expected = tiny.run(model, tiny.pixels())
+    path = tmp_path / f"adapted{ending}"
+    if ending == ".keras":
+        model.save(path)
+        model = keras.saving.load_model(path)
+    else:
+        model.save_weights(path)
+        model.load_weights(path)
+    np.testing.assert_allclose(tiny.run(model, tiny.pixels()), expected, atol=1e-4)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.1), loss)
+    model.fit(tiny.pixels(), np.arange(len(tiny.pixels())) % 2, epochs=2, verbose=0)
+    for weight in model.trainable_weights:
+        assert np.abs(keras.ops.convert_to_numpy(weight)).max() > 0, weight.path
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "bfloat16"])
+def test_16_bits_of_computing_round_no_weight(policy, tmp_path):
+    model = tiny.tiny_model(dtype=policy)
+    before = [keras.ops.convert_to_numpy(weight) for weight in model.weights]
+    model.enable_lora(2)
+    model.save_weights(tmp_path / "adapted.weights.h5")
+    other = tiny.tiny_model(dtype=policy)
+    other.load_weights(tmp_path / "adapted.weights.h5")
+    model.merge_lora()
+    for each in (model, other):
+        for weight, expected in zip(each.weights, before, strict=True):
+            np.testing.assert_array_equal(keras.ops.convert_to_numpy(weight), expected)
+
+
 def test_a_merged_network_can_be_adapted_and_quantized():
     model = tiny.tiny_model()
     model.enable_lora(2)

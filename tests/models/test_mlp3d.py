@@ -223,6 +223,28 @@ def test_a_model_of_the_layers_inside_has_the_same_input():
     np.testing.assert_allclose(logits, tiny.run(model, clips), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("wrap", [lambda x: {"clip": x}, lambda x: [x], lambda x: (x,)])
+def test_inputs_in_a_container_as_keras_takes_them(wrap):
+    model, clips, labels = tiny.tiny_model(), tiny.pixels(), np.array([0, 1])
+    expected = tiny.run(model, clips)
+    np.testing.assert_array_equal(to_numpy(model(wrap(clips))), expected)
+    tokens = to_numpy(model.backbone(wrap(clips)))
+    np.testing.assert_array_equal(tokens, tiny.run(model.backbone, clips))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.0), loss)
+    if not isinstance(wrap(clips), tuple):  # a tuple would be (x, y) to Keras
+        np.testing.assert_allclose(model.predict(wrap(clips), verbose=0), expected, atol=1e-5)
+        model.fit(wrap(clips), labels, verbose=0)
+        model.evaluate(wrap(clips), labels, verbose=0)
+    with pytest.raises(ValueError, match="needs a height of at least 32 pixels, got 8"):
+        model(wrap(clips[:, :, :8]))
+
+
+def test_an_input_of_another_name_is_refused():
+    with pytest.raises(ValueError, match=r"one input, 'clip', got a dictionary of \['video'\]"):
+        tiny.tiny_model()({"video": tiny.pixels()})
+
+
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="others know the rank")
 def test_pixels_whose_rank_is_unknown_are_refused_with_the_shape():
     """TensorFlow forgets it after batches of two ranks, such as a batch and then a clip."""

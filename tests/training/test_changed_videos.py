@@ -108,7 +108,21 @@ def test_damaged_lists(damaged):
 @pytest.fixture
 def begun(tmp_path):
     RunFolder(tmp_path, RECIPE, identity(range(40))).begin()
+    (tmp_path / "checkpoint-000001.npz").touch()
     return tmp_path
+
+
+def test_a_run_without_results_begins_again(begun, caplog):
+    (begun / "checkpoint-000001.npz").unlink()
+    other = RunFolder(begun, RECIPE.replace(epochs=3), identity(range(10, 40)))
+    assert not other.changes
+    other.begin()
+    content = json.loads((begun / "run.json").read_text())
+    assert (content["recipe"]["epochs"], content["training"]["clips"]) == (3, 30)
+    assert sorted(path.name for path in begun.iterdir()) == ["run.json", "videos.json"]
+    (begun / "preset").mkdir()  # a finished run whose checkpoints its owner has deleted
+    with pytest.raises(ValueError, match=r"recipe epochs was 3, is 32\."):
+        RunFolder(begun, RECIPE, identity(range(10, 40)))
 
 
 def test_a_small_change_is_taken_up(begun, caplog):
@@ -139,6 +153,7 @@ def test_a_large_change_needs_consent(begun):
     assert RunFolder(begun, RECIPE, now, accept_changed_data=True).changes["training"]
     RunFolder(begun, RECIPE, now, anew=True).begin()
     assert (begun / "before-1" / "videos.json").is_file()
+    (begun / "checkpoint-000001.npz").touch()
     assert not RunFolder(begun, RECIPE, now).changes
 
 

@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 from training import noise
 
+from keras_mlp3d import MLP3D, MLP3DBackbone
 from keras_mlp3d._utils import atomic_write
-from keras_mlp3d.training import EventFiles, RunRecorder, TrainingInterrupted, checkpoint
+from keras_mlp3d.data import Manifest, VideoConverter, VideoLoader, VideoRow
+from keras_mlp3d.training import EventFiles, RunRecorder, TrainingInterrupted, checkpoint, train
 
 SCRIPT = pathlib.Path(noise.__file__)
 
@@ -262,6 +264,60 @@ def test_adapters_are_trained_and_resumed_as_they_were(tmp_path):
         if before is not None and "head" not in weight.path:
             arrays = (keras.ops.convert_to_numpy(each) for each in (weight, before))
             np.testing.assert_array_equal(*arrays, err_msg=weight.path)
+
+
+def test_16_bits_resume_and_keep_the_average(tmp_path, monkeypatch):
+    """Keras wraps the optimizer in one that scales the loss."""
+
+    def make_model():
+        keras.utils.set_random_seed(0)
+        sizes = (4, 4, 8, 8), (1, 1, 1, 1), 1, "shift_token:2"
+        backbone = MLP3DBackbone(*sizes, dtype="mixed_float16", name="backbone")
+        return MLP3D(backbone, 2, dropout=0.2, name="model")
+
+    monkeypatch.setattr(noise, "make_model", make_model)
+    changes = {"epochs": 2, "learning_rate": 0.01}
+    model, result = noise.run(tmp_path / "whole", **changes)
+    asked = iter([False, False, True])
+    options = {"stop": lambda: next(asked), "checkpoint_every": 2}
+    with pytest.raises(TrainingInterrupted):
+        noise.run(tmp_path / "cut", options, **changes)
+    resumed, again = noise.run(tmp_path / "cut", {"checkpoint_every": 2}, **changes)
+    for name, values in result.history.items():
+        np.testing.assert_allclose(again.history[name], values, rtol=0, atol=1e-5, err_msg=name)
+    for one, other in zip(resumed.weights, model.weights, strict=True):
+        arrays = (keras.ops.convert_to_numpy(weight) for weight in (one, other))
+        np.testing.assert_allclose(*arrays, rtol=0, atol=1e-5, err_msg=one.path)
+    # The network that is returned is the one that was measured: the moving average.
+    loss, _ = model.evaluate(noise.Clips(validation=True), verbose=0)
+    assert loss == pytest.approx(result.history["val_loss"][result.best_epoch], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (("b", "a"), "in its order; class 0 is 'b' in the network and 'a' in the videos"),
+        (("a", "c"), "in its order; class 1 is 'c' in the network and 'b' in the videos"),
+        (("a", "b", "c"), "has 3 classes, the videos of the split 'train' have 2"),
+        (None, None),
+    ],
+)
+def test_the_classes_of_network_and_videos_must_agree(tmp_path, names, reason):
+    rng = np.random.default_rng(0)
+    clips = rng.integers(0, 256, (4, 8, 32, 32, 3), dtype="uint8")
+    rows = [VideoRow(clip, number % 2) for number, clip in enumerate(clips)]
+    loader = VideoLoader(
+        Manifest(rows, ["a", "b"], "train"), VideoConverter(8, (32, 32)), 4, training=True
+    )
+    backbone = MLP3DBackbone((4, 4, 8, 8), (1, 1, 1, 1), 1, "shift_token:2")
+    model = MLP3D(backbone, len(names or "ab"), class_names=names)
+    recipe = noise.make_recipe(epochs=1, learning_rate=0.01)
+    if reason is None:
+        train(model, recipe, loader, folder=tmp_path, verbose=0)
+        return
+    with pytest.raises(ValueError, match=reason):
+        train(model, recipe, loader, folder=tmp_path / "refused", verbose=0)
+    assert not (tmp_path / "refused").exists()
 
 
 @pytest.fixture

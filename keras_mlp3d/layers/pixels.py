@@ -179,7 +179,8 @@ class MotionView(SubtractMean):
 
     def call(self, clip: Tensor) -> Tensor:
         clip = ops.cast(clip, self.compute_dtype)  # resizing integers would round them
-        if self.size != tuple(clip.shape[2:4]):
+        # A length that an export leaves open is a symbol: comparing it would fix it.
+        if not all(isinstance(n, int) for n in clip.shape[2:4]) or self.size != clip.shape[2:4]:
             clip = resize_frames(clip, self.size)
         return super().call(clip)
 
@@ -209,16 +210,20 @@ def resize_frames(x: Tensor, size: tuple[int, int]) -> Tensor:
     >>> np.array(resize_frames(x, (1, 2))).round().ravel().tolist()
     [10.0, 32.0]
     """
-    height, width = ops.shape(x)[2:4]
+    batch, time, height, width, channels = ops.shape(x)
     rows = ops.cast(_triangles(height, size[0]), x.dtype)
     columns = ops.cast(_triangles(width, size[1]), x.dtype)
-    return ops.einsum("ih,jw,bthwc->btijc", rows, columns, x)
+    # Products of matrices, rather than one `einsum`: exports can leave all lengths open.
+    x = ops.matmul(rows, ops.reshape(x, (-1, height, width * channels)))
+    x = ops.matmul(columns, ops.reshape(x, (-1, width, channels)))
+    return ops.reshape(x, (batch, time, *size, channels))
 
 
 def _triangles(length: Any, size: int) -> Tensor:
     """Return (size, length): the share of each input position in each output position."""
-    step = ops.cast(length, "float32") / size
+    places = ops.arange(length, dtype="float32")
+    step = (places[-1] + 1) / size  # not from `length`, which may be a symbol
     centers = (ops.arange(size, dtype="float32") + 0.5) * step - 0.5
-    distances = ops.arange(length, dtype="float32")[None, :] - centers[:, None]
+    distances = places[None, :] - centers[:, None]
     weights = ops.relu(1 - ops.abs(distances) / ops.maximum(step, 1.0))
     return weights / ops.sum(weights, axis=1, keepdims=True)

@@ -36,7 +36,7 @@ def stochastic_depth_rates(depths: Sequence[int], max_rate: float) -> tuple[tupl
     """
     check_number("max_rate", max_rate, minimum=0, below=1)
     rates = np.linspace(0, max_rate, sum(depths)).tolist() if sum(depths) > 1 else [0.0]
-    ends = np.cumsum(depths)
+    ends = np.cumsum(depths).tolist()
     return tuple(tuple(rates[end - depth : end]) for depth, end in zip(depths, ends, strict=True))
 
 

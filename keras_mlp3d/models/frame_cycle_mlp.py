@@ -77,7 +77,9 @@ class FrameScores(keras.layers.Layer):
         frames, clip = inputs
         length = ops.shape(clip)[1]
         logs = ops.log_softmax(ops.reshape(frames, (-1, length, frames.shape[-1])), axis=-1)
-        mean = ops.logsumexp(logs, axis=1) - ops.log(ops.cast(length, "float32"))
+        # Counted, as an export may leave the length open, which is then no number.
+        count = ops.sum(ops.ones_like(logs[:, :, :1]), axis=1)
+        mean = ops.logsumexp(logs, axis=1) - ops.log(count)
         return mean if self.logits else ops.exp(mean)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:

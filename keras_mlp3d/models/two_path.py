@@ -62,7 +62,8 @@ class PathScores(keras.layers.Layer):
             for path, raw in zip(paths, self.from_logits, strict=True)
         ]
         # The logarithm of the mean of both scores; exact even if one of them underflows.
-        mean = ops.logaddexp(*logs) - math.log(2)
+        # Not `logaddexp`: on TensorFlow it is made of an operation that ONNX lacks.
+        mean = ops.logsumexp(ops.stack(logs), axis=0) - math.log(2)
         return mean if self.logits else ops.exp(mean)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:

@@ -15,10 +15,9 @@ def colored(clip: np.ndarray, factor: int) -> np.ndarray:
     result = np.empty_like(clip)
     for frame, target in zip(clip, result, strict=True):
         planes = [frame[..., channel].astype("uint16") for channel in range(3)]
-        gray = sum(
-            (weight * plane for weight, plane in zip(map(np.uint16, GRAY), planes, strict=True)),
-            start=np.uint16(128),
-        )
+        gray = np.full_like(planes[0], 128)
+        for weight, plane in zip(map(np.uint16, GRAY), planes, strict=True):
+            gray += weight * plane
         gray = (gray >> 8).astype("int16")
         for channel, plane in enumerate(planes):
             target[..., channel] = _blended(plane.view("int16"), gray, factor)

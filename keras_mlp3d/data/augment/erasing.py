@@ -135,7 +135,7 @@ class FrameErasing(Configured):
         erased = self._erased(len(clip), rng)
         if not erased.any():
             return clip
-        fill = np.uint8(0)
+        fill: np.ndarray | np.uint8 = np.uint8(0)
         if self.fill == "mean":
             double = 2 * len(clip)
             fill = ((2 * clip.sum(axis=0, dtype="int64") + len(clip)) // double).astype("uint8")

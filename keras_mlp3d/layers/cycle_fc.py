@@ -17,6 +17,7 @@ from keras_mlp3d.layers.linear import (
     GlorotUniform,
     call_sublayer,
     check_tokens,
+    freeze_parts,
     pad_zeros,
 )
 
@@ -137,6 +138,7 @@ class CycleFC(keras.layers.Layer):
             name="dense",
         )
         self.dense.build(input_shape)
+        freeze_parts(self)
 
     @property
     def kernel(self) -> keras.Variable:

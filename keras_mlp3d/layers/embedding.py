@@ -18,6 +18,7 @@ from keras_mlp3d.layers.linear import (
     call_sublayer,
     check_tokens,
     convolve,
+    freeze_parts,
     pad_zeros,
     reshape,
 )
@@ -200,6 +201,7 @@ class StageTransition(keras.layers.Layer):
             self.filters, 3, strides=2, zeros=1, dtype=self.dtype_policy, name="projection"
         )
         self.projection.build((None, None, None, input_shape[-1]))
+        freeze_parts(self)
 
     @property
     def kernel(self) -> keras.Variable:

@@ -261,6 +261,16 @@ def call_sublayer(layer: keras.layers.Layer, inputs: Tensor) -> Tensor:
     return layer(inputs)
 
 
+def freeze_parts(layer: keras.layers.Layer) -> None:
+    """Freeze what `build` made if the layer is frozen, as one that is loaded may be.
+
+    Args:
+        layer: Layer whose `build` is about to end.
+    """
+    if not layer.trainable:
+        layer.trainable = False  # reaches the parts that there are
+
+
 def check_tokens(
     layer: keras.layers.Layer, shape: Shape, what: str = "tokens (B, T, H, W, C)"
 ) -> None:

@@ -10,7 +10,7 @@ import keras
 from keras_mlp3d._utils.checks import check_number
 from keras_mlp3d._utils.types import Shape, Tensor
 from keras_mlp3d.layers import _torch
-from keras_mlp3d.layers.linear import Dense, call_sublayer, check_tokens
+from keras_mlp3d.layers.linear import Dense, call_sublayer, check_tokens, freeze_parts
 from keras_mlp3d.layers.stochastic_depth import StochasticDepth
 from keras_mlp3d.layers.token_mixing import TimeMixing, TokenMixing
 
@@ -58,6 +58,7 @@ class ChannelMLP(keras.layers.Layer):
         self.expand.build(input_shape)
         self.reduce = Dense(channels, name="reduce", **options)
         self.reduce.build((*input_shape[:-1], hidden))
+        freeze_parts(self)
 
     def call(self, inputs: Tensor) -> Tensor:
         return call_sublayer(self.reduce, call_sublayer(self.expand, inputs))
@@ -128,6 +129,7 @@ class MLP3DBlock(keras.layers.Layer):
         check_tokens(self, input_shape)
         for layer in (self.token_norm, self.token_mixing, self.channel_norm, self.channel_mlp):
             layer.build(input_shape)
+        freeze_parts(self)
 
     # No `training` argument: Keras passes it to the layers that sample, and torch.compile breaks
     # its graph at every layer that is called with keywords.

@@ -12,7 +12,7 @@ from keras import ops
 from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d._utils.types import Shape, Tensor
 from keras_mlp3d.layers.cycle_fc import CycleFC
-from keras_mlp3d.layers.linear import Dense, call_sublayer, check_tokens
+from keras_mlp3d.layers.linear import Dense, call_sublayer, check_tokens, freeze_parts
 from keras_mlp3d.layers.time_mixing import GroupedTimeMixing
 
 #: What a block takes as time mixing: a layer, or its configuration.
@@ -86,6 +86,7 @@ class TokenMixing(keras.layers.Layer):
         self.squeeze.build((input_shape[0], channels))
         self.excite.build((input_shape[0], hidden))
         self.projection.build(input_shape)
+        freeze_parts(self)
 
     def call(self, inputs: Tensor) -> Tensor:
         width = call_sublayer(self.mix_width, inputs)

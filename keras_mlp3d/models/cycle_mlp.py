@@ -27,6 +27,7 @@ from keras_mlp3d.models.network_checks import (
     check_class_names,
     check_frames,
     check_stages,
+    listed_names,
     static_shape,
     stored_activation,
 )
@@ -183,7 +184,7 @@ class CycleMLP(PresetModel):
             "pixel_mean": self.pixel_mean and list(self.pixel_mean),
             "pixel_std": self.pixel_std and list(self.pixel_std),
             "input_shape": list(self.input_shape[1:]),
-            "class_names": None if self.class_names is None else list(self.class_names),
+            "class_names": listed_names(self),
             "dtype": stored_policies(self),
         }
         return self._with_state(config)

@@ -17,7 +17,7 @@ from keras_mlp3d.layers import GlorotUniform
 from keras_mlp3d.models.dtype_policies import layer_policy, stored_policy
 from keras_mlp3d.models.mlp3d_backbone import MLP3DBackbone
 from keras_mlp3d.models.network import portable_config
-from keras_mlp3d.models.network_checks import check_class_names, stored_activation
+from keras_mlp3d.models.network_checks import check_class_names, listed_names, stored_activation
 from keras_mlp3d.models.preset_model import PresetModel
 
 
@@ -134,7 +134,7 @@ class MLP3D(PresetModel):
             "num_classes": self.num_classes,
             "dropout": self.dropout,
             "activation": stored_activation(self.activation),
-            "class_names": None if self.class_names is None else list(self.class_names),
+            "class_names": listed_names(self),
             "head_dtype": None if head.quantization_mode is None else stored_policy(head),
         }
 

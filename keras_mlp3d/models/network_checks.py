@@ -140,6 +140,34 @@ def only_input(model: keras.Model, inputs: Any) -> Any:
     return inputs[0] if is_list and hasattr(inputs[0], "shape") else inputs
 
 
+def listed_names(model: Any) -> list[str] | None:
+    """Return the class names of a network for its configuration, or None.
+
+    Raises:
+        ValueError: If they are not as many as its classes, as they may be if they were set later.
+    """
+    if model.class_names is None:
+        return None
+    names = list(model.class_names)
+    if len(names) != model.num_classes:
+        raise ValueError(
+            f"class_names must be {model.num_classes} different names, got {len(names)}."
+        )
+    return names
+
+
+def stored_class(network_class: type) -> str:
+    """Return the name of the class that a preset holds: of a user's subclass, ours below it.
+
+    Example:
+
+    >>> stored_class(type("Mine", (MLP3D,), {"__module__": "my_module"}))
+    'MLP3D'
+    """
+    ours = (each for each in network_class.__mro__ if each.__module__.startswith("keras_mlp3d."))
+    return next(ours).__name__
+
+
 def static_shape(inputs: Any) -> tuple[int | None, ...]:
     """Return the shape of an array, tensor or nested list, without moving its data.
 

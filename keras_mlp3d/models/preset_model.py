@@ -18,6 +18,7 @@ from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.models.builtin_presets import BuiltinPresets
 from keras_mlp3d.models.exportable import Exportable
 from keras_mlp3d.models.network import portable_config
+from keras_mlp3d.models.network_checks import stored_class
 from keras_mlp3d.models.parameter_count import check_preset_size, preset_parameters, quantization
 from keras_mlp3d.models.stored_time_mixing import (
     TIME_MIXING_ARGUMENTS,
@@ -47,7 +48,7 @@ class PresetModel(Exportable):
     @classmethod
     def preset_class_names(cls) -> tuple[str, ...]:
         """Return the names of the classes whose presets this class loads."""
-        return (cls.__name__,)
+        return (stored_class(cls),)
 
     @classmethod
     def from_preset(
@@ -190,7 +191,7 @@ class PresetModel(Exportable):
     def _make_origin(self, files: hub.Preset, as_stored: bool) -> hub.Origin:
         """Return what the network keeps of its preset; old presets do not state their sum."""
         sums = None
-        if as_stored and files.metadata.get("class_name") == type(self).__name__:
+        if as_stored and files.metadata.get("class_name") == stored_class(type(self)):
             stated = files.metadata.get("weights_sha256")
             sums = stated or hub.weights_sha256(self._weight_parts())
         return hub.Origin(files.metadata, sums)
@@ -282,7 +283,7 @@ class PresetModel(Exportable):
         uri: str,
         half_precision: bool,
     ) -> None:
-        objects = self.preset_objects()
+        objects, kind = self.preset_objects(), stored_class(type(self))
         for name, (class_name, config) in objects.items():
             hub.make_class_names_printable(config)
             hub.write_json(folder / name, hub.serialized(class_name, config))
@@ -302,8 +303,8 @@ class PresetModel(Exportable):
         content = {
             "keras_mlp3d_version": __version__,
             "keras_version": keras.__version__,
-            "class_name": type(self).__name__,
-            "description": f"A {type(self).__name__} saved from a session.",
+            "class_name": kind,
+            "description": f"A {kind} saved from a session.",
             "parameter_count": sum(preset_parameters(preset).values()),
             "weights": "bundled",
             "sha256": sums,
@@ -314,16 +315,15 @@ class PresetModel(Exportable):
         }
         if converter is not None and "clip" not in content:
             made = converter.get_config()
-            content["clip"] = {
-                "frames": made["num_frames"],
-                "size": list(made["image_size"]),
-                "sampling": made["sampling"],
-            }
+            frames, size, sampling = (made[key] for key in ("num_frames", "image_size", "sampling"))
+            content["clip"] = {"frames": frames, "size": list(size), "sampling": sampling}
         hub.write_json(folder / hub.METADATA, content)
         task, clip = (objects.get(name, (None, None))[1] for name in (hub.TASK, hub.CONVERTER))
-        network = hub.serialized(type(self).__name__, objects[hub.CONFIG][1])
+        network = hub.serialized(kind, objects[hub.CONFIG][1])
         card = hub.model_card(content, network, task, clip, uri, self._example_shape(content))
         write_whole(folder / hub.CARD, card.encode())
+        stored = hub.read_preset(folder)  # what could not be loaded is refused while it is made
+        check_preset_size(stored, load_weights=True, with_task=stored.task is not None)
 
     def _example_shape(self, metadata: Mapping[str, Any]) -> tuple[int, ...]:
         """Return the shape of a small input that the network takes, the stated one if any."""
@@ -343,7 +343,7 @@ class PresetModel(Exportable):
 
     def preset_objects(self) -> dict[str, tuple[str, dict[str, Any]]]:
         """Return {file name: (class name, arguments)} of the JSON files of a preset."""
-        return {hub.CONFIG: (type(self).__name__, portable_config(self))}
+        return {hub.CONFIG: (stored_class(type(self)), portable_config(self))}
 
     def _weight_parts(self) -> dict[str, keras.Model]:
         """Return {file name: model whose weights it holds}."""

@@ -18,7 +18,12 @@ from keras_mlp3d.layers import MotionView
 from keras_mlp3d.models.mlp3d import MLP3D
 from keras_mlp3d.models.mlp3d_backbone import MLP3DBackbone
 from keras_mlp3d.models.network import portable_config
-from keras_mlp3d.models.network_checks import check_class_names, static_shape, stored_activation
+from keras_mlp3d.models.network_checks import (
+    check_class_names,
+    listed_names,
+    static_shape,
+    stored_activation,
+)
 from keras_mlp3d.models.preset_model import PresetModel
 
 
@@ -177,7 +182,7 @@ class TwoPathMLP3D(PresetModel):
         return {
             "motion_size": list(self.motion_size),
             "activation": None if self.activation is None else "softmax",
-            "class_names": None if self.class_names is None else list(self.class_names),
+            "class_names": listed_names(self),
         }
 
     @classmethod

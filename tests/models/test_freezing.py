@@ -110,3 +110,21 @@ def test_a_clone_keeps_class_names_and_converter():
     clone.set_weights(model.get_weights())
     clip = tiny.pixels()
     np.testing.assert_array_equal(tiny.run(clone, clip), tiny.run(model, clip))
+
+
+@pytest.mark.parametrize("frozen", ["all", "one block"])
+def test_a_model_of_a_backbone_s_tensors_stays_frozen(frozen, tmp_path):
+    """Keras's usual way to transfer: the layers inside become layers of the new model."""
+    backbone = tiny.tiny_backbone()
+    if frozen == "all":
+        backbone.trainable = False
+    else:
+        backbone.get_layer("stage2_block1").trainable = False
+        backbone.get_layer("stage2_transition").trainable = False
+    features = keras.layers.GlobalAveragePooling3D()(backbone.output)
+    model = keras.Model(backbone.input, keras.layers.Dense(3)(features))
+    paths = [weight.path for weight in model.trainable_weights]
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert [weight.path for weight in again.trainable_weights] == paths
+    assert len(paths) == 2 or frozen != "all"

@@ -40,11 +40,21 @@ def videos(tmp_path_factory):
     return Manifest(tuple(rows), ("a", "b"), "train")
 
 
+def children_of(parent):
+    """Process numbers of the children of a process, as text."""
+    found = []
+    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended
+            # The name before the state may hold anything, parentheses included.
+            if path.read_text().rpartition(")")[2].split()[1] == str(parent):
+                found.append(path.parent.name)
+    return found
+
+
 def children():
     """Process numbers of the live child processes that make clips."""
-    command = ["ps", "--no-headers", "-o", "pid", "--ppid", str(os.getpid())]
     found = set()
-    for number in subprocess.run(command, capture_output=True, text=True).stdout.split():
+    for number in children_of(os.getpid()):
         with contextlib.suppress(OSError):
             if b"decoding_processes" in pathlib.Path("/proc", number, "cmdline").read_bytes():
                 found.add(int(number))
@@ -253,8 +263,7 @@ def test_they_end_with_the_program(videos, root_dir, how):
         text=True,
     )
     assert process.stdout.readline() == "ready\n"
-    command = ["ps", "--no-headers", "-o", "pid", "--ppid", str(process.pid)]
-    numbers = subprocess.run(command, capture_output=True, text=True).stdout.split()
+    numbers = children_of(process.pid)
     assert numbers
     process.send_signal(how)
     process.wait(30)

@@ -56,9 +56,9 @@ def evaluate(
     Args:
         model: `MLP3D`, `TwoPathMLP3D`, `FrameCycleMLP`, or `CycleMLP`, which classifies each frame
             of a clip.
-        manifest: `data.Manifest`. Its classes must be those of the model, in any order: they are
-            matched by name. If the model has no class names, the number and the order of the
-            classes must be the model's.
+        manifest: `data.Manifest`. Its classes must be those of the model or some of them, in any
+            order: they are matched by name. If the model has no class names, the number and the
+            order of the classes must be the model's.
         clips: Number of clips per video, evenly sampled.
         crops: Number of square crops per clip, along its longer side.
         batch_size: Largest number of inputs per batch: views, or frames for `CycleMLP`.
@@ -72,7 +72,7 @@ def evaluate(
 
     Raises:
         ValueError: If an argument is wrong, there is no converter, its clips do not fit the model,
-            the model's outputs are not finite, its classes are not those of the manifest, or
+            the model's outputs are not finite, it does not know classes of the manifest, or
             only one of both has several classes per video.
 
     Source:

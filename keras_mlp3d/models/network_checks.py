@@ -207,6 +207,29 @@ def is_multi_label(model: Any) -> bool:
     return getattr(model, "activation", None) is keras.activations.sigmoid
 
 
+def check_classes(model: Any, manifest: Any) -> None:
+    """Raise a `ValueError` unless the classes of videos are the model's, in its order.
+
+    Args:
+        model: Network with classes, which may have no names.
+        manifest: `Manifest` of the videos.
+    """
+    known, names = model.class_names, manifest.class_names
+    if len(names) != model.num_classes:
+        raise ValueError(
+            f"{model.name} has {model.num_classes} classes, the videos of the split "
+            f"{manifest.split!r} have {len(names)}: load the network with num_classes={len(names)}."
+        )
+    if known is not None and tuple(known) != names:
+        place = next(n for n, pair in enumerate(zip(known, names, strict=True)) if len({*pair}) > 1)
+        raise ValueError(
+            f"The videos of the split {manifest.split!r} must have the classes of {model.name} in "
+            f"its order; class {place} is {known[place]!r} in the network and {names[place]!r} in "
+            "the videos. Read them with class_names=model.class_names, or load the network with "
+            "the class_names of the videos."
+        )
+
+
 def check_label_kind(model: Any, several: bool) -> None:
     """Raise a `ValueError` if a model and the labels of videos contradict each other.
 

@@ -11,6 +11,7 @@ from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d.data import Manifest, VideoConverter
 from keras_mlp3d.inference.score_views import score_batch
 from keras_mlp3d.models import MLP3D, Mixing
+from keras_mlp3d.models.network_checks import check_classes
 from keras_mlp3d.search.clips import KeptClips, StreamedClips
 
 
@@ -140,9 +141,5 @@ def _converter(model, manifest, converter):
             f"{model.name} has no converter from videos to clips: pass "
             "converter=keras_mlp3d.data.VideoConverter(num_frames=..., image_size=(..., ...))."
         )
-    if model.class_names is not None and tuple(model.class_names) != manifest.class_names:
-        raise ValueError(
-            f"The manifest must have the classes of {model.name} in its order: use "
-            "data.read_manifest(source, class_names=model.class_names)."
-        )
+    check_classes(model, manifest)
     return converter

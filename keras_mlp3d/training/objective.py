@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from keras_mlp3d.distribution import current_distribution
-from keras_mlp3d.models.network_checks import check_label_kind, is_multi_label
+from keras_mlp3d.models.network_checks import check_classes, check_label_kind, is_multi_label
 from keras_mlp3d.training.average_precision import MeanAveragePrecision
 
 
@@ -28,24 +28,7 @@ def check_labels(model: keras.Model, *loaders: Any) -> None:
             check_label_kind(model, several)
         manifest = getattr(source, "manifest", None)
         if manifest is not None:
-            _check_classes(model, manifest)
-
-
-def _check_classes(model, manifest):
-    known, names = model.class_names, manifest.class_names
-    if len(names) != model.num_classes:
-        raise ValueError(
-            f"{model.name} has {model.num_classes} classes, the videos of the split "
-            f"{manifest.split!r} have {len(names)}: load the network with num_classes={len(names)}."
-        )
-    if known is not None and tuple(known) != names:
-        place = next(n for n, pair in enumerate(zip(known, names, strict=True)) if len({*pair}) > 1)
-        raise ValueError(
-            f"The videos of the split {manifest.split!r} must have the classes of {model.name} in "
-            f"its order; class {place} is {known[place]!r} in the network and {names[place]!r} in "
-            "the videos. Read them with class_names=model.class_names, or load the network with "
-            "the class_names of the videos."
-        )
+            check_classes(model, manifest)
 
 
 def compile_model(model: keras.Model, optimizer: keras.Optimizer, training: Any) -> None:

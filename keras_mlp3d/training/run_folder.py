@@ -35,10 +35,11 @@ _ACCEPT = (
 #: The runs of services that track the training, by `track.tracked`.
 TRACKING = "tracking.json"
 
+#: What a training made, which another one must not replace.
+_RESULTS = ("checkpoint-*.npz", "best.npz", "history.csv", "preset", "evaluation.json")
 #: The files of a run. Its description is moved last: until then the folder is recognized as its.
-_OF_A_RUN = (  # what a training made comes first
-    *("checkpoint-*.npz", "best.npz", "history.csv", "preset", "evaluation.json", "logs"),
-    *("curves.png", "confusion.png", "average_precision.png", "wrong.png"),
+_OF_A_RUN = (
+    *(*_RESULTS, "logs", "curves.png", "confusion.png", "average_precision.png", "wrong.png"),
     *("videos.json", "unreadable.csv", TRACKING, "run.json"),
 )
 
@@ -98,7 +99,7 @@ class RunFolder:
                 value = {"clips": len(value["videos"]), "digest": value["digest"]}
             self._content[entry] = value
         # A run that failed before its first checkpoint holds nothing to keep: it begins again.
-        if not self._path.exists() or not any(any(folder.glob(name)) for name in _OF_A_RUN[:5]):
+        if not self._path.exists() or not any(any(folder.glob(name)) for name in _RESULTS):
             return
         reason, acceptable = self._compared(accept_changed_data)
         if reason is None:

@@ -25,6 +25,7 @@ class FakeSupernet(types.SimpleNamespace):
             backbone=FakeBackbone(candidates),
             activation=None,
             class_names=class_names,
+            num_classes=2,
             converter=converter,
             shapes=[],
         )

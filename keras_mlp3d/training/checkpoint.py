@@ -160,13 +160,11 @@ def newest_checkpoint(folder: StrPath) -> pathlib.Path | None:
     """Return the path of the newest checkpoint, or None.
 
     Args:
-        folder: Folder of the run.
+        folder: Folder of the run. It need not exist.
 
     Example:
 
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     newest_checkpoint(folder) is None
+    >>> newest_checkpoint("no/such/run") is None
     True
     """
     return next((path for _, path in _found(pathlib.Path(folder))), None)
@@ -234,7 +232,9 @@ def _write(path, arrays):
 
 
 def _found(folder):
-    """Return [((epoch, step), path)] of all checkpoints, newest first."""
+    """Return [((epoch, step), path)] of all checkpoints, newest first; [] without a folder."""
+    if not folder.exists():
+        return []
     matches = ((_NAME.fullmatch(path.name), path) for path in folder.iterdir())
     found = ((_progress_in(match), path) for match, path in matches if match)
     return sorted(found, reverse=True)

@@ -46,7 +46,7 @@ class Table:
     Paths that are not UTF-8 are written as their bytes.
     """
 
-    _FIRST, _LAST = ("path", "error"), ("frame_indices", "frame_times", "settings")
+    _FIRST, _LAST = ("path", "folder", "error"), ("frame_indices", "frame_times", "settings")
 
     def __init__(self) -> None:
         self._labels = 0
@@ -88,6 +88,7 @@ class Table:
         return _checked(
             {
                 "path": row["path"],
+                "folder": row["folder"] or None,
                 "error": row["error"] or None,
                 "labels": [] if row["error"] else labels,
                 "scores": [float(score) for score in scores if score],
@@ -102,7 +103,8 @@ class Table:
         last = [None if row["error"] else row[name] for name in self._LAST[:2]]
         last = ["" if value is None else json.dumps(value) for value in last]
         settings = json.dumps(row["settings"])
-        return _line([row["path"], row["error"] or "", *values, *last, settings])
+        first = [row["path"], row["folder"] or "", row["error"] or ""]
+        return _line([*first, *values, *last, settings])
 
     def _columns(self, labels: int | None = None) -> list[str]:
         labels = self._labels if labels is None else labels
@@ -137,7 +139,8 @@ def _checked(row: Any) -> dict[str, Any]:
         raise ValueError("it is no JSON object")
     good = {
         "path": isinstance(row.get("path"), str),
-        "error": isinstance(row.get("error"), str | None),
+        "folder": isinstance(row.get("folder", 0), str | None),
+        "error": isinstance(row.get("error", 0), str | None),
         "labels": is_list(row.get("labels"), str),
         "scores": is_list(row.get("scores"), int | float),
         "settings": isinstance(row.get("settings"), dict) and bool(row["settings"]),

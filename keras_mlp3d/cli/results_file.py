@@ -1,8 +1,9 @@
 """A file of results that grows by a row per video, and from which a stopped command resumes.
 
-Each row is complete: the video, its result or its error, and the settings. So pandas reads the file
-directly, and there is no second file to lose. Rows are written at once: after a kill or on a full
-disk at most the last row is incomplete, and it is detected and written again.
+Each row is complete: the video, the folder that a relative path counts from, its result or its
+error, and the settings. So pandas reads the file directly, and there is no second file to lose.
+Rows are written at once: after a kill or on a full disk at most the last row is incomplete, and it
+is detected and written again.
 """
 
 import contextlib
@@ -111,10 +112,11 @@ class ResultsFile:
         Raises:
             OSError: If it cannot be written; the file then ends with the row before.
         """
-        self._append(self._format.encode({"path": path, **row, "settings": self._settings}))
-        self._count(path, row["error"])
+        where = {"path": path, "folder": _folder_of(path)}
+        self._append(self._format.encode({**where, **row, "settings": self._settings}))
+        self._count(_key(path), row["error"])
         if _key(path) in self._wanted and row["error"] is None:
-            self._rows[_key(path)] = {"path": path, **row}
+            self._rows[_key(path)] = {**where, **row}
         self._created = False
 
     def close(self) -> None:
@@ -164,13 +166,14 @@ class ResultsFile:
         different = _differences(self._settings, row["settings"])
         if different:
             raise self._foreign(number, f"its settings differ from the rows before: {different}")
-        self._count(row["path"], row["error"])
-        if _key(row["path"]) in self._wanted and row["error"] is None:
-            self._rows[_key(row["path"])] = row
+        key = _key(row["path"], row["folder"])
+        self._count(key, row["error"])
+        if key in self._wanted and row["error"] is None:
+            self._rows[key] = row
 
-    def _count(self, path: str, error: str | None) -> None:
+    def _count(self, video: str, error: str | None) -> None:
         """Count the row as done or failed; by hashes, as there may be millions of videos."""
-        key = hash(_key(path))
+        key = hash(video)
         if key in self._failed:  # this row replaces a failed row
             self._stale[key] = self._stale.get(key, 0) + self._failed.pop(key)
         if error is None:
@@ -205,7 +208,9 @@ class ResultsFile:
             with open(self._real, "rb") as old, open(beside, "wb") as new:
                 for number, (record, _) in enumerate(self._format.records(old), start=1):
                     row = self._format.decode(record, number)
-                    key = hash(_key(row["path"])) if row and row["error"] is not None else None
+                    key = None
+                    if row and row["error"] is not None:
+                        key = hash(_key(row["path"], row["folder"]))
                     if key is not None and stale.get(key):
                         stale[key] -= 1
                     else:
@@ -215,9 +220,16 @@ class ResultsFile:
             os.chmod(beside, os.stat(self._real).st_mode & 0o7777)
 
 
-def _key(path: str) -> str:
-    """Return the path that all paths of a video share: `./a.mp4` is `a.mp4`."""
-    return path if "://" in path else os.path.normpath(path)
+def _folder_of(path: str) -> str | None:
+    """Return the folder that a path counts from, or None if it counts from none."""
+    return None if "://" in path or os.path.isabs(path) else os.getcwd()
+
+
+def _key(path: str, folder: str | None = None) -> str:
+    """Return the path that all paths of a video share: `./a.mp4` is `a.mp4` of the same folder."""
+    if "://" in path:
+        return path
+    return os.path.normpath(os.path.join(folder or os.getcwd(), path))
 
 
 def _differences(before: dict[str, Any], now: dict[str, Any]) -> str:

@@ -268,7 +268,7 @@ def test_the_table(run, presets, odd, tmp_path):
     with open(table, newline="", errors="surrogateescape") as file:
         rows = list(csv.DictReader(file, strict=True))
     assert list(rows[0]) == [
-        "path", "error", "label_1", "score_1", "label_2", "score_2", "frame_indices",
+        "path", "folder", "error", "label_1", "score_1", "label_2", "score_2", "frame_indices",
         "frame_times", "settings",
     ]  # fmt: skip
     assert len(rows) == 2 + len(wrong)

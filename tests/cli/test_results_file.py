@@ -169,6 +169,41 @@ def test_a_path_is_known_in_its_other_forms(tmp_path, name):
     assert write(tmp_path / name, {"./videos//a.mp4": GOOD, "s3://b/a.mp4": GOOD}) == [
         "s3://b/a.mp4"
     ]
+    other = os.path.abspath("videos/b.mp4")
+    write(tmp_path / name, {other: GOOD})
+    assert write(tmp_path / name, {"videos/b.mp4": GOOD}) == []
+
+
+@both
+def test_a_relative_path_counts_from_its_folder(tmp_path, name, monkeypatch):
+    """`cd first; predict *.mp4`, then the same in another folder: other videos of equal names."""
+    rows, output = {"a.mp4": GOOD, "b.mp4": BAD}, tmp_path / name
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        assert write(output, rows) == ["a.mp4", "b.mp4"]
+    better = {**rows, "b.mp4": GOOD}
+    assert write(output, better) == ["b.mp4"]  # and the failed row of the first folder stays
+    assert [row[:2] for row in read(output)] == [
+        ("a.mp4", None), ("b.mp4", BAD["error"]), ("a.mp4", None), ("b.mp4", None),
+    ]  # fmt: skip
+    with ResultsFile(output, wanted=["a.mp4", "../first/a.mp4"]) as results:
+        assert results.row("a.mp4")["folder"] == str(tmp_path / "second")
+        assert results.row("../first/a.mp4")["folder"] == str(tmp_path / "first")
+        assert not results.is_done("../first/b.mp4")
+    content = output.read_text(encoding="utf-8")
+    assert all(content.count(folder) == 2 for folder in ("first", "second"))
+    monkeypatch.chdir(tmp_path)
+    both_folders = [f"{folder}/{video}" for folder in ("first", "second") for video in rows]
+    assert write(output, dict.fromkeys(both_folders, GOOD)) == ["first/b.mp4"]
+
+
+@both
+def test_a_whole_path_counts_from_no_folder(tmp_path, name):
+    paths = [str(tmp_path / "a.mp4"), "https://b/a.mp4"]
+    write(tmp_path / name, dict.fromkeys(paths, GOOD))
+    with ResultsFile(tmp_path / name, wanted=paths) as results:
+        assert [results.row(path)["folder"] for path in paths] == [None, None]
 
 
 # What is refused --------------------------------------------------------------------------------
@@ -211,9 +246,13 @@ def test_the_same_preset_by_another_name(tmp_path, name):
         (
             "out.jsonl",
             b"{}\n",
-            "row 1: 'path' and 'labels' and 'scores' and 'settings' are missing",
+            "row 1: 'path' and 'folder' and 'error' and 'labels' and 'scores' and 'settings' are m",
         ),
-        ("out.jsonl", b'{"path": "a", "labels": 3}', "row 1: 'labels' and"),
+        (
+            "out.jsonl",
+            b'{"path": "a", "labels": 3}',
+            "row 1: 'folder' and 'error' and 'labels' and",
+        ),
         ("out.jsonl", b"[1, 2]\n", "it is no JSON object"),
         ("out.jsonl", b"\0" * 99 + b"\n", "row 1"),
         ("out.jsonl", b"[" * 100_000 + b"\n", "row 1: it is nested too deeply"),

@@ -76,7 +76,7 @@ def kept_tensors(layer: keras.layers.Layer, shape: tuple[int, ...]) -> list[Laye
     held = 0 if layer.compute_dtype == "float32" else output
     if isinstance(layer, MLP3DBlock):
         parts = _block(layer, shape)
-        held = 0 if layer.recomputes else held
+        held = 0 if layer.remat else held
     elif isinstance(layer, PixelNormalization | SubtractMean):
         return [LayerMemory(layer.name, 0, forward=output)]
     elif isinstance(layer, StageTransition):
@@ -144,7 +144,7 @@ def _block(block: MLP3DBlock, shape: tuple[int, ...]) -> list[LayerMemory]:
         _named("channel_norm", _norm(block.channel_norm, shape)),
         *(_named(f"channel_mlp/{part.name}", part) for part in _mlp(block.channel_mlp, shape)),
     ]
-    if block.recomputes:
+    if block.remat:
         tokens = [_again("token_mixing", tokens, size)]
         channels = [_again("channel_mlp", channels, size)]
     dropped: list[LayerMemory] = []

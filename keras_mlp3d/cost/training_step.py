@@ -243,7 +243,7 @@ def _step(
     again = {
         prefix + layer.name
         for prefix, layer, _ in calls
-        if isinstance(layer, MLP3DBlock) and layer.recomputes
+        if isinstance(layer, MLP3DBlock) and layer.remat
     }
     first = {
         prefix + layer.name for prefix, layer, _ in calls if isinstance(layer, TubeletEmbedding)

@@ -5,7 +5,6 @@ from keras_mlp3d.layers.embedding import StageTransition, TubeletEmbedding
 from keras_mlp3d.layers.linear import GlorotUniform
 from keras_mlp3d.layers.mlp3d_block import ChannelMLP, MLP3DBlock
 from keras_mlp3d.layers.pixels import MotionView, PixelNormalization, SubtractMean
-from keras_mlp3d.layers.remat import recompute_activations
 from keras_mlp3d.layers.stochastic_depth import StochasticDepth, stochastic_depth_rates
 from keras_mlp3d.layers.switchable_time_mixing import SwitchableTimeMixing
 from keras_mlp3d.layers.time_mixing import GroupedTimeMixing
@@ -25,6 +24,5 @@ __all__ = [
     "SwitchableTimeMixing",
     "TokenMixing",
     "TubeletEmbedding",
-    "recompute_activations",
     "stochastic_depth_rates",
 ]

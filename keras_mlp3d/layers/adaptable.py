@@ -13,6 +13,9 @@ from keras import ops
 from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d._utils.types import Tensor
 
+#: Modes of `keras.Model.quantize` that a layer can be stored in.
+MODES = ("int8", "int4", "float8")
+
 
 class AdaptableLayer(keras.layers.Layer):
     """Base of layers with one kernel (..., C, filters) and perhaps a bias.
@@ -210,3 +213,37 @@ def merge_adapter(layer: Any) -> None:
         vars(layer).pop(name, None)
     layer.lora_enabled, layer.lora_rank, layer.lora_alpha = False, None, None
     layer._kernel.assign(merged)
+
+
+def storable_policy(layer: keras.layers.Layer) -> keras.DTypePolicy:
+    """Return the policy of a layer.
+
+    Raises:
+        ValueError: If the layer is quantized in a form that cannot be stored.
+    """
+    mode = layer.quantization_mode
+    if mode is not None and mode not in MODES:
+        raise ValueError(
+            f"{layer.path} is quantized to {mode}, which cannot be stored; modes that can: "
+            f"{', '.join(MODES)}."
+        )
+    config = getattr(layer, "quantization_config", None)
+    if config is not None and not _is_default(config):
+        raise ValueError(
+            f"{layer.path} is quantized with quantizers of its own, which cannot be stored: call "
+            f"quantize({mode!r}) without them."
+        )
+    return layer.dtype_policy
+
+
+def _is_default(config: Any) -> bool:
+    block_size = getattr(config, "block_size", None)
+    default = type(config)() if block_size is None else type(config)(block_size=block_size)
+    # Field by field: while Keras saves a file, `get_config` numbers the objects that it meets.
+    return config.weight_quantizer is None and _fields(config) == _fields(default)
+
+
+def _fields(config: Any) -> tuple[Any, ...] | None:
+    quantizer = config.activation_quantizer
+    names = ("axis", "value_range", "epsilon", "output_dtype")
+    return quantizer and (type(quantizer), *(getattr(quantizer, name, None) for name in names))

@@ -12,14 +12,8 @@ from keras import ops
 from keras_mlp3d._utils.checks import check_choice, check_integer
 from keras_mlp3d._utils.types import Shape, Tensor
 from keras_mlp3d.layers import _torch
-from keras_mlp3d.layers.linear import (
-    Dense,
-    GlorotUniform,
-    call_sublayer,
-    check_tokens,
-    freeze_parts,
-    pad_zeros,
-)
+from keras_mlp3d.layers.composite import CompositeLayer, call_sublayer, check_tokens
+from keras_mlp3d.layers.linear import Dense, GlorotUniform, pad_zeros
 
 AXES = {"height": 2, "width": 3}
 
@@ -68,7 +62,7 @@ def cycle_shift(x: Tensor, axis: int, kernel_size: int) -> Tensor:
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
-class CycleFC(keras.layers.Layer):
+class CycleFC(CompositeLayer):
     """Mixes tokens along one spatial axis at the cost of a linear layer.
 
     Input channel c of output position p is read at `p + ((c + k // 2) mod k) - k // 2` along the
@@ -138,7 +132,7 @@ class CycleFC(keras.layers.Layer):
             name="dense",
         )
         self.dense.build(input_shape)
-        freeze_parts(self)
+        self.settle_parts()
 
     @property
     def kernel(self) -> keras.Variable:

@@ -12,16 +12,8 @@ from keras_mlp3d._utils.checks import check_integer, check_integers
 from keras_mlp3d._utils.types import Shape, Tensor
 from keras_mlp3d.layers import _torch
 from keras_mlp3d.layers.adaptable import AdaptableLayer
-from keras_mlp3d.layers.linear import (
-    GlorotUniform,
-    PaddedConv2D,
-    call_sublayer,
-    check_tokens,
-    convolve,
-    freeze_parts,
-    pad_zeros,
-    reshape,
-)
+from keras_mlp3d.layers.composite import CompositeLayer, call_sublayer, check_tokens
+from keras_mlp3d.layers.linear import GlorotUniform, PaddedConv2D, convolve, pad_zeros, reshape
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
@@ -161,7 +153,7 @@ class TubeletEmbedding(AdaptableLayer):
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
-class StageTransition(keras.layers.Layer):
+class StageTransition(CompositeLayer):
     """Maps each 3 x 3 window of tokens, stride 2, zero padding 1, to one token of `filters`.
 
     Args:
@@ -201,7 +193,7 @@ class StageTransition(keras.layers.Layer):
             self.filters, 3, strides=2, zeros=1, dtype=self.dtype_policy, name="projection"
         )
         self.projection.build((None, None, None, input_shape[-1]))
-        freeze_parts(self)
+        self.settle_parts()
 
     @property
     def kernel(self) -> keras.Variable:

@@ -1,8 +1,7 @@
-"""Linear maps with trained weights, and what every layer of the network uses.
+"""Linear maps with trained weights, and moves of tokens that every backend can export.
 
 `linear` and `convolve` multiply, `GlorotUniform` sets the first weights, and `Dense` and
-`PaddedConv2D` are the layers with both. `call_sublayer` is how a layer calls its parts, and
-`check_tokens` how it checks its input.
+`PaddedConv2D` are the layers with both.
 """
 
 import math
@@ -13,7 +12,6 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
-from keras.src.backend.common.variables import AutocastScope, get_autocast_scope
 
 from keras_mlp3d._utils.types import Shape, Tensor
 from keras_mlp3d.layers import _torch
@@ -230,53 +228,3 @@ def roll(x: Tensor, shift: int, axis: int) -> Tensor:
         return ops.take(x, (ops.arange(length, dtype="int32") - shift) % length, axis=axis)
     lead, place = (slice(None),) * axis, length - shift % length
     return ops.concatenate([x[(*lead, slice(place, None))], x[(*lead, slice(place))]], axis=axis)
-
-
-def call_sublayer(layer: keras.layers.Layer, inputs: Tensor) -> Tensor:
-    """Return `layer(inputs)`.
-
-    Eagerly on PyTorch, Keras's checks around one call take longer than many a small product. The
-    calling layer has passed them, so its parts are entered behind them, unless Keras or PyTorch
-    has more to do: another dtype policy, a quantized layer, a `training` argument, a hook.
-
-    Args:
-        layer: Built layer that has no losses.
-        inputs: Tensor of the compute dtype of the calling layer.
-    """
-    if (
-        _torch.is_eager()
-        and layer.quantization_mode is None
-        and not layer._call_has_training_arg
-        and not _torch.has_hooks(layer)
-        and layer.compute_dtype == str(inputs.dtype).removeprefix("torch.")
-    ):
-        # As Keras does: within a layer of a mixed policy, weights are cast where they are read,
-        # except those of a layer that wants them as they are.
-        cast = get_autocast_scope()
-        if layer.compute_dtype == (layer.variable_dtype if cast is None else cast.dtype):
-            if cast is None or layer.autocast:
-                return layer.call(inputs)
-            with AutocastScope(None):
-                return layer.call(inputs)
-    return layer(inputs)
-
-
-def freeze_parts(layer: keras.layers.Layer) -> None:
-    """Freeze what `build` made if the layer is frozen, as one that is loaded may be.
-
-    Args:
-        layer: Layer whose `build` is about to end.
-    """
-    if not layer.trainable:
-        layer.trainable = False  # reaches the parts that there are
-
-
-def check_tokens(
-    layer: keras.layers.Layer, shape: Shape, what: str = "tokens (B, T, H, W, C)"
-) -> None:
-    """Raise ValueError unless the shape is of rank 5 with a known number of channels."""
-    if len(shape) != 5 or shape[-1] is None:
-        raise ValueError(
-            f"{type(layer).__name__} expects {what} with a known number of channels, "
-            f"got shape {tuple(shape)}."
-        )

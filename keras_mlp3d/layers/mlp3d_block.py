@@ -10,15 +10,17 @@ import keras
 from keras_mlp3d._utils.checks import check_number
 from keras_mlp3d._utils.types import Shape, Tensor
 from keras_mlp3d.layers import _torch
-from keras_mlp3d.layers.linear import Dense, call_sublayer, check_tokens, freeze_parts
+from keras_mlp3d.layers.composite import CompositeLayer, call_sublayer, check_tokens
+from keras_mlp3d.layers.linear import Dense
 from keras_mlp3d.layers.stochastic_depth import StochasticDepth
+from keras_mlp3d.layers.switchable_time_mixing import SwitchableTimeMixing
 from keras_mlp3d.layers.token_mixing import TimeMixing, TokenMixing
 
 LAYER_NORM_EPSILON = 1e-5
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
-class ChannelMLP(keras.layers.Layer):
+class ChannelMLP(CompositeLayer):
     """Maps the channels of each token to `ratio` times as many, through an exact GELU, and back.
 
     Args:
@@ -58,7 +60,7 @@ class ChannelMLP(keras.layers.Layer):
         self.expand.build(input_shape)
         self.reduce = Dense(channels, name="reduce", **options)
         self.reduce.build((*input_shape[:-1], hidden))
-        freeze_parts(self)
+        self.settle_parts()
 
     def call(self, inputs: Tensor) -> Tensor:
         return call_sublayer(self.reduce, call_sublayer(self.expand, inputs))
@@ -71,13 +73,15 @@ class ChannelMLP(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
-class MLP3DBlock(keras.layers.Layer):
+class MLP3DBlock(CompositeLayer):
     """Y = TokenMixing(LN(X)) + X, then Z = ChannelMLP(LN(Y)) + Y.
 
     Args:
         time_mixing: Layer that mixes tokens in time, or its configuration; see `TokenMixing`.
         mlp_ratio: Hidden channels of the channel MLP over C.
         drop_path_rate: Rate of stochastic depth on both residual branches, in [0, 1).
+        remat: Whether the activations of both branches are computed again in the backward pass
+            instead of stored. The outputs stay the same.
         **kwargs: `name`, `dtype` and other arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -103,19 +107,18 @@ class MLP3DBlock(keras.layers.Layer):
     True
     """
 
-    #: Whether both branches are computed again in the backward pass: see `recompute_activations`.
-    recomputes = False
-
     def __init__(
         self,
         time_mixing: TimeMixing,
         mlp_ratio: float = 4,
         drop_path_rate: float = 0.0,
+        remat: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.mlp_ratio = mlp_ratio
         self.drop_path_rate = drop_path_rate
+        self.remat = remat
         options = {"dtype": self.dtype_policy}
         norm = {"epsilon": LAYER_NORM_EPSILON, **options}
         self.token_norm = keras.layers.LayerNormalization(name="token_norm", **norm)
@@ -129,13 +132,17 @@ class MLP3DBlock(keras.layers.Layer):
         check_tokens(self, input_shape)
         for layer in (self.token_norm, self.token_mixing, self.channel_norm, self.channel_mlp):
             layer.build(input_shape)
-        freeze_parts(self)
+        self.settle_parts()
 
     # No `training` argument: Keras passes it to the layers that sample, and torch.compile breaks
     # its graph at every layer that is called with keywords.
     def call(self, inputs: Tensor) -> Tensor:
-        tokens = inputs + _dropped(self.token_drop, self.mix_tokens(inputs))
-        return tokens + _dropped(self.channel_drop, self.mix_channels(tokens))
+        mix_tokens, mix_channels = self.mix_tokens, self.mix_channels
+        if self.remat:
+            mix_tokens, mix_channels = self._mix_tokens_again, self._mix_channels_again
+        # Nothing is sampled inside what may be computed twice: a second sample would differ.
+        tokens = inputs + _dropped(self.token_drop, mix_tokens(inputs))
+        return tokens + _dropped(self.channel_drop, mix_channels(tokens))
 
     def mix_tokens(self, inputs: Tensor) -> Tensor:
         """Return the first residual branch of Eq. (1), TokenMixing(LN(X))."""
@@ -144,6 +151,22 @@ class MLP3DBlock(keras.layers.Layer):
     def mix_channels(self, tokens: Tensor) -> Tensor:
         """Return the second residual branch of Eq. (1), ChannelMLP(LN(Y))."""
         return call_sublayer(self.channel_mlp, call_sublayer(self.channel_norm, tokens))
+
+    # With a new function in every call: JAX keeps what it has traced by the identity of a function,
+    # with the weights of that trace.
+    def _mix_tokens_again(self, inputs: Tensor) -> Tensor:
+        mix_time = self.token_mixing.mix_time
+        if not isinstance(mix_time, SwitchableTimeMixing):
+            return keras.remat(lambda inputs: self.mix_tokens(inputs))(inputs)
+
+        def mix(inputs: Tensor, candidate: Tensor) -> Tensor:
+            with mix_time.using(candidate):
+                return self.mix_tokens(inputs)
+
+        return keras.remat(mix)(inputs, mix_time.sample())
+
+    def _mix_channels_again(self, tokens: Tensor) -> Tensor:
+        return keras.remat(lambda tokens: self.mix_channels(tokens))(tokens)
 
     def compute_output_shape(self, input_shape: Shape) -> tuple[int | None, ...]:
         return tuple(input_shape)
@@ -154,6 +177,7 @@ class MLP3DBlock(keras.layers.Layer):
             "time_mixing": self.token_mixing.time_mixing_config(),
             "mlp_ratio": self.mlp_ratio,
             "drop_path_rate": self.drop_path_rate,
+            "remat": self.remat,
         }
 
 

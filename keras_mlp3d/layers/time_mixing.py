@@ -15,7 +15,8 @@ from keras_mlp3d._utils.checks import check_boolean, check_integer
 from keras_mlp3d._utils.types import Shape, Tensor
 from keras_mlp3d.layers import _torch
 from keras_mlp3d.layers.adaptable import AdaptableLayer
-from keras_mlp3d.layers.linear import GlorotUniform, check_tokens, linear, reshape, roll
+from keras_mlp3d.layers.composite import check_tokens
+from keras_mlp3d.layers.linear import GlorotUniform, linear, reshape, roll
 
 #: Kinds that divide the T' tokens in time into T' / S groups of S.
 GROUPED_KINDS = ("short_range", "long_range", "shift_window")

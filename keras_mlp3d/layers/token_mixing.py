@@ -11,8 +11,9 @@ from keras import ops
 
 from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d._utils.types import Shape, Tensor
+from keras_mlp3d.layers.composite import CompositeLayer, call_sublayer, check_tokens
 from keras_mlp3d.layers.cycle_fc import CycleFC
-from keras_mlp3d.layers.linear import Dense, call_sublayer, check_tokens, freeze_parts
+from keras_mlp3d.layers.linear import Dense
 from keras_mlp3d.layers.time_mixing import GroupedTimeMixing
 
 #: What a block takes as time mixing: a layer, or its configuration.
@@ -20,7 +21,7 @@ TimeMixing: TypeAlias = "keras.layers.Layer | Mapping[str, Any]"
 
 
 @keras.saving.register_keras_serializable(package="keras_mlp3d")
-class TokenMixing(keras.layers.Layer):
+class TokenMixing(CompositeLayer):
     """Mixes tokens along width and height (Cycle FC) and time, and sums the three by weight.
 
     The weights are split attention: softmax over the three branches of an MLP (C -> C / 4 -> 3 C)
@@ -86,7 +87,7 @@ class TokenMixing(keras.layers.Layer):
         self.squeeze.build((input_shape[0], channels))
         self.excite.build((input_shape[0], hidden))
         self.projection.build(input_shape)
-        freeze_parts(self)
+        self.settle_parts()
 
     def call(self, inputs: Tensor) -> Tensor:
         width = call_sublayer(self.mix_width, inputs)

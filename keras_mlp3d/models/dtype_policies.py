@@ -12,10 +12,8 @@ import keras
 
 from keras_mlp3d._utils.printable import printable
 from keras_mlp3d._utils.types import DType
+from keras_mlp3d.layers.adaptable import storable_policy
 from keras_mlp3d.models.transfer import walk_layers
-
-#: Modes of `keras.Model.quantize` that a network can be stored in.
-MODES = ("int8", "int4", "float8")
 
 # A key of a map is used as a regular expression: any other character could make it a slow one.
 _PATH = re.compile(r"[A-Za-z0-9_/]+")
@@ -102,33 +100,12 @@ def stored_policies(model: keras.Model) -> Any:
     'bfloat16'
     """
     others = {
-        layer.path: stored_policy(layer)
+        layer.path: storable_policy(layer).name
         for layer in walk_layers(model)
         if layer is not model and _differs(layer, model.dtype_policy)
     }
     default = model.dtype_policy.name
     return {"default_policy": default, "policy_map": others} if others else default
-
-
-def stored_policy(layer: keras.layers.Layer) -> str:
-    """Return the name of a layer's policy.
-
-    Raises:
-        ValueError: If the layer is quantized in a form that cannot be stored.
-    """
-    mode = layer.quantization_mode
-    if mode is not None and mode not in MODES:
-        raise ValueError(
-            f"{layer.path} is quantized to {mode}, which cannot be stored; modes that can: "
-            f"{', '.join(MODES)}."
-        )
-    config = getattr(layer, "quantization_config", None)
-    if config is not None and not _is_default(config):
-        raise ValueError(
-            f"{layer.path} is quantized with quantizers of its own, which cannot be stored: call "
-            f"quantize({mode!r}) without them."
-        )
-    return layer.dtype_policy.name
 
 
 def without_policy(dtype: Any, path: str) -> Any:
@@ -163,19 +140,6 @@ def _differs(layer: keras.layers.Layer, default: keras.DTypePolicy) -> bool:
         return True
     own = bool(layer._trainable_variables or layer._non_trainable_variables)
     return own and layer.name != "head" and layer.dtype_policy.name != default.name
-
-
-def _is_default(config: Any) -> bool:
-    block_size = getattr(config, "block_size", None)
-    default = type(config)() if block_size is None else type(config)(block_size=block_size)
-    # Field by field: while Keras saves a file, `get_config` numbers the objects that it meets.
-    return config.weight_quantizer is None and _fields(config) == _fields(default)
-
-
-def _fields(config: Any) -> tuple[Any, ...] | None:
-    quantizer = config.activation_quantizer
-    names = ("axis", "value_range", "epsilon", "output_dtype")
-    return quantizer and (type(quantizer), *(getattr(quantizer, name, None) for name in names))
 
 
 def _stored_map(stored: Mapping[str, Any]) -> keras.DTypePolicy:

@@ -14,7 +14,8 @@ from keras_mlp3d import hub
 from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d._utils.types import DType, Tensor
 from keras_mlp3d.layers import GlorotUniform
-from keras_mlp3d.models.dtype_policies import layer_policy, stored_policy
+from keras_mlp3d.layers.adaptable import storable_policy
+from keras_mlp3d.models.dtype_policies import layer_policy
 from keras_mlp3d.models.mlp3d_backbone import MLP3DBackbone
 from keras_mlp3d.models.network import portable_config
 from keras_mlp3d.models.network_checks import check_class_names, listed_names, stored_activation
@@ -135,7 +136,7 @@ class MLP3D(PresetModel):
             "dropout": self.dropout,
             "activation": stored_activation(self.activation),
             "class_names": listed_names(self),
-            "head_dtype": None if head.quantization_mode is None else stored_policy(head),
+            "head_dtype": None if head.quantization_mode is None else storable_policy(head).name,
         }
 
     @classmethod

@@ -42,7 +42,7 @@ def build_stages(
     dtype: DType,
     window: int,
     time_mixing: Callable[[Mixing], keras.layers.Layer],
-    block: Callable[..., MLP3DBlock] = MLP3DBlock,
+    remat: bool = False,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Embed a clip and run the four stages.
 
@@ -56,7 +56,7 @@ def build_stages(
         dtype: Dtype policy of every layer.
         window: Frames of the embedding's window, and its stride in time.
         time_mixing: Function that returns the time-mixing layer of a `Mixing`.
-        block: `MLP3DBlock`, or a function that makes one of the same arguments.
+        remat: Whether blocks compute their activations again in the backward pass.
 
     Returns:
         Normalized tokens (B, T', H', W', C4), and {"P2": ..., "P5": ...}: the tokens behind each
@@ -79,10 +79,11 @@ def build_stages(
             transition = StageTransition(channels[stage], dtype=dtype, name=f"{name}_transition")
             tokens = transition(tokens)
         for index in range(depths[stage]):
-            tokens = block(
+            tokens = MLP3DBlock(
                 time_mixing(next(mixings)),
                 mlp_ratio=mlp_ratios[stage],
                 drop_path_rate=rates[stage][index],
+                remat=remat,
                 dtype=dtype,
                 name=f"{name}_block{index + 1}",
             )(tokens)
@@ -235,7 +236,7 @@ class MLP3DBackbone(PresetModel):
             policy,
             window=TUBELET_FRAMES,
             time_mixing=time_mixing,
-            block=switchable.rematerialized_block if remat else MLP3DBlock,
+            remat=remat,
         )
         super().__init__(inputs=clip, outputs=tokens, name=name)
         settle_policies(self, policy)

@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import keras
+from keras.src.backend.common import global_state
 
 from keras_mlp3d._utils.keras_patches import TracedOnce, WholeWeights, garbage_collected_once
 from keras_mlp3d._utils.types import StrPath, Tensor
 from keras_mlp3d.layers import SwitchableTimeMixing
-from keras_mlp3d.layers.adaptable import AdaptableLayer
+from keras_mlp3d.layers.adaptable import MODES, AdaptableLayer
 from keras_mlp3d.models import lora
-from keras_mlp3d.models.dtype_policies import MODES, quantized_layers
+from keras_mlp3d.models.dtype_policies import quantized_layers
 from keras_mlp3d.models.freezing import freeze_as, frozen_state
 from keras_mlp3d.models.network_checks import only_input, refuse_files
 from keras_mlp3d.models.transfer import walk_layers
@@ -37,7 +38,8 @@ class Network(WholeWeights, TracedOnce):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "__init__" in vars(cls):
-            setattr(cls, "__init__", _able_to_clone(vars(cls)["__init__"]))  # noqa: B010
+            init = _outside_name_scopes(_able_to_clone(vars(cls)["__init__"]))
+            setattr(cls, "__init__", init)  # noqa: B010
 
     # Every backend calls a model here, except JAX's trainer, which only uses `call`.
     def __call__(self, inputs: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -260,6 +262,25 @@ def _able_to_clone(init: Callable[..., None]) -> Callable[..., None]:
                 own = isinstance(value, keras.layers.Layer)
                 setattr(self, name, self.get_layer(value.name) if own else value)
         self.dtype_policy = source.dtype_policy
+
+    return constructor
+
+
+def _outside_name_scopes(init: Callable[..., None]) -> Callable[..., None]:
+    """Let a constructor give its layers the same paths wherever it is called.
+
+    In the `build` of a layer around the network, or in a `keras.name_scope`, Keras would add the
+    names around it. Policies of quantized layers and weights of other networks are found by paths.
+    """
+
+    @functools.wraps(init)
+    def constructor(*args: Any, **kwargs: Any) -> None:
+        around = global_state.get_global_attribute("name_scope_stack")
+        global_state.set_global_attribute("name_scope_stack", [])
+        try:
+            init(*args, **kwargs)
+        finally:
+            global_state.set_global_attribute("name_scope_stack", around)
 
     return constructor
 

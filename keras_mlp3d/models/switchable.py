@@ -13,7 +13,6 @@ from keras_mlp3d.layers import (
     GroupedTimeMixing,
     MLP3DBlock,
     SwitchableTimeMixing,
-    recompute_activations,
 )
 from keras_mlp3d.models.dtype_policies import quantized_layers
 from keras_mlp3d.models.lora import adapted_layers
@@ -44,11 +43,6 @@ def time_mixing(
     return SwitchableTimeMixing(
         *own, pairs if own in pairs else [*pairs, own], random_mixing, **options
     )
-
-
-def rematerialized_block(*args: Any, **kwargs: Any) -> MLP3DBlock:
-    """Return an `MLP3DBlock` that computes its activations again in the backward pass."""
-    return recompute_activations(MLP3DBlock(*args, **kwargs))
 
 
 def choices(backbone: keras.Model) -> tuple[Mixing, ...]:

@@ -150,7 +150,7 @@ def test_blocks_say_whether_they_recompute():
     for remat in (False, True):
         model = tiny.tiny_backbone(remat=remat)
         blocks = [layer for layer in model.layers if isinstance(layer, MLP3DBlock)]
-        assert {block.recomputes for block in blocks} == {remat}
+        assert {block.remat for block in blocks} == {remat}
         names = [part.name for part in training_step(model, CLIP).layers]
         assert ("stage1_block1/channel_mlp/expand" in names) == (not remat)
         kept = {part.name: part.kept for part in training_step(model, CLIP, 2).layers}

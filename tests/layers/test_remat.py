@@ -4,7 +4,7 @@ import pytest
 from layer_contract import assert_layer_contract, to_numpy
 from numpy_weights import fill
 
-from keras_mlp3d.layers import MLP3DBlock, SwitchableTimeMixing, recompute_activations
+from keras_mlp3d.layers import MLP3DBlock, SwitchableTimeMixing
 
 C = 8
 CANDIDATES = [("short_range", 1), ("short_range", 2), ("shift_token", 3)]
@@ -18,8 +18,7 @@ def make_block(remat, random_mixing=None, **options):
         mixing = SwitchableTimeMixing(
             "short_range", 2, CANDIDATES, random_mixing, name="mix_time", dtype=dtype
         )
-    block = MLP3DBlock(mixing, mlp_ratio=2, **options)
-    return recompute_activations(block) if remat else block
+    return MLP3DBlock(mixing, mlp_ratio=2, remat=remat, **options)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from models import tiny
 
 from keras_mlp3d import MLP3D, FrameCycleMLP, MLP3DBackbone, TwoPathMLP3D
+from keras_mlp3d.layers import MLP3DBlock
 from keras_mlp3d.models.dtype_policies import layer_policy, network_policy, stored_policies
 
 FLOATS = ("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
@@ -252,3 +253,134 @@ def test_a_policy_holds_whatever_the_default_float_is(kind, floatx):
         finally:
             keras.config.set_floatx("float32")
     np.testing.assert_allclose(networks[1], networks[0], rtol=0, atol=1e-5)
+
+
+# Wherever a network is made -----------------------------------------------------------------------
+
+
+class Around(keras.layers.Layer):
+    """A layer that makes its network when it is built, as layers of Keras do."""
+
+    def __init__(self, make):
+        super().__init__(name="around")
+        self.make = make
+
+    def build(self, shape):
+        with keras.name_scope("inner"):
+            self.network = self.make()
+
+
+def within_a_layer(make):
+    layer = Around(make)
+    layer.build((None, 8, 32, 32, 3))
+    return layer.network
+
+
+def paths(model):
+    return sorted((weight.path, tuple(weight.shape)) for weight in model.weights)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_paths_are_the_same_wherever_a_network_is_made(name):
+    make = NETWORKS[name]
+    assert paths(within_a_layer(make)) == paths(make())
+    with keras.name_scope("still"), keras.name_scope("nested"):
+        make()
+        layer = keras.layers.Dense(1)
+        layer.build((1, 1))
+    assert layer.kernel.path == f"still/nested/{layer.name}/kernel"
+
+
+def test_the_names_around_come_back_after_an_error():
+    with keras.name_scope("outer"):
+        with pytest.raises(ValueError, match="num_classes"):
+            tiny.tiny_model(num_classes=-1)
+        layer = keras.layers.Dense(1)
+        layer.build((1, 1))
+    assert layer.kernel.path == f"outer/{layer.name}/kernel"
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("inside", ["made", "loaded", "both"])
+def test_a_quantized_network_of_a_layer_comes_back(tmp_path, way, inside):
+    made_in = within_a_layer if inside != "loaded" else lambda make: make()
+    loaded_in = within_a_layer if inside != "made" else lambda make: make()
+    model = made_in(lambda: made("float32+int8"))
+    again = loaded_in(lambda: through(model, way, tmp_path))
+    assert [row[:2] for row in values(again)] == [row[:2] for row in values(model)]
+    for before, now in zip(values(model), values(again), strict=True):
+        np.testing.assert_array_equal(now[2], before[2])
+
+
+# A network that is used by its tensors ------------------------------------------------------------
+
+
+def headed(network, inside=None):
+    """A functional model of a network's layers, as examples of Keras make it for fine-tuning."""
+    tokens = network.get_layer(inside).output if inside else network.output
+    mean = keras.layers.GlobalAveragePooling3D()(tokens)
+    return keras.Model(network.input, keras.layers.Dense(3, name="classes")(mean))
+
+
+def saved(model, folder):
+    model.save(folder / "model.keras")
+    return keras.models.load_model(folder / "model.keras")
+
+
+def cloned(model, folder):
+    clone = keras.models.clone_model(model)
+    weights = {weight.path: weight for weight in model.weights}  # float8 adds some in another order
+    for weight in clone.weights:
+        weight.assign(weights[weight.path])
+    return clone
+
+
+BY_TENSORS = pytest.mark.parametrize("again", [saved, cloned])
+
+
+@BY_TENSORS
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", *MODES])
+@pytest.mark.parametrize("inside", [None, "stage3_block1"])
+def test_a_model_of_the_layers_of_a_network_comes_back(policy, inside, again, tmp_path):
+    quantized = policy in MODES
+    backbone = tiny.tiny_backbone(dtype="float32" if quantized else policy)
+    if quantized:
+        backbone.quantize(policy)
+    model, clip = headed(backbone, inside), tiny.pixels()
+    found = again(again(model, tmp_path), tmp_path)  # and what came back, too
+    assert_same_weights(found, model)
+    names = [[layer.dtype_policy.name for layer in m._flatten_layers()] for m in (found, model)]
+    assert names[0] == names[1]
+    np.testing.assert_array_equal(tiny.run(found, clip), tiny.run(model, clip))
+
+
+@BY_TENSORS
+@pytest.mark.parametrize("options", [{}, {"candidates": ["short_range:1", "short_range:2"]}])
+def test_such_a_model_computes_its_activations_again(options, again, tmp_path):
+    model = headed(tiny.tiny_backbone(("short_range:2",) * 5, remat=True, **options))
+    found = again(again(model, tmp_path), tmp_path)
+    blocks = [layer for layer in found.layers if isinstance(layer, MLP3DBlock)]
+    assert [block.remat for block in blocks] == [True] * sum(tiny.DEPTHS)
+    assert_same_weights(found, model)
+
+
+@BY_TENSORS
+def test_such_a_model_keeps_policies_of_single_layers(again, tmp_path):
+    policy = keras.dtype_policies.DTypePolicyMap(
+        "float32", {"norm": "bfloat16", "stage1_block1/channel_mlp/expand": "mixed_bfloat16"}
+    )
+    model = headed(tiny.tiny_backbone(dtype=policy))
+    found = again(again(model, tmp_path), tmp_path)
+    for each in (model, found):
+        block = each.get_layer("stage1_block1")
+        assert each.get_layer("norm").compute_dtype == "bfloat16"
+        assert block.channel_mlp.expand.compute_dtype == "bfloat16"
+        assert block.channel_mlp.reduce.compute_dtype == "float32"
+
+
+def test_a_layer_that_cannot_be_stored_says_so(tmp_path):
+    backbone = tiny.tiny_backbone()
+    quantizer = keras.quantizers.AbsMaxQuantizer(axis=0)
+    backbone.quantize("int8", config=keras.quantizers.Int8QuantizationConfig(quantizer))
+    with pytest.raises(ValueError, match="quantizers of its own, which cannot be stored"):
+        headed(backbone).save(tmp_path / "model.keras")

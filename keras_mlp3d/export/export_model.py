@@ -131,7 +131,7 @@ def export_model(
 
     Raises:
         ValueError: If an argument is wrong, the backend in use cannot make the format, or the
-            network is quantized or not of dtype float32.
+            network is quantized, has candidates to switch between, or is not of dtype float32.
         ImportError: If a package is missing.
         ExportError: If the artifact cannot be made, is refused or computes something else.
         OSError: If a file cannot be written. It names `path`.
@@ -223,10 +223,15 @@ def _way(format: str) -> tuple[Callable[..., str], tuple[str, ...]]:
 
 
 def _check_weights(model: keras.Model) -> None:
-    """Raise ValueError for a network whose weights or sums are not float32."""
+    """Raise ValueError for a network that switches, or whose weights or sums are not float32."""
     if not model.built:
         raise ValueError(f"{model.name} is not built: call it on a clip before the export.")
     for layer in model._flatten_layers():
+        if getattr(layer, "candidates", None):
+            raise ValueError(
+                f"{model.name} has candidates to switch between, and no format can switch: export "
+                "what models.extract makes of it."
+            )
         if getattr(layer, "quantization_mode", None) is not None:
             raise ValueError(
                 f"{model.name} is quantized to {layer.quantization_mode}, which no format can hold "

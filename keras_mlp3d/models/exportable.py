@@ -47,7 +47,7 @@ class Exportable(Network):
 
         Raises:
             ValueError: If an argument is wrong, the backend in use cannot make the format, or the
-                network is quantized or not of dtype float32.
+                network is quantized, has candidates to switch between, or is not of dtype float32.
             ImportError: If a package is missing; the message has the `pip install` line.
             export.ExportError: If the artifact cannot be made, has operators outside the format's
                 standard set, is refused by its runtime, or computes something else: differs by

@@ -242,6 +242,9 @@ def test_networks_that_no_format_can_hold(tmp_path):
     quantized.quantize("int8")
     with pytest.raises(ValueError, match="quantized to int8"):
         quantized.export(path, format)
+    switchable = MLP3DBackbone((8,) * 4, (1,) * 4, 1, SCHEDULE, candidates=["short_range:2"])
+    with pytest.raises(ValueError, match=r"no format can switch: export what models\.extract"):
+        MLP3D(switchable, 5).export(path, format)
     if FORMATS[format]:
         with pytest.raises(ValueError, match=r"must end in '\."):
             network().export(tmp_path / "model", format)

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import itertools
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -19,7 +20,8 @@ _MAX_GUESSED_RATE = 240
 # which the first part of such a file may be.
 _OUTER = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf")
 _FIRST = (b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot")
-_MAX_BOXES = 2**17  # that are looked at
+# So many parts a file may have, or more if it is long: a header has 8 bytes, and few are empty.
+_MANY_BOXES, _BYTES_PER_BOX = 2**17, 12
 _MAX_UNBACKED = 2**20  # samples that need no bytes in a table
 
 # Demuxers that read the given file only. Playlists, image sequences and scripts (hls, dash, concat,
@@ -135,7 +137,10 @@ def _check_tables(path, file):
     """
     length = file.seek(0, os.SEEK_END)
     samples, size, tables = 0, 0, {}
-    for kind, start, stop in _boxes(file, length):
+    most = max(_MANY_BOXES, length // _BYTES_PER_BOX)
+    for number, (kind, start, stop) in enumerate(_boxes(file, length)):
+        if number == most:
+            raise VideoError(path, f"it has more than {most} parts in {length} bytes")
         file.seek(start)
         head = file.read(20)
         first, second = (int.from_bytes(head[n : n + 4], "big") for n in (4, 8))
@@ -171,7 +176,7 @@ def _check_tables(path, file):
 def _boxes(file, length):
     """Yield `(kind, start, stop)` of the parts of an MP4 file, and of those within `_OUTER`."""
     parts = [(0, length)]
-    for number in range(_MAX_BOXES):
+    for number in itertools.count():
         while parts and parts[-1][0] + 8 > parts[-1][1]:
             parts.pop()
         if not parts:

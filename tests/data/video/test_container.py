@@ -71,6 +71,33 @@ def test_billions_of_samples_are_refused(tmp_path, options, spoil):
             probe_video(source)
 
 
+def test_billions_of_samples_behind_many_parts_are_refused(tmp_path):
+    """Parts of eight bytes each, more than a video of that length has."""
+    data = write(tmp_path / "hidden.mp4")
+    assert data.index(b"mdat") < data.index(b"moov")
+    empty = struct.pack(">I", 8) + b"free"
+    start = data.index(b"moov") - 4
+    fine = bytes(data[:start]) + 100_000 * empty + bytes(data[start:])
+    one_size(data)
+    hostile = bytes(data[:start]) + 140_000 * empty + bytes(data[start:])
+    with pytest.raises(VideoError, match="more than 131072 parts in"):
+        probe_video(hostile)
+    with pytest.raises(VideoError):
+        probe_video(bytes(data))
+    assert probe_video(fine).num_frames == 10
+
+
+def test_a_long_stream_has_many_parts(tmp_path):
+    """As a camera writes it for days: fragments of one frame, with all that belongs to them."""
+    data = write(tmp_path / "long.mp4", {"movflags": "frag_every_frame+empty_moov"})
+    start = data.index(b"moof") - 4
+    stop = data.index(b"mfra") - 4
+    long = bytes(data[:start]) + 2_000 * bytes(data[start:stop])
+    boxes = sum(long.count(kind) for kind in (b"moof", b"mfhd", b"traf", b"tfhd", b"trun", b"mdat"))
+    assert boxes > 2**17 * 0.9
+    assert probe_video(long).num_frames > 10_000
+
+
 def test_sound_without_compression_may_be_cut_off(tmp_path):
     path = tmp_path / "sound.mov"
     data = write(path, {"movflags": "faststart"}, sound="pcm_s16le")

@@ -2,10 +2,12 @@
 
 import argparse
 import dataclasses
+import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from keras_mlp3d.cli.inputs import load_model
-from keras_mlp3d.cli.options import add_command, flops, image_size, memory, positive
+from keras_mlp3d.cli.options import add_command, image_size, positive
 from keras_mlp3d.cli.terminal import SUCCESS, one_line, print_json, say
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ _TRAINING = {
     "remat": False,
     "memory": None,
     "rate": None,
+    "bandwidth": None,
 }
 
 
@@ -82,14 +85,49 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         "--remat", action="store_true", help="blocks compute their activations again"
     )
     group.add_argument(
-        "--memory", type=memory, metavar="SIZE", help="say the largest batch in it: 22GB, 22GiB"
+        "--memory", type=_memory, metavar="SIZE", help="say the largest batch in it: 22GB, 22GiB"
     )
     group.add_argument(
         "--rate",
-        type=flops,
+        type=_flops,
         metavar="RATE",
         help="say the time of a step at this rate of matrix products: 100TFLOP/s",
     )
+    group.add_argument(
+        "--bandwidth",
+        type=_bandwidth,
+        metavar="RATE",
+        help="with --rate: add the time of what memory moves, at the rate at which it adds two "
+        "large arrays: 11GB/s",
+    )
+
+
+_BYTES = {"mb": 1e6, "gb": 1e9, "tb": 1e12, "mib": 2.0**20, "gib": 2.0**30, "tib": 2.0**40}
+_FLOPS = {"gflop/s": 1e9, "tflop/s": 1e12, "pflop/s": 1e15}
+_BANDWIDTHS = {f"{unit}/s": number for unit, number in _BYTES.items()}
+
+
+def _memory(text: str) -> float:
+    """Read bytes with a unit, such as 24GB (10^9 bytes each) or 24GiB (2^30)."""
+    return _with_unit(text, _BYTES, "memory above 0 with a unit, such as 22GB or 22GiB")
+
+
+def _flops(text: str) -> float:
+    """Read operations per second with a unit, such as "100 TFLOP/s" or 50GFLOP/s."""
+    return _with_unit(text, _FLOPS, "a rate above 0 with a unit, such as 100TFLOP/s")
+
+
+def _bandwidth(text: str) -> float:
+    """Read bytes per second with a unit, such as 11GB/s."""
+    return _with_unit(text, _BANDWIDTHS, "a bandwidth above 0 with a unit, such as 11GB/s")
+
+
+def _with_unit(text: str, units: Mapping[str, float], expected: str) -> float:
+    found = re.fullmatch(r"([0-9]{1,12}(?:[.][0-9]{1,12})?) ?([A-Za-z/]+)", text.strip())
+    number = float(found[1]) * units.get(found[2].lower(), 0.0) if found else 0.0
+    if not number:
+        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
+    return number
 
 
 def check(options: argparse.Namespace) -> None:
@@ -98,6 +136,8 @@ def check(options: argparse.Namespace) -> None:
         for name, unset in _TRAINING.items():
             if getattr(options, name) != unset:
                 raise ValueError(f"--{name} is for a training step: add --training.")
+    if options.bandwidth is not None and options.rate is None:
+        raise ValueError("--bandwidth is for the time of a step: add --rate.")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -187,7 +227,9 @@ def _print_training_step(model: Any, shape: tuple[int, ...], options: argparse.N
     largest = None
     if options.memory is not None:
         largest = cost.largest_batch(model, options.memory, shape, **chosen)
-    seconds = None if options.rate is None else step.seconds(options.rate)
+    seconds = None
+    if options.rate is not None:
+        seconds = step.seconds(options.rate, options.bandwidth)
     dtype = options.dtype or model.dtype_policy.name
     if options.json:
         content = dataclasses.asdict(step)
@@ -223,7 +265,10 @@ def _print_training_step(model: Any, shape: tuple[int, ...], options: argparse.N
         )
     if seconds is not None:
         rate = f"{options.rate / 1e12:g} TFLOP/s"
-        say(f"{seconds:.3g} s per step for matrix products alone, at {rate}")
+        if options.bandwidth is None:
+            say(f"{seconds:.3g} s per step for matrix products alone, at {rate}")
+        else:
+            say(f"{seconds:.3g} s per step, at {rate} and {options.bandwidth / 1e9:g} GB/s")
     if largest is not None:
         size = f"{options.memory / 1e9:g} GB"
         say(f"largest batch in {size}: {largest}" if largest else f"no clip fits in {size}")

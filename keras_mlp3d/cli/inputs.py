@@ -187,6 +187,9 @@ def manifests(options: argparse.Namespace, needs_validation: bool = True) -> "tu
         raise ValueError("--val is needed, as --data has no sub-folder 'val'.")
     names = None if os.path.isdir(val) else training.class_names
     validation = read_data(options, val, "val", names)
+    odd = {*validation.class_names} ^ {*training.class_names}
+    if not odd and validation.class_names != training.class_names:  # they are in another order
+        validation = read_data(options, val, "val", training.class_names)
     if validation.multi_label != training.multi_label:
         one, other = ("--data", "--val") if training.multi_label else ("--val", "--data")
         raise ValueError(
@@ -194,11 +197,8 @@ def manifests(options: argparse.Namespace, needs_validation: bool = True) -> "tu
             f"and those of {other} have one each."
         )
     if validation.class_names != training.class_names:
-        odd = sorted({*validation.class_names} ^ {*training.class_names})
-        raise ValueError(
-            f"--val must have the classes of --data; only one of them has "
-            f"{', '.join(map(repr, odd[:5]))}."
-        )
+        names = ", ".join(map(repr, sorted(odd)[:5])) or "this order: see --class-names"
+        raise ValueError(f"--val must have the classes of --data; only one of them has {names}.")
     return training, validation
 
 

@@ -7,7 +7,7 @@ import argparse
 import os
 import re
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from keras_mlp3d._utils.backend import BACKENDS
@@ -76,28 +76,6 @@ def amount(text: str) -> float:
         number = 0.0
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
-    return number
-
-
-def memory(text: str) -> float:
-    """Read bytes with a unit, such as 24GB (10^9 bytes each) or 24GiB (2^30)."""
-    return _with_unit(text, _BYTES, "memory above 0 with a unit, such as 22GB or 22GiB")
-
-
-def flops(text: str) -> float:
-    """Read operations per second with a unit, such as "100 TFLOP/s" or 50GFLOP/s."""
-    return _with_unit(text, _FLOPS, "a rate above 0 with a unit, such as 100TFLOP/s")
-
-
-_BYTES = {"mb": 1e6, "gb": 1e9, "tb": 1e12, "mib": 2.0**20, "gib": 2.0**30, "tib": 2.0**40}
-_FLOPS = {"gflop/s": 1e9, "tflop/s": 1e12, "pflop/s": 1e15}
-
-
-def _with_unit(text: str, units: Mapping[str, float], expected: str) -> float:
-    found = re.fullmatch(r"([0-9]{1,12}(?:[.][0-9]{1,12})?) ?([A-Za-z/]+)", text.strip())
-    number = float(found[1]) * units.get(found[2].lower(), 0.0) if found else 0.0
-    if not number:
-        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
     return number
 
 

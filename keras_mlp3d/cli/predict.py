@@ -141,6 +141,7 @@ def run(options: argparse.Namespace) -> int:
         job = _Job(options, total, results, None if idle else _Classifier(options))
         job.start()
         stack.callback(StatusLine.clear_all)
+        stack.callback(job.end)
         try:
             for found in itertools.chain(first, videos):
                 job.take(found)
@@ -235,17 +236,19 @@ class _Job:
             self._fail(found.path, found.error, found.message)
         elif self._results is not None and self._results.is_done(found.path):
             if self._options.plot is not None:
-                row = self._results.row(found.path)
-                self._draw(_prediction_of(row, self._classifier.multi_label))
+                self._draw(found.path, self._results.row(found.path))
         else:
             self._classify(found.path)
 
-    def finish(self) -> int:
-        """Complete what is printed and drawn, and return the exit code."""
-        from keras_mlp3d import plots
-
+    def end(self) -> None:
+        """Complete what is printed, after an interrupt too."""
         if self._list is not None:
             self._list.end()
+
+    def finish(self) -> int:
+        """Complete what is drawn, and return the exit code."""
+        from keras_mlp3d import plots
+
         if self._drawn:
             predictions, frames = zip(*self._drawn, strict=True)
             plots.plot_predictions(
@@ -265,15 +268,16 @@ class _Job:
         else:
             _print_text(prediction)
         if self._options.plot is not None:
-            self._draw(prediction)
+            self._draw(path, _row_of(prediction))
 
-    def _draw(self, prediction: "Prediction") -> None:
+    def _draw(self, path: str, row: dict[str, Any]) -> None:
         from keras_mlp3d.data.datasets.check_file import reason_of
 
         try:
+            prediction = _prediction_of(path, row, self._classifier.multi_label)
             self._drawn.append((prediction, _shown_frames(prediction)))
-        except Exception as error:  # it was removed or damaged meanwhile
-            self._say(f"cannot read the video {prediction.path!r}: {reason_of(error)}")
+        except Exception as error:  # it was removed or damaged meanwhile, or its row was
+            self._say(f"cannot read the video {path!r}: {reason_of(error)}")
 
     def _fail(self, path: str, reason: str, message: str = "") -> None:
         if self._results is not None:
@@ -330,14 +334,14 @@ def _row_of(prediction: "Prediction") -> dict[str, Any]:
     }
 
 
-def _prediction_of(row: dict[str, Any], multi_label: bool) -> "Prediction":
+def _prediction_of(path: str, row: dict[str, Any], multi_label: bool) -> "Prediction":
     import numpy as np
 
     from keras_mlp3d.inference import Prediction
 
     indices = np.array(row["frame_indices"], "int64")
     labels, scores = tuple(row["labels"]), tuple(row["scores"])
-    return Prediction(row["path"], labels, scores, indices, multi_label=multi_label)
+    return Prediction(path, labels, scores, indices, multi_label=multi_label)
 
 
 def _videos(count: int) -> str:

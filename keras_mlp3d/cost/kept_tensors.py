@@ -41,6 +41,7 @@ class LayerMemory:
         forward: Tensors that are alive until the forward pass ends, and not kept.
         copies: Tensors that are alive in the layer's own forward pass alone.
         gradients: Gradients of the layer's weights.
+        again: With `remat`, tensors that the backward pass computes again.
 
     Example:
 
@@ -54,6 +55,7 @@ class LayerMemory:
     forward: int = 0
     copies: int = 0
     gradients: int = 0
+    again: int = 0
 
 
 def kept_tensors(layer: keras.layers.Layer, shape: tuple[int, ...]) -> list[LayerMemory]:
@@ -167,7 +169,8 @@ def _again(name: str, parts: list[LayerMemory], size: int) -> LayerMemory:
     """Return a branch that keeps its input alone; its backward pass has all its tensors again."""
     kept = sum(part.kept for part in parts)
     working = kept + max(part.working for part in parts)
-    return LayerMemory(name, size, working, gradients=sum(part.gradients for part in parts))
+    gradients = sum(part.gradients for part in parts)
+    return LayerMemory(name, size, working, gradients=gradients, again=kept)
 
 
 def _norm(layer: keras.layers.LayerNormalization, shape: tuple[int, ...]) -> LayerMemory:

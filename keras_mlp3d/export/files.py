@@ -15,6 +15,7 @@ from keras_mlp3d.export.graph import Graph
 from keras_mlp3d.version import __version__
 
 _SAVED_MODEL = "saved_model.pb"
+_PARTS = {_SAVED_MODEL, "fingerprint.pb", "keras_metadata.pb", "variables", "assets"}
 
 #: Lines of the example, by format: from `path` and `inputs` to `outputs`.
 _RUNS = {
@@ -122,11 +123,19 @@ def appearing_at(path: pathlib.Path) -> Iterator[pathlib.Path]:
     fails, nothing appears there, and earlier files are not changed.
 
     Raises:
-        FileExistsError: If `path` is a folder that holds something else than a SavedModel.
+        FileExistsError: If `path` is a folder that holds anything except a SavedModel.
         OSError: If a file cannot be written. It names `path`.
     """
-    if path.is_dir() and any(path.iterdir()) and not (path / _SAVED_MODEL).is_file():
-        raise FileExistsError(f"{str(path)!r} is a folder that holds no SavedModel; it is kept.")
+    if path.is_dir() and any(path.iterdir()):
+        if not (path / _SAVED_MODEL).is_file():
+            raise FileExistsError(f"{str(path)!r} is a folder without a SavedModel: it is kept.")
+        others = sorted(each.name for each in path.iterdir() if each.name not in _PARTS)
+        others += [f"assets/{each.name}" for each in path.glob("assets/*")]
+        if others:
+            raise FileExistsError(
+                f"{str(path)!r} holds {others[0]!r}, which is no part of its SavedModel: it is "
+                "kept. Move what is yours, or name another folder."
+            )
     with naming(path):
         folder = pathlib.Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_mlp3d._utils.atomic_write import written_beside
+from keras_mlp3d._utils.printable import printable
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.hub.weights import check_weights_file
 
@@ -76,11 +77,18 @@ def read_adapters(path: StrPath) -> tuple[dict[str, np.ndarray], dict[str, Any]]
             header = json.loads(file.attrs[_HEADER])
             if not isinstance(header, dict):
                 raise ValueError("no object")
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise ValueError(
                 f"{os.fspath(path)!r} holds no LoRA adapters of this package."
             ) from error
-        return {name: np.asarray(item) for name, item in _datasets(file)}, header
+        arrays = {name: np.asarray(item) for name, item in _datasets(file)}
+    for name, array in arrays.items():
+        if array.dtype.kind != "f" or not np.isfinite(array).all():
+            raise ValueError(
+                f"{os.fspath(path)!r} is damaged: {printable(name)} has values that are no finite "
+                "numbers."
+            )
+    return arrays, header
 
 
 def _check_ending(path: StrPath) -> None:

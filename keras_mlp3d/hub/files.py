@@ -71,7 +71,7 @@ def read_json(path: pathlib.Path, max_bytes: int = MAX_JSON_BYTES) -> dict[str, 
     if size > max_bytes:
         raise ValueError(f"{path} has {size:,} bytes; at most {max_bytes:,} are read.")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: {error}.") from error
     if not isinstance(content, dict):
@@ -103,7 +103,7 @@ def read_object(path: pathlib.Path) -> tuple[str, dict[str, Any]]:
     return class_name, content["config"]
 
 
-def check_metadata(path: pathlib.Path, metadata: Mapping[str, Any]) -> None:
+def check_metadata(path: StrPath, metadata: Mapping[str, Any]) -> None:
     """Refuse metadata whose entries that the package itself reads have another form.
 
     Args:
@@ -117,8 +117,10 @@ def check_metadata(path: pathlib.Path, metadata: Mapping[str, Any]) -> None:
     def is_count(value: Any) -> bool:
         return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
+    def is_size(value: Any) -> bool:
+        return isinstance(value, list | tuple) and len(value) == 2 and all(map(is_count, value))
+
     sums, clip = metadata.get("sha256", {}), metadata.get("clip")
-    size = clip.get("size") if isinstance(clip, dict) else None
     total = metadata.get("weights_sha256", "0" * 64)
     good = {
         "weights": isinstance(metadata.get("weights", ""), str),
@@ -130,11 +132,12 @@ def check_metadata(path: pathlib.Path, metadata: Mapping[str, Any]) -> None:
         and all(isinstance(value, str) and _SHA256.fullmatch(value) for value in sums.values()),
         "clip": clip is None
         or (
-            isinstance(size, list)
-            and len(size) == 2
-            and all(is_count(value) for value in (clip.get("frames"), *size))
+            isinstance(clip, dict)
+            and is_size(clip.get("size"))
+            and is_count(clip.get("frames"))
             and isinstance(clip.get("sampling"), str)
         ),
+        "image_size": metadata.get("image_size") is None or is_size(metadata["image_size"]),
     }
     for key, fine in good.items():
         if not fine:
@@ -231,8 +234,8 @@ def check_directory(directory: StrPath) -> pathlib.Path:
         Its absolute `pathlib.Path`.
 
     Raises:
-        ValueError: If it is a file or the current directory, or holds anything that is no file of
-            a preset.
+        ValueError: If it is a file, a mount point or the current directory, or holds anything that
+            is no file of a preset.
 
     Example:
 
@@ -244,6 +247,11 @@ def check_directory(directory: StrPath) -> pathlib.Path:
         return path
     if not path.is_dir():
         raise ValueError(f"Cannot write a preset to {str(path)!r}: it is a file.")
+    if path.is_mount():
+        raise ValueError(
+            f"Cannot write a preset to {str(path)!r}: a file system is mounted there, and a preset "
+            f"is moved to its place whole. Name a folder in it, such as {str(path / 'preset')!r}."
+        )
     if pathlib.Path.cwd().is_relative_to(path):
         raise ValueError(
             f"Cannot write a preset to {str(path)!r}: it is, or is above, the current directory."

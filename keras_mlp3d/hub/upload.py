@@ -85,6 +85,14 @@ def _check_preset(directory: pathlib.Path) -> str:
                 f"wrote."
             )
         found[name] = read_json(path)
+    # A folder of the Hub's cache holds links to the files beside it.
+    inside = (directory.resolve(), directory.resolve().parent.parent / "blobs")
+    for name in PRESET_FILES:
+        path = directory / name
+        if path.is_symlink() and path.resolve().parent not in inside:
+            raise ValueError(
+                f"{path} is a link to a file outside of the folder: it is not uploaded."
+            )
     for name, key in ((CONFIG, "registered_name"), (METADATA, "class_name")):
         if not isinstance(found[name].get(key), str):
             raise ValueError(

@@ -214,7 +214,8 @@ def _receive(part: _Part, max_bytes: int, bar: Progress) -> None:
         else:
             _refuse_status(part.url, response.status_code)
         if start >= 0:
-            _write(part, start, response, max_bytes, bar)
+            whole = state["size"] if start else None  # which this answer need not say
+            _write(part, start, whole, response, max_bytes, bar)
             return
     _receive(part, max_bytes, bar)  # from the beginning: the part is of another file
 
@@ -259,13 +260,15 @@ def _answer(url: str, headers: dict[str, str]) -> Iterator[Any]:
     raise HubError(f"{asked} was redirected more than {_MAX_REDIRECTS} times.")
 
 
-def _write(part: _Part, start: int, response: Any, max_bytes: int, bar: Progress) -> None:
+def _write(
+    part: _Part, start: int, whole: int | None, response: Any, max_bytes: int, bar: Progress
+) -> None:
     """Append the body of a response to the part, or begin the part with it."""
     kind = response.headers.get("content-type", "").strip().lower()
     if kind.startswith(_PAGES):
         _refuse_page(part, printable(kind[:60]))
     length = response.headers.get("content-length", "")
-    total = start + int(length) if re.fullmatch(r"\d{1,18}", length) else None
+    total = start + int(length) if re.fullmatch(r"\d{1,18}", length) else whole
     if total is not None and total > max_bytes:
         part.remove()
         raise HubError(

@@ -205,6 +205,9 @@ def _datasets(file: Any) -> Iterator[Any]:
                     raise _Refused(f"{item.name} keeps its data in another file")
                 if item.dtype.kind in "OV" and not _is_bfloat16(item):
                     raise _Refused(f"{item.name} holds {item.dtype} values, not numbers")
+                # A chunk is allocated whole, however little of it the array needs.
+                if item.chunks is not None:
+                    raise _Refused(f"{item.name} is compressed or in chunks, which are not read")
                 yield item
 
 

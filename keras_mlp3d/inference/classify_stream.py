@@ -16,6 +16,7 @@ import numpy as np
 from keras_mlp3d._utils.checks import check_number
 from keras_mlp3d.data.video.container import VideoError
 from keras_mlp3d.data.video.converter import VideoConverter
+from keras_mlp3d.data.video.pictures import orientation
 from keras_mlp3d.data.video.sources import Frames
 from keras_mlp3d.inference.classify_windows import WindowScores
 from keras_mlp3d.inference.read_sources import converter_of
@@ -30,6 +31,8 @@ _MAX_BYTES = 2**28
 _TIMEOUT = 10.0
 #: Frames a second of a stream that gives them no times.
 _RATE = 30.0
+#: Longest step between two frames over the shortest, up to which a rate is steady.
+_STEADY = 1.5
 #: FFmpeg would look at five seconds of a stream before it shows the first frame.
 _LIVE = {"analyzeduration": "1000000"}
 
@@ -122,11 +125,29 @@ def _scored(
         while (seen := feed.newest(due, done)) is not None:
             times, pictures = seen
             rate = (len(times) - 1) / (times[-1] - times[0]) if times[-1] > times[0] else 1.0
-            clip = converter(Frames(pictures, rate, address.name))
+            clip = converter(Frames(_even(times, pictures), rate, address.name))
             scores = score_views(model, clip[None], 1)[0]
             yield WindowScores(max(times[-1] - window, 0.0), times[-1], scores)
             done = times[-1]
             due = max(done + hop, feed.now)
+
+
+def _even(times: list[float], pictures: list[np.ndarray]) -> list[np.ndarray]:
+    """Return as many pictures as there are, those that were shown at equal steps of time."""
+    steps = np.diff(times)
+    if len(steps) < 2 or steps.max() <= _STEADY * steps.min():
+        return pictures
+    shown = np.linspace(times[0], times[-1], len(times)) + 1e-6
+    return [pictures[place] for place in np.searchsorted(times, shown, side="right") - 1]
+
+
+def _upright(frame: Any) -> np.ndarray:
+    """Return a frame as RGB, as the display matrix of its stream turns it."""
+    picture = frame.to_ndarray(format="rgb24")
+    _, axes, (rows, columns) = orientation(frame)
+    if axes:
+        picture = picture.transpose(1, 0, 2)
+    return np.ascontiguousarray(picture[::rows, ::columns])
 
 
 class _Feed:
@@ -217,7 +238,7 @@ class _Feed:
                     start = time - (second + 1 / _RATE if place else 0.0)
                 second, before = time - start, time
                 if place % self._every == 0:
-                    self._add(second, frame.to_ndarray(format="rgb24"))
+                    self._add(second, _upright(frame))
 
     def _add(self, second: float, picture: np.ndarray) -> None:
         with self._changed:

@@ -94,6 +94,7 @@ def embed(
             embeddings.append(Embedding(name, np.zeros(0, "float32"), views))
             continue
         inputs = different_views(views.frames, clips, crops)
+        model.check_input(inputs[0] if isinstance(model, CycleMLP) else inputs)
         if isinstance(model, CycleMLP | FrameCycleMLP):
             inputs = inputs.reshape(-1, *inputs.shape[2:])
         batches = [

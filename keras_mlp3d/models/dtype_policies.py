@@ -149,7 +149,18 @@ def _stored_map(stored: Mapping[str, Any]) -> keras.DTypePolicy:
     for path in entries:
         if not isinstance(path, str) or not _PATH.fullmatch(path):
             raise ValueError(f"dtype has {printable(repr(path))[:200]} for a layer's path.")
-    return keras.dtype_policies.DTypePolicyMap(
+    for name in (*entries.values(), stored.get("default_policy")):
+        if not isinstance(name, str | None):
+            layer_policy(name)  # says what is wrong
+    known = {name: layer_policy(name) for name in {*entries.values()}}
+    return _LiteralMap(
         layer_policy(stored.get("default_policy")),
-        {path: layer_policy(name) for path, name in entries.items()},
+        {path: known[name] for path, name in entries.items()},
     )
+
+
+class _LiteralMap(keras.dtype_policies.DTypePolicyMap):
+    """A map whose keys are paths alone: Keras matches each layer with all as expressions."""
+
+    def __getitem__(self, key: str) -> keras.DTypePolicy:
+        return self._policy_map.get(key, self.default_policy)

@@ -13,7 +13,7 @@ from keras_mlp3d._utils.types import Tensor
 from keras_mlp3d.models.cycle_mlp import CycleMLP
 from keras_mlp3d.models.dtype_policies import without_policy
 from keras_mlp3d.models.network import portable_config
-from keras_mlp3d.models.network_checks import CLIP_FORM, check_frames, static_shape
+from keras_mlp3d.models.network_checks import CLIP_FORM, check_converter, check_frames, static_shape
 from keras_mlp3d.models.preset_model import PresetModel
 
 
@@ -143,7 +143,7 @@ class FrameCycleMLP(PresetModel):
         images = FramesAsImages(name="frames", dtype="float32")(clip)
         scores = FrameScores(activation is None, name="scores")([cycle_mlp(images), clip])
         super().__init__(inputs=clip, outputs=scores, name=name)
-        self.cycle_mlp, self.converter = cycle_mlp, converter
+        self.cycle_mlp, self.converter = cycle_mlp, check_converter(converter)
         self.num_classes, self.class_names = cycle_mlp.num_classes, cycle_mlp.class_names
         self.activation = keras.activations.get(activation) if activation else None
         self.dtype_policy = cycle_mlp.dtype_policy

@@ -18,7 +18,12 @@ from keras_mlp3d.layers.adaptable import storable_policy
 from keras_mlp3d.models.dtype_policies import layer_policy
 from keras_mlp3d.models.mlp3d_backbone import MLP3DBackbone
 from keras_mlp3d.models.network import portable_config
-from keras_mlp3d.models.network_checks import check_class_names, listed_names, stored_activation
+from keras_mlp3d.models.network_checks import (
+    check_class_names,
+    check_converter,
+    listed_names,
+    stored_activation,
+)
 from keras_mlp3d.models.preset_model import PresetModel
 
 
@@ -110,7 +115,7 @@ class MLP3D(PresetModel):
         self.dropout = dropout
         self.activation = keras.activations.get(activation) if activation is not None else None
         self.class_names = class_names
-        self.converter = converter
+        self.converter = check_converter(converter)
         self.dtype_policy = backbone.dtype_policy
 
     def check_input(self, inputs: Any) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_mlp3d import hub
 from keras_mlp3d._utils.checks import check_integer, check_integers, check_number, is_no_list
-from keras_mlp3d._utils.printable import MAX_CLASS_NAME, is_printable
+from keras_mlp3d._utils.printable import MAX_CLASS_NAME, is_printable, printable
 from keras_mlp3d._utils.types import Shape
 from keras_mlp3d.layers.time_mixing import GROUPED_KINDS
 from keras_mlp3d.models.schedule import Mixing
@@ -306,3 +306,22 @@ def check_class_names(num_classes: Any, class_names: Any) -> list[str] | None:
             f"class_names take {size:,} bytes in a preset, which holds {hub.MAX_JSON_BYTES // 4:,}."
         )
     return names
+
+
+def check_converter(converter: Any) -> Any:
+    """Return the converter of a network, or raise ValueError if it is none."""
+    methods = ("get_config", "views")
+    is_one = all(callable(getattr(converter, name, None)) for name in methods)
+    if converter is not None and (not is_one or isinstance(converter, type)):
+        raise ValueError(
+            "converter must be None or a data.VideoConverter, got "
+            f"{printable(repr(converter))[:200]}."
+        )
+    return converter
+
+
+def clip_of(converter: Any) -> dict[str, Any]:
+    """Return the clips of a converter as the metadata of a preset have them."""
+    made = converter.get_config()
+    frames, size, sampling = (made[key] for key in ("num_frames", "image_size", "sampling"))
+    return {"frames": frames, "size": list(size), "sampling": sampling}

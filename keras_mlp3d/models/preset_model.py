@@ -18,7 +18,7 @@ from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.models.builtin_presets import BuiltinPresets
 from keras_mlp3d.models.exportable import Exportable
 from keras_mlp3d.models.network import portable_config
-from keras_mlp3d.models.network_checks import stored_class
+from keras_mlp3d.models.network_checks import clip_of, stored_class
 from keras_mlp3d.models.parameter_count import check_preset_size, preset_parameters, quantization
 from keras_mlp3d.models.stored_time_mixing import (
     TIME_MIXING_ARGUMENTS,
@@ -295,8 +295,9 @@ class PresetModel(Exportable):
         total = hub.weights_sha256(parts, half_precision)
         kept = {} if self._origin is None else self._origin.kept(total)
         converter = getattr(self, "converter", None)
-        if converter is not None:
-            kept.pop("clip", None)
+        clip = None if converter is None else clip_of(converter)
+        if clip is not None and kept.pop("clip", clip) != clip:  # what was measured of other clips
+            kept = {key: kept[key] for key in kept.keys() - {"macs", "metrics", "reported"}}
         config, task = (objects.get(name, (None, None))[1] for name in (hub.CONFIG, hub.TASK))
         # Counted from the arguments: int4 packs two weights into one number.
         preset = hub.Preset(str(folder), folder, objects[hub.CONFIG][0], config, task, None, {})
@@ -313,10 +314,9 @@ class PresetModel(Exportable):
             **kept,
             **metadata,
         }
-        if converter is not None and "clip" not in content:
-            made = converter.get_config()
-            frames, size, sampling = (made[key] for key in ("num_frames", "image_size", "sampling"))
-            content["clip"] = {"frames": frames, "size": list(size), "sampling": sampling}
+        if clip is not None:
+            content.setdefault("clip", clip)
+        hub.check_metadata("metadata", content)
         hub.write_json(folder / hub.METADATA, content)
         task, clip = (objects.get(name, (None, None))[1] for name in (hub.TASK, hub.CONVERTER))
         network = hub.serialized(kind, objects[hub.CONFIG][1])

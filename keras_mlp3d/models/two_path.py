@@ -20,6 +20,7 @@ from keras_mlp3d.models.mlp3d_backbone import MLP3DBackbone
 from keras_mlp3d.models.network import portable_config
 from keras_mlp3d.models.network_checks import (
     check_class_names,
+    check_converter,
     listed_names,
     static_shape,
     stored_activation,
@@ -158,7 +159,7 @@ class TwoPathMLP3D(PresetModel):
         self.class_names = check_class_names(
             appearance.num_classes, class_names or appearance.class_names
         )
-        self.converter = converter or appearance.converter
+        self.converter = check_converter(converter) or appearance.converter
         self.dtype_policy = appearance.dtype_policy
 
     def check_input(self, inputs: Any) -> None:

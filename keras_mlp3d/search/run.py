@@ -98,6 +98,10 @@ def train_supernet(
 long_range:16, shift_window:16; group sizes that do: 1, 2, 4, 8.
     """
     training.check_one_label("A search")
+    if recipe.lora_rank is not None:
+        raise ValueError(
+            f"A supernet has no adapters: lora_rank must be None, got {recipe.lora_rank}."
+        )
     folder = pathlib.Path(folder)
     settings = {
         "preset": str(preset),

@@ -1,11 +1,14 @@
 """The stages of a network, found by the names of its layers, and freezing of the first ones."""
 
+import logging
 import re
 from typing import TypeVar
 
 import keras
 
 from keras_mlp3d._utils.checks import check_integer
+
+_logger = logging.getLogger("keras_mlp3d")
 
 Model = TypeVar("Model", bound=keras.Model)
 
@@ -81,13 +84,25 @@ def freeze(model: Model, stages: int) -> Model:
     return model
 
 
+def _report_frozen(model: keras.Model) -> None:
+    """Log how many layers are frozen, which a recipe that freezes none leaves as they are."""
+    layers = [layer for layer in model._flatten_layers() if layer._trainable_variables]
+    frozen = sum(not layer.trainable for layer in layers)
+    if frozen:
+        _logger.warning(
+            "%s: %d of %d layers with weights are frozen and stay so; training.freeze(model, 0) "
+            "would train all stages.",
+            *(model.name, frozen, len(layers)),
+        )
+
+
 def choose_trained_weights(model: keras.Model, frozen_stages: int, lora_rank: int | None) -> None:
     """Freeze the first stages, or all weights except adapters that are added to the network.
 
     Args:
         model: The network.
-        frozen_stages: Number of stages to freeze. With 0 any Keras model is taken, and one without
-            stages is trained as it is.
+        frozen_stages: Number of stages to freeze. With 0 any Keras model is taken, and what is
+            frozen in it, or has adapters, stays so.
         lora_rank: None, or the rank of the adapters. A network that has them keeps them.
 
     Raises:
@@ -95,8 +110,10 @@ def choose_trained_weights(model: keras.Model, frozen_stages: int, lora_rank: in
             stages to freeze.
     """
     if lora_rank is None:
-        if frozen_stages or _backbones(model):
+        if frozen_stages:
             freeze(model, frozen_stages)
+        elif getattr(model, "lora_rank", None) is None:
+            _report_frozen(model)
         return
     if not hasattr(model, "enable_lora"):
         raise ValueError(

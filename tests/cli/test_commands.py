@@ -126,6 +126,10 @@ def test_cost_of_a_training_step(run, presets):
         f"{step.macs / 1e9:.2f} G multiply-accumulates"
     )
     assert lines[-2].startswith(f"{step.seconds(2e12):.3g} s per step")
+    both = ["--rate", "2 TFLOP/s", "--bandwidth", "11 GB/s"]
+    _, out, _ = run("cost", presets / "clips", *form, *both)
+    [time] = [line for line in out.splitlines() if "s per step" in line]
+    assert time == f"{step.seconds(2e12, 11e9):.3g} s per step, at 2 TFLOP/s and 11 GB/s"
     largest = cost.largest_batch(model, 2**30, (8, 32, 32, 3), ema=True)
     assert lines[-1] == f"largest batch in 1.07374 GB: {largest}"
 
@@ -153,6 +157,8 @@ def test_cost_of_a_training_step_as_json(run, presets):
         (["--training", "--memory=-24GB"], "expected memory above 0 with a unit"),
         (["--training", "--memory", "24"], "such as 22GB or 22GiB, got '24'"),
         (["--training", "--rate", "fast"], "such as 100TFLOP/s, got 'fast'"),
+        (["--training", "--bandwidth", "11GB"], "such as 11GB/s, got '11GB'"),
+        (["--training", "--bandwidth", "11GB/s"], "--bandwidth is for the time of a step: add --r"),
         (["--training", "--optimizer", "lion"], "invalid choice: 'lion'"),
     ],
 )

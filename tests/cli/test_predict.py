@@ -403,6 +403,51 @@ def test_a_picture_of_a_resumed_command_has_all(run, presets, videos, tmp_path, 
             np.testing.assert_array_equal(one, other)
 
 
+def test_a_picture_shows_the_video_that_was_named(run, presets, videos, tmp_path, monkeypatch):
+    """Its row may count from another folder, in which another video has that path."""
+    drawn = []
+    monkeypatch.setattr(
+        "keras_mlp3d.plots.plot_predictions",
+        lambda predictions, frames, path, **_: drawn.append((predictions[0].path, frames[0])),
+    )
+    for folder, name in (("one", "b.mkv"), ("two", "sub/a.mkv")):
+        (tmp_path / folder).mkdir()
+        shutil.copy(videos / name, tmp_path / folder / "same.mkv")
+    (tmp_path / "three").mkdir()
+    output = ["--preset", presets / "clips", "--output", tmp_path / "out.jsonl"]
+    monkeypatch.chdir(tmp_path / "one")
+    run("predict", "same.mkv", *output, "--plot", "../a.png")
+    for folder in ("two", "three"):
+        monkeypatch.chdir(tmp_path / folder)
+        code, out, _ = run("predict", "../one/same.mkv", *output, "--plot", "../b.png")
+        assert (code, out, drawn[-1][0]) == (0, "", "../one/same.mkv")
+        np.testing.assert_array_equal(drawn[-1][1], drawn[0][1])
+
+
+def test_a_row_that_was_damaged_is_an_error_of_its_video(run, presets, videos, tmp_path):
+    output = tmp_path / "out.jsonl"
+    arguments = ["predict", videos / "b.mkv", "--preset", presets / "clips", "--output", output]
+    run(*arguments)
+    for wrong in (None, "x", [[1e300]]):
+        output.write_text(json.dumps({**lines_of(output)[0], "frame_indices": wrong}) + "\n")
+        code, _, err = run(*arguments, "--plot", tmp_path / "a.png")
+        assert (code, err.count("cannot read the video")) == (2, 1)
+
+
+def test_an_interrupt_leaves_whole_json(run, presets, videos, monkeypatch):
+    def interrupted(self, path):
+        if path.endswith("a.mkv"):
+            raise KeyboardInterrupt
+        return classify(self, path)
+
+    from keras_mlp3d.cli import predict
+
+    classify = predict._Classifier.__call__
+    monkeypatch.setattr(predict._Classifier, "__call__", interrupted)
+    code, out, _ = run("predict", videos, "--preset", presets / "clips", "--json")
+    assert (code, len(json.loads(out))) == (130, 1)
+
+
 def test_killed_and_resumed(root_dir, videos, tmp_path):
     """SIGKILL after some rows; in the end every video has one row."""
     folder = tmp_path / "many"

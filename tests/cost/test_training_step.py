@@ -50,6 +50,25 @@ def test_macs_are_three_times_the_forward_pass_but_for_the_clips():
     assert step.forward_macs == 2 * counted.macs
     assert step.macs == 2 * (3 * counted.macs - embedding)
     assert step.seconds(1e9) == 2 * step.macs / 1e9
+    assert step.seconds(1e9, 1e6) == step.seconds(1e9) + step.moved / 1e6
+
+
+def test_what_memory_moves_grows_with_the_batch_and_with_remat():
+    """Weights and their moments move once a step, activations once a clip."""
+    one, two, three = (training_step(tiny.tiny_model(), SHAPE, batch).moved for batch in (1, 2, 3))
+    assert three - two == two - one > 0
+    step = training_step(tiny.tiny_model(), SHAPE)
+    assert one - (two - one) >= 2 * (step.weights + step.gradients + step.optimizer)
+    again = training_step(tiny.tiny_model(remat=True), SHAPE)
+    assert 1.05 * one < again.moved < 1.34 * one
+    assert training_step(tiny.tiny_model(), SHAPE, optimizer="sgd").moved < one
+
+
+@pytest.mark.parametrize(("name", "wrong"), [("rate", 0), ("bandwidth", -1), ("bandwidth", "1")])
+def test_rates_are_numbers_above_zero(name, wrong):
+    step = training_step(tiny.tiny_model(), SHAPE)
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        step.seconds(**{"rate": 1e9, "bandwidth": 1e9, name: wrong})
 
 
 def test_remat_computes_blocks_twice_and_keeps_less():

@@ -1,6 +1,7 @@
 """Every cell of backend x format: it works and is compared, or it is refused by a sentence."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -334,9 +335,18 @@ def test_a_folder_of_something_else_is_kept(model, tmp_path):
     (tmp_path / "notes" / "a.txt").write_text("kept")
     if "tf_saved_model" not in MATRIX[BACKEND]:
         pytest.skip("this backend writes no folders")
-    with pytest.raises(FileExistsError, match="holds no SavedModel"):
+    with pytest.raises(FileExistsError, match="a folder without a SavedModel"):
         model.export(tmp_path / "notes", "tf_saved_model")
     assert (tmp_path / "notes" / "a.txt").read_text() == "kept"
+    serving = tmp_path / "1"
+    for place in ("assets.extra", "assets"):
+        (serving / place).mkdir(parents=True)
+        (serving / "saved_model.pb").write_bytes(b"")
+        (serving / place / "mine").write_text("kept")
+        with pytest.raises(FileExistsError, match="which is no part of its SavedModel"):
+            model.export(serving, "tf_saved_model")
+        assert (serving / place / "mine").read_text() == "kept"
+        shutil.rmtree(serving)
 
 
 def test_benchmark_has_a_row_per_format(model, monkeypatch):

@@ -108,6 +108,16 @@ def test_upload_without_network(hub, preset, monkeypatch):
         upload_preset(URI, preset)
 
 
+@pytest.mark.parametrize("name", ["README.md", "video_converter.json", "task.json"])
+def test_no_link_out_of_the_folder_is_followed(hub, preset, monkeypatch, tmp_path, name):
+    monkeypatch.setenv("HF_TOKEN", fake_hub.TOKEN)
+    (tmp_path / "secret").write_text("PRIVATE KEY")
+    (preset / name).unlink(missing_ok=True)
+    (preset / name).symlink_to(tmp_path / "secret")
+    with pytest.raises(ValueError, match=rf"{name} is a link to a file outside of the folder"):
+        upload_preset(URI, preset)
+
+
 def test_upload_of_something_else(preset):
     with pytest.raises(FileNotFoundError, match=r"no config\.json"):
         upload_preset(URI, preset / "absent")

@@ -72,6 +72,14 @@ def test_broken_off_and_resumed_by_the_next_call(release, path, url, content):  
     assert release.requests[-1] == f"bytes={arrived}-"
 
 
+def test_a_rest_of_unstated_length_is_not_taken_for_the_whole(release, path, url, content):  # noqa: F811
+    release.break_after = [100_000, 0]
+    assert_refused(path, url, "failed while downloading it")
+    release.length, release.break_after = "", [50_000]
+    assert_whole(path, url, content)
+    assert len(release.requests) == 4
+
+
 @pytest.mark.parametrize("fault", ["no ranges", "another file", "no ETag", "another address"])
 def test_a_part_that_cannot_be_resumed_is_not_used(release, path, url, fault):  # noqa: F811
     if fault == "no ETag":

@@ -118,12 +118,22 @@ def test_virtual_storage(model, path, tmp_path):
 def test_a_few_bytes_that_declare_a_terabyte(model, path):
     replace(
         path,
-        lambda group, name: group.create_dataset(
-            name, (2**38,), "float32", chunks=(2**20,), compression="gzip"
-        ),
+        lambda group, name: group.create_dataset(name, (2**38,), "float32"),
     )
     assert path.stat().st_size < 100_000
     assert_refused(model, path, r"it declares 1,099,511,627,\d+ bytes of weights and has \d")
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "gzip"}, {"shuffle": True}])
+def test_a_few_bytes_in_a_large_chunk(model, path, options):
+    """A chunk is allocated whole when one of its values is read."""
+    replace(
+        path,
+        lambda group, name: group.create_dataset(
+            name, (3,), "float32", chunks=(2**28,), maxshape=(None,), **options
+        ),
+    )
+    assert_refused(model, path, "is compressed or in chunks, which are not read")
 
 
 @pytest.mark.parametrize("dtype", [h5py.string_dtype(), h5py.vlen_dtype("int32"), h5py.ref_dtype])
@@ -174,7 +184,7 @@ def test_sizes_beyond_64_bits(model, path, shape):
             name, shape, "float32", chunks=(2**10, 1), fillvalue=0
         ),
     )
-    assert_refused(model, path, "it declares ")
+    assert_refused(model, path, "is compressed or in chunks")
 
 
 def test_bfloat16(tmp_path):

@@ -12,9 +12,10 @@ import time
 import av
 import numpy as np
 import pytest
+from data.make_videos import moving_frames, write_video
 
 from keras_mlp3d import MLP3D, MLP3DBackbone
-from keras_mlp3d.data import Frames, VideoConverter, VideoError
+from keras_mlp3d.data import Frames, VideoConverter, VideoError, read_video
 from keras_mlp3d.inference import classify_stream
 from keras_mlp3d.inference.score_views import score_views
 
@@ -30,6 +31,28 @@ def network():
 def frame(number):
     """Brighter with every frame, so that a clip shows which frames it is of."""
     return np.full((SIDE, SIDE, 3), 4 * number % 256, "uint8")
+
+
+def test_pictures_are_taken_at_equal_steps_of_time():
+    """Half a second at 100 frames a second, then two seconds at 4: four fifths are of the rest."""
+    times = [*np.arange(50) / 100, *(0.5 + np.arange(9) / 4)]
+    shown = module._even(times, [*range(50), *range(50, 59)])
+    assert len(shown) == 59
+    assert shown == sorted(shown)
+    assert sum(place < 50 for place in shown) == pytest.approx(59 * 0.5 / 2.5, abs=2)
+    steady = list(range(20))
+    assert module._even([place / RATE for place in steady], steady) is steady
+    assert module._even([0.0], steady[:1]) == [0]
+
+
+@pytest.mark.parametrize("turn", [None, 90, 180, 270])
+def test_frames_are_upright(tmp_path, turn):
+    turned = None if turn is None else lambda stream: stream.set_display_rotation(turn)
+    path = write_video(tmp_path / "a.mp4", moving_frames(3, 32, 48), setup=turned)
+    pictures, _ = read_video(path, [0])
+    with av.open(path) as container:
+        frame = next(container.decode(video=0))
+        np.testing.assert_array_equal(module._upright(frame), pictures[0])
 
 
 def encoded(count):

@@ -113,6 +113,14 @@ def test_wrong_arguments(video, arguments, message):
         embed(tiny_model(), video, **arguments)
 
 
+def test_clips_that_do_not_fit(video):
+    """In a sentence, not in the pixels that Keras prints."""
+    model = MLP3D(MLP3DBackbone(*SIZES, "short_range:2"), 3)
+    with pytest.raises(ValueError, match="a clip of 4 frames does not fit the schedule") as caught:
+        embed(model, video, converter=VideoConverter(4, (32, 32)))
+    assert len(str(caught.value)) < 500
+
+
 def test_wrong_models(video):
     with pytest.raises(ValueError, match=r"model must be an MLP3D, .* or CycleMLP, got Seq"):
         embed(keras.Sequential(), video)

@@ -247,6 +247,18 @@ def test_no_video_is_left_out(model, folder, tmp_path):
     assert done == [(count, 5) for count in range(1, 6)]
 
 
+def test_pictures_that_would_become_too_large_fail_alone(model, folder, tmp_path):
+    wide = write_lossless(tmp_path / "wide.mkv", np.zeros((4, 2, 16384, 3), "uint8"))
+    good = write_lossless(tmp_path / "good.mkv", moving_frames(12, 36, 60))
+    manifest = Manifest([VideoRow(wide, 0), VideoRow(good, 1)], NAMES, "val")
+    converter = VideoConverter(8, (224, 224))
+    evaluation = evaluate(model, manifest, converter=converter)
+    assert evaluation.decoded == 1
+    [(name, reason)] = evaluation.failed
+    assert name == wide
+    assert "would be resized to 224 x" in reason
+
+
 def test_nothing_can_be_read(model, tmp_path):
     evaluation = evaluate(model, Manifest([VideoRow(str(tmp_path / "a.mp4"), 2)], NAMES, "val"))
     assert (evaluation.top1, evaluation.top1_of_decoded, model.batches) == (0.0, None, [])

@@ -52,6 +52,38 @@ def assert_only_the_license_is_kept(folder):
     assert "The accuracy of this preset is unmeasured." in (folder / "README.md").read_text()
 
 
+def test_what_was_measured_of_other_clips_is_not_said(tmp_path):
+    first, second = VideoConverter(16, (36, 50)), VideoConverter(32, (36, 50))
+    tiny.tiny_model(task={"converter": first}).save_to_preset(tmp_path / "first", **STATED)
+    model = MLP3D.from_preset(tmp_path / "first")
+    model.save_to_preset(tmp_path / "same")
+    assert metadata_of(tmp_path / "same")["metrics"] == STATED["metrics"]
+    model.converter = second
+    model.save_to_preset(tmp_path / "second")
+    metadata = metadata_of(tmp_path / "second")
+    assert metadata["clip"]["frames"] == 32
+    assert not {"macs", "metrics"} & metadata.keys()
+    assert {key: metadata[key] for key in ALWAYS} == {key: STATED[key] for key in ALWAYS}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "name"),
+    [({"image_size": 64}, "image_size"), ({"clip": (8, 64, 64)}, "clip"), ({"macs": -1}, "macs")],
+)
+def test_metadata_of_a_wrong_form(wrong, name, tmp_path):
+    with pytest.raises(ValueError, match=f"'{name}' cannot be"):
+        tiny.tiny_model().save_to_preset(tmp_path / "preset", **wrong)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("wrong", [{"num_frames": 8}, "converter", VideoConverter])
+def test_a_converter_of_another_type(wrong):
+    with pytest.raises(ValueError, match=r"converter must be None or a data\.VideoConverter"):
+        tiny.tiny_model(task={"converter": wrong})
+    with pytest.raises(ValueError, match=r"converter must be None or a data\.VideoConverter"):
+        FrameCycleMLP(tiny.tiny_cycle_mlp(), converter=wrong)
+
+
 @pytest.mark.parametrize("format", ["h5", "safetensors"])
 def test_saved_again_a_preset_says_the_same(saved, tmp_path, format):
     MLP3D.from_preset(saved).save_to_preset(tmp_path / "second", format=format)

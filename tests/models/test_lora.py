@@ -219,7 +219,25 @@ def test_files_of_other_networks(tmp_path):
         model.load_lora_weights(tmp_path / "absent.lora.h5")
 
 
-@pytest.mark.parametrize("header", [None, "[]", '{"rank": 0}', '{"rank": "many"}', "{"])
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, b"abc", 1j, 3])
+def test_values_that_are_no_numbers_change_nothing(wrong, tmp_path):
+    model = tiny.tiny_model()
+    model.enable_lora(2)
+    model.save_lora_weights(tmp_path / "a.lora.h5")
+    with h5py.File(tmp_path / "a.lora.h5", "r+") as file:
+        shape = file["heads/0/bias"].shape
+        del file["heads/0/bias"]
+        file["heads/0/bias"] = np.full(shape, wrong)
+    other = tiny.tiny_model()
+    with pytest.raises(ValueError, match="heads/0/bias has values that are no finite numbers"):
+        other.load_lora_weights(tmp_path / "a.lora.h5")
+    assert other.lora_rank is None
+    assert len(other.trainable_weights) == len(tiny.tiny_model().trainable_weights)
+
+
+@pytest.mark.parametrize(
+    "header", [None, "[]", '{"rank": 0}', '{"rank": "many"}', "{", 30_000 * "["]
+)
 def test_files_that_hold_no_adapters(header, tmp_path):
     path = tmp_path / "odd.lora.h5"
     with h5py.File(path, "w") as file:

@@ -78,6 +78,24 @@ def test_another_network():
         freeze(keras.Sequential([keras.layers.Dense(2)]), 1)
 
 
+@pytest.mark.parametrize("prepare", ["frozen", "partly", "adapted"])
+def test_what_the_user_froze_stays_frozen(prepare, caplog):
+    """A recipe that freezes no stage and adds no adapters leaves the network as it is."""
+    model = MLP3D(MLP3DBackbone(*SIZES, "shift_token:2"), 2)
+    if prepare == "frozen":
+        model.backbone.trainable = False
+    elif prepare == "partly":
+        model.backbone.get_layer("stage3_block1").token_mixing.trainable = False
+    else:
+        model.enable_lora(2)
+    before = [weight.path for weight in model.trainable_weights]
+    choose_trained_weights(model, 0, None)
+    assert [weight.path for weight in model.trainable_weights] == before
+    assert ("are frozen and stay so" in caplog.text) == (prepare != "adapted")
+    choose_trained_weights(MLP3D(MLP3DBackbone(*SIZES, "shift_token:2"), 2), 0, None)
+    assert len(caplog.records) <= 1
+
+
 def test_adapters_of_another_rank_or_no_network_are_refused():
     model = MLP3D(MLP3DBackbone(*SIZES, "shift_token:2"), 2)
     model.enable_lora(2)

@@ -181,7 +181,7 @@ class Manifest:
         )
 
     def select(self, indices: ArrayLike) -> "Manifest":
-        """Return a manifest of some of the rows.
+        """Return a manifest of some of the rows; none of its videos counts as not found.
 
         Args:
             indices: Row numbers from 0 to `len(manifest) - 1`, none twice.
@@ -198,7 +198,8 @@ class Manifest:
         wrong = array[(array < 0) | (array >= len(self))]
         if wrong.size:
             raise ValueError(f"indices must be from 0 to {len(self) - 1}, got {wrong[0]}.")
-        return dataclasses.replace(self, rows=[self.rows[i] for i in array.tolist()])
+        rows = [self.rows[i] for i in array.tolist()]
+        return dataclasses.replace(self, rows=rows, not_found=())
 
     def check_one_label(self, what: str) -> None:
         """Raise a `ValueError` if the rows have tuples of labels.

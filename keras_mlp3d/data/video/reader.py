@@ -183,7 +183,10 @@ class Reader:
         check_size(self.path, frame.width, frame.height)
         width, height = self._size
         if fit is not None:
-            size = fit((width, height) if self._axes else (height, width))
+            try:
+                size = fit((width, height) if self._axes else (height, width))
+            except ValueError as error:  # such a shape would become too large
+                raise VideoError(self.path, str(error).removesuffix(".")) from error
             width, height = size if self._axes else size[::-1]
         try:
             picture = self._scaler.to_rgb(frame, width, height, interpolation)

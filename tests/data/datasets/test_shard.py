@@ -1,6 +1,7 @@
 """Shards of TFRecords: complete or absent, resumed, read like files, and never trusted."""
 
 import json
+import os
 import pathlib
 
 import numpy as np
@@ -259,6 +260,19 @@ def test_training_videos_that_cannot_be_read_are_left_out_and_listed(partly, tmp
     assert probe_video(read.rows[1].path).num_frames == 5
     again = write_shards(partly, tmp_path / "to")
     assert (again.left_out, again.written, again.kept) == (report.left_out, 0, 1)
+
+
+def test_a_video_that_was_repaired_is_written(partly, tmp_path):
+    report = write_shards(partly, tmp_path / "to", num_shards=4)
+    assert [name for name, _ in report.left_out] == ["b.mp4", "d.mp4"]
+    with pytest.raises(VideoError, match=r"b\.mp4"):
+        write_shards(partly, tmp_path / "to", num_shards=4, unreadable="error")
+    write_video(tmp_path / "b.mp4", moving_frames(6))
+    (tmp_path / "c.mov").unlink()
+    os.replace(write_video(tmp_path / "c.mp4", moving_frames(9)), tmp_path / "c.mov")
+    again = write_shards(partly, tmp_path / "to", num_shards=4)
+    assert [name for name, _ in again.left_out] == ["d.mp4"]
+    assert (again.clips, again.written, again.kept, again.damaged) == (3, 2, 2, ())
 
 
 def test_validation_videos_that_cannot_be_read_are_an_error(partly, tmp_path):

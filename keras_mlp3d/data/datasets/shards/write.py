@@ -80,7 +80,8 @@ def write_shards(
     several, and is absent if it has none. Where `fps` does not say when each frame is shown, as
     in a video of a varying rate, `times` does, in microseconds. Videos are distributed to the
     shards in turn. A shard is complete or absent: if the call is repeated after a crash or a kill,
-    it keeps the finished shards, after a comparison of their SHA-256, and resumes.
+    it keeps the finished shards, after a comparison of their SHA-256, and resumes. A shard that
+    lacks a video which can be read by now is written again; other changes of videos are not seen.
 
     Frames are stored as JPEG pictures, so that a clip decodes only its own frames, from smaller
     pictures. They take more space than the video, and they are lossy: see `quality`. The pictures
@@ -147,7 +148,10 @@ def write_shards(
     for number in range(num_shards):
         shard = f"{name}-{number:05d}-of-{num_shards:05d}.tfrecord"
         numbers = range(number, total, num_shards)
-        if _is_finished(folder / shard, finished.get(shard)):
+        entry = finished.get(shard)
+        if _is_finished(folder / shard, entry) and _is_still_so(
+            entry, manifest, options, unreadable, workers
+        ):
             shards[shard], kept = finished[shard], kept + 1
             done += len(numbers)
             continue
@@ -210,6 +214,16 @@ def _is_finished(path, entry):
     except ShardError:
         return False
     return True
+
+
+def _is_still_so(entry, manifest, options, unreadable, workers):
+    """Return whether the videos that a shard lacks, or has in part, still cannot be read."""
+    left_out = {row for row, *_ in entry["left_out"]}
+    odd = sorted({*left_out, *(row for row, *_ in entry["damaged"])})
+    with make_clips(manifest, odd, options, unreadable, workers) as clips:
+        return all(
+            clip.data is None if clip.row[0] in left_out else bool(clip.reason) for clip in clips
+        )
 
 
 # Writing ---------------------------------------------------------------------------------------

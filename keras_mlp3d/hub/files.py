@@ -112,6 +112,13 @@ def check_metadata(path: StrPath, metadata: Mapping[str, Any]) -> None:
 
     Raises:
         ValueError: If an entry has another form.
+
+    Example:
+
+    >>> check_metadata("metadata.json", {"macs": -1})
+    Traceback (most recent call last):
+    ...
+    ValueError: metadata.json is damaged: 'macs' cannot be -1.
     """
 
     def is_count(value: Any) -> bool:

@@ -160,7 +160,6 @@ def classify_dataset(
         job |= {
             "folder": str(place.folder),
             "run": place.run,
-            "here": os.getcwd(),
             "threads": max(1, math.floor(cpus_per_worker)),
         }
         done = 0

@@ -21,7 +21,7 @@ from typing import Any
 
 from keras_mlp3d._utils.atomic_write import naming, write_whole, written_beside
 from keras_mlp3d._utils.types import StrPath
-from keras_mlp3d.inference.work_list import KnownVideos, Video
+from keras_mlp3d.inference.work_list import KnownVideos, Video, as_text
 
 _PART = re.compile(r"part-[0-9a-f]{8}-[0-9]{7}\.parquet")
 _SETTINGS, _WORK, _LOCK = "_settings.json", "_work", "_lock"
@@ -44,17 +44,18 @@ def import_parquet() -> Any:
 
 
 def schema(with_parts: bool) -> Any:
-    """Return the columns: path, labels, scores, error, and start and end for parts of videos."""
+    """Return the columns: what `row_of` returns, with start and end for parts of videos alone."""
     import pyarrow
 
     columns = [
         ("path", pyarrow.string()),
+        ("folder", pyarrow.string()),
         ("labels", pyarrow.list_(pyarrow.string())),
         ("scores", pyarrow.list_(pyarrow.float64())),
         ("error", pyarrow.string()),
     ]
     if with_parts:
-        columns[1:1] = [("start", pyarrow.float64()), ("end", pyarrow.float64())]
+        columns[2:2] = [("start", pyarrow.float64()), ("end", pyarrow.float64())]
     return pyarrow.schema(columns)
 
 
@@ -69,6 +70,7 @@ def row_of(video: Video, labels: Sequence[str], scores: Sequence[float], error: 
     """
     return {
         "path": video.text,
+        "folder": video.folder and as_text(video.folder),
         "start": video.start,
         "end": video.end,
         "labels": list(labels),
@@ -220,11 +222,12 @@ class DatasetOutput:
         """Yield (video, error or None) of the rows of a part."""
         try:
             file = self._parquet.ParquetFile(path)
-            wanted = ("path", "start", "end", "error")
+            wanted = ("path", "start", "end", "folder", "error")
             names = [name for name in wanted if name in file.schema_arrow.names]
             for batch in file.iter_batches(_BATCH, columns=names):
                 for row in batch.to_pylist():
-                    yield Video(row["path"], row.get("start"), row.get("end")), row["error"]
+                    error = row.pop("error")
+                    yield Video(**row), error
         except (OSError, KeyError, ValueError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise

@@ -59,9 +59,8 @@ class DatasetWorker:
     """Scores units of work, as an actor of Ray Data. It raises no error: rows tell of it.
 
     Args:
-        job: Plain values: `folder`, `run`, `here` (the folder in which relative paths begin),
-            `preset`, `digest`, `converter`, `clips`, `crops`, `top_k`, `batch_size`, `threads`,
-            `unit_size`, `with_parts` and `dtype`.
+        job: Plain values: `folder`, `run`, `preset`, `digest`, `converter`, `clips`, `crops`,
+            `top_k`, `batch_size`, `threads`, `unit_size`, `with_parts` and `dtype`.
     """
 
     def __init__(self, job: dict[str, Any]):
@@ -157,7 +156,7 @@ class DatasetWorker:
     def _views(self, video: Video) -> Views | str:
         job = self._job
         return views_or_reason(
-            video.place(job["here"]),
+            video.place,
             self._converter,
             job["clips"],
             job["crops"],

@@ -34,28 +34,43 @@ class Video(NamedTuple):
         path: Its path or address, as the user named it.
         start: Second at which the part begins, or None.
         end: Second at which it ends, or None.
+        folder: Folder that a relative path counts from, or None.
     """
 
     path: str
     start: float | None = None
     end: float | None = None
+    folder: str | None = None
 
     @property
     def text(self) -> str:
-        """The path as text that a table can hold: bytes that are no UTF-8 become escapes."""
-        return os.fsencode(self.path).decode("utf-8", "backslashreplace")
+        """The path as `as_text` returns it."""
+        return as_text(self.path)
 
     @property
     def key(self) -> bytes:
         """What all names of the same video and part share: `./a.mp4` is `a.mp4`."""
-        text = self.text
-        place = text if is_remote(text) else os.path.normpath(text)
+        place = self.text
+        if not is_remote(place):
+            place = os.path.normpath(os.path.join(as_text(self.folder or ""), place))
         span = "" if self.start is None and self.end is None else f"\0{self.start}\0{self.end}"
         return f"{place}{span}".encode()
 
-    def place(self, folder: str) -> str:
-        """Return where the video is, if relative paths begin at a folder."""
-        return self.path if is_remote(self.path) else os.path.join(folder, self.path)
+    @property
+    def place(self) -> str:
+        """Where the video is."""
+        return self.path if self.folder is None else os.path.join(self.folder, self.path)
+
+
+def as_text(path: str) -> str:
+    """Return a path as text that a table can hold: bytes that are no UTF-8 become escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _here(path: str, start: float | None = None, end: float | None = None) -> Video:
+    """Return the video of a path as the user named it, here and now."""
+    counts_from = not is_remote(path) and not os.path.isabs(path)
+    return Video(path, start, end, os.getcwd() if counts_from else None)
 
 
 def videos_of(paths_or_manifest: Any) -> Iterator[Video]:
@@ -73,9 +88,9 @@ def videos_of(paths_or_manifest: Any) -> Iterator[Video]:
     if isinstance(paths_or_manifest, Manifest):
         for number, row in enumerate(paths_or_manifest.rows):
             _check_path(row.path, f"row {number}")
-            yield Video(row.path, row.start, row.end)
+            yield _here(row.path, row.start, row.end)
     elif is_path(paths_or_manifest):
-        yield from map(Video, _paths_at(os.fsdecode(paths_or_manifest)))
+        yield from map(_here, _paths_at(os.fsdecode(paths_or_manifest)))
     elif isinstance(paths_or_manifest, bytes | bytearray | dict) or not isinstance(
         paths_or_manifest, Iterable
     ):
@@ -83,7 +98,7 @@ def videos_of(paths_or_manifest: Any) -> Iterator[Video]:
     else:
         for number, path in enumerate(paths_or_manifest):
             _check_path(path, f"item {number}")
-            yield Video(os.fsdecode(path))
+            yield _here(os.fsdecode(path))
 
 
 def has_parts(paths_or_manifest: Any) -> bool:

@@ -38,10 +38,13 @@ from keras_mlp3d.training import (
     train,
     video_list,
 )
+from keras_mlp3d.training.run_folder import RunFolder, set_aside
 
 RESULT = "result.json"
 _SUPERNET, _SETTINGS, _TRACE = "supernet", "search.json", "trace.jsonl"
 _VIDEOS, _MAX_VIDEOS_BYTES = "validation.json", 2**28
+#: What follows from a supernet, of which nothing may be left next to another one.
+_OF_A_SUPERNET = ("preset", RESULT, "*.png", "refined", _VIDEOS, "trace*.jsonl", _SETTINGS)
 
 _logger = logging.getLogger("keras_mlp3d")
 
@@ -112,7 +115,12 @@ long_range:16, shift_window:16; group sizes that do: 1, 2, 4, 8.
     model = _build(settings, recipe, names, settings["from_scratch"])
     identity = {"model": settings, **data_identity(training, None)}
     data, _ = make_loaders(recipe, training, None, model.converter, workers)
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _SUPERNET).mkdir(parents=True, exist_ok=True)
+    chosen = {name: train_options.get(name, False) for name in ("anew", "accept_changed_data")}
+    run = RunFolder(folder / _SUPERNET, recipe, identity, **chosen)
+    if run.is_new and any(any(folder.glob(name)) for name in _OF_A_SUPERNET):
+        aside = set_aside(folder, _OF_A_SUPERNET)
+        _logger.warning("The files of the earlier search are now in %s", aside)
     train(model, recipe, data, None, folder / _SUPERNET, identity, verbose, **train_options)
     content = {**settings, "recipe": recipe.to_dict(), "class_names": names}
     _write_json(folder / _SETTINGS, content, indent=2)
@@ -260,6 +268,9 @@ def find_schedule(
     }
     if refine is not None:
         identity["refinement"] = refine.identity
+    if anew:
+        chosen = {"repeats": repeats, "alpha": alpha, "seed": seed, "tie": tie}
+        _set_result_aside(folder, {**identity, **chosen})
     result = greedy(
         scorer.right,
         space,
@@ -285,6 +296,17 @@ def find_schedule(
     content["failed"] = [list(pair) for pair in scorer.failed]
     _write_json(folder / RESULT, content, indent=1)
     return result, scorer
+
+
+def _set_result_aside(folder, identity):
+    """Move the result of another search, and what was made of it, into a sub-folder."""
+    path = folder / RESULT
+    if not path.exists():
+        return
+    before = read_json(path)
+    if any(name in before and before[name] != value for name, value in identity.items()):
+        aside = set_aside(folder, ("preset", RESULT, "*.png"))
+        _logger.warning("The result of the earlier search is now in %s", aside)
 
 
 def _changed(folder, videos, accept):

@@ -6,7 +6,7 @@ import logging
 import os
 import pathlib
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
@@ -108,10 +108,16 @@ class RunFolder:
             raise ValueError(f"{reason}. {_ANEW}.{f' {_ACCEPT}.' if acceptable else ''}")
         self._other, self._before, self.changes = reason, None, {}
 
+    @property
+    def is_new(self) -> bool:
+        """Whether no earlier training is resumed."""
+        return self._before is None
+
     def begin(self) -> None:
         """Write the description of a new run, after moving another run into a sub-folder."""
         if self._other is not None:
-            _logger.warning("%s. Its files are now in %s", self._other, _set_aside(self._folder))
+            aside = set_aside(self._folder, _OF_A_RUN)
+            _logger.warning("%s. Its files are now in %s", self._other, aside)
         if self._before is None:
             self._content["versions"] = {
                 "keras_mlp3d": __version__,
@@ -205,12 +211,12 @@ def _write_json(path, content, indent=2):
     write_whole(path, text.encode(), alone=True)
 
 
-def _set_aside(folder):
+def set_aside(folder: pathlib.Path, patterns: Iterable[str]) -> pathlib.Path:
     """Move the files of a run into a new sub-folder `before-1`, `before-2` ..., and return it."""
     numbers = itertools.count(1)
     aside = next(path for n in numbers if not (path := folder / f"before-{n}").exists())
     aside.mkdir()
-    for pattern in _OF_A_RUN:
+    for pattern in patterns:
         for path in sorted(folder.glob(pattern)):
             os.replace(path, aside / path.name)
     return aside

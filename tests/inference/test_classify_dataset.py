@@ -50,7 +50,10 @@ def ray(monkeypatch):
 
 
 def rows_in(folder):
-    return {row.pop("path"): row for row in pyarrow.parquet.read_table(folder).to_pylist()}
+    rows = pyarrow.parquet.read_table(folder).to_pylist()
+    for row in rows:
+        assert row.pop("folder") == (None if os.path.isabs(row["path"]) else os.getcwd())
+    return {row.pop("path"): row for row in rows}
 
 
 def expected(preset, videos, **options):

@@ -45,11 +45,16 @@ def names_in(folder):
 def test_parts_are_read_by_other_programs_and_by_the_next_run(tmp_path):
     run = written(tmp_path / "new" / "scores", [rows("a.mp4"), rows("c.mp4", error="gone")])
     folder = tmp_path / "new" / "scores"
+    # fmt: off
     table = pyarrow.parquet.read_table(folder)  # the whole folder: names with _ are left out
     assert table.to_pylist() == [
-        {"path": "a.mp4", "labels": ["run", "jump"], "scores": [0.75, 0.25], "error": None},
-        {"path": "c.mp4", "labels": [], "scores": [], "error": "gone"},
+        {
+            "path": "a.mp4", "folder": None, "labels": ["run", "jump"], "scores": [0.75, 0.25],
+            "error": None,
+        },
+        {"path": "c.mp4", "folder": None, "labels": [], "scores": [], "error": "gone"},
     ]
+    # fmt: on
     assert taken_in(folder) == ((2, 1), ["a.mp4", "c.mp4"])
     assert count_rows(folder / part_name(run, 1)) == (1, 1)
     left = {path.name for path in folder.iterdir()} - {part_name(run, 0), part_name(run, 1)}
@@ -65,6 +70,17 @@ def test_parts_of_videos_have_start_and_end(tmp_path):
         output.take_in(known, False)
         assert not known.add(Video("a.mp4", 1.0, None))
         assert known.add(Video("a.mp4"))
+
+
+def test_errors_of_equal_names_in_other_folders_stay(tmp_path):
+    """Only a row of the same video replaces its error."""
+    bad, good = (Video("a.mp4", folder=folder) for folder in ("/one", "/two"))
+    content = [row_of(bad, (), (), "gone")], [row_of(good, ("run",), (1.0,), "")]
+    written(tmp_path, content)
+    with DatasetOutput(tmp_path, SETTINGS) as output:
+        assert output.drop_replaced() == 0
+    found = pyarrow.parquet.read_table(tmp_path).to_pylist()
+    assert [(row["path"], row["folder"]) for row in found] == [("a.mp4", "/one"), ("a.mp4", "/two")]
 
 
 def test_a_unit_that_is_done_twice_has_its_rows_once(tmp_path):

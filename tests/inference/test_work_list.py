@@ -51,7 +51,10 @@ def test_a_list_or_an_iterator_is_taken_as_it_is(folder):
 def test_the_parts_of_a_manifest():
     rows = [VideoRow("a.mp4", 0), VideoRow("a.mp4", 0, start=1, end=2.5)]
     manifest = Manifest(rows, ["run"], "train")
-    assert list(videos_of(manifest)) == [Video("a.mp4"), Video("a.mp4", 1.0, 2.5)]
+    here = os.getcwd()
+    assert list(videos_of(manifest)) == [
+        Video("a.mp4", folder=here), Video("a.mp4", 1.0, 2.5, here),
+    ]  # fmt: skip
     assert has_parts(manifest)
     assert not has_parts(manifest.select([0]))
     assert not has_parts(["a.mp4"])
@@ -98,6 +101,26 @@ def test_each_video_is_listed_once(tmp_path):
     assert work.read(5, 4) == [spans[1]]
 
 
+def test_relative_paths_count_from_their_folder(tmp_path, monkeypatch):
+    """One name in two folders is two videos, and a whole path is the video that it leads to."""
+    found = []
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        found += videos_of(
+            ["a.mp4", "../one/a.mp4", str(tmp_path / "one" / "a.mp4"), "s3://x/a.mp4"]
+        )
+    assert [video.place for video in found[:3]] == [
+        *(str(tmp_path / "one" / "a.mp4"), str(tmp_path / "one" / ".." / "one" / "a.mp4")),
+        str(tmp_path / "one" / "a.mp4"),
+    ]
+    assert [video.folder for video in found[2:4]] == [None, None]
+    with KnownVideos() as known:
+        assert [known.add(video) for video in found] == [
+            *(True, False, False, True), *(True, False, False, False),
+        ]  # fmt: skip
+
+
 def test_names_of_any_bytes(tmp_path):
     name = os.fsdecode(b"\xff caf\xc3\xa9\n.mp4")
     video = Video(name)
@@ -107,9 +130,7 @@ def test_names_of_any_bytes(tmp_path):
         assert not known.add(Video(video.text))  # as it is read from a part
     assert work.read(0, 2) == [video, Video("plain.mp4")]
     assert video.text == "\\xff café\n.mp4"
-    assert video.place("/videos") == f"/videos/{name}"
-    assert Video("s3://x/a.mp4").place("/videos") == "s3://x/a.mp4"
-    assert Video("/a.mp4").place("/videos") == "/a.mp4"
+    assert video._replace(folder="/videos").place == f"/videos/{name}"
     json.dumps(video.text).encode("utf-8")
 
 

@@ -1,6 +1,7 @@
 """A search in a folder, with a real supernet: what is kept, what agrees, what is refused."""
 
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -17,6 +18,7 @@ from keras_mlp3d.search import (
     load_supernet,
     train_supernet,
 )
+from keras_mlp3d.training import TrainingInterrupted
 
 SPACE = SearchSpace(("short_range", "shift_token"), (1, 2, 4))
 
@@ -107,6 +109,48 @@ def test_a_folder_of_another_space_is_refused(done, preset, recipe, manifests):
     other = SearchSpace(("short_range",), (1, 2, 4))
     with pytest.raises(ValueError, match=r"another run: model space was .*'shift_token'"):
         train_supernet(preset, other, recipe, manifests[0], done[0], verbose=0)
+
+
+def test_another_search_moves_the_earlier_one_aside(done, preset, recipe, manifests, tmp_path):
+    """All of it, before its supernet is replaced: nothing may be left next to another's."""
+    folder = tmp_path / "run"
+    shutil.copytree(done[0], folder)
+    (folder / "preset").mkdir()
+    (folder / "preset" / "mine").write_text("kept")
+    (folder / "process.png").write_bytes(b"kept")
+    names = {path.name for path in folder.iterdir()}
+    digest = (folder / "result.json").read_bytes()
+    stopped = recipe.replace(epochs=recipe.epochs + 1)
+    with pytest.raises(TrainingInterrupted):
+        train_supernet(
+            preset, SPACE, stopped, manifests[0], folder, verbose=0, anew=True, stop=lambda: True
+        )
+    assert {path.name for path in folder.iterdir()} == {"supernet", "before-1"}
+    assert {path.name for path in (folder / "before-1").iterdir()} == names - {"supernet"}
+    assert (folder / "before-1" / "result.json").read_bytes() == digest
+    assert (folder / "before-1" / "preset" / "mine").read_text() == "kept"
+    with pytest.raises(ValueError, match="holds no trained supernet"):
+        load_supernet(folder)
+    train_supernet(preset, SPACE, stopped, manifests[0], folder, verbose=0)
+    assert not (folder / "before-2").exists()
+
+
+def test_another_choice_moves_the_earlier_result_aside(done, manifests, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(done[0], folder)
+    before = (folder / "result.json").read_bytes()
+    options = {"repeats": 2, "batch_size": 4, "anew": True}
+    find_schedule(done[1], SPACE, manifests[1], folder, **options)
+    assert (folder / "result.json").read_bytes() == before
+    assert not (folder / "before-1").exists()
+    find_schedule(done[1], SPACE, manifests[1], folder, seed=1, **options)
+    assert (folder / "before-1" / "result.json").read_bytes() == before
+
+
+def test_adapters_are_refused_before_the_training(preset, recipe, manifests, tmp_path):
+    with pytest.raises(ValueError, match="lora_rank must be None, got 2"):
+        train_supernet(preset, SPACE, recipe.replace(lora_rank=2), manifests[0], tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_scores_of_other_weights_are_refused_or_set_aside(done, manifests, tmp_path):

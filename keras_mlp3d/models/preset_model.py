@@ -316,8 +316,8 @@ class PresetModel(Exportable):
         }
         if clip is not None:
             content.setdefault("clip", clip)
-        hub.check_metadata("metadata", content)
         hub.write_json(folder / hub.METADATA, content)
+        hub.check_metadata("metadata", hub.read_json(folder / hub.METADATA))
         task, clip = (objects.get(name, (None, None))[1] for name in (hub.TASK, hub.CONVERTER))
         network = hub.serialized(kind, objects[hub.CONFIG][1])
         card = hub.model_card(content, network, task, clip, uri, self._example_shape(content))

@@ -1,6 +1,7 @@
 """What a recipe decides: a converter, the arguments of a network, and the loaders."""
 
 import dataclasses
+import logging
 from typing import Any
 
 from keras_mlp3d.data import Augmenter, Manifest, VideoConverter, VideoLoader
@@ -8,6 +9,8 @@ from keras_mlp3d.distribution import current_distribution
 from keras_mlp3d.models import Mixing
 from keras_mlp3d.training.recipe import Recipe
 from keras_mlp3d.training.recipe_rules import augmenter_config
+
+_logger = logging.getLogger("keras_mlp3d")
 
 _RANDOM_KINDS = ("short_range", "long_range", "shift_window", "shift_token")
 
@@ -126,6 +129,12 @@ def make_loaders(
     >>> len(loader)
     2
     """
+    if isinstance(converter, VideoConverter) and clip_converter(converter, recipe) != converter:
+        _logger.warning(
+            "The recipe %r asks for other clips than the converter makes, whose clips are taken: "
+            "training.clip_converter(converter, recipe) makes those of the recipe.",
+            recipe.name,
+        )
     copies, augment = recipe.batch_augmentation, Augmenter.from_config(augmenter_config(recipe))
     random_crop = converter.crop == "center" and "crop" not in recipe.augmentation
     data = VideoLoader(

@@ -260,8 +260,12 @@ _OF_THE_NETWORK = {
 }
 
 
+#: Fields that a user may have decided otherwise when the network was built.
+_OF_THE_USER = ("dropout", "drop_path_rate")
+
+
 def _check_network(model, recipe):
-    """Refuse a network that was built without what the recipe asks for."""
+    """Refuse a network that was built without what the recipe asks for, or say what differs."""
     parts = (getattr(model, name, None) for name in ("backbone", "cycle_mlp"))
     network = next((part for part in parts if part is not None), model)
     for field, default in _OF_THE_NETWORK.items():
@@ -271,6 +275,15 @@ def _check_network(model, recipe):
                 f"The recipe {recipe.name!r} asks for {field}={asked!r}, but the network has "
                 f"{built!r}: build an MLP3D with training.network_options(recipe, num_frames), or "
                 f"set {field}={default} in the recipe."
+            )
+    for field in _OF_THE_USER:
+        asked = getattr(recipe, field)
+        built = getattr(model, field, getattr(network, field, None))
+        if None not in (asked, built) and asked != built:
+            _logger.warning(
+                "The recipe %r asks for %s=%s, but the network was built with %s; "
+                "training.network_options(recipe, num_frames) has the recipe's arguments.",
+                *(recipe.name, field, asked, built),
             )
 
 

@@ -36,6 +36,16 @@ def manifest(rows=6):
     return Manifest(videos, ("first", "second"), "train")
 
 
+def test_what_a_network_and_a_converter_do_otherwise_is_said(caplog):
+    """The recipe in a run's folder would state what was not done."""
+    recipe = Recipe.load("motion_shapes").replace(num_frames=16)
+    make_loaders(recipe, manifest(), None, VideoConverter(8, (32, 32)))
+    assert "asks for other clips than the converter makes" in caplog.text
+    caplog.clear()
+    make_loaders(recipe, manifest(), None, clip_converter(VideoConverter(8, (32, 32)), recipe))
+    assert not caplog.records
+
+
 def test_random_mixing_draws_from_every_mixing_that_fits():
     recipe = RECIPE.replace(random_mixing=0.1, max_group_size=4)
     options = network_options(recipe, num_frames=24)  # six tokens in time

@@ -38,7 +38,7 @@ def manifest(rows=6):
 
 def test_what_a_network_and_a_converter_do_otherwise_is_said(caplog):
     """The recipe in a run's folder would state what was not done."""
-    recipe = Recipe.load("motion_shapes").replace(num_frames=16)
+    recipe = RECIPE.replace(num_frames=16)
     make_loaders(recipe, manifest(), None, VideoConverter(8, (32, 32)))
     assert "asks for other clips than the converter makes" in caplog.text
     caplog.clear()

@@ -211,6 +211,24 @@ def reshape(x: Tensor, shape: Shape) -> Tensor:
     return ops.reshape(x, shape)
 
 
+def take(x: Tensor, indices: Tensor) -> Tensor:
+    """Gather entries of the first axis, so that every optimizer sees the whole gradient.
+
+    Of a gather on TensorFlow, the gradient lists an entry as often as it is used, and Keras's Adam
+    squares the parts of such a list before it adds them. Of a product it is an ordinary tensor.
+
+    Example:
+
+    >>> np.array(take(np.array([5, 6, 7]), np.array([[0, 2]]))).tolist()
+    [[5, 7]]
+    """
+    if keras.config.backend() == "torch":
+        return _torch.take(x, indices, axis=0)
+    if keras.config.backend() == "tensorflow":
+        x = ops.multiply(x, 1)
+    return ops.take(x, indices, axis=0)
+
+
 def roll(x: Tensor, shift: int, axis: int) -> Tensor:
     """Move the entries of an axis `shift` places later, circularly.
 

@@ -16,7 +16,7 @@ from keras_mlp3d._utils.types import Shape, Tensor
 from keras_mlp3d.layers import _torch
 from keras_mlp3d.layers.adaptable import AdaptableLayer
 from keras_mlp3d.layers.composite import check_tokens
-from keras_mlp3d.layers.linear import GlorotUniform, linear, reshape, roll
+from keras_mlp3d.layers.linear import GlorotUniform, linear, reshape, roll, take
 
 #: Kinds that divide the T' tokens in time into T' / S groups of S.
 GROUPED_KINDS = ("short_range", "long_range", "shift_window")
@@ -114,15 +114,8 @@ def interval_matrix(kernel: Tensor, size: int, center: int) -> Tensor:
     >>> np.array(interval_matrix(kernel, 2, center=1)).tolist()
     [[0.0, 1.0], [-1.0, 0.0]]
     """
-    if keras.config.backend() == "tensorflow":
-        # Of a gather, the gradient lists each matrix as often as it is used, and Keras's Adam
-        # squares the parts of such a list before it adds them.
-        rows = [kernel[center - row : center - row + size] for row in range(size)]
-        blocks = ops.stack(rows)
-    else:
-        place = ops.arange(size, dtype="int32")
-        take = _torch.take if keras.config.backend() == "torch" else ops.take
-        blocks = take(kernel, center + place[None, :] - place[:, None], axis=0)
+    place = ops.arange(size, dtype="int32")
+    blocks = take(kernel, center + place[None, :] - place[:, None])
     matrix = ops.transpose(blocks, (0, 2, 1, 3))  # (S, C, S, filters)
     return ops.reshape(matrix, (size * kernel.shape[1], size * kernel.shape[2]))
 

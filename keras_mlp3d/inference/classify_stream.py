@@ -16,7 +16,7 @@ import numpy as np
 from keras_mlp3d._utils.checks import check_number
 from keras_mlp3d.data.video.container import VideoError
 from keras_mlp3d.data.video.converter import VideoConverter
-from keras_mlp3d.data.video.pictures import orientation
+from keras_mlp3d.data.video.pictures import orientation, turned
 from keras_mlp3d.data.video.sources import Frames
 from keras_mlp3d.inference.classify_windows import WindowScores
 from keras_mlp3d.inference.read_sources import converter_of
@@ -143,11 +143,7 @@ def _even(times: list[float], pictures: list[np.ndarray]) -> list[np.ndarray]:
 
 def _upright(frame: Any) -> np.ndarray:
     """Return a frame as RGB, as the display matrix of its stream turns it."""
-    picture = frame.to_ndarray(format="rgb24")
-    _, axes, (rows, columns) = orientation(frame)
-    if axes:
-        picture = picture.transpose(1, 0, 2)
-    return np.ascontiguousarray(picture[::rows, ::columns])
+    return turned(frame.to_ndarray(format="rgb24"), *orientation(frame)[1:])
 
 
 class _Feed:

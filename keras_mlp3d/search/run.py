@@ -303,8 +303,12 @@ def _set_result_aside(folder, identity):
     path = folder / RESULT
     if not path.exists():
         return
-    before = read_json(path)
-    if any(name in before and before[name] != value for name, value in identity.items()):
+    try:
+        before = read_json(path)
+    except ValueError:  # it is damaged, and so of no search that can be resumed
+        before = dict.fromkeys(identity)
+    now = json.loads(json.dumps(identity))
+    if any(name in before and before[name] != value for name, value in now.items()):
         aside = set_aside(folder, ("preset", RESULT, "*.png"))
         _logger.warning("The result of the earlier search is now in %s", aside)
 

@@ -95,6 +95,13 @@ def orientation(frame: av.VideoFrame) -> tuple[int, bool, tuple[int, int]]:
     return upright
 
 
+def turned(picture: np.ndarray, axes: bool, steps: tuple[int, int]) -> np.ndarray:
+    """Return a picture that is turned as `orientation` says."""
+    if axes:
+        picture = picture.transpose(1, 0, 2)
+    return np.ascontiguousarray(picture[:: steps[0], :: steps[1]])
+
+
 # Positions of crops -------------------------------------------------------------------------------
 
 

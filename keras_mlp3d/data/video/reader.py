@@ -6,7 +6,7 @@ from typing import Self, TypeVar
 import numpy as np
 
 from keras_mlp3d.data.video.container import VideoError, check_size
-from keras_mlp3d.data.video.pictures import Scaler, orientation
+from keras_mlp3d.data.video.pictures import Scaler, orientation, turned
 from keras_mlp3d.data.video.sampling import span_frames
 
 Result = TypeVar("Result")
@@ -192,11 +192,7 @@ class Reader:
             picture = self._scaler.to_rgb(frame, width, height, interpolation)
         except Exception as error:
             raise VideoError(self.path, f"a frame cannot become RGB ({error})") from error
-        if self._axes:
-            picture = picture.transpose(1, 0, 2)
-        if self._axes or self._flips != (1, 1):
-            picture = np.ascontiguousarray(picture[:: self._flips[0], :: self._flips[1]])
-        return picture
+        return turned(picture, self._axes, self._flips)
 
     def too_few(self, count: int) -> VideoError:
         """Return the `VideoError` for a frame beyond the `count` that decode."""

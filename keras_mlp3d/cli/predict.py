@@ -171,6 +171,7 @@ class _Classifier:
             "clips": options.clips,
             "crops": options.crops,
             "top_k": options.top_k,
+            "fps": options.fps,
             "frames": self._converter.num_frames,
             "size": list(self._converter.image_size),
         }
@@ -186,6 +187,7 @@ class _Classifier:
             top_k=self._options.top_k,
             batch_size=self._options.batch_size,
             converter=self._converter,
+            fps=self._options.fps,
             on_error="report",
         )
         return prediction

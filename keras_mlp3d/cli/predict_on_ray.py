@@ -8,7 +8,7 @@ from keras_mlp3d.cli.options import add_ray_options, positive
 from keras_mlp3d.cli.signals import sigterm_as_ctrl_c
 from keras_mlp3d.cli.terminal import BAD_INPUT, SUCCESS, StatusLine, note, say
 
-_ELSEWHERE = ("plot", "json", "window", "hop", "camera", "overlay")
+_ELSEWHERE = ("plot", "json", "window", "hop", "fps", "camera", "overlay")
 
 
 def add_cluster_options(parser: argparse.ArgumentParser) -> None:

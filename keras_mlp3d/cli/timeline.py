@@ -14,7 +14,7 @@ from keras_mlp3d._utils.atomic_write import append, naming
 from keras_mlp3d._utils.find_videos import Found, VideoFinder
 from keras_mlp3d._utils.printable import one_line
 from keras_mlp3d.cli.inputs import CLASSIFIERS, asked_converter, load_model
-from keras_mlp3d.cli.options import window_seconds
+from keras_mlp3d.cli.options import amount, window_seconds
 from keras_mlp3d.cli.terminal import BAD_INPUT, SUCCESS, note, print_error, say
 
 #: Addresses that are no files, so that they need no --camera.
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def add_window_options(parser: argparse.ArgumentParser) -> None:
-    """Add --window, --hop, --camera and --overlay."""
+    """Add --window, --hop, --fps, --camera and --overlay."""
     group = parser.add_argument_group(
         "scores over time",
         "--json prints and --output FILE.jsonl writes a JSON object per window (path, start, end,\n"
@@ -46,6 +46,12 @@ def add_window_options(parser: argparse.ArgumentParser) -> None:
         type=window_seconds,
         metavar="SECONDS",
         help="time from a window to the next; default: 0.5",
+    )
+    group.add_argument(
+        "--fps",
+        type=amount,
+        metavar="N",
+        help="frames per second of folders of pictures, whose files do not say it",
     )
     group.add_argument(
         "--camera",
@@ -87,6 +93,8 @@ def check_window_options(options: argparse.Namespace) -> None:
     if options.camera is not None:
         if options.videos:
             raise ValueError(f"--camera takes no videos beside it, got {options.videos[0]!r}.")
+        if options.fps is not None:
+            raise ValueError("--fps is for folders of pictures; a camera gives the times itself.")
         if options.plot is not None or options.overlay is not None:
             raise ValueError("--plot and --overlay need a video that ends; a camera does not.")
 
@@ -227,8 +235,10 @@ class _Windows:
 
         model, converter = self._network()
         hop = HOP if self._options.hop is None else self._options.hop
-        size = self._options.batch_size
-        return classify_windows(model, path, self._options.window, hop, size, converter)
+        options = self._options
+        return classify_windows(
+            model, path, options.window, hop, options.batch_size, converter, options.fps
+        )
 
     def _draw(self, path: str, windows: list[Any], names: Any) -> None:
         from keras_mlp3d import plots
@@ -238,7 +248,7 @@ class _Windows:
         if options.plot is not None:
             plots.plot_timeline(windows, names, options.plot, options.top_k, os.path.basename(path))
         if options.overlay is not None:
-            with open_video(path) as reader:
+            with open_video(path, options.fps) as reader:
                 times = reader.times.tolist()
                 frames = ((times[index], picture) for index, picture in reader.frames())
                 plots.write_overlay(frames, windows, names, options.overlay, reader.fps)

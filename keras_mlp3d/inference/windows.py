@@ -127,8 +127,8 @@ def _read(
     if edges is None:
         raise VideoError(
             reader.path,
-            "nothing says its frames per second, which windows in seconds need: pass fps to "
-            "classify_windows in Python",
+            "nothing says its frames per second, which windows in seconds need: pass fps, or on "
+            "the command line --fps",
         )
     times = window_times(float(edges[-1]), window, hop)[done:]
     rows = np.empty((len(times), converter.num_frames), "int64")

@@ -276,9 +276,14 @@ def _check_network(model, recipe):
                 f"{built!r}: build an MLP3D with training.network_options(recipe, num_frames), or "
                 f"set {field}={default} in the recipe."
             )
-    for field in _OF_THE_USER:
-        asked = getattr(recipe, field)
-        built = getattr(model, field, getattr(network, field, None))
+    pairs = {
+        field: (getattr(recipe, field), getattr(model, field, getattr(network, field, None)))
+        for field in _OF_THE_USER
+    }
+    if recipe.dtype != "float32":  # the default, with which a recipe leaves it open
+        policies = {layer.dtype_policy.name for layer in network._flatten_layers()}
+        pairs["dtype"] = recipe.dtype, None if recipe.dtype in policies else sorted(policies)
+    for field, (asked, built) in pairs.items():
         if None not in (asked, built) and asked != built:
             _logger.warning(
                 "The recipe %r asks for %s=%s, but the network was built with %s; "

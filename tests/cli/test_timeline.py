@@ -5,7 +5,7 @@ import json
 import av
 import pytest
 from cli.conftest import NAMES
-from data.make_videos import moving_frames, write_lossless
+from data.make_videos import moving_frames, write_frames, write_lossless
 from inference.test_classify_stream import RATE, encoded, served
 
 from keras_mlp3d import MLP3D
@@ -59,6 +59,35 @@ def test_pictures_of_it(run, quick, presets, long, tmp_path):
     assert frames[0].shape == (64, 96, 3)
 
 
+def test_a_folder_of_pictures_is_told_its_rate(run, quick, presets, tmp_path):
+    folder, overlay = tmp_path / "run", tmp_path / "out.mp4"
+    write_frames(folder, moving_frames(24, 64, 96))
+    common = ["predict", folder, "--preset", presets / "clips"]
+    code, _, err = run(*common, "--window", "1")
+    assert code == 2
+    assert "or on the command line --fps" in err
+    options = ["--fps", "12", "--window", "1", "--overlay", overlay, "--json"]
+    code, out, err = run(*common, *options)
+    assert (code, err) == (0, "")
+    assert [json.loads(line)["end"] for line in out.splitlines()] == [1.0, 1.5, 2.0]
+    with av.open(str(overlay)) as file:
+        assert float(file.streams.video[0].average_rate) == 12
+
+
+def test_the_times_of_frames_follow_the_rate(run, quick, presets, tmp_path):
+    folder, output = tmp_path / "run", tmp_path / "out.jsonl"
+    write_frames(folder, moving_frames(24, 64, 96))
+    common = ["predict", folder, "--preset", presets / "clips", "--output", output]
+    code, _, err = run(*common, "--fps", "12")
+    assert (code, err) == (0, "")
+    row = json.loads(output.read_text().splitlines()[-1])
+    times = [[place / 12 for place in clip] for clip in row["frame_indices"]]
+    assert row["frame_times"] == [pytest.approx(clip, abs=1e-6) for clip in times]
+    code, _, err = run(*common, "--fps", "24")
+    assert code == 2
+    assert "fps" in err
+
+
 def test_one_bad_video_stops_no_other(run, quick, presets, long, tmp_path):
     (tmp_path / "bad.mp4").write_text("no video")
     output = tmp_path / "out.jsonl"
@@ -83,6 +112,7 @@ def test_one_bad_video_stops_no_other(run, quick, presets, long, tmp_path):
         (["--overlay", "out.mp4"], "--overlay needs --window"),
         (["--window", "0"], "expected seconds above 0, such as 2s, got '0'"),
         (["--window", "soon"], "expected seconds above 0, such as 2s, got 'soon'"),
+        (["--fps", "0"], "expected a number above 0, got '0'"),
         (["--window", "2", "--clips", "3"], "--clips is for whole videos"),
         (["--window", "2", "--output", "out.csv"], "--output must end in .jsonl"),
         (["--window", "2", "--overlay", "out.gif"], "A video's name ends in .mp4"),
@@ -127,6 +157,7 @@ def test_addresses_of_streams_need_no_option(run, presets):
         ([], "the following arguments are required: VIDEO, or --camera"),
         (["a.mp4", "--camera", "0"], "--camera takes no videos beside it, got 'a.mp4'"),
         (["--camera", "0", "--plot", "a.png"], "need a video that ends"),
+        (["--camera", "0", "--fps", "9"], "--fps is for folders of pictures"),
         (["--camera", "0", "--output", "a.csv"], "--output must end in .jsonl"),
         (["--camera", "a.mp4"], "source must be the number of a camera"),
     ],

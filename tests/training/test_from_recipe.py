@@ -46,6 +46,35 @@ def test_what_a_network_and_a_converter_do_otherwise_is_said(caplog):
     assert not caplog.records
 
 
+class NoClip(Noise):
+    def __getitem__(self, index):
+        raise InterruptedError
+
+
+@pytest.mark.parametrize(
+    ("field", "asked", "built"),
+    [("dropout", 0.5, 0.25), ("drop_path_rate", 0.1, 0.2), ("dtype", "mixed_bfloat16", "float32")],
+)
+def test_a_network_that_was_built_otherwise_is_said(tmp_path, caplog, field, asked, built):
+    recipe = RECIPE.replace(epochs=1, **{field: asked})
+
+    def begin(value, folder):
+        backbone_options = {} if field == "dropout" else {field: value}
+        backbone = MLP3DBackbone(
+            (8,) * 4, (1,) * 4, 2, "short_range:2", input_shape=(8, 32, 32, 3), **backbone_options
+        )
+        model = MLP3D(backbone, 2, **({field: value} if field == "dropout" else {}))
+        caplog.clear()
+        with pytest.raises(InterruptedError):
+            train(model, recipe, NoClip(), folder=tmp_path / folder, verbose=0)
+        return [record.message for record in caplog.records if "asks for" in record.message]
+
+    [said] = begin(built, "other")
+    assert f"asks for {field}={asked}" in said
+    assert str(built) in said
+    assert begin(asked, "same") == []
+
+
 def test_random_mixing_draws_from_every_mixing_that_fits():
     recipe = RECIPE.replace(random_mixing=0.1, max_group_size=4)
     options = network_options(recipe, num_frames=24)  # six tokens in time

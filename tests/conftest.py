@@ -90,6 +90,8 @@ QUICK = (
 
 #: Files that take longest on the backend where they take longest, longest first.
 LONGEST = (
+    "export/test_export.py",
+    "data/video/test_random_access.py",
     "training/test_run.py",
     "distribution/test_distribute.py",
     "cli/test_train.py",
@@ -100,6 +102,7 @@ LONGEST = (
     "training/test_unreadable_videos.py",
     "training/test_changed_videos.py",
     "training/test_optimizer.py",
+    "models/test_dtype_policies.py",
     "models/test_mlp3d_backbone.py",
     "search/test_supernet.py",
     "test_notebooks.py",
@@ -140,9 +143,10 @@ def pytest_collection_modifyitems(config, items):
     import keras
 
     elsewhere = keras.backend.backend() not in ("torch", "numpy")
-    kept, left_out = [], []
+    kept, left_out, names = [], [], {}
     for item in items:
         path = _relative(item.path)
+        names.setdefault(path, set()).add(item.name)
         if backend_free.needs_no_backend(path):
             item.add_marker("backend_free")
         if backend_free.is_listed(path, QUICK):
@@ -150,7 +154,16 @@ def pytest_collection_modifyitems(config, items):
         heavy = elsewhere and full_on_torch.is_heavy(path, item.name)
         (left_out if heavy else kept).append(item)
     config.hook.pytest_deselected(items=left_out)
+    if not any("::" in argument for argument in config.args):
+        _check_kept(names)
     items[:] = sorted(kept, key=lambda item: _place(_relative(item.path)))
+
+
+def _check_kept(names):
+    """Refuses a list that keeps no test of that name: its others would run on PyTorch alone."""
+    for path, found in names.items():
+        if missing := full_on_torch.missing(path, found):
+            raise pytest.UsageError(f"tests/full_on_torch.json keeps {missing}; {path} has none")
 
 
 @pytest.hookimpl(wrapper=True)

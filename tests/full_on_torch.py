@@ -31,8 +31,10 @@ class Heavy:
 
     Args:
         reason: What they test that no backend can change.
-        kept: Names of the tests that stand for them on every backend.
-        tests: Their names; a name with a parameter in brackets is that case alone.
+        kept: Names of the tests that stand for them on every backend, and of their cases, with the
+            parameters in brackets.
+        tests: Their names; a name with parameters in brackets is that case alone, and one without
+            them every case that is not kept.
     """
 
     reason: str
@@ -60,5 +62,12 @@ def is_whole(path):
 def is_heavy(path, name):
     """Whether the test `name` of a file, relative to `tests`, runs on PyTorch alone."""
     heavy = FILES.get(path)
-    listed = heavy is not None and (name in heavy.tests or name.split("[")[0] in heavy.tests)
-    return listed or is_whole(path)
+    if heavy is None or name in heavy.kept:
+        return is_whole(path)
+    return name in heavy.tests or name.split("[")[0] in heavy.tests
+
+
+def missing(path, names):
+    """Return the kept tests of a file, relative to `tests`, that are not among its `names`."""
+    known = {*names, *(name.split("[")[0] for name in names)}
+    return [name for name in (FILES[path].kept if path in FILES else ()) if name not in known]

@@ -59,11 +59,15 @@ def test_a_file_of_pytorch_alone_names_one_that_every_backend_runs(path):
 
 
 @pytest.mark.parametrize("path", full_on_torch.FILES)
-def test_no_file_is_heavy_as_a_whole(path):
-    """A file with a new test runs it on every backend unless somebody lists it."""
-    tests = {name for name in functions_in(path) if name.startswith("test_")}
-    whole = {name for name in full_on_torch.FILES[path].tests if "[" not in name}
-    assert tests - whole
+def test_a_new_test_runs_on_every_backend_unless_somebody_lists_it(path):
+    assert not full_on_torch.is_heavy(path, "test_that_is_new")
+
+
+def test_a_kept_case_that_does_not_exist_is_found():
+    path, heavy = next(iter(full_on_torch.FILES.items()))
+    names = [f"{name}[case]" if "[" not in name else name for name in heavy.kept]
+    assert full_on_torch.missing(path, names) == []
+    assert full_on_torch.missing(path, names[1:]) == [heavy.kept[0]]
 
 
 def test_exceptions_are_in_a_listed_folder():

@@ -84,7 +84,9 @@ def contiguous(x: Tensor) -> Tensor:
 def concatenate_earlier(x: Tensor, size: int) -> Tensor:
     """Concatenate each token with the S - 1 before it, circularly: (B, T', H', W', S C)."""
     x = ops.convert_to_tensor(x)
-    return _ConcatenateEarlier.apply(x, size) if is_eager() else _with_earlier(x, size)
+    if is_eager() and torch.is_grad_enabled():
+        return _ConcatenateEarlier.apply(x, size)
+    return _with_earlier(x, size)
 
 
 def _with_earlier(x: Tensor, size: int) -> Tensor:
@@ -98,7 +100,10 @@ def _with_earlier(x: Tensor, size: int) -> Tensor:
 
 def cycle_shift(x: Tensor, axis: int, offsets: Sequence[int]) -> Tensor:
     """Shift the channels c, c + k, c + 2 k, ... by `offsets[c]`, with one copy per offset."""
-    return _CycleShift.apply(ops.convert_to_tensor(x), axis, tuple(offsets))
+    x, offsets = ops.convert_to_tensor(x), tuple(offsets)
+    if torch.is_grad_enabled():
+        return _CycleShift.apply(x, axis, offsets)
+    return _CycleShift.forward(x, axis, offsets)  # `apply` takes longer than a small shift
 
 
 if keras.config.backend() == "torch":

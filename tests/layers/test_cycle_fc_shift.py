@@ -54,6 +54,12 @@ def test_gradients_of_every_kind_on_pytorch(kernel_size):
     assert torch.autograd.gradgradcheck(shift, x)
     by_clip = torch.func.vmap(lambda clip: shift(clip[None])[0])(x)
     torch.testing.assert_close(by_clip, shift(x), rtol=0, atol=0)
+    with torch.no_grad():  # another way there
+        torch.testing.assert_close(shift(x), by_clip, rtol=0, atol=0)
+        again = torch.func.vmap(lambda clip: shift(clip[None])[0])(x)
+        _, tangent = torch.func.jvp(shift, (x,), (2 * x,))
+    torch.testing.assert_close(again, by_clip, rtol=0, atol=0)
+    torch.testing.assert_close(tangent, 2 * by_clip, rtol=0, atol=0)
     every = torch.func.jacrev(shift)(x.detach()).reshape(x.numel(), x.numel())
     back = twin.cycle_shift(np.eye(x.numel()).reshape(-1, *x.shape[1:]), "height", kernel_size)
     np.testing.assert_array_equal(every.numpy().T.reshape(back.shape), back)

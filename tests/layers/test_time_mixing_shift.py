@@ -37,3 +37,7 @@ def test_gradients_of_every_kind_on_pytorch(time, size):
     assert torch.autograd.gradgradcheck(earlier, x)
     by_clip = torch.func.vmap(lambda clip: earlier(clip[None])[0])(x)
     torch.testing.assert_close(by_clip, expected, rtol=0, atol=0)
+    with torch.no_grad():  # another way there
+        torch.testing.assert_close(earlier(x), expected, rtol=0, atol=0)
+        _, tangent = torch.func.jvp(earlier, (x,), (2 * x,))
+    torch.testing.assert_close(tangent, 2 * expected, rtol=0, atol=0)

@@ -133,7 +133,7 @@ def _read(
     times = window_times(float(edges[-1]), window, hop)[done:]
     rows = np.empty((len(times), converter.num_frames), "int64")
     for place, (start, end) in enumerate(times.tolist()):
-        rows[place] = converter.frame_indices(reader, start, end)
+        [rows[place]] = converter.frame_indices(reader, start, end)
     wanted = np.unique(rows).tolist()
     height, width = converter.image_size
     kept: dict[int, np.ndarray] = {}

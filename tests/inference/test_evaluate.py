@@ -12,6 +12,7 @@ import pytest
 from data.make_videos import moving_frames, write_damaged, write_lossless
 
 from keras_mlp3d.data import Manifest, VideoConverter, VideoRow, read_manifest
+from keras_mlp3d.data.video.reader import Reader
 from keras_mlp3d.inference import decode_ahead, evaluate
 from keras_mlp3d.models import MLP3D, CycleMLP, MLP3DBackbone, TwoPathMLP3D
 
@@ -286,29 +287,49 @@ def test_weights_that_are_no_numbers(model, manifest):
 
 
 @pytest.mark.parametrize("damaged", [False, True])
-def test_many_clips_come_in_parts(model, tmp_path, monkeypatch, damaged):
+@pytest.mark.parametrize(
+    ("clips_kept", "sizes", "passes"),
+    [(2, [6, 6, 6, 3], 4), (3, [9, 9, 3], 1)],
+    ids=["each part decodes", "cut from pictures"],
+)
+def test_many_clips_come_in_parts(model, tmp_path, monkeypatch, damaged, clips_kept, sizes, passes):
+    """All 30 pictures are larger than the views of two clips, and smaller than those of three."""
     frames = moving_frames(40, 36, 60)
     path = (
-        write_damaged(tmp_path / "a.mov", frames, 31)
+        write_damaged(tmp_path / "a.mov", frames, 38)
         if damaged
         else write_lossless(tmp_path / "a.mkv", frames)
     )
     manifest = Manifest([VideoRow(path, 0, 1.0, None)], NAMES, "val")
-    sizes, views = [], VideoConverter.views
+    asked, frames_of = [], Reader.frames
 
-    def measured(self, *args, **kwargs):
-        out = views(self, *args, **kwargs)
-        sizes.append(len(out[0]))
-        return out
+    def counted(self, indices, *args):
+        for index, picture in frames_of(self, indices, *args):
+            asked.append(index)
+            yield index, picture
 
-    whole = evaluate(model, manifest, 7, 3)
     answers = twin(model, manifest, 7, 3)
-    monkeypatch.setattr(VideoConverter, "views", measured)
+    assert_matches_twin(evaluate(model, manifest, 7, 3), answers)
+    monkeypatch.setattr(decode_ahead, "_PART_BYTES", clips_kept * 3 * 8 * 32 * 32 * 3)
+    assert_matches_twin(evaluate(model, manifest, 7, 3, workers=1), answers)
+    monkeypatch.setattr(Reader, "frames", counted)
+    parts = list(decode_ahead.decode_ahead(manifest.rows, CONVERTER, 7, 3, 1))
+    assert [len(views) for _, views, _ in parts] == sizes
+    assert {asked.count(index) for index in asked[-20:]} == {passes}
+
+
+def test_a_video_that_becomes_unreadable_between_parts(model, tmp_path, monkeypatch):
+    path = write_lossless(tmp_path / "a.mkv", moving_frames(40, 36, 60))
+    good = write_lossless(tmp_path / "b.mkv", moving_frames(12, 36, 60))
+    manifest = Manifest([VideoRow(path, 0), VideoRow(good, 1)], NAMES, "val")
     monkeypatch.setattr(decode_ahead, "_PART_BYTES", 2 * 3 * 8 * 32 * 32 * 3)
-    parts = evaluate(model, manifest, 7, 3, workers=1)
-    assert sizes == [6, 6, 6, 3]
-    assert_matches_twin(whole, answers)
-    assert_matches_twin(parts, answers)
+    parts = decode_ahead.decode_ahead(manifest.rows, CONVERTER, 7, 3, 1)
+    assert len(next(parts)[1]) == 6
+    (tmp_path / "a.mkv").unlink()
+    number, reason, _ = next(parts)
+    assert number == 0
+    assert "no such" in reason.lower()
+    assert {number for number, _, _ in parts} == {1}
 
 
 def test_few_videos_are_decoded_ahead(model, manifest, monkeypatch):

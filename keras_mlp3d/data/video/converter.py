@@ -11,6 +11,7 @@ from keras_mlp3d._utils.checks import check_choice, check_integer, check_integer
 from keras_mlp3d.data.video.pictures import (
     FILTERS,
     covering_size,
+    cut_views,
     random_corner,
     spread_corners,
 )
@@ -273,7 +274,7 @@ class VideoConverter:
                 wanted = np.unique(indices).tolist()
                 pictures = reader.frames(wanted, self.fit, self.interpolation)
                 indices = indices[chosen]
-                frames = self._fill(pictures, indices, corners_of)
+                frames = cut_views(pictures, indices, corners_of, self.image_size)
                 times = reader.times
                 return Views(frames, indices, None if times is None else times[indices])
 
@@ -291,19 +292,24 @@ class VideoConverter:
         )
 
     def frame_indices(
-        self, reader: Reader, start: float | None = None, end: float | None = None
+        self,
+        reader: Reader,
+        start: float | None = None,
+        end: float | None = None,
+        clips: int = 1,
     ) -> np.ndarray:
-        """Return the frames of the one clip that stands for a part of an open video.
+        """Return the frames of the clips that stand for a part of an open video.
 
         Args:
             reader: `Reader` of the video.
             start: Second at which the part begins, or None.
             end: Second at which it ends, or None.
+            clips: Number of clips.
 
         Returns:
-            int64 `(num_frames,)`
+            int64 `(clips, num_frames)`
         """
-        return self._indices(reader, reader.span(start, end), 1, None)[0]
+        return self._indices(reader, reader.span(start, end), clips, None)
 
     def fit(self, size: tuple[int, int]) -> tuple[int, int]:
         """Return the `(height, width)` to which pictures of a size are resized before the crop.
@@ -314,24 +320,6 @@ class VideoConverter:
         if self.crop == "none":
             return self.image_size
         return covering_size(size, self.image_size, self.resize)
-
-    def _fill(self, pictures, indices, corners_of):
-        """Return views `(clips * crops, T, height, width, 3)` of pictures that come one by one."""
-        (height, width), views = self.image_size, None
-        places = {}
-        for place, index in np.ndenumerate(indices):
-            places.setdefault(int(index), []).append(place)
-        for index, picture in pictures:
-            if views is None:
-                corners = corners_of((picture.shape[0] - height, picture.shape[1] - width))
-                views = np.empty(
-                    (len(indices), len(corners), self.num_frames, height, width, 3), "uint8"
-                )
-            for crop, (top, left) in enumerate(corners):
-                window = picture[top : top + height, left : left + width]
-                for clip, frame in places.get(int(index), ()):
-                    views[clip, crop, frame] = window
-        return views.reshape(-1, self.num_frames, height, width, 3)
 
 
 def thread_options(converter: Any, threads: int = 1) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """Turns a decoded picture into an upright RGB array of the right size, and places crops in it."""
 
 import functools
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import av
@@ -159,3 +160,34 @@ def random_corner(free: tuple[int, int], rng: np.random.Generator) -> tuple[int,
         rng: `numpy.random.Generator`.
     """
     return int(rng.integers(free[0] + 1)), int(rng.integers(free[1] + 1))
+
+
+def cut_views(
+    pictures: Iterable[tuple[int, np.ndarray]],
+    indices: np.ndarray,
+    corners_of: Callable[[tuple[int, int]], list[tuple[int, int]]],
+    size: tuple[int, int],
+) -> np.ndarray:
+    """Return views (clips * crops, T, height, width, 3) of pictures, the crops of a clip together.
+
+    Args:
+        pictures: `(number of the frame, picture)` of every frame that a clip shows, of one size.
+        indices: Numbers of the frames of each clip, (clips, T).
+        corners_of: Function that gets the `(height, width)` of a picture minus those of a crop, and
+            returns the `(top, left)` of each crop.
+        size: `(height, width)` of a crop.
+    """
+    (height, width), views = size, None
+    places: dict[int, list[tuple[int, ...]]] = {}
+    for place, index in np.ndenumerate(indices):
+        places.setdefault(int(index), []).append(place)
+    for index, picture in pictures:
+        if views is None:
+            corners = corners_of((picture.shape[0] - height, picture.shape[1] - width))
+            shape = (len(indices), len(corners), indices.shape[1], height, width, 3)
+            views = np.empty(shape, "uint8")
+        for crop, (top, left) in enumerate(corners):
+            window = picture[top : top + height, left : left + width]
+            for clip, frame in places.get(int(index), ()):
+                views[clip, crop, frame] = window
+    return views.reshape(-1, indices.shape[1], height, width, 3)

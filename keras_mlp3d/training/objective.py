@@ -4,10 +4,16 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras.src.trainers.trainer import model_supports_jit
 
+from keras_mlp3d._utils.tensorflow import load_tensorflow
 from keras_mlp3d.distribution import current_distribution
+from keras_mlp3d.models.network import Network
 from keras_mlp3d.models.network_checks import check_classes, check_label_kind, is_multi_label
 from keras_mlp3d.training.average_precision import MeanAveragePrecision
+
+#: From this number of steps on, XLA saves more time than it takes to compile them.
+STEPS_WORTH_XLA = 300
 
 
 def check_labels(model: keras.Model, *loaders: Any) -> None:
@@ -31,7 +37,9 @@ def check_labels(model: keras.Model, *loaders: Any) -> None:
             check_classes(model, manifest)
 
 
-def compile_model(model: keras.Model, optimizer: keras.Optimizer, training: Any) -> None:
+def compile_model(
+    model: keras.Model, optimizer: keras.Optimizer, training: Any, steps: int
+) -> None:
     """Compile a network with the loss and the metric that fit it.
 
     A network with `activation="sigmoid"` gets the binary cross-entropy of each class and
@@ -41,6 +49,7 @@ def compile_model(model: keras.Model, optimizer: keras.Optimizer, training: Any)
         model: The network.
         optimizer: The optimizer of its training.
         training: The data set to train on.
+        steps: Steps of the whole training, which say whether it is worth to have XLA compile it.
 
     Raises:
         ValueError: If a batch does not divide over the devices, or its labels do not fit.
@@ -50,9 +59,29 @@ def compile_model(model: keras.Model, optimizer: keras.Optimizer, training: Any)
     distribution.check_batch_size(len(labels) * distribution.shard[1])
     loss, metric = _loss_and_metric(model, labels)
     # Weighted, because unreadable validation videos have the weight 0: see `UnreadableVideos`.
-    model.compile(optimizer, loss, weighted_metrics=[metric])
+    model.compile(
+        optimizer, loss, weighted_metrics=[metric], jit_compile=_jit_compile(model, steps)
+    )
     # Not `optimizer`: in float16 Keras has wrapped it in one that scales the loss.
     model.optimizer.build(model.trainable_variables)
+
+
+def _jit_compile(model, steps):
+    """Return `jit_compile` of `model.compile`: True where Keras leaves XLA out and it is worth it.
+
+    Keras does so on TensorFlow if there are only processors. There a step takes half the time with
+    XLA, and the first one some seconds longer (docs/backends.md).
+    """
+    if keras.backend.backend() != "tensorflow" or steps < STEPS_WORTH_XLA:
+        return "auto"
+    # Each candidate of a block would be compiled, and of other models nothing is known.
+    layers = model._flatten_layers()
+    if not isinstance(model, Network) or any(getattr(each, "candidates", ()) for each in layers):
+        return "auto"
+    tf = load_tensorflow("The backend is TensorFlow, which is not installed.")
+    devices = {device.device_type for device in tf.config.list_physical_devices()}
+    alone = devices == {"CPU"} and not tf.distribute.has_strategy()
+    return True if alone and model_supports_jit(model) else "auto"
 
 
 def _loss_and_metric(model, labels):

@@ -77,6 +77,9 @@ def train(
     and ends with the weights of an uninterrupted run. At the end the model has the weights of its
     best epoch by validation accuracy, or of the last epoch without validation.
 
+    On TensorFlow without a GPU, XLA compiles the steps of trainings of 300 steps or more, which
+    Keras would not do there.
+
     With `activation="sigmoid"`, the loss is the binary cross-entropy of each class, and
     `MeanAveragePrecision` takes the place of the accuracy.
 
@@ -172,7 +175,7 @@ def train(
         if is_chief:
             run.begin()
         current_distribution().barrier()
-        compile_model(model, optimizer, training)
+        compile_model(model, optimizer, training, recipe.epochs * len(training))
         done, step, state = _progress(folder, model, run, len(training))
         unreadable = UnreadableVideos(training, validation, state.get("unreadable", ()))
         recorder = RunRecorder(

@@ -226,8 +226,8 @@ def test_every_odd_thing_is_named_and_stops_nothing(run, presets, odd, tmp_path,
     settings = row["settings"]
     assert len(settings.pop("model")) == 16
     assert settings == {
-        "preset": str(presets / "clips"), "clips": 1, "crops": 3, "top_k": 5, "fps": None, "frames": 8,
-        "size": [32, 32],
+        "preset": str(presets / "clips"), "clips": 1, "crops": 3, "top_k": 5, "fps": None,
+        "frames": 8, "size": [32, 32],
     }  # fmt: skip
 
 

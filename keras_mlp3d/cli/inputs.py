@@ -184,7 +184,10 @@ def manifests(options: argparse.Namespace, needs_validation: bool = True) -> "tu
     if val is None and not needs_validation:
         return training, None
     if val is None:
-        raise ValueError("--val is needed, as --data has no sub-folder 'val'.")
+        raise ValueError(
+            "--val is needed, as --data has no sub-folder 'val'; a CSV with a column split can be "
+            "both."
+        )
     names = None if os.path.isdir(val) else training.class_names
     validation = read_data(options, val, "val", names)
     odd = {*validation.class_names} ^ {*training.class_names}

@@ -13,8 +13,8 @@ _logger = logging.getLogger("keras_mlp3d")
 
 #: Separators of the fields of a line, by name, in the order in which they are tried.
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "space": " "}
-#: Columns of a row. The last two are optional.
-COLUMNS = ("path", "label", "start", "end")
+#: Columns of a row. The last three are optional.
+COLUMNS = ("path", "label", "start", "end", "split")
 _REQUIRED = COLUMNS[:2]
 _EXPECTED = "path,label[,start,end]"
 # Names that may mean a column: an error suggests them.
@@ -23,6 +23,12 @@ _OTHER_NAMES = {
     "label": "class classname class_name category action target y label_id class_id label_name",
     "start": "start_time time_start start_s start_sec start_seconds t_start t0 begin onset",
     "end": "end_time time_end end_s end_sec end_seconds t_end t1 stop offset",
+    "split": "subset partition",
+}
+_MEANINGS = {
+    "start": "the second at which the video's part begins",
+    "end": "the second at which the video's part ends",
+    "split": "the split that a row belongs to",
 }
 _SAMPLE_LINES = 50
 
@@ -187,7 +193,7 @@ def _by_header(path, samples, wanted, given, sure):
     first = rest[0][1] if rest else fields
     shift = int(len(first) == len(fields) + 1 and first[0].strip().isdecimal())
     places = {name: place[0] + shift for name, place in places.items() if place}
-    _warn_of_ignored_times(path, fields, places)
+    _warn_of_ignored(path, fields, places)
     return Layout(separator, True, places, len(fields) + shift)
 
 
@@ -247,7 +253,9 @@ def _too_wide(fields, layout):
     if len(rest) == 2 and all(re.fullmatch("-?[0-9]+", field) for field in rest):
         like["label"] = first + 3  # lists of `folder frames label`
     elif all(re.fullmatch("[0-9:.]*", field) for field in rest[1:3]):
-        like |= {name: first + 3 + place for place, name in enumerate(COLUMNS[2 : len(rest) + 1])}
+        like |= {
+            name: first + 3 + place for place, name in enumerate(COLUMNS[2 : min(len(rest), 3) + 1])
+        }
     return (
         f"holds {len(fields)} fields and no header tells them apart: {_shown(fields)}; give the "
         f"numbers of the columns, such as {_asked(like)}"
@@ -316,14 +324,13 @@ def _shown(fields):
     return f"{shown}" + (f" and {len(fields) - 8} more" if len(fields) > 8 else "")
 
 
-def _warn_of_ignored_times(path, fields, places):
-    """Warn of times in columns with other names, as whole videos would be read instead."""
-    for column in ("start", "end"):
-        names = [field.strip() for field in fields]
+def _warn_of_ignored(path, fields, places):
+    """Warn of columns that others name otherwise, as whole videos or all splits would be read."""
+    names = [field.strip() for field in fields]
+    for column, meaning in _MEANINGS.items():
         others = [name for name in names if name.casefold() in _OTHER_NAMES[column].split()]
         if column not in places and others:
             _logger.warning(
-                "%s: the column %r is ignored; if it is the second at which the video's part "
-                "begins or ends, give %s",
-                path, others[0], _asked({column: others[0]}),
+                "%s: the column %r is ignored; if it is %s, give %s",
+                path, others[0], meaning, _asked({column: others[0]}),
             )  # fmt: skip

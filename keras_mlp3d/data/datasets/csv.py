@@ -2,7 +2,7 @@
 
 import os
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from keras_mlp3d._utils.remote import is_remote
 from keras_mlp3d._utils.types import StrPath
@@ -14,6 +14,7 @@ from keras_mlp3d.data.datasets.labels import (
     split_labels,
 )
 from keras_mlp3d.data.datasets.manifest import Manifest
+from keras_mlp3d.data.datasets.splits import places_of_split
 from keras_mlp3d.data.datasets.tables import (
     check_text,
     checked_path,
@@ -38,8 +39,9 @@ def read_csv(
     """Read a CSV with one line `path,label[,start,end]` per video.
 
     The separator and the header are detected. The columns may have any order and other names;
-    further columns, such as the numbers of the lines, are ignored. Without a header, a line is a
-    video and its label, as in the lists `video.mp4 7` of MMAction2, PySlowFast and VideoMAE.
+    further columns, such as the numbers of the lines, are ignored. If there is a column `split`,
+    lines of other splits are left out. Without a header, a line is a video and its label, as in the
+    lists `video.mp4 7` of MMAction2, PySlowFast and VideoMAE.
 
     A video that does not exist keeps its row, and `Manifest.missing()` lists it.
 
@@ -47,9 +49,12 @@ def read_csv(
         path: The file, UTF-8, local or remote. `label` is a class name, or an integer from 0 (in
             all lines, unless `class_names` is given); `start` and `end` are seconds, or `hh:mm:ss`,
             or empty for the video's beginning and end.
-        split: Name of the split.
+        split: Name of the split. `validation` and `val` in a column `split` are the same, as are
+            other usual names. A column that names one split alone, or none, chooses nothing: all
+            lines are read, and a warning says so.
         class_names: Names of the classes in the order of their labels. Defaults to the sorted names
-            in the file or, if all of them are numbers, to "0", "1", ... up to the largest.
+            in the file or, if all of them are numbers, to "0", "1", ... up to the
+            largest.
         root: Folder, or remote address, to which relative paths belong. Defaults to the folder of
             the CSV.
         columns: Other names of columns, or their numbers from 1:
@@ -83,18 +88,25 @@ def read_csv(
         check_label_separator(label_separator)
     path = checked_path("path", path, is_file, "a CSV file")
     root = os.path.dirname(path) if root is None else os.fspath(root)
-    found, lines = {}, []
-    for line, fields in read_columns(
-        path, lambda field: _is_video(root, field), columns, separator, header
-    ):
-        label = fields["label"].strip()
-        check_text(path, line, label)
-        labels = _labels(path, line, label, label_separator)
+    found, elsewhere, lines = {}, {}, []
+    table = [*read_columns(path, lambda field: _is_video(root, field), columns, separator, header)]
+    kept: Collection[int] = range(len(table))
+    if table and "split" in table[0][1]:
+        kept = places_of_split(path, split, [fields["split"] for _, fields in table])
+    for number, (line, fields) in enumerate(table):
+        try:
+            labels = _labels(path, line, fields["label"].strip(), label_separator)
+        except ValueError:
+            if number not in kept:
+                continue
+            raise
         for label in labels:
-            found.setdefault(label, line)
+            (found if number in kept else elsewhere).setdefault(label, line)
+        if number not in kept:
+            continue
         lines.append((line, fields["path"], labels, fields.get("start"), fields.get("end")))
     label_of, names = number_labels(
-        path, found, class_names, lambda line, what: line_error(path, line, what)
+        path, found, class_names, lambda line, what: line_error(path, line, what), elsewhere
     )
     rows, seen = [], {}
     for line, video, labels, start, end in lines:
@@ -128,6 +140,7 @@ def joined(root: str, path: str) -> str:
 
 def _labels(path, line, text, separator):
     """Return the labels of a line: one without a separator."""
+    check_text(path, line, text)
     if separator is None:
         if not text:
             raise line_error(

@@ -9,15 +9,10 @@ from collections.abc import Sequence
 from keras_mlp3d._utils import remote
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.datasets.manifest import Manifest
+from keras_mlp3d.data.datasets.splits import SPLITS
 from keras_mlp3d.data.datasets.tables import checked_classes, checked_path, composed, is_folder
 from keras_mlp3d.data.datasets.video_row import VideoRow
 from keras_mlp3d.data.video.sources import VIDEO_SUFFIXES
-
-# Names of sub-folders that are splits rather than classes, if they hold class folders.
-_SPLITS = (
-    *("train", "training", "val", "valid", "validation"),
-    *("test", "testing", "eval", "dev"),
-)
 
 
 def read_folder(
@@ -100,7 +95,8 @@ def _split_folder(directory, content, split, class_names):
     inside = {
         name: _Content(_joined(directory, name))
         for name in content.folders
-        if name == split or name.casefold() in _SPLITS
+        # A folder that holds class folders is a split by its name, and no class.
+        if name == split or name.casefold() in SPLITS
     }
     if split in inside and inside[split].folders:
         return _joined(directory, split), inside[split]

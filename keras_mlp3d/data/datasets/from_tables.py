@@ -2,25 +2,23 @@
 
 import dataclasses
 import datetime
-import math
 import os
 from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from keras_mlp3d._utils.remote import is_remote
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.datasets.csv import joined
 from keras_mlp3d.data.datasets.labels import (
     check_label_separator,
-    check_labels,
     indices_of,
+    is_list,
+    label_texts,
     number_labels,
-    split_labels,
 )
 from keras_mlp3d.data.datasets.manifest import Manifest
-from keras_mlp3d.data.datasets.tables import seconds_from_text
+from keras_mlp3d.data.datasets.splits import places_of_split
+from keras_mlp3d.data.datasets.tables import is_null, seconds_from_text
 from keras_mlp3d.data.datasets.video_row import VideoRow, describe, row_id
 from keras_mlp3d.data.video.container import VideoError
 from keras_mlp3d.data.video.sources import LazySource, is_path
@@ -40,7 +38,8 @@ def from_dataframe(
     """Make a manifest of a pandas (or polars) data frame.
 
     Args:
-        frame: The data frame, with one row per video. Its index and further columns are ignored.
+        frame: The data frame, with one row per video. Its index and further columns are ignored;
+            if there is a column `split`, rows of other splits are left out.
         video: Name of the column of videos: paths, bytes of files, dictionaries with `"bytes"` and
             `"path"` as in Hugging Face `datasets`, or any other source that a `VideoRow` takes.
         label: Name of the column of class names, or of integers from 0. If it holds lists of them,
@@ -49,7 +48,7 @@ def from_dataframe(
             or `hh:mm:ss`, or empty for the beginning. Defaults to `"start"` if there is such a
             column.
         end: The same for the seconds at which the parts end. Defaults to `"end"`.
-        split: Name of the split.
+        split: Name of the split; see `read_csv`.
         class_names: Names of the classes in the order of their labels. Defaults as in `read_csv`.
         root: Folder, or remote address, to which relative paths belong. Defaults to the current
             folder.
@@ -70,7 +69,9 @@ def from_dataframe(
     columns = getattr(frame, "columns", None)
     if columns is None or not hasattr(frame, "__getitem__"):
         raise ValueError(f"frame must be a data frame, got a {type(frame).__name__}.")
-    wanted = _columns("the frame", list(columns), video=video, label=label, start=start, end=end)
+    wanted = _columns(
+        "the frame", list(columns), video=video, label=label, start=start, end=end, split=None
+    )
     values = {name: list(frame[column]) for name, column in wanted.items()}
     root = None if root is None else os.fspath(root)
     videos = [_video(value, root) for value in values.pop("video")]
@@ -103,7 +104,7 @@ def from_datasets(
         start: Name of the column of the seconds at which the parts of the videos begin, as numbers
             or `hh:mm:ss`. Defaults to `"start"` if there is such a column.
         end: The same for the seconds at which the parts end. Defaults to `"end"`.
-        split: Name of the split.
+        split: Name of the split; see `read_csv`.
         class_names: Names of the classes in the order of their labels. Defaults to those of the
             `ClassLabel`, else as in `read_csv`.
         label_separator: The text between the labels of a video in a column of text; see `read_csv`.
@@ -131,7 +132,9 @@ def from_datasets(
     (('run', 'jump'), [1, 0], 'row 0: a.mp4')
     """
     features = _checked_features(dataset)
-    wanted = _columns("the dataset", [*features], video=video, label=label, start=start, end=end)
+    wanted = _columns(
+        "the dataset", [*features], video=video, label=label, start=start, end=end, split=None
+    )
     plain = dataset.with_format(None)  # no tensors
     video = wanted.pop("video")
     videos = _lazy_videos(plain.select_columns([video]), video, features[video])
@@ -160,7 +163,7 @@ def _columns(source, columns, **asked):
     """Return {argument: column} of the columns that are read."""
     wanted = {}
     for name, column in asked.items():
-        if column is None and name in ("start", "end"):
+        if column is None and name in ("start", "end", "split"):
             if name not in columns:
                 continue
             column = name
@@ -174,27 +177,34 @@ def _columns(source, columns, **asked):
 
 
 def _manifest(source, videos, values, split, class_names, root, label_separator):
-    """Return the manifest of columns, each a list: `videos`; `values` of label, start and end."""
-    several = label_separator is not None or any(map(_is_list, values["label"]))
+    """Return the manifest of columns: `videos`; `values` of label, start, end and split."""
+    kept = range(len(videos))
+    if "split" in values:
+        kept = places_of_split(source, split, values["split"])
+    several = label_separator is not None or any(map(is_list, values["label"]))
 
     def wrong(where, what):
         return ValueError(f"{source}, row {where} {what}")
 
-    labels, found = [], {}
+    labels, found, elsewhere = {}, {}, {}
     for where, value in enumerate(values["label"]):
         try:
-            labels.append(_label_texts(value, label_separator) if several else _one_label(value))
+            texts = label_texts(value, several, label_separator)
         except ValueError as error:
+            if where not in kept:
+                continue
             raise wrong(where, str(error)) from None
-        for text in labels[-1]:
-            found.setdefault(text, where)
-    label_of, names = number_labels(source, found, class_names, wrong)
+        for text in texts:
+            (found if where in kept else elsewhere).setdefault(text, where)
+        if where in kept:
+            labels[where] = texts
+    label_of, names = number_labels(source, found, class_names, wrong, elsewhere)
     nothing = [None] * len(videos)
+    starts, ends = values.get("start", nothing), values.get("end", nothing)
     rows, seen = [], {}
-    for where, (video, label, start, end) in enumerate(
-        zip(videos, labels, values.get("start", nothing), values.get("end", nothing), strict=True)
-    ):
-        if _is_null(video) or (isinstance(video, str) and not video.strip()):
+    for where, label in labels.items():
+        video = videos[where]
+        if is_null(video) or (isinstance(video, str) and not video.strip()):
             raise wrong(where, "has no video")
         try:
             classes = indices_of(label, label_of)
@@ -202,7 +212,9 @@ def _manifest(source, videos, values, split, class_names, root, label_separator)
             raise wrong(where, str(error)) from None
         try:
             classes = classes if several else classes[0]
-            row = VideoRow(video, classes, _seconds("start", start), _seconds("end", end))
+            row = VideoRow(
+                video, classes, _seconds("start", starts[where]), _seconds("end", ends[where])
+            )
         except ValueError as error:
             raise wrong(where, f"is wrong: {error}") from None
         before = seen.setdefault(row_id(row), where)
@@ -212,61 +224,12 @@ def _manifest(source, videos, values, split, class_names, root, label_separator)
     return Manifest(rows, names, split, root=root)
 
 
-def _one_label(value):
-    """Return the label of a video, in a list."""
-    text = _label_text(value)
-    if text is None:
-        raise ValueError(f"has the label {value!r}; it must be a class name or an integer")
-    if not text:
-        raise ValueError("has no label")
-    return [text]
-
-
-def _label_texts(value, separator):
-    """Return the labels of a video that may have several: a list, or a text with separators."""
-    if _is_list(value):
-        return check_labels([_one_label(one)[0] for one in value])
-    text = _label_text(value)
-    if text is None:
-        _one_label(value)  # raises what is wrong with it
-    if separator is None and text:
-        raise ValueError(f"has the label {value!r}, and other rows have lists of labels")
-    return split_labels(text, separator or "|")
-
-
-def _is_list(value):
-    return isinstance(value, (list, tuple, set, frozenset, np.ndarray))
-
-
-def _label_text(value):
-    """Return a label as text; "" if there is none, None if it is of another kind."""
-    if _is_null(value):
-        return ""
-    if isinstance(value, str):
-        return value.strip()
-    # In pandas, integers with gaps become floats.
-    if isinstance(value, (float, np.floating)) and float(value).is_integer():
-        return str(int(value))
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
-        return str(int(value))
-    return None
-
-
 def _seconds(name, value):
-    if _is_null(value):
+    if is_null(value):
         return None
     if isinstance(value, datetime.timedelta):
         return value.total_seconds()
     return seconds_from_text(name, value) if isinstance(value, str) else value
-
-
-def _is_null(value):
-    """Return whether a field is empty: None, not a number, pandas' `NA` and `NaT`."""
-    return (
-        value is None
-        or (isinstance(value, (float, np.floating)) and math.isnan(value))
-        or type(value).__name__ in ("NAType", "NaTType")
-    )
 
 
 def _video(value, root):

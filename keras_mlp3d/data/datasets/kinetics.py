@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.datasets.manifest import Manifest, VideoRow
+from keras_mlp3d.data.datasets.splits import split_name
 from keras_mlp3d.data.datasets.tables import (
     checked_classes,
     composed,
@@ -16,7 +17,6 @@ from keras_mlp3d.data.datasets.tables import (
 )
 
 _COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
-_SPLITS = {"validate": "val", "validation": "val", "training": "train"}
 
 
 def read_kinetics(
@@ -69,13 +69,13 @@ def read_kinetics(
     videos = local_path("videos", videos, os.path.isdir, "a folder of videos")
     wanted, found_splits, labels = [], set(), set()
     for line, fields in records(path, _COLUMNS, None):
-        name = _SPLITS.get(fields["split"].strip(), fields["split"].strip())
+        name = split_name(fields["split"])
         found_splits.add(name)
         label = composed(fields["label"].strip())
         if not label:
             raise line_error(path, line, "has no label")
         labels.add(label)
-        if name == _SPLITS.get(split, split):
+        if name == split_name(split):
             wanted.append((line, label, fields))
     if not wanted:
         raise ValueError(f"the split {split!r} is empty: {path} has {sorted(found_splits)}")

@@ -4,11 +4,14 @@ import codecs
 import csv
 import io
 import json
+import math
 import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+
+import numpy as np
 
 from keras_mlp3d._utils import remote
 from keras_mlp3d._utils.checks import is_no_list
@@ -110,6 +113,15 @@ def check_text(path: str, line: int, field: str) -> None:
 def composed(text: str) -> str:
     """Return text in Unicode's composed form (NFC): the same letters become the same string."""
     return unicodedata.normalize("NFC", text)
+
+
+def is_null(value: Any) -> bool:
+    """Return whether a field in memory is empty: None, not a number, pandas' `NA` and `NaT`."""
+    return (
+        value is None
+        or (isinstance(value, (float, np.floating)) and math.isnan(value))
+        or type(value).__name__ in ("NAType", "NaTType")
+    )
 
 
 def records(

@@ -106,7 +106,7 @@ def source_key(row: VideoRow) -> Hashable:
 
 def row_id(row: VideoRow) -> Hashable:
     """Return a key of the video and the part: a manifest holds it once."""
-    return source_key(row), row.start, row.end
+    return source_key(row), row.start or None, row.end
 
 
 def describe(row: VideoRow) -> str:

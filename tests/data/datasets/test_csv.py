@@ -58,7 +58,7 @@ def test_columns_in_any_order_with_a_mark_and_other_line_ends(write, tmp_path):
 
 
 def test_stretches_of_one_file_are_different_rows(write):
-    path = write("path,label,start,end", "a.mp4,run,0,1", "a.mp4,run,1,2", "a.mp4,run,,1")
+    path = write("path,label,start,end", "a.mp4,run,0,1", "a.mp4,run,1,2", "a.mp4,run,,")
     assert len(read_csv(path)) == 3
 
 
@@ -216,6 +216,9 @@ def test_times_under_other_names_are_not_ignored_in_silence(write, caplog):
         (["1", "run"], ["run", "jump"], ("run", "jump"), [1, 0]),
         (["1", "0"], ["1", "0"], ("1", "0"), [0, 1]),  # a name before a number
         (["1", "3"], ["1", "2", "3"], ("1", "2", "3"), [0, 2]),
+        (["1.0", "3.00"], ["1", "2", "3"], ("1", "2", "3"), [0, 2]),
+        (["2.0", "10"], ["0", "10", "2"], ("0", "10", "2"), [2, 1]),
+        (["1.0", "1"], ["1", "1.0"], ("1", "1.0"), [1, 0]),
         ([" run ", "jump"], None, ("jump", "run"), [1, 0]),
         (["9999999", "1"], None, ("1", "9999999"), [1, 0]),  # no ten million classes
         ([NFC, NFD, "a"], None, ("a", NFC), [1, 1, 0]),
@@ -239,6 +242,9 @@ def test_labels_are_names_or_numbers(write, labels, class_names, names, numbers)
         ([0, 2], ["run", "jump"], ["line 3", "'2'", "numbers go from 0 to 1"]),
         (["run", "Jump"], ["run", "jump"], ["line 3", "'Jump'", "there is the class 'jump'"]),
         (["run", "fly"], ["run", "jump"], ["'fly', which is none of the 2 classes"]),
+        ([1, 0], ["1", "2"], ["line 3", "'0'", "as the label '1' is the name of one"]),
+        (["0.0", "2.0"], ["1", "2"], ["line 2", "'0.0'", "as the label '2.0' is the name"]),
+        (["run", "0", "2"], ["run", "2"], ["line 3", "'0'", "as the label '2' is the name"]),
     ],
 )
 def test_labels_that_cannot_be_meant(write, labels, class_names, parts):
@@ -263,6 +269,83 @@ def test_numbers_that_may_count_from_1_are_told(write, caplog):
     read_csv(write("path,label", "a.mp4,0", "b.mp4,2"), class_names=["run", "jump", "fall"])
     read_csv(write("path,label", "a.mp4,jump"), class_names=["run", "jump", "fall"])
     assert not caplog.text
+
+
+# Splits ----------------------------------------------------------------------------------------
+
+
+def names_of(manifest):
+    return "".join(os.path.basename(row.path)[0] for row in manifest.rows)
+
+
+@pytest.mark.parametrize("header", ["path,label,split", "Split,path,label", "path,label,subset"])
+def test_a_column_names_the_split_of_each_line(write, header):
+    columns = {"split": "subset"} if "subset" in header else None
+    fields = [("a", "run", "train"), ("b", "jump", "validation"), ("c", "", "test"),
+              ("d", "jump", "Training "), ("e", "run", "val"), ("f", "run", "train")]  # fmt: skip
+    lines = [f"{name}.mp4,{label},{split}" for name, label, split in fields]
+    if header.startswith("Split"):
+        lines = [f"{split},{name}.mp4,{label}" for name, label, split in fields]
+    path = write(header, *lines)
+    found = {
+        split: names_of(read_csv(path, split, columns=columns))
+        for split in ("train", "training", "val", "valid")
+    }
+    assert found == {"train": "adf", "training": "adf", "val": "be", "valid": "be"}
+    # Unlabeled lines are no fault of the others.
+    assert "line 4 has no label" in message_of(path, split="test", columns=columns)
+
+
+def test_all_splits_of_a_table_have_the_same_classes(write):
+    text = write("path,label,split", "a.mp4,run,train", "b.mp4,jump,val", "c.mp4,?,test")
+    for split, labels in {"train": [2], "val": [1]}.items():
+        assert read_csv(text, split).class_names == ("?", "jump", "run")
+        assert read_csv(text, split).labels.tolist() == labels
+        assert read_csv(text, split, ["jump", "run"]).class_names == ("jump", "run")
+    lines = "a.mp4,2,train", "b.mp4,1,val", "c.mp4,0,test", "d.mp4,-1,test"
+    numbers = write("path,label,split", *lines)
+    for split, labels in {"train": [2], "val": [1]}.items():
+        assert read_csv(numbers, split).class_names == ("0", "1", "2")
+        assert read_csv(numbers, split).labels.tolist() == labels
+    assert "line 5 has the label '-1'" in message_of(numbers, split="test")
+
+
+def test_a_split_that_the_column_lacks(write):
+    path = write("path,label,split", "a.mp4,run,train", "b.mp4,run,test")
+    message = message_of(path, split="val")
+    assert "has no row of the split 'val': its column 'split' has 'test', 'train'" in message
+
+
+@pytest.mark.parametrize("column", [["val", "val"], ["1", "2"], ["", ""]])
+def test_a_column_that_tells_no_splits_apart_is_told(write, caplog, column):
+    path = write("path,label,split", f"a.mp4,run,{column[0]}", f"b.mp4,jump,{column[1]}")
+    assert names_of(read_csv(path, "train")) == "ab"
+    shown = ", ".join(map(repr, sorted({*column})))
+    assert (
+        f"all rows are read as the split 'train', whatever their column 'split' has: {shown}"
+        in (caplog.text)
+    )
+    caplog.clear()
+    if column[0]:
+        assert "a" in names_of(read_csv(path, column[0]))
+        assert not caplog.text
+
+
+def test_lines_of_no_split_are_told(write, caplog):
+    path = write("path,label,split", "a.mp4,run,train", "b.mp4,run,", "c.mp4,run,train")
+    assert names_of(read_csv(path)) == "ac"
+    assert "1 rows are left out, as their column 'split' is empty" in caplog.text
+
+
+def test_a_column_that_may_be_the_split_is_told(write, caplog):
+    read_csv(write("path,label,subset", "a.mp4,run,train", "b.mp4,run,val"))
+    assert "the column 'subset' is ignored; if it is the split that a row belongs to" in caplog.text
+    assert "columns={'split': 'subset'} (--columns split=subset)" in caplog.text
+
+
+def test_a_part_from_the_beginning_is_the_whole(write):
+    message = message_of(write("path,label,start", "a.mp4,run,", "a.mp4,run,0"))
+    assert "line 3 repeats line 2" in message
 
 
 # Paths and times -------------------------------------------------------------------------------

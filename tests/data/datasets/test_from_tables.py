@@ -1,6 +1,7 @@
 """Tables in memory: Hugging Face `datasets` and pandas, the real ones."""
 
 import datetime
+import functools
 import pathlib
 import pickle
 import unicodedata
@@ -17,6 +18,7 @@ from keras_mlp3d.data import (
     VideoRow,
     from_dataframe,
     from_datasets,
+    read_csv,
     read_video,
 )
 from keras_mlp3d.data.video.sources import LazySource
@@ -188,6 +190,51 @@ def test_times_of_a_dataset(paths):
     assert [row.start for row in from_datasets(table).rows] == [1.0, None]
     renamed = from_datasets(table.rename_column("start", "to"), end="to")
     assert [row.end for row in renamed.rows] == [1.0, None]
+
+
+def test_a_frame_and_its_csv_have_the_same_classes(tmp_path):
+    """Integers that a gap has made 2.0 are names where names are numbers."""
+    text = tuple(sorted(map(str, range(12))))  # as sub-folders are sorted
+    for names, values in [
+        (text, range(12)),
+        (text, np.arange(12.0)),
+        (None, np.arange(12.0)),
+        (("1", "2", "3"), [1.0, 3.0]),
+        (("run", "jump"), [1.0, 0.0]),
+        (None, ["run", "jump"]),
+    ]:
+        frame = pd.DataFrame({"path": [f"v{i}.mp4" for i in range(len(values))], "label": values})
+        frame.to_csv(tmp_path / "list.csv", index=False)
+        manifests = (
+            from_dataframe(frame, class_names=names, root=tmp_path),
+            read_csv(tmp_path / "list.csv", class_names=names),
+        )
+        assert manifests[0].rows == manifests[1].rows
+        assert manifests[0].class_names == manifests[1].class_names
+
+
+def test_a_column_names_the_split_of_each_row(caplog):
+    columns = {"path": ["a", "b", "c", "d"], "label": ["x", None, "y", "y"]}
+    split = ["train", "test", "valid", "train"]
+    tables = [
+        (from_dataframe, pd.DataFrame({**columns, "split": split})),
+        (
+            functools.partial(from_datasets, video="path"),
+            datasets.Dataset.from_dict({**columns, "split": split}),
+        ),
+    ]
+    for read, table in tables:
+        train, val = read(table), read(table, split="val")
+        assert [row.path for row in train.rows] == ["a", "d"]
+        assert (train.class_names, train.labels.tolist()) == (("x", "y"), [0, 1])
+        assert [row.path for row in val.rows] == ["c"]
+        with pytest.raises(ValueError, match="row 1 has no label"):
+            read(table, split="test")
+        with pytest.raises(ValueError, match="has no row of the split 'dev set'"):
+            read(table, split="dev set")
+    assert not caplog.text
+    from_dataframe(pd.DataFrame({"path": ["a", "b"], "label": [1, 0], "split": [None, "train"]}))
+    assert "1 rows are left out" in caplog.text
 
 
 def test_root_and_names():

@@ -179,7 +179,8 @@ def frame_edges(
         tick: Length of one tick in seconds.
         fps: Mean frames per second, or None.
         last: Ticks for which the last frame is shown, according to the container; 0 if unknown. It
-            is shown at least as long as the frame before it, as writers seldom know better.
+            is shown at least as long as the frame before it, as writers seldom know better; unless
+            that one was shown for longer than most of the last five, as before a pause.
         may_jump: Whether the clock may jump forward, as in broadcasts: a frame that would be shown
             for more than ten seconds is then shown as long as usual.
 
@@ -199,7 +200,8 @@ def frame_edges(
         times = np.interp(places, known, times)
         times += usual * (np.maximum(after, 0) - np.maximum(before, 0))
     times = times - times[0]
-    before = times[-1] - times[-2] if len(times) > 1 else 0.0
+    lately = np.diff(times)[-5:]
+    before = min(lately[-1], float(np.median(lately))) if len(lately) else 0.0
     return np.append(times, times[-1] + (max(before, last * tick) or usual))
 
 
@@ -223,6 +225,8 @@ def _mended(times, may_jump):
 def has_constant_rate(edges: np.ndarray, tick: float) -> bool:
     """Return whether all frames are shown equally long, up to the rounding of their times.
 
+    The last frame does not count: how long it is shown is often a guess.
+
     Args:
         edges: Result of `frame_edges`.
         tick: Length of one tick in seconds.
@@ -230,5 +234,7 @@ def has_constant_rate(edges: np.ndarray, tick: float) -> bool:
     times = edges[:-1]
     if len(times) < 3:
         return True
-    even = np.linspace(times[0], times[-1], len(times))
-    return bool(np.abs(times - even).max() <= 1.001 * tick)
+    even, step = np.linspace(times[0], times[-1], len(times), retstep=True)
+    # Where a frame is a tick or two, as in AVI, times are not rounded, and a tick is a lost frame.
+    rounding = 1.001 * tick if tick < 0.4 * step else 0.001 * tick
+    return bool(np.abs(times - even).max() <= rounding)

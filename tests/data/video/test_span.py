@@ -21,6 +21,8 @@ CLAIMS = {
     "a fine clock": ("avi", "mpeg4", 300, 300, EVEN, None),
     "a varying rate": ("mkv", "mpeg4", 10, 10, UNEVEN, None),
     "a varying rate, held": ("mp4", "mpeg4", 10, 10, UNEVEN, 40),
+    "a lost frame": ("avi", "mpeg4", 10, 10, (0, 1, 2, 3, 4, 6, 7, 8, 9, 10), None),
+    "a pause at the end": ("mp4", "mpeg4", 10, 10, (*range(9), 80), 1),
     "an even rate": ("mp4", "mpeg4", 25, 25, EVEN, None),
     "milliseconds": ("mkv", "mpeg4", 1000, 30, [round(t * 1000 / 30) for t in range(30)], None),
 }
@@ -66,6 +68,19 @@ def test_each_time_is_that_of_its_frame(name, tmp_path):
     views = VideoConverter(1, (16, 16)).read(path, start=times[5] / ticks, end=times[6] / ticks)
     assert views.frame_indices.tolist() == [[5]]
     np.testing.assert_allclose(views.frame_times, [[times[5] / ticks]], atol=1e-3)
+
+
+@pytest.mark.parametrize("name", [name for name in CLAIMS if name != "milliseconds"])
+def test_uniform_is_uniform_in_time(name, tmp_path):
+    path = write_claim(tmp_path, name)
+    ticks, times, last = CLAIMS[name][2], CLAIMS[name][4], CLAIMS[name][5]
+    if len({*np.diff(times)}) == 1:
+        last = None  # a last frame that is held makes no rate vary
+    end = (times[-1] + (last or min(times[-1] - times[-2], ticks // 10))) / ticks
+    shown = (np.arange(16) + 0.5) / 16 * end
+    wanted = np.searchsorted(np.array(times) / ticks, shown, side="right") - 1
+    found = VideoConverter(16, (16, 16)).read(path).frame_indices
+    assert found.tolist() == [wanted.tolist()]
 
 
 @pytest.mark.parametrize("name", ["h264.ts", "mpeg4.avi"])

@@ -26,6 +26,22 @@ def test_edges(ticks, expected):
     np.testing.assert_allclose(edges, list(expected))
 
 
+@pytest.mark.parametrize(
+    ("ticks", "last", "shown"),
+    [
+        ([0, 1, 2, 3, 4, 194], 1, 1),  # a recording that ends with a pause
+        ([0, 1, 2, 3, 4, 194], 0, 1),
+        ([0, 190, 191, 381, 382, 572], 1, 190),  # pauses are usual
+        ([0, 1, 2, 3, 10, 17, 24], 1, 7),  # slower towards the end
+        ([0, 1, 2, 3, 4, 5], 9, 9),
+        ([0, 30], 1, 30),
+    ],
+)
+def test_how_long_the_last_frame_is_shown(ticks, last, shown):
+    edges = frame_edges(np.array(ticks), 1.0, None, last=last)
+    assert edges[-1] - edges[-2] == shown
+
+
 def test_nothing_tells_the_time():
     assert frame_edges(np.array([NO_TIME] * 3), 1.0, None) is None
     np.testing.assert_allclose(frame_edges(np.array([NO_TIME] * 3), 1.0, 4.0), [0, 0.25, 0.5, 0.75])
@@ -45,6 +61,15 @@ def test_rates():
     assert has_constant_rate(edges, 1e-3)
     assert not has_constant_rate(frame_edges(np.array([0, 1, 2, 9]), 1.0, None), 1.0)
     assert has_constant_rate(frame_edges(np.array([0, 4]), 1.0, None), 1.0)
+
+
+@pytest.mark.parametrize("tick", [0.04, 0.02])
+def test_a_lost_frame_where_a_frame_is_a_tick_or_two(tick):
+    """AVI counts time in frames, so that nothing is rounded."""
+    steps = round(0.04 / tick)
+    ticks = steps * np.r_[0:50, 51:91]
+    assert not has_constant_rate(frame_edges(ticks, tick, 25.0), tick)
+    assert has_constant_rate(frame_edges(steps * np.arange(91), tick, 25.0), tick)
 
 
 def test_equal_frames_give_the_same_by_time_as_by_number():

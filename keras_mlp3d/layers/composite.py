@@ -37,7 +37,7 @@ class CompositeLayer(keras.layers.Layer):
         others = {
             part.path: storable_policy(part)
             for part in self._flatten_layers(include_self=False)
-            if part.built and part.dtype_policy.name != own.name
+            if part.built and part.path and part.dtype_policy.name != own.name
         }
         if others:
             config["dtype"] = keras.dtype_policies.serialize(DTypePolicyMap(own, others))
@@ -50,7 +50,7 @@ def _freeze_parts(layer: keras.layers.Layer) -> None:
 
 
 def call_sublayer(layer: keras.layers.Layer, inputs: Tensor) -> Tensor:
-    """Return `layer(inputs)`.
+    """Return `layer(inputs)` in the dtype of the inputs, whatever the policy of the layer.
 
     Eagerly on PyTorch, Keras's checks around one call take longer than many a small product. The
     calling layer has passed them, so its parts are entered behind them, unless Keras or PyTorch
@@ -75,7 +75,8 @@ def call_sublayer(layer: keras.layers.Layer, inputs: Tensor) -> Tensor:
                 return layer.call(inputs)
             with AutocastScope(None):
                 return layer.call(inputs)
-    return layer(inputs)
+    outputs, dtype = layer(inputs), keras.backend.standardize_dtype(inputs.dtype)
+    return outputs if layer.compute_dtype == dtype else keras.ops.cast(outputs, dtype)
 
 
 def check_tokens(

@@ -184,5 +184,5 @@ class MLP3DBlock(CompositeLayer):
 def _dropped(layer: StochasticDepth, mixed: Tensor) -> Tensor:
     # With rate 0 the layer returns its input: it is called only if a hook of PyTorch wants to know.
     if layer.rate or (_torch.is_eager() and _torch.has_hooks(layer)):
-        return layer(mixed)
+        return call_sublayer(layer, mixed)
     return mixed

@@ -135,11 +135,13 @@ def stored_modes(dtype: Any) -> list[str]:
 
 
 def _differs(layer: keras.layers.Layer, default: keras.DTypePolicy) -> bool:
-    """Return whether a layer's policy is not its network's; that of a head is float32 always."""
+    """Return whether a layer's policy is not its network's; that of a head is float32 always.
+
+    Layers without weights count too: a layer casts its inputs. Those without a path have none.
+    """
     if layer.quantization_mode is not None:
         return True
-    own = bool(layer._trainable_variables or layer._non_trainable_variables)
-    return own and layer.name != "head" and layer.dtype_policy.name != default.name
+    return bool(layer.path) and layer.name != "head" and layer.dtype_policy.name != default.name
 
 
 def _stored_map(stored: Mapping[str, Any]) -> keras.DTypePolicy:

@@ -88,6 +88,30 @@ def test_round_trips(policy, tmp_path):
             np.testing.assert_array_equal(tiny.run(found, clip), expected)
 
 
+@pytest.mark.parametrize("name", ["MLP3D", "CycleMLP"])
+@pytest.mark.parametrize("way", [*WAYS, "clone"])
+def test_policies_of_single_layers_come_back(way, name, tmp_path):
+    """Those of layers without weights, which cast their inputs, and of all that a pattern names."""
+    kept = keras.DTypePolicy("float32")
+    keys = ("stage4_block1", "stage1_block1/token_mixing", "stage2_.*", "stage3_transition")
+    dtype = keras.dtype_policies.DTypePolicyMap("mixed_bfloat16", dict.fromkeys(keys, kept))
+    model = NETWORKS[name](dtype=dtype)
+    found = cloned(model, tmp_path) if way == "clone" else through(model, way, tmp_path)
+    policies = [
+        {
+            layer.path: layer.dtype_policy.name
+            for layer in each._flatten_layers()
+            if layer.path and not isinstance(layer, keras.Model)
+        }
+        for each in (model, found)
+    ]
+    assert policies[0] == policies[1]
+    assert policies[0]["stage4_block1"] == policies[0]["stage2_block1/token_mixing"] == "float32"
+    assert policies[0]["stage4_block1/token_mixing"] == "mixed_bfloat16"
+    inputs = tiny.pixels() if name == "MLP3D" else tiny.pixels()[:, 0]
+    np.testing.assert_array_equal(tiny.run(found, inputs), tiny.run(model, inputs))
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_int8_of_every_network(name, tmp_path):
     model = NETWORKS[name]()

@@ -200,13 +200,31 @@ class Network(WholeWeights, TracedOnce):
         """
         lora.load_adapters(self, path, self.head_layers())
 
-    def _run_through_graph(self, *args: Any, **kwargs: Any) -> Any:
+    def _run_through_graph(
+        self, inputs: Any, operation_fn: Any = lambda op: op, call_fn: Any = None
+    ) -> Any:
         # `keras.models.clone_model` makes a model of what this returns: see `_able_to_clone`.
-        outputs = super()._run_through_graph(*args, **kwargs)
+        given = keras.tree.flatten(inputs)
+        if isinstance(given[0], keras.KerasTensor):
+            inputs, operation_fn = self._inputs_of_clone(inputs, operation_fn)
+        outputs = super()._run_through_graph(inputs, operation_fn, call_fn)
         for output in keras.tree.flatten(outputs):
             if isinstance(output, keras.KerasTensor):
-                output._cloned_from = self
+                output._cloned_from = self, inputs
         return outputs
+
+    def _inputs_of_clone(self, inputs: Any, operation_fn: Any) -> tuple[Any, Any]:
+        """Return the input of the clone of the network inside that shares this one's, if any.
+
+        It takes the place of a new input that is like it, so that models can be made from it to the
+        layers inside the clone, too.
+        """
+        inside = [each for each in self.layers if isinstance(each, Network)]
+        shared = next((each for each in inside if each.input is self.input), None)
+        new = operation_fn(shared) if shared is not None and _is_like(inputs, self.input) else None
+        if new is shared or not isinstance(new, Network):
+            return inputs, operation_fn
+        return new.input, lambda op: new if op is shared else operation_fn(op)
 
     def _with_state(self, config: dict[str, Any]) -> dict[str, Any]:
         """Add to a configuration which layers are frozen and which have adapters, if any."""
@@ -251,11 +269,11 @@ def _able_to_clone(init: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(init)
     def constructor(self: Any, *args: Any, **kwargs: Any) -> None:
-        source = getattr(args[1], "_cloned_from", None) if len(args) == 2 else None
-        if source is None:
+        source, inputs = getattr(args[-1], "_cloned_from", (None, None)) if args else (None, None)
+        if len(args) != 2 or source is None:
             init(self, *args, **kwargs)
             return
-        super(Network, self).__init__(*args, **kwargs)
+        super(Network, self).__init__(inputs, args[1], **kwargs)
         for name in {*arguments, "num_classes", "class_names"} - _KERAS_ARGUMENTS:
             if hasattr(source, name):
                 value = getattr(source, name)
@@ -264,6 +282,15 @@ def _able_to_clone(init: Callable[..., None]) -> Callable[..., None]:
         self.dtype_policy = source.dtype_policy
 
     return constructor
+
+
+def _is_like(inputs: Any, own: Any) -> bool:
+    """Return whether an input is one that Keras made after a network's own."""
+    return (
+        isinstance(inputs, keras.KerasTensor)
+        and isinstance(inputs._keras_history.operation, keras.layers.InputLayer)
+        and (inputs.name, inputs.shape, inputs.dtype) == (own.name, own.shape, own.dtype)
+    )
 
 
 def _outside_name_scopes(init: Callable[..., None]) -> Callable[..., None]:

@@ -100,6 +100,25 @@ def test_a_clone_is_of_the_same_class(name):
         assert shapes[0] == shapes[1]
 
 
+@pytest.mark.parametrize("again", [1, 2])
+def test_models_are_made_of_the_layers_inside_a_clone(again):
+    """From one input, as of the network itself."""
+    model = tiny.tiny_model()
+    clone = model
+    for _ in range(again):
+        clone = keras.models.clone_model(clone)
+    clone.set_weights(model.get_weights())
+    assert clone.input is clone.backbone.input
+    for name in ("stage3_block1", "norm"):
+        inside = [
+            keras.Model(each.input, each.backbone.get_layer(name).output) for each in (model, clone)
+        ]
+        found = [tiny.run(each, tiny.pixels()) for each in inside]
+        np.testing.assert_array_equal(*found)
+    other = keras.Input((None, 40, 48, 3), name="other")
+    assert keras.models.clone_model(model, input_tensors=other).input is other
+
+
 def test_a_clone_keeps_class_names_and_converter():
     names, converter = list("abcde"), VideoConverter(num_frames=16, image_size=(36, 50))
     model = tiny.tiny_model(task={"class_names": names, "converter": converter})

@@ -13,7 +13,13 @@ from keras_mlp3d._utils.types import Tensor
 from keras_mlp3d.models.cycle_mlp import CycleMLP
 from keras_mlp3d.models.dtype_policies import without_policy
 from keras_mlp3d.models.network import portable_config
-from keras_mlp3d.models.network_checks import CLIP_FORM, check_converter, check_frames, static_shape
+from keras_mlp3d.models.network_checks import (
+    CLIP_FORM,
+    check_converter,
+    check_frames,
+    fitted_converter,
+    static_shape,
+)
 from keras_mlp3d.models.preset_model import PresetModel
 
 
@@ -143,7 +149,8 @@ class FrameCycleMLP(PresetModel):
         images = FramesAsImages(name="frames", dtype="float32")(clip)
         scores = FrameScores(activation is None, name="scores")([cycle_mlp(images), clip])
         super().__init__(inputs=clip, outputs=scores, name=name)
-        self.cycle_mlp, self.converter = cycle_mlp, check_converter(converter)
+        self.cycle_mlp = cycle_mlp
+        self.converter = check_converter(converter, clip.shape[1:4])
         self.num_classes, self.class_names = cycle_mlp.num_classes, cycle_mlp.class_names
         self.activation = keras.activations.get(activation) if activation else None
         self.dtype_policy = cycle_mlp.dtype_policy
@@ -183,15 +190,17 @@ class FrameCycleMLP(PresetModel):
     ) -> Self:
         cls.check_overrides(overrides, cls, CycleMLP)
         own = {"activation": (files.task or {}).get("activation")}
-        if files.converter is not None:
-            own["converter"] = hub.make_converter(files.converter)
         own.update({key: overrides.pop(key) for key in ("activation", "converter", "name")
                     if key in overrides})  # fmt: skip
         config = {**files.config, "activation": None}
         if num_classes is not None:
             dtype = without_policy(config.get("dtype"), "head")
             config.update(num_classes=num_classes, class_names=None, dtype=dtype)
-        return cls(CycleMLP(**{**config, **overrides}), **own)
+        cycle_mlp = CycleMLP(**{**config, **overrides})
+        if files.converter is not None and "converter" not in own:
+            clip = (None, *cycle_mlp.input_shape[1:3])
+            own["converter"] = fitted_converter(hub.make_converter(files.converter), clip)
+        return cls(cycle_mlp, **own)
 
     def preset_objects(self) -> dict[str, tuple[str, dict[str, Any]]]:
         activation = None if self.activation is None else "softmax"

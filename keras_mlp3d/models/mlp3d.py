@@ -21,6 +21,7 @@ from keras_mlp3d.models.network import portable_config
 from keras_mlp3d.models.network_checks import (
     check_class_names,
     check_converter,
+    fitted_converter,
     listed_names,
     stored_activation,
 )
@@ -115,7 +116,7 @@ class MLP3D(PresetModel):
         self.dropout = dropout
         self.activation = keras.activations.get(activation) if activation is not None else None
         self.class_names = class_names
-        self.converter = check_converter(converter)
+        self.converter = check_converter(converter, backbone.input_shape[1:4])
         self.dtype_policy = backbone.dtype_policy
 
     def check_input(self, inputs: Any) -> None:
@@ -160,11 +161,12 @@ class MLP3D(PresetModel):
         task = dict(files.task or {})
         if num_classes is not None:
             task.update(num_classes=num_classes, class_names=None, head_dtype=None)
-        if files.converter is not None:
-            task["converter"] = hub.make_converter(files.converter)
         task_names = inspect.signature(cls.__init__).parameters
         task.update({key: overrides.pop(key) for key in list(overrides) if key in task_names})
         backbone = MLP3DBackbone(**{**files.config, **overrides})
+        if files.converter is not None and "converter" not in task:
+            converter = hub.make_converter(files.converter)
+            task["converter"] = fitted_converter(converter, backbone.input_shape[1:4])
         return cls(backbone, **task)
 
     def head_layers(self) -> list[keras.layers.Layer]:

@@ -1,5 +1,6 @@
 """Checks of what a network is made of, and of the frames that it is given."""
 
+import dataclasses
 import math
 import os
 import unicodedata
@@ -308,8 +309,13 @@ def check_class_names(num_classes: Any, class_names: Any) -> list[str] | None:
     return names
 
 
-def check_converter(converter: Any) -> Any:
-    """Return the converter of a network, or raise ValueError if it is none."""
+def check_converter(converter: Any, clip: Shape) -> Any:
+    """Return the converter of a network, or raise ValueError if it makes no clips for it.
+
+    Args:
+        converter: What the caller passed.
+        clip: Frames, height and width of the network's clips; None for any.
+    """
     methods = ("get_config", "views")
     is_one = all(callable(getattr(converter, name, None)) for name in methods)
     if converter is not None and (not is_one or isinstance(converter, type)):
@@ -317,7 +323,22 @@ def check_converter(converter: Any) -> Any:
             "converter must be None or a data.VideoConverter, got "
             f"{printable(repr(converter))[:200]}."
         )
+    size = getattr(converter, "image_size", None)
+    if isinstance(size, tuple) and hasattr(converter, "num_frames"):
+        made = (converter.num_frames, *size)
+        if any(wanted not in (None, length) for wanted, length in zip(clip, made, strict=True)):
+            raise ValueError(
+                f"converter must make clips of {tuple(clip)} frames, height and width, for which "
+                f"the network was made (input_shape), got one for clips of {made}."
+            )
     return converter
+
+
+def fitted_converter(converter: Any, clip: Shape) -> Any:
+    """Return a preset's converter with the lengths for which a network was made, if any."""
+    size = tuple(a or b for a, b in zip(clip[1:], converter.image_size, strict=True))
+    changed = {} if size == converter.image_size else {"image_size": size, "resize": None}
+    return dataclasses.replace(converter, num_frames=clip[0] or converter.num_frames, **changed)
 
 
 def clip_of(converter: Any) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from keras_mlp3d.models.network import portable_config
 from keras_mlp3d.models.network_checks import (
     check_class_names,
     check_converter,
+    fitted_converter,
     listed_names,
     static_shape,
     stored_activation,
@@ -159,7 +160,7 @@ class TwoPathMLP3D(PresetModel):
         self.class_names = check_class_names(
             appearance.num_classes, class_names or appearance.class_names
         )
-        self.converter = check_converter(converter) or appearance.converter
+        self.converter = check_converter(converter, clip.shape[1:4]) or appearance.converter
         self.dtype_policy = appearance.dtype_policy
 
     def check_input(self, inputs: Any) -> None:
@@ -206,8 +207,6 @@ class TwoPathMLP3D(PresetModel):
         own = {key: files.config[key] for key in ("motion_size", "activation", "class_names")}
         if num_classes is not None:
             own["class_names"] = None
-        if files.converter is not None:
-            own["converter"] = hub.make_converter(files.converter)
         names = inspect.signature(cls.__init__).parameters
         own.update({key: overrides.pop(key) for key in list(overrides) if key in names})
         task_names = inspect.signature(MLP3D.__init__).parameters
@@ -219,7 +218,12 @@ class TwoPathMLP3D(PresetModel):
                 task.update(num_classes=num_classes, head_dtype=None)
             task.update({k: v for k, v in overrides.items() if k in task_names})
             rest = {k: v for k, v in overrides.items() if k not in task_names}
+            if paths and rest.get("input_shape") is not None:
+                rest["input_shape"] = (rest["input_shape"][0], *own["motion_size"], 3)
             paths.append(MLP3D(MLP3DBackbone(**{**path["backbone"], **rest}), **task))
+        if files.converter is not None and "converter" not in own:
+            converter = hub.make_converter(files.converter)
+            own["converter"] = fitted_converter(converter, paths[0].input_shape[1:4])
         return cls(*paths, **own)
 
     def preset_objects(self) -> dict[str, tuple[str, dict[str, Any]]]:

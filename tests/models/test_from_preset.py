@@ -8,7 +8,7 @@ import pytest
 from models import tiny
 from numpy_weights import fill, weights_of
 
-from keras_mlp3d import MLP3D, CycleMLP, MLP3DBackbone, TwoPathMLP3D
+from keras_mlp3d import MLP3D, CycleMLP, FrameCycleMLP, MLP3DBackbone, TwoPathMLP3D
 from keras_mlp3d.data import VideoConverter
 from keras_mlp3d.models.transfer import intervals, set_intervals, walk_layers
 
@@ -181,6 +181,38 @@ def test_schedule_override_carries_weights_by_interval(tmp_path, caplog):
     # Only the second block knew no negative intervals.
     assert caplog.text.count("time intervals new to it are zero") == 1
     assert "stage2_block1/token_mixing/mix_time/kernel (time" in caplog.text
+
+
+def test_another_input_shape_has_a_converter_for_it(folder, tmp_path):
+    for shape, clip in {
+        (32, 40, 48, 3): (32, (40, 48)),
+        (32, 36, 50, 3): (32, (36, 50)),
+        (None, None, 64, 3): (16, (36, 64)),
+        (None, None, None, 3): (16, (36, 50)),
+    }.items():
+        converter = MLP3D.from_preset(folder, input_shape=shape).converter
+        assert (converter.num_frames, converter.image_size) == clip
+        assert converter.crop == CONVERTER.crop
+    own = VideoConverter(32, (40, 48))
+    assert MLP3D.from_preset(folder, input_shape=(32, 40, 48, 3), converter=own).converter is own
+    made = r"converter must make clips of \(32, 40, 48\) .* for clips of \(16, 36, 50\)"
+    with pytest.raises(ValueError, match=made):
+        MLP3D.from_preset(folder, input_shape=(32, 40, 48, 3), converter=CONVERTER)
+    names = "seen", "moving"
+    two = TwoPathMLP3D(
+        *(tiny.tiny_model(task={"name": name}) for name in names), (32, 36), converter=CONVERTER
+    )
+    two.save_to_preset(tmp_path / "two")
+    new = TwoPathMLP3D.from_preset(tmp_path / "two", input_shape=(32, 40, 48, 3))
+    assert (new.converter.num_frames, new.converter.image_size) == (32, (40, 48))
+    assert new.motion.input_shape[1:4] == (32, 32, 36)
+    with pytest.raises(ValueError, match=made):
+        TwoPathMLP3D(new.appearance, new.motion, (32, 36), converter=CONVERTER)
+    FrameCycleMLP(tiny.tiny_cycle_mlp(), converter=CONVERTER).save_to_preset(tmp_path / "frames")
+    new = FrameCycleMLP.from_preset(tmp_path / "frames", input_shape=(40, 48, 3))
+    assert (new.converter.num_frames, new.converter.image_size) == (16, (40, 48))
+    with pytest.raises(ValueError, match=r"clips of \(None, 40, 48\) frames"):
+        FrameCycleMLP(new.cycle_mlp, converter=CONVERTER)
 
 
 def test_two_paths(tmp_path):

@@ -34,12 +34,14 @@ class VideoLoader(keras.utils.PyDataset):
     **Epochs.** In training, each epoch has another order and other clips. `fit` advances from epoch
     to epoch. So does a loop `for clips, labels in loader`: each pass is another epoch. `loader[i]`
     is a batch of the epoch `loader.epoch`, which ends when all of its batches have been returned
-    and `on_epoch_end()` is called. Set it to resume at an epoch.
+    and `on_epoch_end()` is called. Set it to resume at an epoch: neither `initial_epoch` nor
+    `BackupAndRestore` of Keras does. (`training.train` does.)
 
     **PyTorch.** `torch.utils.data.DataLoader(loader, batch_size=None, sampler=loader.sampler,
     num_workers=2)` returns the same batches as tensors, epoch by epoch, from worker processes.
     Without `sampler=loader.sampler`, every pass would repeat the same epoch, so that is an error in
-    training.
+    training. `fit` takes a batch from a `DataLoader` to build the model; that is a pass, too, and
+    so training begins with epoch 1.
 
     Args:
         manifest: `Manifest`, such as the result of `read_folder`.

@@ -55,7 +55,7 @@ RECIPE = {"num_frames": 16, "learning_rate": 1e-3, "epochs": 12}
 
 
 def person_of(name):
-    """Return the person is the beginning of the file's name."""
+    """Return the person: the beginning of the name of a file."""
     return pathlib.Path(name).stem.split("_")[0]
 
 

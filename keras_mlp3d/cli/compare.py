@@ -73,6 +73,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--seeds", default="0", metavar="N,N", help="seeds of the trainings; default: %(default)s"
     )
+    add_anew(parser)
     add_ray_options(parser, "train the networks")
 
 
@@ -86,6 +87,7 @@ def check(options: argparse.Namespace) -> None:
 def run(options: argparse.Namespace) -> int:
     """Train all networks, print a table, write and draw."""
     from keras_mlp3d import hub, parse_schedule, search
+    from keras_mlp3d.search.space import check_mixings
 
     sizes, seeds = _numbers("--sizes", options.sizes, 1), _numbers("--seeds", options.seeds, 0)
     searched: Any = None
@@ -109,9 +111,12 @@ def run(options: argparse.Namespace) -> int:
         options.workers,
         verbosity(),
     )
-    search.SearchSpace(group_sizes=sizes).check(trainer.converter.num_frames)
+    for network in networks:
+        if network.schedule is not None:
+            mixings = parse_schedule(network.schedule, trainer.depth)
+            check_mixings(mixings, trainer.converter.num_frames)
     folder.mkdir(parents=True, exist_ok=True)
-    trainer.accept_changed_data = options.accept_changed_data
+    trainer.accept_changed_data, trainer.anew = options.accept_changed_data, options.anew
     jobs = [(network.schedule, seed) for network in networks for seed in seeds]
     with StopOnSignal() as trainer.stop, trainings(trainer, jobs, options) as measure:
         rows = search.compare(networks, measure, seeds, folder / _RESULT, announce)
@@ -126,6 +131,16 @@ def run(options: argparse.Namespace) -> int:
         say(f"{row.network.name:<{width}}  {row.gmacs:8.4g} GMACs  {row.accuracy:.4f}{several}")
     say(f"the results are in {folder / _RESULT}")
     return SUCCESS
+
+
+def add_anew(parser: argparse.ArgumentParser) -> None:
+    """Add --anew."""
+    parser.add_argument(
+        "--anew",
+        action="store_true",
+        help="if the folder of a network holds another training, move its files into a sub-folder "
+        "and train from scratch",
+    )
 
 
 def trainings(

@@ -6,7 +6,7 @@ import math
 import pathlib
 from typing import TYPE_CHECKING, Any
 
-from keras_mlp3d.cli.compare import announce, trainings
+from keras_mlp3d.cli.compare import add_anew, announce, trainings
 from keras_mlp3d.cli.inputs import manifests, recipe_of
 from keras_mlp3d.cli.options import (
     add_command,
@@ -63,6 +63,7 @@ def add_parser(commands: Any) -> None:
         "--batch-size", type=positive, default=16, metavar="N", help="clips scored at once; "
         "default: %(default)s"
     )  # fmt: skip
+    add_anew(parser)
     add_ray_options(parser, "train the networks")
 
 
@@ -88,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
         model, validation, options.batch_size, trainer.converter, workers=options.workers
     )
     (folder / "correlation").mkdir(exist_ok=True)
-    trainer.accept_changed_data = options.accept_changed_data
+    trainer.accept_changed_data, trainer.anew = options.accept_changed_data, options.anew
     jobs = [(schedule, 0) for schedule in schedules.values()]
     with StopOnSignal() as trainer.stop, trainings(trainer, jobs, options) as measure:
         found = search.correlation(schedules, scorer, measure, folder / _RESULT, progress=announce)

@@ -1,7 +1,6 @@
 """Loads what the options name: the network, how its clips are made, the videos, the recipe."""
 
 import argparse
-import dataclasses
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -114,11 +113,9 @@ def changed_converter(
     asked = {"num_frames": options.frames, "image_size": options.size}
     asked = {name: value for name, value in asked.items() if value is not None}
     if converter is not None:
-        if "image_size" in asked:
-            asked["resize"] = None
-        return dataclasses.replace(converter, **asked)
+        return converter.replace(**asked)
     if files.class_name == "CycleMLP":
-        return dataclasses.replace(image_converter(files), **asked)
+        return image_converter(files).replace(**asked)
     if len(asked) < 2:
         raise ValueError(
             f"The preset {files.handle!r} does not say how a video becomes a clip: pass --frames "

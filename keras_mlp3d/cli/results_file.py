@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from keras_mlp3d._utils.atomic_write import naming, written_beside
+from keras_mlp3d._utils.one_writer import is_writer
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.cli.result_rows import MAX_ROW_BYTES, JsonLines, Table
 
@@ -250,14 +251,6 @@ def _differences(before: dict[str, Any], now: dict[str, Any]) -> str:
 
 def _lock(file: Any, path: str) -> None:
     """Keep other processes from adding rows, if the system can."""
-    try:
-        import fcntl
-    except ImportError:
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not is_writer(file):
         file.close()
-        raise ValueError(f"another process writes to {path}; name another --output") from None
-    except OSError:  # a file system without locks
-        return
+        raise ValueError(f"another process writes to {path}; name another --output")

@@ -8,6 +8,7 @@ import pathlib
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from keras_mlp3d._utils.one_writer import only_writer
 from keras_mlp3d._utils.ordered_map import default_workers
 from keras_mlp3d.cli.evaluation_table import draw_classes, headline, several
 from keras_mlp3d.cli.inputs import CLASSIFIERS, image_converter, load_model, manifests, recipe_of
@@ -189,23 +190,19 @@ def _train(options: argparse.Namespace, distribution: "Distribution") -> int:
         say(f"curves while it trains: tensorboard --logdir {shlex.quote(options.folder)}")
     service = options.track if distribution.is_chief else None
     tracking = tracked(service, options.folder, recipe, **identity["model"])
-    with tracking as callbacks, StopOnSignal() as stop:
-        result = train(
-            model,
-            recipe,
-            loader,
-            checks,
-            options.folder,
-            identity,
-            verbosity(),
-            options.checkpoint_every,
-            stop,
-            options.anew,
-            options.accept_changed_data,
-            callbacks,
-        )
-    _print_unreadable(result)
-    _finish(options, model, validation, result)
+    # From the first comparison to the preset.
+    with only_writer(options.folder) if distribution.is_chief else contextlib.nullcontext():
+        with tracking as callbacks, StopOnSignal() as stop:
+            result = train(
+                *(model, recipe, loader, checks, options.folder, identity, verbosity()),
+                options.checkpoint_every,
+                stop,
+                options.anew,
+                options.accept_changed_data,
+                callbacks,
+            )
+        _print_unreadable(result)
+        _finish(options, model, validation, result)
     return SUCCESS
 
 
@@ -251,6 +248,7 @@ def _finish(
 ) -> None:
     """Evaluate the best network, write it as a preset, and draw."""
     from keras_mlp3d.inference import evaluate
+    from keras_mlp3d.models.switchable import without_training
     from keras_mlp3d.training import current_distribution
 
     if not current_distribution().is_chief:
@@ -295,7 +293,7 @@ def _finish(
         model.save_lora_weights(folder / "adapters.lora.h5")
         model.merge_lora()
         say(f"the adapters alone are {folder / 'adapters.lora.h5'}")
-    _without_training(model).save_to_preset(
+    without_training(model).save_to_preset(
         folder / "preset",
         description=f"{options.preset} trained with {options.recipe}.",
         **metadata,
@@ -338,12 +336,3 @@ def _print_failed(evaluation: "Evaluation", path: pathlib.Path) -> None:
             f"{len(evaluation.failed)} of {evaluation.expected} validation videos cannot be read "
             "and count as wrong"
         )
-
-
-def _without_training(model: "keras.Model") -> "keras.Model":
-    """Return the network without what only its training needs."""
-    from keras_mlp3d.models import MLP3D, extract
-
-    if isinstance(model, MLP3D) and (model.backbone.candidates or model.backbone.remat):
-        return extract(model)
-    return model

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from keras_mlp3d._utils.atomic_write import naming, write_whole, written_beside
+from keras_mlp3d._utils.one_writer import is_writer
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.inference.work_list import KnownVideos, Video, as_text
 
@@ -275,14 +276,8 @@ class DatasetOutput:
         with naming(path):
             file = open(path, "ab")  # noqa: SIM115 (the stack closes it)
             self._stack.callback(file.close)
-        try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not is_writer(file):
             self._stack.close()
             raise ValueError(
                 f"another job writes to {os.fspath(self.folder)!r}: name another output."
-            ) from None
-        except (ImportError, OSError):  # a system without locks
-            return
+            )

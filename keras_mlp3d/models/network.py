@@ -70,10 +70,25 @@ class Network(WholeWeights, TracedOnce):
         """Return the outputs for clips, as `keras.Model.predict` does.
 
         Raises:
-            ValueError: If `x` is the path of a video, or a manifest.
+            ValueError: If `x` is the path of a video, or a manifest, or an array of clips that do
+                not fit the network.
         """
-        refuse_files(x)
+        self._check_array(x)
         return super().predict(x, batch_size, verbose, steps, callbacks)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """Return the outputs for a batch of clips, as `keras.Model.predict_on_batch` does.
+
+        Raises:
+            ValueError: As for `predict`.
+        """
+        self._check_array(x)
+        return super().predict_on_batch(x)
+
+    def _check_array(self, x: Any) -> None:
+        refuse_files(x)  # and TensorFlow's graphs forget lengths, so that they can check none
+        if len(getattr(x, "shape", ())) == len(self.input_shape):
+            self.check_input(x)
 
     def check_input(self, inputs: Tensor) -> None:
         """Raise ValueError if inputs of this shape do not fit the network."""

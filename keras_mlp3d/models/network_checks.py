@@ -1,6 +1,5 @@
 """Checks of what a network is made of, and of the frames that it is given."""
 
-import dataclasses
 import math
 import os
 import unicodedata
@@ -337,8 +336,7 @@ def check_converter(converter: Any, clip: Shape) -> Any:
 def fitted_converter(converter: Any, clip: Shape) -> Any:
     """Return a preset's converter with the lengths for which a network was made, if any."""
     size = tuple(a or b for a, b in zip(clip[1:], converter.image_size, strict=True))
-    changed = {} if size == converter.image_size else {"image_size": size, "resize": None}
-    return dataclasses.replace(converter, num_frames=clip[0] or converter.num_frames, **changed)
+    return converter.replace(num_frames=clip[0] or converter.num_frames, image_size=size)
 
 
 def clip_of(converter: Any) -> dict[str, Any]:

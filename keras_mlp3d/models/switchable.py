@@ -94,11 +94,11 @@ def extract(model: Any, schedule: Any = None) -> Any:
 
     Args:
         model: `MLP3D` whose backbone has candidates: a supernet, or one trained with random
-            mixing.
+            mixing. Or a `TwoPathMLP3D` of such networks.
         schedule: In any form that `parse_schedule` reads; None for the choices in use.
 
     Returns:
-        An `MLP3D` with one kind and size per block; `model` is not changed.
+        A network with one kind and size per block; `model` is not changed.
 
     Raises:
         ValueError: If the schedule cannot be read, or `model` has no weights for it, has LoRA
@@ -117,13 +117,26 @@ def extract(model: Any, schedule: Any = None) -> Any:
     >>> str(network.backbone.schedule[0]), network.backbone.candidates
     ('shift_token:2', None)
     """
-    backbone = model.backbone
     for what, layers in (
         ("LoRA adapters", adapted_layers(model)),
         ("quantized weights", quantized_layers(model)),
     ):
         if layers:
             raise ValueError(f"{model.name} has {what}: extract the network before, or merge them.")
+    if hasattr(model, "appearance"):
+        paths = [extract(path, schedule) for path in (model.appearance, model.motion)]
+        network = type(model)(
+            *paths, **model.own_config(), converter=model.converter, name=model.name
+        )
+    else:
+        network = _extracted(model, schedule)
+    if model._origin is not None:  # the license stays
+        network._origin = dataclasses.replace(model._origin, weights_sha256=None)
+    return network
+
+
+def _extracted(model, schedule):
+    backbone = model.backbone
     schedule = backbone.choices if schedule is None else schedule
     config = {**portable_config(backbone), "name": backbone.name, "schedule": schedule, **_TRAINING}
     network = type(model)(
@@ -135,6 +148,16 @@ def extract(model: Any, schedule: Any = None) -> Any:
     missing = transfer_weights(model, network)
     if missing:
         raise ValueError(f"There are no weights for {schedule!r}: {', '.join(missing)}.")
-    if model._origin is not None:  # the license stays
-        network._origin = dataclasses.replace(model._origin, weights_sha256=None)
     return network
+
+
+def without_training(model: Any) -> Any:
+    """Return a network without what only its training needs: candidates, activations made twice.
+
+    Args:
+        model: Any network of this package; it is not changed.
+    """
+    paths = [model.appearance, model.motion] if hasattr(model, "appearance") else [model]
+    backbones = [path.backbone for path in paths if hasattr(path, "backbone")]
+    needed = any(backbone.candidates or backbone.remat for backbone in backbones)
+    return extract(model) if needed else model

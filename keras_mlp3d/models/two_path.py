@@ -176,11 +176,12 @@ class TwoPathMLP3D(PresetModel):
             "appearance": keras.saving.serialize_keras_object(self.appearance),
             "motion": keras.saving.serialize_keras_object(self.motion),
             "converter": keras.saving.serialize_keras_object(self.converter),
-            **self._own_config(),
+            **self.own_config(),
         }
         return self._with_state(config)
 
-    def _own_config(self) -> dict[str, Any]:
+    def own_config(self) -> dict[str, Any]:
+        """Return the arguments besides the paths, the converter and the name."""
         return {
             "motion_size": list(self.motion_size),
             "activation": None if self.activation is None else "softmax",
@@ -231,7 +232,7 @@ class TwoPathMLP3D(PresetModel):
             key: {"backbone": portable_config(path.backbone), "task": path.task_config()}
             for key, path in (("appearance", self.appearance), ("motion", self.motion))
         }
-        config.update(self._own_config())
+        config.update(self.own_config())
         objects = {hub.CONFIG: ("TwoPathMLP3D", config)}
         if self.converter is not None:
             objects[hub.CONVERTER] = ("VideoConverter", self.converter.get_config())

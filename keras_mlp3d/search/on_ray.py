@@ -196,11 +196,15 @@ class RayTrainer:
         self._submit()
 
 
+#: Attributes of a trainer that its caller sets.
+_CHOICES = ("accept_changed_data", "anew")
+
+
 def _arguments(trainer: Trainer) -> dict[str, Any]:
     """Return the arguments with which a worker makes the trainer again."""
     names = ("preset", "recipe", "training", "validation", "from_scratch", "frames_preset")
     arguments = {name: getattr(trainer, name) for name in (*names, "workers")}
-    return {**arguments, "accept_changed_data": trainer.accept_changed_data}
+    return {**arguments, **{name: getattr(trainer, name) for name in _CHOICES}}
 
 
 def _train(
@@ -216,9 +220,10 @@ def _train(
         os.chdir(job["here"])  # the paths of videos and presets stay as they are in the run's files
         keras.config.set_dtype_policy(job["dtype"])
         options = dict(options)
-        accept = options.pop("accept_changed_data")
+        choices = {name: options.pop(name) for name in _CHOICES}
         trainer = Trainer(**options, folder=job["folder"], verbose=0)
-        trainer.accept_changed_data = accept
+        for name, chosen in choices.items():
+            setattr(trainer, name, chosen)
         trainer.stop = lambda: os.path.exists(job["stop"])
         return "done", trainer(schedule, seed)
     except TrainingInterrupted as stopped:

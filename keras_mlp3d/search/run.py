@@ -14,6 +14,7 @@ import keras
 
 from keras_mlp3d import hub
 from keras_mlp3d._utils.atomic_write import write_whole
+from keras_mlp3d._utils.one_writer import only_writer
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data import Manifest
 from keras_mlp3d.hub.files import read_json
@@ -206,8 +207,7 @@ def find_schedule(
     Every score is written to `folder/trace.jsonl` at once, and the result to
     `folder/result.json`. An interrupted search is resumed; the trace of other weights, videos,
     space or seed is refused. If as few videos are gone or new as `training.train` allows, the log
-    names them, the trace is renamed, and all scores are computed again, because scores on different
-    videos cannot be compared.
+    names them, the trace is renamed, and all scores are computed again on the present videos.
 
     Args:
         model: A trained supernet.
@@ -224,8 +224,8 @@ def find_schedule(
         decoding: None, or a function of the number of videos decoded and the number of all.
         progress: None, or a function of the number of candidates done and the number of all.
         accept_changed_data: Whether any change of the videos is accepted.
-        tie: None, or a confidence such as 0.95: the cheapest of all candidates is chosen whose
-            difference from the best one, on the same videos, may be chance; see `greedy`.
+        tie: None, or a confidence such as 0.95, for the cheapest of candidates that tie; see
+            `greedy`.
         refine: None, or the `Refinement` of `model`, which is trained on between the blocks. The
             model ends with the weights of the best repeat.
 
@@ -233,8 +233,8 @@ def find_schedule(
         `SearchResult` and the `Scorer`.
 
     Raises:
-        ValueError: If an argument is wrong, the trace is of another search, or a score is not
-            finite.
+        ValueError: If an argument is wrong, the trace is of another search, another process
+            searches in the folder, or a score is not finite.
 
     Source:
         Section 3.4.
@@ -271,30 +271,31 @@ def find_schedule(
     if anew:
         chosen = {"repeats": repeats, "alpha": alpha, "seed": seed, "tie": tie}
         _set_result_aside(folder, {**identity, **chosen})
-    result = greedy(
-        scorer.right,
-        space,
-        sum(model.backbone.depths),
-        repeats=repeats,
-        alpha=alpha,
-        seed=seed,
-        cost=ScheduleCost(model, space, shape),
-        trace=folder / _TRACE,
-        identity=identity,
-        anew=anew or replaced,
-        progress=progress,
-        equal=lambda mixing: space.first_equal(mixing, model.converter.num_frames),
-        tie=tie,
-        before_block=refine,
-    )
-    if refine is not None:
-        refine(result.best, (*result.schedule[:-1], None))
-        sample_blocks(model.backbone, [True] * len(result.schedule))
-    if read_json(folder / _VIDEOS, _MAX_VIDEOS_BYTES)["digest"] != videos["digest"]:
-        _write_json(folder / _VIDEOS, videos)
-    content = {**result.to_dict(), **identity, "expected": scorer.expected, "tie": tie}
-    content["failed"] = [list(pair) for pair in scorer.failed]
-    _write_json(folder / RESULT, content, indent=1)
+    with only_writer(folder):
+        result = greedy(
+            scorer.right,
+            space,
+            sum(model.backbone.depths),
+            repeats=repeats,
+            alpha=alpha,
+            seed=seed,
+            cost=ScheduleCost(model, space, shape),
+            trace=folder / _TRACE,
+            identity=identity,
+            anew=anew or replaced,
+            progress=progress,
+            equal=lambda mixing: space.first_equal(mixing, model.converter.num_frames),
+            tie=tie,
+            before_block=refine,
+        )
+        if refine is not None:
+            refine(result.best, (*result.schedule[:-1], None))
+            sample_blocks(model.backbone, [True] * len(result.schedule))
+        if read_json(folder / _VIDEOS, _MAX_VIDEOS_BYTES)["digest"] != videos["digest"]:
+            _write_json(folder / _VIDEOS, videos)
+        content = {**result.to_dict(), **identity, "expected": scorer.expected, "tie": tie}
+        failed = [list(pair) for pair in scorer.failed]
+        _write_json(folder / RESULT, {**content, "failed": failed}, indent=1)
     return result, scorer
 
 

@@ -5,6 +5,7 @@ Source: section 3.4.
 
 import dataclasses
 import itertools
+from collections.abc import Iterable
 from typing import Any
 
 from keras_mlp3d._utils.checks import check_choice, check_integer
@@ -79,16 +80,7 @@ class SearchSpace:
             ValueError: If `num_frames` is no multiple of 4, or one of the group sizes does not
                 divide its tokens in time; the message lists the sizes that do.
         """
-        if check_integer("num_frames", num_frames) % _TUBELET:
-            raise ValueError(f"num_frames must be a multiple of {_TUBELET}, got {num_frames!r}.")
-        time = num_frames // _TUBELET
-        wrong = [mixing for mixing in self.mixings if not mixing.divides(time)]
-        if wrong:
-            sizes = [str(size) for size in range(1, time + 1) if time % size == 0]
-            raise ValueError(
-                f"Clips of {num_frames} frames, {time} tokens in time, do not fit the candidates "
-                f"{', '.join(map(str, wrong))}; group sizes that do: {', '.join(sizes)}."
-            )
+        check_mixings(self.mixings, num_frames)
 
     def first_equal(self, mixing: Mixing, num_frames: int) -> Mixing:
         """Return the first candidate that is the same layer as another one at a clip length.
@@ -157,3 +149,22 @@ class SearchSpace:
 
     def __str__(self) -> str:
         return f"{','.join(self.kinds)}/{','.join(map(str, self.group_sizes))}"
+
+
+def check_mixings(mixings: Iterable[Mixing], num_frames: int) -> None:
+    """Raise ValueError if a kind and size of time mixing does not fit clips of a length.
+
+    Args:
+        mixings: Kinds and sizes.
+        num_frames: Frames of a clip.
+    """
+    if check_integer("num_frames", num_frames) % _TUBELET:
+        raise ValueError(f"num_frames must be a multiple of {_TUBELET}, got {num_frames!r}.")
+    time = num_frames // _TUBELET
+    wrong = [mixing for mixing in mixings if not mixing.divides(time)]
+    if wrong:
+        sizes = [str(size) for size in range(1, time + 1) if time % size == 0]
+        raise ValueError(
+            f"Clips of {num_frames} frames, {time} tokens in time, do not fit the candidates "
+            f"{', '.join(map(str, dict.fromkeys(wrong)))}; group sizes that do: {', '.join(sizes)}."
+        )

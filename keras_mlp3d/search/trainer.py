@@ -54,6 +54,7 @@ class Trainer:
             with a checkpoint, as in `train`.
         accept_changed_data: Whether trainings resume however much the videos have changed, as in
             `train`.
+        anew: Whether the files of other trainings in the folders are moved aside, as in `train`.
 
     Raises:
         ValueError: If the manifests differ in their classes, or the preset has no converter.
@@ -97,7 +98,7 @@ class Trainer:
         self.folder, self.workers, self.verbose = pathlib.Path(folder), workers, verbose
         self.from_scratch = from_scratch or stored.weights == "none"
         self.stop: Callable[[], bool] | None = None
-        self.accept_changed_data = False
+        self.accept_changed_data = self.anew = False
         self._stored, self.depth = stored, sum(stored.size.depths)
         self.converter = clip_converter(hub.make_converter(stored.converter), recipe)
 
@@ -137,6 +138,7 @@ class Trainer:
             identity,
             self.verbose,
             stop=self.stop,
+            anew=self.anew,
             accept_changed_data=self.accept_changed_data,
         )
         return self._measured(model, folder / _EVALUATION)

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import os
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,7 +23,7 @@ from keras_mlp3d.training.checkpoint import (
 )
 from keras_mlp3d.training.unreadable_videos import UnreadableVideos
 
-_BEST = "best.npz"
+_BEST, _BEST_SO_FAR = "best.npz", "best-{:06d}.npz"
 
 
 class TrainingInterrupted(KeyboardInterrupt):
@@ -91,9 +92,10 @@ clip_norm.
 class RunRecorder(keras.callbacks.Callback):
     """Writes the history, the best weights and finally the checkpoint of every epoch.
 
-    If the process dies between these writes, the checkpoint wins: on resume, the history and the
-    best weights are rewritten from it. A checkpoint within an epoch also stores the sums of loss
-    and metrics so far, so that the epoch's row of the history covers all of its steps.
+    If the process dies between these writes, the checkpoint wins: on resume, the history is
+    rewritten from it, and the best weights are those in the file of its best epoch. A checkpoint
+    within an epoch also stores the sums of loss and metrics so far, so that the epoch's row of the
+    history covers all of its steps.
 
     Args:
         folder: Folder of the run.
@@ -138,7 +140,7 @@ class RunRecorder(keras.callbacks.Callback):
             name: [math.nan if value is None else value for value in values]
             for name, values in state.get("history", {}).items()
         }
-        self.best_epoch = state.get("best_epoch", 0)
+        self.best_epoch = self._stored_best = state.get("best_epoch", 0)
         self._best = tuple(state.get("best", ())) or self._best_of_history()
 
     def on_train_begin(self, logs: dict | None = None) -> None:
@@ -184,6 +186,14 @@ class RunRecorder(keras.callbacks.Callback):
     def _save(self, epoch, state, step=0):
         if current_distribution().is_chief:
             save_checkpoint(self.folder, self.model, epoch, state, step=step)
+            # The checkpoint before this one may be needed, and names a best epoch too.
+            kept = {self._path_of_best(number) for number in (self._stored_best, self.best_epoch)}
+            for path in {*self.folder.glob("best-*.npz")} - kept:
+                path.unlink(missing_ok=True)
+        self._stored_best = self.best_epoch
+
+    def _path_of_best(self, epoch):
+        return self.folder / _BEST_SO_FAR.format(epoch + 1)
 
     def _state(self):
         history = {  # JSON has no NaN, which is the loss if no validation video is readable
@@ -260,15 +270,26 @@ class RunRecorder(keras.callbacks.Callback):
             optimizer.finalize_variable_values(weights)
         try:
             if current_distribution().is_chief:
-                save_weights(self.folder / _BEST, self.model)
+                save_weights(self._path_of_best(self.best_epoch), self.model)
         finally:
             for weight, value in zip(weights, values, strict=bool(values)):
                 weight.assign(value)
 
     def load_best(self, model: keras.Model) -> None:
-        """Load the weights of the best epoch into a model."""
-        current_distribution().barrier()
-        load_weights(self.folder / _BEST, model)
+        """Load the weights of the best epoch into a model, and name their file `best.npz`.
+
+        Args:
+            model: The network that was trained.
+        """
+        distribution, path = current_distribution(), self._path_of_best(self.best_epoch)
+        distribution.barrier()
+        load_weights(path if path.exists() else self.folder / _BEST, model)
+        distribution.barrier()  # all read before the first one renames
+        if distribution.is_chief:
+            if path.exists():
+                os.replace(path, self.folder / _BEST)
+            for other in self.folder.glob("best-*.npz"):
+                other.unlink(missing_ok=True)
 
 
 class StopAfterEpoch(keras.callbacks.Callback):

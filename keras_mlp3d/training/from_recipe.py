@@ -8,7 +8,7 @@ from keras_mlp3d.data import Augmenter, Manifest, VideoConverter, VideoLoader
 from keras_mlp3d.distribution import current_distribution
 from keras_mlp3d.models import Mixing
 from keras_mlp3d.training.recipe import Recipe
-from keras_mlp3d.training.recipe_rules import augmenter_config
+from keras_mlp3d.training.recipe_rules import augmenter_config, stride_fault
 
 _logger = logging.getLogger("keras_mlp3d")
 
@@ -23,6 +23,10 @@ def clip_converter(converter: VideoConverter, recipe: Recipe) -> VideoConverter:
             open.
         recipe: A `Recipe`.
 
+    Raises:
+        ValueError: If the recipe has a `frame_stride` for a converter that takes frames from the
+            whole video.
+
     Example:
 
     >>> from keras_mlp3d.data import VideoConverter
@@ -33,7 +37,11 @@ def clip_converter(converter: VideoConverter, recipe: Recipe) -> VideoConverter:
     names = ("num_frames", "image_size", "sampling", "frame_stride")
     values = {name: getattr(recipe, name) for name in names}
     given = {name: value for name, value in values.items() if value is not None}
-    return dataclasses.replace(converter, **given)
+    made = converter.replace(**given)
+    fault = stride_fault(made.sampling, recipe.frame_stride)
+    if fault is not None:
+        raise ValueError(f"Recipe {recipe.name!r}: {fault}")
+    return made
 
 
 def network_options(recipe: Recipe, num_frames: int) -> dict[str, Any]:

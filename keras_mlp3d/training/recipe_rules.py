@@ -136,14 +136,18 @@ def _warmup(recipe):
     return None
 
 
-def _stride(recipe):
-    if recipe.sampling not in (None, "dense") and recipe.frame_stride not in (None, 1):
+def stride_fault(sampling: str | None, frame_stride: int | None) -> str | None:
+    """Return why a stride has no meaning for a kind of sampling, or None."""
+    if sampling not in (None, "dense") and frame_stride not in (None, 1):
         return (
-            f"frame_stride={recipe.frame_stride} has no meaning for sampling="
-            f"{recipe.sampling!r}, which takes frames from the whole video; set frame_stride to 1 "
-            "or sampling to 'dense'."
+            f"frame_stride={frame_stride} has no meaning for sampling={sampling!r}, which takes "
+            "frames from the whole video; set frame_stride to 1 or sampling to 'dense'."
         )
     return None
+
+
+def _stride(recipe):
+    return stride_fault(recipe.sampling, recipe.frame_stride)
 
 
 def _clip_bytes(recipe):

@@ -15,6 +15,7 @@ import numpy as np
 
 from keras_mlp3d._utils.atomic_write import DISK_ERRORS
 from keras_mlp3d._utils.checks import check_integer
+from keras_mlp3d._utils.one_writer import only_writer
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.distribution import current_distribution
 from keras_mlp3d.training.callbacks import RunRecorder, StopAfterEpoch, StopAtNan
@@ -96,11 +97,12 @@ def train(
     that epoch. A larger change needs `accept_changed_data`. With other classes it is another run.
 
     The folder holds `run.json` (recipe, data, versions), `videos.json` (the names of the videos),
-    `history.csv`, `unreadable.csv` if there was such a video, the two newest checkpoints and
-    `best.npz`. With the package tensorboard it also holds `logs` for TensorBoard. With several
-    processes (see `distribute`) the first process writes the folder, and all must see it. Each
-    process feeds its own part of the training data, and of the validation data its part or all of
-    it; `make_loaders` divides both.
+    `history.csv`, `unreadable.csv` if there was such a video, the two newest checkpoints, the best
+    weights so far, and in the end `best.npz`. With the package tensorboard it also holds `logs` for
+    TensorBoard. With several processes (see `distribute`) the first process writes the folder, and
+    all must see it; another training in the folder at the same time is refused. Each process feeds
+    its own part of the training data, and of the validation data its part or all of it;
+    `make_loaders` divides both.
 
     Args:
         model: `MLP3D`, `TwoPathMLP3D` or `FrameCycleMLP` without activation (its output is logits);
@@ -128,9 +130,9 @@ def train(
         A `TrainingRun`.
 
     Raises:
-        ValueError: If the folder is of another run (the error names the difference), all its
-            checkpoints are damaged, an argument is wrong, or the labels contradict the network's
-            activation.
+        ValueError: If the folder is of another run (the error names the difference), another
+            process trains in it, all its checkpoints are damaged, an argument is wrong, or the
+            labels contradict the network's activation.
         TrainingInterrupted: If `stop` returns true. It is a `KeyboardInterrupt`.
         FloatingPointError: If the loss is not finite. The error names the last good checkpoint.
         OSError: If a file cannot be written. The error names it; the last checkpoint stays whole.
@@ -167,7 +169,8 @@ def train(
     optimizer = make_optimizer(model, recipe, len(training), verbose != 0)
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with _naming_checkpoint(folder):
+    alone = only_writer(folder) if is_chief else contextlib.nullcontext()
+    with alone, _naming_checkpoint(folder):
         if identity is None:
             identity = identity_of(model, training, validation)
         run = RunFolder(folder, recipe, identity, anew, accept_changed_data)
@@ -269,30 +272,39 @@ _OF_THE_USER = ("dropout", "drop_path_rate")
 
 def _check_network(model, recipe):
     """Refuse a network that was built without what the recipe asks for, or say what differs."""
-    parts = (getattr(model, name, None) for name in ("backbone", "cycle_mlp"))
-    network = next((part for part in parts if part is not None), model)
-    for field, default in _OF_THE_NETWORK.items():
-        asked, built = getattr(recipe, field), getattr(network, field, None)
-        if asked not in (None, default) and asked != built:
-            raise ValueError(
-                f"The recipe {recipe.name!r} asks for {field}={asked!r}, but the network has "
-                f"{built!r}: build an MLP3D with training.network_options(recipe, num_frames), or "
-                f"set {field}={default} in the recipe."
-            )
-    pairs = {
-        field: (getattr(recipe, field), getattr(model, field, getattr(network, field, None)))
-        for field in _OF_THE_USER
-    }
-    if recipe.dtype != "float32":  # the default, with which a recipe leaves it open
-        policies = {layer.dtype_policy.name for layer in network._flatten_layers()}
-        pairs["dtype"] = recipe.dtype, None if recipe.dtype in policies else sorted(policies)
-    for field, (asked, built) in pairs.items():
-        if None not in (asked, built) and asked != built:
-            _logger.warning(
-                "The recipe %r asks for %s=%s, but the network was built with %s; "
-                "training.network_options(recipe, num_frames) has the recipe's arguments.",
-                *(recipe.name, field, asked, built),
-            )
+    differing = {}
+    for path in _paths(model):
+        parts = (getattr(path, name, None) for name in ("backbone", "cycle_mlp"))
+        network = next((part for part in parts if part is not None), path)
+        for field, default in _OF_THE_NETWORK.items():
+            asked, built = getattr(recipe, field), getattr(network, field, None)
+            if asked not in (None, default) and asked != built:
+                raise ValueError(
+                    f"The recipe {recipe.name!r} asks for {field}={asked!r}, but the network has "
+                    f"{built!r}: build it with training.network_options(recipe, num_frames), or "
+                    f"set {field}={default} in the recipe."
+                )
+        pairs = {
+            field: (getattr(recipe, field), getattr(path, field, getattr(network, field, None)))
+            for field in _OF_THE_USER
+        }
+        if recipe.dtype != "float32":  # the default, with which a recipe leaves it open
+            policies = {layer.dtype_policy.name for layer in network._flatten_layers()}
+            pairs["dtype"] = recipe.dtype, None if recipe.dtype in policies else sorted(policies)
+        for field, (asked, built) in pairs.items():
+            if None not in (asked, built) and asked != built:
+                differing.setdefault(field, (asked, built))
+    for field, (asked, built) in differing.items():
+        _logger.warning(
+            "The recipe %r asks for %s=%s, but the network was built with %s; "
+            "training.network_options(recipe, num_frames) has the recipe's arguments.",
+            *(recipe.name, field, asked, built),
+        )
+
+
+def _paths(model):
+    """Return both paths of a two-path network; else the network alone."""
+    return [model.appearance, model.motion] if hasattr(model, "appearance") else [model]
 
 
 def _check_clips(model, training):

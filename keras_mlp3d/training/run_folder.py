@@ -36,7 +36,10 @@ _ACCEPT = (
 TRACKING = "tracking.json"
 
 #: What a training made, which another one must not replace.
-_RESULTS = ("checkpoint-*.npz", "best.npz", "history.csv", "preset", "evaluation.json")
+_RESULTS = (
+    *("checkpoint-*.npz", "best*.npz", "history.csv", "preset", "evaluation.json"),
+    "adapters.lora.h5",
+)
 #: The files of a run. Its description is moved last: until then the folder is recognized as its.
 _OF_A_RUN = (
     *(*_RESULTS, "logs", "curves.png", "confusion.png", "average_precision.png", "wrong.png"),

@@ -174,12 +174,20 @@ def test_ctrl_c_within_a_comparison(common, preset, tmp_path, capsys, monkeypatc
     assert list((folder / "S1-seed0").glob("checkpoint-*"))
 
 
+def test_a_size_that_fits_one_family_alone(common, preset, tmp_path, trained):
+    """Shift-token takes any size."""
+    arguments = ["compare", *common, "--preset", preset, "--run", str(tmp_path / "run")]
+    arguments += ["--from-scratch", "--without-2d", "--families", "ST", "--sizes", "8"]
+    assert main([*arguments, "--anew"]) == 0
+    assert ["".join(schedule) for schedule, _ in trained] == ["shift_token:8"]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         (["--sizes", "1,x"], "--sizes must be whole numbers from 1, as in 1,2, got '1,x'"),
         (["--seeds", ""], "--seeds must be whole numbers from 0"),
-        (["--sizes", "8"], "do not fit the candidates"),
+        (["--sizes", "8"], "do not fit the candidates short_range:8; group sizes"),
         (["--families", "ST,2D"], "families must be among SR, LR, ST, SR-LR, SR-SW, got '2D'"),
         (["--searched", "cyclemlp_b1"], "--searched must have a schedule"),
     ],

@@ -15,7 +15,7 @@ import pytest
 from cli.forked import Forked
 from data.make_videos import moving_frames, write_video
 
-from keras_mlp3d import MLP3D, FrameCycleMLP, MLP3DBackbone
+from keras_mlp3d import MLP3D, FrameCycleMLP, MLP3DBackbone, TwoPathMLP3D
 from keras_mlp3d.cli import train as command
 from keras_mlp3d.cli.main import main
 from keras_mlp3d.data import VideoConverter, read_manifest
@@ -107,6 +107,23 @@ def test_random_mixing_and_activations_computed_again(videos, preset, tmp_path):
     backbone = MLP3D.from_preset(tmp_path / "run" / "preset").backbone
     assert backbone.schedule == MLP3D.from_preset(preset).backbone.schedule
     assert (backbone.candidates, backbone.random_mixing, backbone.remat) == (None, 0.0, False)
+
+
+def test_both_paths_are_trained_with_what_the_recipe_asks_for(videos, preset, tmp_path):
+    paths = [
+        MLP3D.from_preset(preset, name=name, num_classes=2, load_weights=False)
+        for name in ("seen", "moving")
+    ]
+    TwoPathMLP3D(*paths, (32, 32)).save_to_preset(tmp_path / "two")
+    settings = ("remat=true", "random_mixing=0.5", "max_group_size=2", "pixel_mean=[0.5,0.4,0.3]")
+    command = arguments(videos, tmp_path / "two", tmp_path / "run", *settings, "epochs=1")
+    assert main([*command, "--set", "pixel_std=[0.2,0.2,0.2]", "--set", "dropout=0.1"]) == 0
+    model = TwoPathMLP3D.from_preset(tmp_path / "run" / "preset")
+    for path in (model.appearance, model.motion):
+        backbone = path.backbone
+        assert (backbone.candidates, backbone.random_mixing, backbone.remat) == (None, 0.0, False)
+        assert backbone.pixel_mean == (0.5, 0.4, 0.3)
+        assert path.dropout == 0.1
 
 
 def test_adapters_are_trained_resumed_and_merged(videos, preset, tmp_path, capsys):
@@ -331,7 +348,7 @@ def test_a_full_disk_names_the_file_and_the_run_resumes(videos, preset, tmp_path
     folder = tmp_path / "run"
     code, _, errors = forked.run(arguments(videos, preset, folder), file_size=20_480)
     assert code == 1
-    assert f"File too large: {folder / 'best.npz'}" in errors
+    assert f"File too large: {folder / 'best-000001.npz'}" in errors
     assert sorted(path.name for path in folder.iterdir() if path.is_file()) == [
         *("run.json", "videos.json"),
     ]
@@ -369,10 +386,13 @@ def test_ctrl_c_ends_behind_a_checkpoint_and_the_same_command_goes_on(
 
 
 def test_anew(done, videos, preset, tmp_path):
-    command = arguments(videos, preset, tmp_path / "run", "epochs=1")
+    command = arguments(videos, preset, tmp_path / "run", "epochs=1", "lora_rank=2")
     assert main(command) == 0
+    files = {path.name for path in (tmp_path / "run").iterdir()}
+    assert "adapters.lora.h5" in files
     assert main([*command, "--set", "weight_decay=0.2", "--anew"]) == 0
     before = tmp_path / "run" / "before-1"
+    assert {path.name for path in before.iterdir()} == files
     assert json.loads((before / "run.json").read_text())["recipe"]["weight_decay"] == 0.05
     assert (before / "preset" / "config.json").is_file()
     after = json.loads((tmp_path / "run" / "run.json").read_text())

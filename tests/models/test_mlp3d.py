@@ -253,3 +253,15 @@ def test_pixels_whose_rank_is_unknown_are_refused_with_the_shape():
     model = tiny.tiny_model()
     with pytest.raises(ValueError, match=r"pixels of shape \(batch, frames.*unknown number"):
         tf.function(model).get_concrete_function(tf.TensorSpec(None, "uint8"))
+
+
+@pytest.mark.parametrize("way", ["predict", "predict_on_batch"])
+def test_predict_says_which_clips_fit(way):
+    """In the graph that TensorFlow makes for any length, nothing can say it."""
+    model = tiny.tiny_model("short_range:2")
+    outputs = getattr(model, way)
+    if keras.backend.backend() == "tensorflow":
+        for frames in (8, 16):
+            outputs(np.zeros((1, frames, 32, 32, 3), "float32"))
+    with pytest.raises(ValueError, match="a clip of 12 frames does not fit the schedule"):
+        outputs(np.zeros((1, 12, 32, 32, 3), "float32"))

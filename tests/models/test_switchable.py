@@ -4,7 +4,7 @@ import pytest
 from layer_contract import to_numpy
 from models import tiny
 
-from keras_mlp3d import MLP3D, MLP3DBackbone
+from keras_mlp3d import MLP3D, MLP3DBackbone, TwoPathMLP3D
 from keras_mlp3d.models import extract
 
 CANDIDATES = ["short_range:1", "long_range:2", "shift_token:2", "shift_window:4"]
@@ -25,6 +25,25 @@ def test_extracts_the_choices_in_use():
     np.testing.assert_allclose(
         tiny.run(network, clip), expected, rtol=0, atol=1e-5 * np.abs(expected).max()
     )
+
+
+def test_takes_both_paths_of_a_network():
+    paths = [
+        tiny.tiny_model(
+            "long_range:2", seed, candidates=CANDIDATES, remat=True, task={"name": name}
+        )
+        for seed, name in enumerate(("seen", "moving"))
+    ]
+    model = TwoPathMLP3D(*paths, (32, 36), "softmax", class_names=list("abcde"))
+    model.motion.backbone.set_choices("shift_window:4")
+    network = extract(model)
+    kinds = [{str(mixing) for mixing in path.backbone.schedule} for path in
+             (network.appearance, network.motion)]  # fmt: skip
+    assert kinds == [{"long_range:2"}, {"shift_window:4"}]
+    assert not any(path.backbone.candidates for path in (network.appearance, network.motion))
+    assert (network.class_names, network.motion_size) == (list("abcde"), (32, 36))
+    clip = tiny.pixels()
+    np.testing.assert_allclose(tiny.run(network, clip), tiny.run(model, clip), rtol=0, atol=1e-5)
 
 
 def test_takes_an_ordinary_network_too():

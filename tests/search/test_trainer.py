@@ -1,6 +1,7 @@
 """Networks that are trained by themselves: where they lie, what they start from, what is kept."""
 
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -74,6 +75,21 @@ def test_a_folder_of_another_recipe_is_refused(done, preset, recipe, manifests):
     other = make(preset, recipe.replace(weight_decay=0.3), manifests, trainer.folder)
     with pytest.raises(ValueError, match=r"recipe weight_decay was 0\.05, is 0\.3"):
         other("long_range:2", seed=3)
+
+
+def test_a_folder_of_another_recipe_is_moved_aside_if_asked(
+    done, preset, recipe, manifests, tmp_path
+):
+    trainer, _ = done
+    shutil.copytree(trainer.folder, tmp_path / "runs")
+    folder = tmp_path / "runs" / "LR2-seed3"
+    before = (folder / "evaluation.json").read_bytes()
+    other = make(preset, recipe.replace(weight_decay=0.3), manifests, tmp_path / "runs")
+    other.anew = True
+    other("long_range:2", seed=3)
+    assert (folder / "before-1" / "evaluation.json").read_bytes() == before
+    assert json.loads((folder / "run.json").read_text())["recipe"]["weight_decay"] == 0.3
+    assert (folder / "evaluation.json").exists()
 
 
 def test_asked_to_stop_it_ends_behind_a_checkpoint(preset, recipe, manifests, tmp_path):

@@ -86,6 +86,26 @@ def test_random_mixing_draws_from_every_mixing_that_fits():
     assert (options["random_mixing"], options["max_group_size"]) == (0.1, 4)
 
 
+def test_another_size_of_clips_is_not_resized_as_the_old_one():
+    """The length to which pictures are resized is for one size of clips."""
+    converter = VideoConverter(16, (224, 224), resize=256)
+    recipe = Recipe("unmeasured", "small", num_frames=16, image_size=(64, 64))
+    assert clip_converter(converter, recipe) == VideoConverter(16, (64, 64))
+    for size in ((224, 224), None):
+        kept = clip_converter(converter, recipe.replace(image_size=size))
+        assert kept == converter
+    larger = clip_converter(converter, recipe.replace(image_size=(288, 288)))
+    assert larger == VideoConverter(16, (288, 288))
+
+
+def test_a_stride_for_frames_of_the_whole_video_is_refused():
+    recipe = Recipe("unmeasured", "mine", num_frames=16, image_size=(64, 64), frame_stride=4)
+    fault = r"'mine': frame_stride=4 has no meaning for sampling='uniform'.* set frame_stride to 1"
+    with pytest.raises(ValueError, match=fault):
+        clip_converter(VideoConverter(), recipe)
+    assert clip_converter(VideoConverter(sampling="dense"), recipe).frame_stride == 4
+
+
 def test_what_the_recipe_leaves_open_is_left_to_the_preset():
     assert network_options(RECIPE, 32) == {}
     converter = VideoConverter(num_frames=8, image_size=(40, 48), crop="none")

@@ -15,9 +15,16 @@ import pytest
 from training import noise
 
 from keras_mlp3d import MLP3D, MLP3DBackbone
-from keras_mlp3d._utils import atomic_write
+from keras_mlp3d._utils import atomic_write, one_writer
 from keras_mlp3d.data import Manifest, VideoConverter, VideoLoader, VideoRow
-from keras_mlp3d.training import EventFiles, RunRecorder, TrainingInterrupted, checkpoint, train
+from keras_mlp3d.training import (
+    EventFiles,
+    RunRecorder,
+    TrainingInterrupted,
+    callbacks,
+    checkpoint,
+    train,
+)
 
 SCRIPT = pathlib.Path(noise.__file__)
 
@@ -345,7 +352,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(copied, monkeypatch):
 
 def test_a_full_disk_in_a_run_says_what_the_run_resumes_from(tmp_path, monkeypatch):
     """Whichever of its files it is, the first or the last that an epoch writes."""
-    for number, name in ((0, "best.npz"), (2, "checkpoint-000002.npz")):
+    for number, name in ((0, "best-000002.npz"), (2, "checkpoint-000002.npz")):
         folder, left = tmp_path / str(number), [4 + number]  # run.json, and three of an epoch
         replace = os.replace
 
@@ -366,6 +373,48 @@ def test_a_full_disk_in_a_run_says_what_the_run_resumes_from(tmp_path, monkeypat
         assert note.startswith(f"{folder / 'checkpoint-000001.npz'} is whole")
         assert not list(folder.rglob("*.part*"))
         assert len(noise.run(folder, epochs=2)[1].history["loss"]) == 2
+
+
+def test_the_best_weights_are_those_of_the_history(tmp_path, monkeypatch):
+    """Also if a process dies between the two, and the epoch that is repeated is no longer best."""
+    best, saved = [True], callbacks.save_checkpoint
+
+    def dying(folder, model, epoch, *args, **kwargs):
+        if epoch == 2:
+            raise MemoryError
+        return saved(folder, model, epoch, *args, **kwargs)
+
+    monkeypatch.setattr(RunRecorder, "_is_best", lambda self, epoch, *args: best[0] or not epoch)
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks, "save_checkpoint", dying)
+        with pytest.raises(MemoryError):
+            noise.run(tmp_path, epochs=3)
+    assert sorted(path.name for path in tmp_path.glob("best*")) == [
+        "best-000001.npz",
+        "best-000002.npz",
+    ]
+    first = noise.make_model()
+    checkpoint.load_weights(tmp_path / "best-000001.npz", first)
+    best[0] = False
+    model, result = noise.run(tmp_path, epochs=3)
+    assert (result.best_epoch, len(result.history["loss"])) == (0, 3)
+    for found, expected in zip(model.get_weights(), first.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert [path.name for path in tmp_path.glob("best*")] == ["best.npz"]
+    again, _ = noise.run(tmp_path, epochs=3)
+    np.testing.assert_array_equal(again.get_weights()[0], first.get_weights()[0])
+
+
+def test_a_second_training_in_the_folder_is_refused(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    monkeypatch.setattr(one_writer, "_PATIENCE", 0.0)
+    other = os.open(tmp_path, os.O_RDONLY)  # a lock is of what was opened, not of the process
+    fcntl.flock(other, fcntl.LOCK_EX)
+    with pytest.raises(ValueError, match="another process writes to"):
+        noise.run(tmp_path, epochs=1)
+    assert not list(tmp_path.iterdir())
+    os.close(other)
+    noise.run(tmp_path, epochs=1)
 
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(copied, caplog):

@@ -137,6 +137,21 @@ class VideoConverter:
         """Return the arguments as values that JSON knows."""
         return {**dataclasses.asdict(self), "image_size": list(self.image_size)}
 
+    def replace(self, **changes: Any) -> "VideoConverter":
+        """Return a converter with other values of some arguments.
+
+        `resize` is for one `image_size`: with another one it is None, unless it is given.
+
+        Example:
+
+        >>> VideoConverter(16, (224, 224), resize=256).replace(image_size=(64, 64)).resize is None
+        True
+        """
+        made = dataclasses.replace(self, **{"resize": None, **changes})
+        if "resize" in changes or made.image_size != self.image_size:
+            return made
+        return dataclasses.replace(made, resize=self.resize)
+
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "VideoConverter":
         """Return a converter from the result of `get_config`. Unknown keys are an error."""

@@ -9,6 +9,8 @@ import errno
 import os
 import pathlib
 import re
+import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 
 from keras_mlp3d._utils.types import StrPath
@@ -53,7 +55,7 @@ def _final_name(name, path, stands_for):
     """Return the name that the user knows for the file of an error; None if it is not ours."""
     if not isinstance(name, str | os.PathLike):
         return os.fspath(path)
-    for ours in (path, *stands_for):
+    for ours in (*stands_for, path):  # a temporary folder may be inside `path`
         with contextlib.suppress(ValueError):
             return os.fspath(path / pathlib.Path(name).relative_to(ours))
     return None
@@ -95,6 +97,31 @@ def written_beside(
             os.replace(beside, path)
         finally:
             beside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def folder_beside(path: StrPath) -> Iterator[pathlib.Path]:
+    """Yield a new, empty folder next to `path`, which is removed at the end with what it holds.
+
+    Args:
+        path: The file or folder that is made in it, and then moved out.
+
+    Raises:
+        FileNotFoundError: If the folder of `path` does not exist.
+        OSError: If no folder can be made there. It names `path`.
+    """
+    path = pathlib.Path(path)
+    try:
+        folder = pathlib.Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    except OSError as error:
+        if path.parent.exists():
+            raise _named(error, os.fspath(path)) from error
+        reason = f"The folder {str(path.parent)!r} does not exist"
+        raise FileNotFoundError(errno.ENOENT, reason, os.fspath(path)) from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def check_writable(path: StrPath) -> None:

@@ -13,12 +13,13 @@ import numpy as np
 
 from keras_mlp3d._utils.checks import check_number
 from keras_mlp3d._utils.printable import one_line
-from keras_mlp3d.app.limits import Limits, Refused, check_video
+from keras_mlp3d.app.limits import Limits, Refused, Watch, check_video
 from keras_mlp3d.app.networks import Networks
 from keras_mlp3d.app.pictures import contact_sheet, picture_of
 from keras_mlp3d.data.datasets.check_file import reason_of
 from keras_mlp3d.data.video.container import VideoError
 from keras_mlp3d.data.video.converter import Views
+from keras_mlp3d.data.video.sources import Watched
 from keras_mlp3d.inference import WindowScores, score_views
 from keras_mlp3d.inference.windows import clips_of_windows
 
@@ -88,13 +89,14 @@ def answers(
         check_number("window", window, above=0)
         classes, converter = networks.classes(preset), networks.converter(preset)
         size = check_video(path, limits)
-        views = converter.read(path)
+        video = Watched(path, Watch(path, until))
+        views = converter.read(video)
         scores = networks.run(preset, lambda model: score_views(model, views.frames)[0], until)
         answer = _answer(scores, classes, views)
         yield answer
         if size.seconds > 1.001 * window:
             hop = max(window / 4, (size.seconds - window) / _MAX_WINDOWS)
-            windows, note = _windows(networks, preset, path, (window, hop), until)
+            windows, note = _windows(networks, preset, video, (window, hop), until)
             yield _with_timeline(answer, windows, classes, note)
     # As broad as it is because the page is where an error meets its reader, whatever it is.
     except Exception as error:
@@ -122,11 +124,11 @@ def _answer(scores: np.ndarray, classes: list[str], views: Views) -> Answer:
 
 
 def _windows(
-    networks: Networks, preset: str, path: str, lengths: tuple[float, float], until: float
+    networks: Networks, preset: str, video: Any, lengths: tuple[float, float], until: float
 ) -> tuple[list[WindowScores], str]:
     """Score the windows of a video; ("", or a sentence that says why some are missing)."""
     found: list[WindowScores] = []
-    clips = clips_of_windows(networks.converter(preset), path, *lengths)
+    clips = clips_of_windows(networks.converter(preset), video, *lengths)
     try:
         while batch := list(itertools.islice(clips, _BATCH)):
             if time.monotonic() > until:

@@ -1,9 +1,16 @@
-"""What the page takes, and the sentence for what it refuses: decided before anything is decoded."""
+"""What the page takes, and the sentence for what it refuses.
 
+A file is checked before anything is decoded. Its header and packets do not say everything: later
+pictures may be larger, and decoding may take long. So the limits hold while it is decoded, too.
+"""
+
+import collections
 import dataclasses
 import math
 import os
-from typing import NamedTuple
+import threading
+import time
+from typing import Any, NamedTuple
 
 from keras_mlp3d._utils.checks import check_integer, check_number
 from keras_mlp3d.data.datasets.check_file import reason_of
@@ -37,8 +44,8 @@ class Limits:
         max_bytes: Largest video file in bytes.
         max_seconds: Longest video in seconds.
         max_frames: Largest number of frames of a video.
-        max_wait: Seconds after which a request gets no further scores. Those that are there are
-            shown.
+        max_wait: Seconds after which a request gets no further scores, and its video is not decoded
+            further. The scores that are there are shown.
 
     Raises:
         ValueError: If an argument is not a positive number.
@@ -72,6 +79,64 @@ class Limits:
             f"A video may have up to {in_bytes(self.max_bytes)}, {self.max_seconds:g} seconds and "
             f"{self.max_frames:,} frames."
         )
+
+
+class Stopped(VideoError, Refused):
+    """The end of decoding at a limit: an error of the video for those who decode it."""
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class Watch:
+    """Ends the decoding of a video at the limits: called with the frames of each packet.
+
+    Args:
+        path: The file.
+        until: Time of `time.monotonic` at which the decoding ends.
+
+    Raises:
+        Stopped: If the time is over, or the frames so far have more than `MAX_DECODED_PIXELS`. A
+            frame that is decoded several times counts once.
+
+    Example:
+
+    >>> Watch("a.mp4", until=time.monotonic() - 1)([])
+    Traceback (most recent call last):
+    ...
+    keras_mlp3d.app.limits.Stopped: The time for one video is over before it is decoded. ...
+    """
+
+    def __init__(self, path: str, until: float):
+        self._path, self._until, self._pixels = path, until, 0
+        self._seen: set[tuple[int, int]] = set()
+        self._lock = threading.Lock()  # parts of a file are decoded in threads
+
+    def __call__(self, frames: list[Any]) -> None:
+        """Count the frames of a packet; `Stopped` at a limit."""
+        if time.monotonic() > self._until:
+            raise Stopped(
+                self._path,
+                "The time for one video is over before it is decoded. Try again in a while, or "
+                "choose a shorter or smaller video.",
+            )
+        with self._lock:
+            of_packet = collections.Counter[int]()  # a packet may hold several frames
+            for frame in frames:
+                if frame.pts is not None:
+                    key = frame.pts, of_packet[frame.pts]
+                    of_packet[frame.pts] += 1
+                    if key in self._seen:
+                        continue
+                    self._seen.add(key)
+                self._pixels += frame.width * frame.height
+            if self._pixels > MAX_DECODED_PIXELS:
+                raise Stopped(
+                    self._path,
+                    "The video has too many pixels: its pictures change their size, and those that "
+                    f"were decoded have more than {MAX_DECODED_PIXELS:,}. Choose a shorter or "
+                    "smaller video.",
+                )
 
 
 class VideoSize(NamedTuple):

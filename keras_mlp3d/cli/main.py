@@ -91,6 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     keras-mlp3d ...
     0
     """
+    _open_missing_streams()
     for stream in (sys.stdout, sys.stderr):
         # A file name or a class may hold characters that the terminal's encoding lacks.
         if hasattr(stream, "reconfigure"):
@@ -103,6 +104,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return end.code if isinstance(end.code, int) else SUCCESS
     with warnings_as_lines():
         return _run(options)
+
+
+def _open_missing_streams() -> None:
+    """Open the null device in place of an output that the process was started without (`>&-`)."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+            os.set_inheritable(nowhere.fileno(), True)  # processes of the command need it, too
+            setattr(sys, name, nowhere)
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -121,7 +121,8 @@ def export_model(
         batch: None, or inputs per batch.
         frames: None, or frames per clip.
         size: None, or (height, width) in pixels.
-        preprocessing: Whether the artifact takes uint8 frames of any number and size.
+        preprocessing: Whether the artifact takes uint8 frames of any number and size, and returns
+            scores. Those of a sigmoid network do not add up to 1.
         clips: Number of clips per video, with `preprocessing`.
         crops: Number of crops per clip, with `preprocessing`.
         int8: Whether weights become int8.

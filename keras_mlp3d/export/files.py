@@ -4,12 +4,10 @@ import contextlib
 import json
 import os
 import pathlib
-import shutil
-import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-from keras_mlp3d._utils.atomic_write import naming, write_whole
+from keras_mlp3d._utils.atomic_write import folder_beside, naming, write_whole
 from keras_mlp3d._utils.printable import printable_class_names
 from keras_mlp3d.export.graph import Graph
 from keras_mlp3d.version import __version__
@@ -100,7 +98,7 @@ def write_companions(artifact: pathlib.Path, graph: Graph, content: dict[str, An
     write_whole(artifact.with_name(artifact.name + ".json"), f"{text}\n".encode())
     library, *run = _RUNS[content["format"]]
     what = (
-        "The frames of a video: RGB, all of one size."
+        "The frames of a video: RGB, upright, all of one size."
         if graph.takes_frames
         else "RGB of 0 to 255; these are the lengths that the network was tested with."
     )
@@ -124,7 +122,8 @@ def appearing_at(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
     Raises:
         FileExistsError: If `path` is a folder that holds anything except a SavedModel.
-        OSError: If a file cannot be written. It names `path`.
+        FileNotFoundError: If the folder of `path` does not exist.
+        OSError: If a file cannot be written. It names the file as it is called in the end.
     """
     if path.is_dir() and any(path.iterdir()):
         if not (path / _SAVED_MODEL).is_file():
@@ -136,11 +135,11 @@ def appearing_at(path: pathlib.Path) -> Iterator[pathlib.Path]:
                 f"{str(path)!r} holds {others[0]!r}, which is no part of its SavedModel: it is "
                 "kept. Move what is yours, or name another folder."
             )
-    with naming(path):
-        folder = pathlib.Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
-        with naming(path, stands_for=[folder]):
-            yield folder / path.name
+    with folder_beside(path) as folder:
+        artifact = folder / path.name
+        # Files next to the artifact have names of their own.
+        with naming(path.parent, stands_for=[folder]), naming(path, stands_for=[artifact]):
+            yield artifact
             stem = path.name.removesuffix(path.suffix) if path.suffix else path.name
             for new in sorted(folder.iterdir()):
                 ours = new.name.startswith(path.name) or new.name == f"{stem}.bin"
@@ -150,8 +149,6 @@ def appearing_at(path: pathlib.Path) -> Iterator[pathlib.Path]:
                 if final.is_dir():
                     os.replace(final, folder / "earlier")
                 os.replace(new, final)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def size_of(path: pathlib.Path) -> int:

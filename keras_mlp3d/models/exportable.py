@@ -35,9 +35,11 @@ class Exportable(Network):
                 the network was built for. None for `CycleMLP`.
             size: (height, width) in pixels. None leaves it open, or is the size that the network
                 was built for.
-            preprocessing: Whether the artifact takes the uint8 frames (T, H, W, 3) of one video, of
-                any number and size, as "frames", samples, resizes and crops them as the network's
-                converter does, and returns softmax scores (num_classes,) as "scores".
+            preprocessing: Whether the artifact takes the uint8 frames (T, H, W, 3) of one upright
+                video, of any number and size, as "frames", samples, resizes and crops them as the
+                network's converter does, and returns scores (num_classes,) from 0 to 1 as "scores".
+                They add up to 1, except those of a network with `activation="sigmoid"`, which
+                scores each class by itself.
             clips: Number of clips per video, with `preprocessing`.
             crops: Number of crops per clip, with `preprocessing`.
             int8: Whether weights become int8, for "onnx" and "litert".

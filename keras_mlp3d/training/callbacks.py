@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_mlp3d._utils.atomic_write import write_whole
+from keras_mlp3d._utils.atomic_write import naming, write_whole
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.distribution import current_distribution
 from keras_mlp3d.training.checkpoint import (
@@ -287,7 +287,8 @@ class RunRecorder(keras.callbacks.Callback):
         distribution.barrier()  # all read before the first one renames
         if distribution.is_chief:
             if path.exists():
-                os.replace(path, self.folder / _BEST)
+                with naming(self.folder / _BEST):
+                    os.replace(path, self.folder / _BEST)
             for other in self.folder.glob("best-*.npz"):
                 other.unlink(missing_ok=True)
 

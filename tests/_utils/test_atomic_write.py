@@ -13,7 +13,14 @@ import numpy as np
 import pytest
 
 from keras_mlp3d import MLP3D, MLP3DBackbone, hub, plots
-from keras_mlp3d._utils.atomic_write import append, naming, reserve, write_whole, written_beside
+from keras_mlp3d._utils.atomic_write import (
+    append,
+    folder_beside,
+    naming,
+    reserve,
+    write_whole,
+    written_beside,
+)
 from keras_mlp3d.cli.terminal import print_error
 from keras_mlp3d.data import Manifest, VideoConverter, VideoRow, check_videos
 from keras_mlp3d.data.datasets import motion_shapes
@@ -265,6 +272,38 @@ def test_an_interrupted_write_leaves_nothing(tmp_path):
     assert content_of(tmp_path) == {"a": b"before"}
 
 
+@pytest.mark.parametrize("error", [None, OSError("disk full"), KeyboardInterrupt()])
+def test_a_temporary_folder_is_removed_with_what_it_holds(tmp_path, error):
+    with (
+        contextlib.nullcontext() if error is None else pytest.raises(type(error)),
+        folder_beside(tmp_path / "a") as folder,
+    ):
+        assert folder.parent == tmp_path
+        (folder / "sub").mkdir()
+        (folder / "sub" / "file").write_text("some")
+        if error is not None:
+            raise error
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_temporary_folder_that_cannot_be_made_names_the_file(tmp_path, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / ".a-xyz"))
+
+    with pytest.raises(FileNotFoundError) as caught, folder_beside(tmp_path / "absent" / "a"):
+        pass
+    assert caught.value.filename == str(tmp_path / "absent" / "a")
+    assert caught.value.strerror == f"The folder {str(tmp_path / 'absent')!r} does not exist"
+    (tmp_path / "file").write_text("a file")
+    with pytest.raises(NotADirectoryError) as caught, folder_beside(tmp_path / "file" / "a"):
+        pass
+    assert caught.value.filename == str(tmp_path / "file" / "a")
+    monkeypatch.setattr("tempfile.mkdtemp", full)
+    with pytest.raises(OSError, match="No space left") as caught, folder_beside(tmp_path / "a"):
+        pass
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / "a"))
+
+
 def test_hdf5_that_fails_while_it_closes_the_file(tmp_path, monkeypatch):
     def failing(self, path, overwrite):
         pathlib.Path(path).write_bytes(b"half")
@@ -302,10 +341,11 @@ OURS = {"save_weights", "hub.save_weights"}
 #: Where files are moved as they are, or what is written is no file of the user's.
 OTHERS = {
     "_utils/child_process.py: os.open",  # /dev/null
+    "_utils/one_writer.py: os.open",  # a folder, to lock it
+    "cli/main.py: open",  # /dev/null
     "cli/main.py: os.open",  # /dev/null
     "cli/train.py: open",  # /dev/null
     "data/datasets/motion_shapes/files.py: av.open",  # into memory
-    "hub/files.py: os.rename",  # a whole preset to its place
     "search/trace.py: os.replace",  # a trace out of the way
     "training/run_folder.py: os.replace",  # a run out of the way
 }

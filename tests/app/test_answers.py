@@ -9,7 +9,7 @@ import pytest
 from data.make_videos import moving_frames, write_video
 
 from keras_mlp3d import inference
-from keras_mlp3d.app import Limits, Networks, Refused, answers
+from keras_mlp3d.app import Limits, Networks, Refused, answers, limits
 from keras_mlp3d.app import answers as answers_function
 from keras_mlp3d.data.video.container import VideoError
 
@@ -150,12 +150,53 @@ def test_other_errors_of_a_request(networks, video):
     assert pathlib.Path(video).exists()
 
 
+def test_a_video_is_not_decoded_after_the_limit_of_time(networks, tmp_path, monkeypatch):
+    video = write_video(tmp_path / "new.mp4", moving_frames(24))  # of which nothing is known yet
+    monkeypatch.setattr(networks, "run", None)  # it is not asked
+    [answer] = answers(networks, PRESET, video, Limits(max_wait=1e-9))
+    assert answer.is_error
+    assert answer.text.startswith("The time for one video is over before it is decoded.")
+
+
+def test_a_video_that_decodes_slowly_keeps_the_scores_that_are_there(
+    networks, video, monkeypatch, module
+):
+    check, over = limits.Watch.__call__, []
+
+    def stopping(watch, frames):
+        if over:
+            watch._until = 0.0
+        check(watch, frames)
+
+    monkeypatch.setattr(limits.Watch, "__call__", stopping)
+    found = answers(networks, PRESET, video, window=1.0)
+    first = next(found)
+    over.append(True)
+    [last] = found
+    assert last.scores == first.scores
+    assert last.text.startswith(f"{first.text} No scores over time: The time for one video is over")
+
+
+def test_a_video_whose_pictures_become_too_many_pixels(networks, tmp_path, monkeypatch):
+    parts = [
+        pathlib.Path(write_video(tmp_path / f"{height}.ts", moving_frames(8, height, 2 * height)))
+        for height in (48, 96)
+    ]
+    path = tmp_path / "both.ts"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    monkeypatch.setattr(limits, "MAX_DECODED_PIXELS", 16 * 48 * 96)
+    [answer] = answers(networks, PRESET, str(path))
+    assert answer.is_error
+    assert answer.text.startswith("The video has too many pixels: its pictures change their size")
+    assert not answer.scores
+
+
 def test_a_slow_network_is_not_waited_for_longer_than_the_limit(
     networks, video, monkeypatch, module
 ):
-    monkeypatch.setattr(module, "score_views", lambda *_: time.sleep(0.5))
+    monkeypatch.setattr(module, "score_views", lambda *_: time.sleep(2))
     begun = time.monotonic()
-    [answer] = answers(networks, PRESET, video, Limits(max_wait=0.01))
+    [answer] = answers(networks, PRESET, video, Limits(max_wait=1))
     assert time.monotonic() - begun < 20
     assert answer.is_error
     assert "Try again in a while" in answer.text

@@ -1,13 +1,19 @@
 """What the page refuses, and the sentence that says so: by packets, before anything is decoded."""
 
 import itertools
+import math
+import pathlib
+import types
 
 import numpy as np
 import pytest
 from data.make_videos import jpeg, moving_frames, write_video
 
 from keras_mlp3d.app import Limits, Refused, limits
-from keras_mlp3d.app.limits import check_video, in_bytes
+from keras_mlp3d.app.limits import Watch, check_video, in_bytes
+from keras_mlp3d.data import read_video
+from keras_mlp3d.data.video import file_reader
+from keras_mlp3d.data.video.sources import Watched
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +51,69 @@ def test_the_pixels_of_all_frames(video, monkeypatch):
     check_video(video, Limits())
     monkeypatch.setattr(limits, "MAX_DECODED_PIXELS", 20 * 48 * 64 - 1)
     assert "too many pixels: 20 of its pictures of 64 x 48" in sentence(video)
+
+
+@pytest.fixture(scope="module")
+def growing(tmp_path_factory):
+    """10 frames of 64 x 48, and then 10 of 192 x 144: nine times as many pixels."""
+    folder = tmp_path_factory.mktemp("growing")
+    parts = [
+        write_video(folder / f"{height}.ts", moving_frames(10, height, width))
+        for height, width in ((48, 64), (144, 192))
+    ]
+    path = folder / "both.ts"
+    path.write_bytes(b"".join(pathlib.Path(part).read_bytes() for part in parts))
+    return str(path)
+
+
+@pytest.mark.parametrize("small", [0, 2**25])  # pixels of files that are decoded whole
+@pytest.mark.parametrize("threads", [1, 2])
+def test_pictures_count_by_their_true_size_while_they_are_decoded(
+    growing, monkeypatch, small, threads
+):
+    monkeypatch.setattr(file_reader, "SMALL_PIXELS", small)
+    true = 10 * 48 * 64 + 10 * 144 * 192
+
+    def read():
+        watched = Watched(growing, Watch(growing, math.inf))
+        for _ in range(2):  # a frame that is decoded again counts once
+            frames, _ = read_video(watched, range(20), threads=threads)
+        return frames
+
+    monkeypatch.setattr(limits, "MAX_DECODED_PIXELS", true)
+    assert check_video(growing, Limits()).frames == 20
+    assert read().shape == (20, 48, 64, 3)
+    monkeypatch.setattr(limits, "MAX_DECODED_PIXELS", true - 1)
+    assert check_video(growing, Limits()).frames == 20  # by the first size, they are few
+    with pytest.raises(Refused, match="too many pixels: its pictures change their size") as error:
+        read()
+    assert growing not in str(error.value)
+
+
+@pytest.mark.parametrize("small", [0, 2**25])
+def test_nothing_is_decoded_after_the_time(video, monkeypatch, small):
+    monkeypatch.setattr(file_reader, "SMALL_PIXELS", small)
+    watch, calls = Watch(video, until=100.0), []
+    monkeypatch.setattr(limits.time, "monotonic", lambda: 98.5 + len(calls))
+
+    def counted(frames):
+        calls.append(frames)
+        watch(frames)
+
+    with pytest.raises(Refused, match="The time for one video is over before it is decoded"):
+        read_video(Watched(video, counted), range(20))
+    assert len(calls) == 2  # the packet after which the time was over is the last
+
+
+def test_several_frames_of_one_packet_count_each(monkeypatch):
+    monkeypatch.setattr(limits, "MAX_DECODED_PIXELS", 5 * 8)
+    watch = Watch("a.mp4", math.inf)
+    frame = types.SimpleNamespace(pts=0, width=4, height=2)
+    late = types.SimpleNamespace(pts=None, width=4, height=2)
+    for frames in ([frame, frame], [], [frame, frame], [late], [late], [late]):
+        watch(frames)
+    with pytest.raises(Refused, match="too many pixels"):
+        watch([late])
 
 
 def test_no_packet_is_read_after_the_limit(video, monkeypatch):

@@ -114,6 +114,37 @@ def test_a_reader_that_goes_away(run, monkeypatch):
         print("goes nowhere, and raises nothing when it is flushed", flush=True)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a shell closes the stream")
+@pytest.mark.parametrize(
+    ("arguments", "closed", "code"),
+    [("presets", ">&-", 0), ("presets", ">&- 2>&-", 0), ("dance", "2>&-", 2)],
+)
+def test_a_process_without_standard_streams(root_dir, arguments, closed, code):
+    process = subprocess.run(
+        f'"{sys.executable}" -m keras_mlp3d {arguments} {closed}',
+        shell=True,
+        env={**os.environ, "PYTHONPATH": str(root_dir)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (process.returncode, process.stdout, process.stderr) == (code, "", "")
+
+
+@pytest.mark.parametrize("missing", ["stdout", "stderr"])
+def test_results_are_written_without_a_standard_stream(
+    run, quick, monkeypatch, presets, videos, tmp_path, missing
+):
+    arguments = ["predict", videos, "--preset", presets / "clips", "--output"]
+    assert run(*arguments, tmp_path / "wanted.jsonl")[0] == 0
+    monkeypatch.setattr(sys, missing, None)
+    code, out, err = run(*arguments, tmp_path / "results.jsonl")
+    getattr(sys, missing).close()
+    assert code == 0
+    assert not (out if missing == "stdout" else err)
+    assert (tmp_path / "results.jsonl").read_text() == (tmp_path / "wanted.jsonl").read_text()
+
+
 def test_a_process_with_a_network_that_runs(root_dir, presets, videos, tmp_path):
     command = [sys.executable, "-m", "keras_mlp3d", "predict", videos, "--json"]
     process = subprocess.run(

@@ -1,18 +1,29 @@
 """Every cell of backend x format: it works and is compared, or it is refused by a sentence."""
 
 import json
+import runpy
 import shutil
 import subprocess
 import sys
+import types
 
 import keras
 import numpy as np
 import pytest
+from data.make_videos import jpeg, moving_frames, write_video
 from export.frames import video_like
 
 from keras_mlp3d import export
-from keras_mlp3d.data import VideoConverter
-from keras_mlp3d.export import FORMATS, ExportError, export_model, formats, load, runtimes
+from keras_mlp3d.data import VideoConverter, read_video
+from keras_mlp3d.export import (
+    FORMATS,
+    ExportError,
+    export_model,
+    files,
+    formats,
+    load,
+    runtimes,
+)
 from keras_mlp3d.inference import score_views
 from keras_mlp3d.models import MLP3D, CycleMLP, FrameCycleMLP, MLP3DBackbone, TwoPathMLP3D
 
@@ -129,6 +140,61 @@ def test_a_program_without_keras_classifies_a_video(with_preprocessing, model, v
     wanted = score_views(model, views).mean(axis=0)
     assert [name.strip() for _, name in rows] == [NAMES[i] for i in np.argsort(-wanted)]
     assert [float(score) for score, _ in rows] == pytest.approx(100 * np.sort(wanted)[::-1], abs=1)
+
+
+@pytest.fixture
+def frames_given(root, monkeypatch, tmp_path):
+    """Runs the program on a video; the frames that it gives the artifact, which is no real one."""
+
+    def run(path):
+        given = {}
+
+        class Session:
+            def __init__(self, model):
+                assert model == str(tmp_path / "model.onnx")
+
+            def run(self, names, inputs):
+                given.update(inputs)
+                return [np.array([1.0])]
+
+        (tmp_path / "model.onnx.json").write_text('{"labels": ["up"]}')
+        monkeypatch.setitem(
+            sys.modules, "onnxruntime", types.SimpleNamespace(InferenceSession=Session)
+        )
+        monkeypatch.setattr(sys, "argv", ["run_onnx.py", str(tmp_path / "model.onnx"), str(path)])
+        runpy.run_path(str(root / "examples" / "run_onnx.py"))
+        return given["frames"]
+
+    return run
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("degrees", [0, 90, 180, -90, 45])
+def test_a_program_without_keras_turns_a_video_as_the_package_does(
+    degrees, mirror, frames_given, tmp_path, capsys
+):
+    path = write_video(
+        tmp_path / "turned.mov",
+        moving_frames(3, 32, 48),
+        codec="png",
+        pix_fmt="rgb24",
+        setup=lambda stream: stream.set_display_rotation(degrees, hflip=mirror),
+    )
+    wanted, _ = read_video(path)
+    assert wanted.shape == ((3, 48, 32, 3) if abs(degrees) == 90 else (3, 32, 48, 3))
+    np.testing.assert_array_equal(frames_given(path), wanted)
+    assert capsys.readouterr().out == "100.0 %  up\n"
+
+
+def test_a_program_without_keras_refuses_pictures_of_two_sizes(frames_given, tmp_path):
+    path = tmp_path / "two.mjpeg"
+    path.write_bytes(b"".join(jpeg(moving_frames(1, *size)[0]) for size in [(32, 48), (48, 64)]))
+    with pytest.raises(SystemExit) as ended:
+        frames_given(path)
+    assert ended.value.code == (
+        f"{path}: its pictures must be of one size, got 48 x 32 and then 64 x 48. Convert the "
+        "video to one size."
+    )
 
 
 @pytest.fixture
@@ -326,8 +392,31 @@ def test_a_full_disk_is_named(model, monkeypatch, tmp_path):
     monkeypatch.setitem(module._WAYS[BACKEND], format, (way, ()))
     with pytest.raises(OSError, match="No space left") as caught:
         model.export(path, format)
-    assert caught.value.errno == 28
+    assert (caught.value.errno, caught.value.filename) == (28, str(path))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("ending", ["", "/variables/a", ".json", ".example.py"])
+def test_errors_name_the_files_as_they_are_called_in_the_end(ending, tmp_path):
+    path = tmp_path / "model.onnx"
+    with pytest.raises(PermissionError) as caught, files.appearing_at(path) as artifact:
+        raise PermissionError(13, "Permission denied", f"{artifact}{ending}")
+    assert caught.value.filename == f"{path}{ending}"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("folder", "reason"),
+    [("absent", "The folder '.*absent' does not exist"), ("file", "Not a directory")],
+)
+def test_a_folder_that_cannot_be_written_to(folder, reason, model, tmp_path):
+    (tmp_path / "file").write_text("a file")
+    format = last_format()
+    path = tmp_path / folder / f"model{FORMATS[format]}"
+    with pytest.raises(OSError, match=reason) as caught:
+        model.export(path, format)
+    assert caught.value.filename == str(path)
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_folder_of_something_else_is_kept(model, tmp_path):

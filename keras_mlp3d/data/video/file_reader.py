@@ -23,7 +23,7 @@ from keras_mlp3d.data.video.index import (
     has_constant_rate,
     index_of_times,
 )
-from keras_mlp3d.data.video.packets import Packets
+from keras_mlp3d.data.video.packets import Packets, Watch
 from keras_mlp3d.data.video.reader import IndexChanged, Reader
 from keras_mlp3d.data.video.runs import Distrusted, decode_frames
 
@@ -49,16 +49,23 @@ class FileReader(Reader):
         path: The file, or the name of the content in `data`.
         data: Content of a file as bytes, or None.
         threads: Largest number of decoders at a time, as for `runs.decode_frames`.
+        watch: None, or a `Watch`, which all decoders call.
     """
 
-    def __init__(self, path: str, data: bytes | None = None, threads: int | None = 1):
+    def __init__(
+        self,
+        path: str,
+        data: bytes | None = None,
+        threads: int | None = 1,
+        watch: Watch | None = None,
+    ):
         super().__init__(path)
         self._threads = threads
         self._index = self._cache = None
         self._numbers: Any = None
         self._edges: np.ndarray | None = None
         self._settled = self._is_interlaced = False
-        self._packets = Packets(path, data)
+        self._packets = Packets(path, data, watch)
         self.codec, self.fps = self._packets.codec, self._packets.fps
         self.damage = self._packets.damage
         self.promised = int(self._packets.is_shown.sum())

@@ -3,7 +3,7 @@
 import array
 import copy
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, Self
 
 import av
@@ -27,6 +27,9 @@ _MAX_PACKETS = 2**24
 _CLOCK_JUMPS = av.format.Flags.ts_discont.value
 _IS_CUT, _IS_CORRUPT = 1, 2
 
+#: Gets the decoded frames of each packet, and may end the decoding by a `VideoError`.
+Watch = Callable[[list[av.VideoFrame]], None]
+
 
 class Packets:
     """An open file and the packets of its video stream.
@@ -34,6 +37,7 @@ class Packets:
     Args:
         path: The file, or the name of the content in `data`.
         data: Content of a file as bytes, or None.
+        watch: None, or a `Watch`. The `pts` of a frame is the number of its packet.
 
     Attributes:
         context: Decoder of the stream.
@@ -52,8 +56,8 @@ class Packets:
         VideoError: If the file cannot be opened or has no packets of a video.
     """
 
-    def __init__(self, path: str, data: bytes | None = None):
-        self.path, self.data = path, data
+    def __init__(self, path: str, data: bytes | None = None, watch: Watch | None = None):
+        self.path, self.data, self._watch = path, data, watch
         self._container: Any = None
         self._max_pixels = MAX_PIXELS
         self._kept = self.damage = None
@@ -180,10 +184,16 @@ class Packets:
                     break
                 if wanted is not None:
                     self.context.skip_frame = "DEFAULT" if number in wanted else "NONREF"
-                yield from self.context.decode(packet)
-            yield from self.context.decode(None)
+                yield from self._decode(packet)
+            yield from self._decode(None)
         finally:
             self.context.skip_frame = "DEFAULT"
+
+    def _decode(self, packet):
+        frames = self.context.decode(packet)
+        if self._watch is not None:
+            self._watch(frames)
+        return frames
 
     def version(self) -> int | None:
         """Return a hash of the file's path, size and time of change, or None for bytes."""

@@ -123,6 +123,8 @@ class Reader:
             fps = self.exact_rate
             edges = None if fps else self.edges
             return span_frames(self.num_frames, fps, start, end, edges=edges)
+        except VideoError:
+            raise
         except ValueError as error:
             reason = str(error)
             if self.damage and "must be within" in reason:

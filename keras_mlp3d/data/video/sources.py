@@ -10,9 +10,11 @@ import numpy as np
 
 from keras_mlp3d._utils.checks import check_integer, check_number
 from keras_mlp3d._utils.remote import MAX_REMOTE_BYTES, is_remote, read_bytes
+from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.data.video.container import VideoError, checked_path
 from keras_mlp3d.data.video.file_reader import FileReader
 from keras_mlp3d.data.video.frame_folder import FrameFolder
+from keras_mlp3d.data.video.packets import Watch
 from keras_mlp3d.data.video.reader import Reader
 from keras_mlp3d.data.video.records import is_record, open_record
 
@@ -84,6 +86,25 @@ class LazySource:
     load: Callable[[], Any] = dataclasses.field(repr=False)
 
 
+@dataclasses.dataclass(frozen=True)
+class Watched:
+    """A video file whose decoding something watches, and may end.
+
+    Args:
+        path: The file.
+        watch: Function that gets the list of decoded frames of each packet, perhaps an empty one.
+            It ends the decoding by a `VideoError`. Threads that decode parts of the file call it.
+
+    Example:
+
+    >>> Watched("a.mp4", lambda frames: None)
+    Watched(path='a.mp4')
+    """
+
+    path: StrPath
+    watch: Watch = dataclasses.field(repr=False)
+
+
 def is_path(source: Any) -> bool:
     """Return whether a source is a path: a string or a PathLike."""
     return isinstance(source, (str, os.PathLike))
@@ -98,7 +119,7 @@ def is_frames(source: Any) -> bool:
 
 def is_source(source: Any) -> bool:
     """Return whether the type of an object is one that `open_video` takes."""
-    content = isinstance(source, (bytes, bytearray, memoryview, LazySource))
+    content = isinstance(source, (bytes, bytearray, memoryview, LazySource, Watched))
     return is_path(source) or content or is_frames(source) or callable(getattr(source, "read", 0))
 
 
@@ -115,6 +136,8 @@ def source_name(source: Any) -> str:
     """
     if is_path(source):
         return os.fsdecode(source)
+    if isinstance(source, Watched):
+        return os.fsdecode(source.path)
     if isinstance(source, (Frames, LazySource)):
         return source.name
     if isinstance(source, (bytes, bytearray, memoryview)):
@@ -131,8 +154,8 @@ def open_video(source: Any, fps: float | None = None, threads: int | None = 1) -
     Args:
         source: A path (a video file, a folder of numbered JPEG pictures, a record of a shard, or a
             remote address); bytes of a video file; a binary file object, which is read from its
-            beginning if it can seek; frames in memory, an array or a list of arrays; `Frames`; or
-            a `LazySource`.
+            beginning if it can seek; frames in memory, an array or a list of arrays; `Frames`; a
+            `LazySource`; or a `Watched` file.
         fps: Frames per second of a source that has none: frames or a folder of pictures.
         threads: Largest number of threads that decode frames of a long file. None: as many as there
             are processors, at most eight, for all calls of the process together.
@@ -163,6 +186,8 @@ def open_video(source: Any, fps: float | None = None, threads: int | None = 1) -
             f"fps must be None for {source_name(source)!r}, which has a clock of its own, "
             f"got {fps!r}."
         )
+    if isinstance(source, Watched):
+        return FileReader(checked_path(source.path), threads=threads, watch=source.watch)
     if is_path(source):
         return _open_path(source, threads)
     return FileReader(source_name(source), _content(source), threads)

@@ -18,7 +18,7 @@ from keras_mlp3d.data import (
     read_video,
 )
 from keras_mlp3d.data.video.file_reader import FileReader
-from keras_mlp3d.data.video.sources import LazySource, is_source, open_video, source_name
+from keras_mlp3d.data.video.sources import LazySource, Watched, is_source, open_video, source_name
 
 FRAMES = moving_frames(12, 48, 64)
 
@@ -45,6 +45,7 @@ def sources(path):
         "Frames of a list": (Frames(list(FRAMES), fps=8, name="camera"), None),
         "lazy bytes": (LazySource("row", lambda: content), None),
         "lazy path": (LazySource("row", lambda: path), None),
+        "watched path": (Watched(path, lambda frames: None), None),
     }
 
 

@@ -6,6 +6,7 @@ import itertools
 import av
 import numpy as np
 import pytest
+from data.make_videos import moving_frames, write_damaged
 from data.video.coded_files import PAIRS, cuts, packets_of, pictures, remux, write_pair
 
 from keras_mlp3d.data import Manifest, VideoConverter, VideoRow, read_shards, write_shards
@@ -125,3 +126,11 @@ def test_shards_keep_the_times(name, tmp_path):
         np.testing.assert_array_equal(shard.frame_indices, file.frame_indices - first)
         begin = times[first] / ticks
         np.testing.assert_allclose(shard.frame_times, file.frame_times - begin, atol=2e-3)
+
+
+def test_an_error_of_the_file_is_said_once(tmp_path):
+    path = write_damaged(tmp_path / "clip.mov", moving_frames(4), first_bad=0)
+    with open_video(path) as video, pytest.raises(VideoError) as caught:
+        video.span(0.0, 0.1)
+    assert (caught.value.path, caught.value.num_decodable) == (path, 0)
+    assert str(caught.value).count("cannot read the video") == 1

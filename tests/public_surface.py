@@ -59,7 +59,7 @@ def presets(folder: pathlib.Path) -> None:
     assert_type(km.CycleMLP.from_preset("cyclemlp_b1"), km.CycleMLP)
     assert_type(km.TwoPathMLP3D.from_preset("mlp3d_xs"), km.TwoPathMLP3D)
     assert_type(km.MLP3DBackbone.from_preset("hf://a/b", schedule="full"), km.MLP3DBackbone)
-    model.save_to_preset(folder, description="Mine.", metrics={"top1": 0.5})
+    model.save_to_preset(folder, description="Mine.", metrics=[{"name": "top-1", "value": 0.5}])
     km.upload_preset("hf://user/repo", folder)
     preset = km.hub.read_preset("mlp3d_xs")
     assert_type(preset, km.hub.Preset)

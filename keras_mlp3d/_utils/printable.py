@@ -114,12 +114,25 @@ def json_text(content: Any) -> str:
     >>> json_text(["Zoë", "\ud800", np.float32(0.5)]).split()
     ['[', '"Zoë",', '"\\ud800",', '0.5', ']']
     """
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False, default=plain_value)
     # These characters stand inside strings only; JSON reads the escapes as the same characters.
     return _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
+    """Return what stands in JSON for a value that JSON does not know, as `default` of `json.dumps`.
+
+    Args:
+        value: NumPy number or array, or a path.
+
+    Raises:
+        TypeError: If it is anything else.
+
+    Example:
+
+    >>> plain_value(np.array([1, 2]))
+    [1, 2]
+    """
     if hasattr(value, "tolist") and hasattr(value, "dtype"):  # a NumPy number or array
         return value.tolist()
     if isinstance(value, os.PathLike):

@@ -53,8 +53,9 @@ class Networks:
 
     def __init__(self, presets: Sequence[str] | None = None, keep: int = 3):
         check_integer("keep", keep)
-        handles = bundled_classifiers() if not presets else list(dict.fromkeys(presets))
-        self._files = {handle: _checked(hub.read_preset(handle)) for handle in handles}
+        handles = list(dict.fromkeys(presets or ())) or bundled_classifiers()
+        read = hub.read_preset if presets else hub.read_builtin
+        self._files = {handle: _checked(read(handle)) for handle in handles}
         self.names = tuple(self._files)
         self._kept, self._lock = Recent(keep), threading.Lock()
 
@@ -161,7 +162,7 @@ def bundled_classifiers() -> list[str]:
     >>> bundled_classifiers()[-1]
     'mlp3d_nano_searched'
     """
-    found = [hub.read_preset(name) for name in hub.list_presets()]
+    found = [hub.read_builtin(name) for name in hub.list_presets()]
     kept = [p for p in found if p.weights == "bundled" and p.class_name in CLASSIFIERS]
     return [p.handle for p in sorted(kept, key=lambda p: "notice" not in p.metadata)]
 

@@ -137,7 +137,7 @@ def _sizes(files: "Preset") -> dict[str, tuple[float, ...]]:
 def _built_in(class_name: str) -> "list[Preset]":
     from keras_mlp3d import hub
 
-    presets = [hub.read_preset(name) for name in hub.list_presets()]
+    presets = [hub.read_builtin(name) for name in hub.list_presets()]
     return [f for f in presets if f.class_name == class_name and not f.is_converted]
 
 

@@ -30,9 +30,9 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the presets."""
-    from keras_mlp3d.hub.preset import list_presets, read_preset
+    from keras_mlp3d.hub.preset import list_presets, read_builtin
 
-    presets = [_row(read_preset(name)) for name in list_presets()]
+    presets = [_row(read_builtin(name)) for name in list_presets()]
     if options.json:
         print_json(presets)
         return SUCCESS

@@ -10,12 +10,13 @@ import importlib.util
 import logging
 import os
 import pathlib
-from typing import Any
 
 from keras_mlp3d import hub
+from keras_mlp3d._utils.atomic_write import write_whole
 from keras_mlp3d.conversion.checkpoint import MAX_COPIES, SLACK_BYTES, CheckpointError
 from keras_mlp3d.conversion.cycle_mlp import load_cyclemlp
 from keras_mlp3d.conversion.inflate import inflate
+from keras_mlp3d.hub.model_card import with_address
 from keras_mlp3d.models import CycleMLP, MLP3DBackbone
 
 #: Environment variable: address of another place that has the files of the release.
@@ -81,18 +82,23 @@ def _convert(preset: hub.Preset, folder: pathlib.Path) -> None:
         f"{preset.metadata['source']}. Converted from {url} ({file.size:,} bytes, SHA-256 "
         f"{file.sha256})"
     )
-    model.save_to_preset(folder, **_metadata(preset, source))
+    _save(model, folder, preset, source)
     file.remove()
 
 
 def _inflate(preset: hub.Preset, folder: pathlib.Path) -> None:
-    frame_preset = make_weights(hub.read_preset(preset.weights.removeprefix(hub.INFLATE)))
+    frame_preset = make_weights(hub.read_builtin(preset.weights.removeprefix(hub.INFLATE)))
     model = MLP3DBackbone(**preset.config)
     inflate(CycleMLP.from_preset(frame_preset), model)
     source = f"{preset.metadata['source']}. {frame_preset.metadata['source']}"
-    model.save_to_preset(folder, **_metadata(preset, source))
+    _save(model, folder, preset, source)
 
 
-def _metadata(preset: hub.Preset, source: str) -> dict[str, Any]:
+def _save(
+    model: CycleMLP | MLP3DBackbone, folder: pathlib.Path, preset: hub.Preset, source: str
+) -> None:
+    """Save the weights of a built-in preset, with a card that loads it by its built-in name."""
     kept = {name: preset.metadata[name] for name in preset.metadata if name not in _OF_EACH_SAVE}
-    return {**kept, "source": source}
+    model.save_to_preset(folder, **{**kept, "source": source})
+    card = folder / hub.CARD
+    write_whole(card, with_address(card.read_text(encoding="utf-8"), folder.name).encode())

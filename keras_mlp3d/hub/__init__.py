@@ -15,13 +15,14 @@ from keras_mlp3d.hub.files import (
     WEIGHTS,
     WEIGHTS_FORMATS,
     check_directory,
-    check_metadata,
     make_class_names_printable,
     read_json,
     serialized,
     write_json,
     write_preset,
 )
+from keras_mlp3d.hub.local_folder import handle_nearby
+from keras_mlp3d.hub.metadata import check_metadata, plain_metadata
 from keras_mlp3d.hub.model_card import model_card
 from keras_mlp3d.hub.named_weights import weights_sha256
 from keras_mlp3d.hub.origin import Origin
@@ -32,6 +33,7 @@ from keras_mlp3d.hub.preset import (
     fetch_weights,
     list_presets,
     make_converter,
+    read_builtin,
     read_preset,
 )
 from keras_mlp3d.hub.upload import upload_preset
@@ -69,12 +71,15 @@ __all__ = [
     "download_preset",
     "fetch_weights",
     "file_sha256",
+    "handle_nearby",
     "layer_model",
     "list_presets",
     "make_class_names_printable",
     "make_converter",
     "model_card",
+    "plain_metadata",
     "read_adapters",
+    "read_builtin",
     "read_json",
     "read_preset",
     "save_weights",

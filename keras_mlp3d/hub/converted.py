@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterator
 from keras_mlp3d._utils.printable import printable
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.hub.client import HubError
-from keras_mlp3d.hub.files import METADATA, WEIGHTS, check_metadata, read_json
+from keras_mlp3d.hub.files import METADATA, WEIGHTS
+from keras_mlp3d.hub.metadata import read_metadata
 from keras_mlp3d.hub.preset import Preset
 from keras_mlp3d.hub.weights import file_sha256
 
@@ -121,8 +122,7 @@ def _read(preset: Preset, folder: pathlib.Path) -> Preset | None:
     try:
         if not (folder / WEIGHTS).is_file():  # a pipe would be waited for
             return None
-        metadata = read_json(folder / METADATA)
-        check_metadata(folder / METADATA, metadata)
+        metadata = read_metadata(folder / METADATA)
         actual = {WEIGHTS: file_sha256(folder / WEIGHTS)}
     except (OSError, ValueError):
         return None

@@ -7,15 +7,14 @@ may have `model.safetensors` and `task.safetensors`.
 """
 
 import json
+import math
 import os
 import pathlib
-import re
 import stat
-import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from keras_mlp3d._utils.atomic_write import naming, write_whole
+from keras_mlp3d._utils.atomic_write import folder_beside, naming, write_whole
 from keras_mlp3d._utils.printable import json_text, printable_class_names
 from keras_mlp3d._utils.types import StrPath
 
@@ -38,16 +37,21 @@ PRESET_FILES = (
 )
 
 MAX_JSON_BYTES = 4 * 2**20
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _SAFE = "The preset that was there before is untouched."
 
 
-def read_json(path: pathlib.Path, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
+def read_json(
+    path: pathlib.Path,
+    max_bytes: int = MAX_JSON_BYTES,
+    not_finite: Callable[[str], Any] = float,
+) -> dict[str, Any]:
     """Read a JSON object from a file.
 
     Args:
         path: `pathlib.Path` of the file.
         max_bytes: Size of the largest file that is read.
+        not_finite: Function that gets the text of a number that is not finite, such as NaN or
+            1e999, and returns what stands for it.
 
     Returns:
         The object as a dict.
@@ -70,8 +74,13 @@ def read_json(path: pathlib.Path, max_bytes: int = MAX_JSON_BYTES) -> dict[str, 
     size = status.st_size
     if size > max_bytes:
         raise ValueError(f"{path} has {size:,} bytes; at most {max_bytes:,} are read.")
+
+    def number(text: str) -> Any:
+        return value if math.isfinite(value := float(text)) else not_finite(text)
+
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        content = json.loads(text, parse_float=number, parse_constant=not_finite)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: {error}.") from error
     if not isinstance(content, dict):
@@ -101,54 +110,6 @@ def read_object(path: pathlib.Path) -> tuple[str, dict[str, Any]]:
         )
     _check_plain(path, content["config"])
     return class_name, content["config"]
-
-
-def check_metadata(path: StrPath, metadata: Mapping[str, Any]) -> None:
-    """Refuse metadata whose entries that the package itself reads have another form.
-
-    Args:
-        path: Where they are from, for the message.
-        metadata: Content of a `metadata.json`.
-
-    Raises:
-        ValueError: If an entry has another form.
-
-    Example:
-
-    >>> check_metadata("metadata.json", {"macs": -1})
-    Traceback (most recent call last):
-    ...
-    ValueError: metadata.json is damaged: 'macs' cannot be -1.
-    """
-
-    def is_count(value: Any) -> bool:
-        return isinstance(value, int) and not isinstance(value, bool) and value > 0
-
-    def is_size(value: Any) -> bool:
-        return isinstance(value, list | tuple) and len(value) == 2 and all(map(is_count, value))
-
-    sums, clip = metadata.get("sha256", {}), metadata.get("clip")
-    total = metadata.get("weights_sha256", "0" * 64)
-    good = {
-        "weights": isinstance(metadata.get("weights", ""), str),
-        "description": isinstance(metadata.get("description", ""), str),
-        "parameter_count": is_count(metadata.get("parameter_count", 1)),
-        "macs": metadata.get("macs") is None or is_count(metadata["macs"]),
-        "weights_sha256": isinstance(total, str) and _SHA256.fullmatch(total),
-        "sha256": isinstance(sums, dict)
-        and all(isinstance(value, str) and _SHA256.fullmatch(value) for value in sums.values()),
-        "clip": clip is None
-        or (
-            isinstance(clip, dict)
-            and is_size(clip.get("size"))
-            and is_count(clip.get("frames"))
-            and isinstance(clip.get("sampling"), str)
-        ),
-        "image_size": metadata.get("image_size") is None or is_size(metadata["image_size"]),
-    }
-    for key, fine in good.items():
-        if not fine:
-            raise ValueError(f"{path} is damaged: {key!r} cannot be {metadata[key]!r}.")
 
 
 def serialized(class_name: str, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -301,17 +262,17 @@ def write_preset(directory: StrPath, write_files: Callable[[pathlib.Path], objec
     """
     path = check_directory(directory)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as beside:
-        fresh, previous = pathlib.Path(beside, "new"), pathlib.Path(beside, "old")
+    with folder_beside(path) as beside:
+        fresh, previous = beside / "new", beside / "old"
         with naming(path, _SAFE if path.exists() else None, [fresh]):
             fresh.mkdir()
             write_files(fresh)
-        try:
-            if path.exists():
-                os.rename(path, previous)
-            os.rename(fresh, path)
-        except BaseException:
-            # Also after an interrupt: `beside` is deleted with all that is in it.
-            if previous.exists() and not path.exists():
-                os.rename(previous, path)
-            raise
+            try:
+                if path.exists():
+                    os.rename(path, previous)
+                os.rename(fresh, path)
+            except BaseException:
+                # Also after an interrupt: `beside` is deleted with all that is in it.
+                if previous.exists() and not path.exists():
+                    os.rename(previous, path)
+                raise

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_mlp3d.hub.card_sources import citation, origin
 from keras_mlp3d.hub.markdown import code_block, fold, line, paragraphs, table, text
+from keras_mlp3d.hub.metadata import plain_number
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -23,10 +24,7 @@ _TASKS = {
     "MLP3DBackbone": "video-classification",
 }
 _LICENSE_ID = re.compile(r"[a-z0-9][a-z0-9.+-]*")
-
-
 _DATASET_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*", re.ASCII)
-
 _NO_SLUG = re.compile(r"[^a-z0-9]+")
 _FROM_PRESET = re.compile(r'(?<=\.from_preset\()"(?:[^"\\\n]|\\.)*"')
 _SEVERAL = (
@@ -115,9 +113,10 @@ def _front_matter(metadata: Mapping[str, Any], class_name: str) -> str:
 
 
 def _metrics(metadata: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the metrics that were measured."""
+    """Return the metrics that were measured, their values as plain numbers: YAML needs them."""
     metrics = [_dict(metric) for metric in _list(metadata.get("metrics"))]
-    return [metric for metric in metrics if _is_number(metric.get("value"))]
+    metrics = [{**metric, "value": plain_number(metric.get("value"))} for metric in metrics]
+    return [metric for metric in metrics if metric["value"] is not None]
 
 
 def _eval_result(metric: Mapping[str, Any], class_name: str) -> "EvalResult":
@@ -343,4 +342,4 @@ def _list(value: Any) -> list[Any]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e18
+    return plain_number(value) is not None

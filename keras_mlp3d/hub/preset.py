@@ -1,10 +1,8 @@
 """Presets as data: finding and reading the folder that holds a network."""
 
 import dataclasses
-import difflib
 import os
 import pathlib
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +16,11 @@ from keras_mlp3d.hub.files import (
     TASK_WEIGHTS,
     WEIGHTS,
     WEIGHTS_FORMATS,
-    check_metadata,
     make_class_names_printable,
-    read_json,
     read_object,
 )
+from keras_mlp3d.hub.local_folder import local_folder
+from keras_mlp3d.hub.metadata import read_metadata
 from keras_mlp3d.hub.weights import WeightsFile, check_weights_file
 
 if TYPE_CHECKING:
@@ -83,7 +81,7 @@ class Preset:
         config: Arguments of the network.
         task: Arguments of the classifier, or None.
         converter: Arguments of the `VideoConverter`, or None.
-        metadata: Content of `metadata.json`.
+        metadata: Content of `metadata.json`. None stands for each number that is not finite.
         sha256: {file name: SHA-256} of the files that the download has hashed.
 
     Example:
@@ -148,7 +146,7 @@ class Preset:
         if not self.is_converted:
             return None
         if self.weights.startswith(INFLATE):
-            return read_preset(self.weights.removeprefix(INFLATE)).download_bytes
+            return read_builtin(self.weights.removeprefix(INFLATE)).download_bytes
         return 4 * self.parameter_count
 
     @property
@@ -242,13 +240,15 @@ def read_preset(handle: "StrPath | Preset") -> Preset:
 
     Args:
         handle: Built-in name, path of a directory, or "hf://user/repo[@revision]". Of a preset on
-            the Hub, only the JSON files are downloaded. A `Preset` is returned as it is.
+            the Hub, only the JSON files are downloaded. A `Preset` is returned as it is. If a
+            preset in the current directory has a built-in name, write "./NAME" to load it.
 
     Returns:
         A `Preset`. Its class names are as `printable_class_names` returns them.
 
     Raises:
-        ValueError: If there is no such preset, or one of its files is damaged.
+        ValueError: If there is no such preset, or one of its files is damaged, or a built-in preset
+            and one in the current directory have the same name.
         HubError: If the Hub cannot provide it.
 
     Example:
@@ -267,36 +267,35 @@ def read_preset(handle: "StrPath | Preset") -> Preset:
         # True for the files that the preset must have.
         wanted = {CONFIG: True, METADATA: True, TASK: False, CONVERTER: False}
         download = download_preset(name, wanted)
-        folder, sums = download.folder, download.sha256
-    else:
-        folder, sums = _local_folder(name), {}
+        return _read(name, download.folder, download.sha256)
+    return _read(name, local_folder(handle, builtin_folder(), list_presets()), {})
+
+
+def read_builtin(name: str) -> Preset:
+    """Read the JSON files of a built-in preset, whatever the current directory holds.
+
+    Args:
+        name: One of `list_presets()`.
+
+    Example:
+
+    >>> read_builtin("mlp3d_xs").weights
+    'none'
+    """
+    return _read(name, builtin_folder() / name, {})
+
+
+def _read(name: str, folder: pathlib.Path, sums: Mapping[str, str]) -> Preset:
+    """Read the JSON files in the folder of a preset."""
     class_name, config = read_object(folder / CONFIG)
     task_class, task = (
         read_object(folder / TASK) if (folder / TASK).is_file() else (class_name, None)
     )
     converter = read_object(folder / CONVERTER)[1] if (folder / CONVERTER).is_file() else None
-    metadata = read_json(folder / METADATA) if (folder / METADATA).is_file() else {}
-    check_metadata(folder / METADATA, metadata)
+    metadata = read_metadata(folder / METADATA) if (folder / METADATA).is_file() else {}
     for content in (config, task or {}):
         make_class_names_printable(content)
     return Preset(name, folder, task_class, config, task, converter, metadata, sums)
-
-
-def _local_folder(name: str) -> pathlib.Path:
-    """Return the folder of a preset that is not on the Hub."""
-    if name in (builtin := list_presets()):
-        return builtin_folder() / name
-    if ((folder := pathlib.Path(name)) / CONFIG).is_file():
-        return folder
-    if folder.is_dir():
-        raise ValueError(f"The directory {name!r} holds no preset: {CONFIG} is missing.")
-    page = re.fullmatch(r"(?:https?://huggingface\.co/)?([\w.-]+/[\w.-]+)/?", name)
-    close = [f"hf://{page[1]}"] if page else difflib.get_close_matches(name, builtin, 1, 0.5)
-    raise ValueError(
-        f"Unknown preset {name!r}: neither a built-in name ({', '.join(builtin)}), nor a directory "
-        "that exists, nor an address hf://user/repo."
-        + (f" Did you mean {close[0]!r}?" if close else "")
-    )
 
 
 def fetch_weights(preset: Preset) -> Preset:

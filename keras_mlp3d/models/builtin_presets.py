@@ -24,7 +24,7 @@ class _PresetTable(Mapping[str, dict[str, Any]]):
 
     @functools.cached_property
     def _metadata(self) -> dict[str, dict[str, Any]]:
-        presets = (hub.read_preset(name) for name in hub.list_presets())
+        presets = (hub.read_builtin(name) for name in hub.list_presets())
         return {p.handle: p.metadata for p in presets if p.class_name in self._class_names}
 
     def __getitem__(self, name: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from keras_mlp3d.models.builtin_presets import BuiltinPresets
 from keras_mlp3d.models.exportable import Exportable
 from keras_mlp3d.models.network import portable_config
 from keras_mlp3d.models.network_checks import clip_of, stored_class
+from keras_mlp3d.models.other_weights import other_weights
 from keras_mlp3d.models.parameter_count import check_preset_size, preset_parameters, quantization
 from keras_mlp3d.models.stored_time_mixing import (
     TIME_MIXING_ARGUMENTS,
@@ -65,7 +66,8 @@ class PresetModel(Exportable):
         number, if it states one, and must fit into memory.
 
         Args:
-            preset: Built-in name, directory, "hf://user/repo[@revision]", or a `hub.Preset`.
+            preset: Built-in name, directory, "hf://user/repo[@revision]", or a `hub.Preset`. Write
+                "./NAME" for a directory here whose name is that of a built-in preset.
             load_weights: Whether to load the preset's weights. False leaves them random.
             num_classes: None for the preset's classes, or the number of classes of a new head. All
                 other weights are loaded.
@@ -120,16 +122,9 @@ class PresetModel(Exportable):
     def _with_weights(cls, files: hub.Preset, overrides: Mapping[str, Any]) -> hub.Preset:
         """Return the preset that has the weights; they may have to be fetched."""
         if files.weights == "none":
-            started = f"{files.handle}_imagenet"
-            advice = (
-                f"load {started!r}, which starts from ImageNet"
-                if started in hub.list_presets()
-                else "make a preset with weights from a CycleMLP checkpoint: keras-mlp3d convert "
-                f"CHECKPOINT --to DIRECTORY --inflate {files.handle}"
-            )
             raise ValueError(
                 f"The preset {files.handle!r} is an architecture without weights. Pass "
-                f"load_weights=False to start from random ones, or {advice}."
+                f"load_weights=False to start from random ones{other_weights(files)}."
             )
         fixed = [name for name in STRUCTURE if name in overrides]
         if fixed:
@@ -248,11 +243,13 @@ class PresetModel(Exportable):
             half_precision: Whether float32 weights are stored in 16 bits, which halves the files.
                 What loads computes as before, in float32, with the rounded weights.
             **metadata: Further entries of `metadata.json`, such as `metrics` (a list of dicts
-                with name, value, dataset, split, command), `training`, `license`, `source`.
+                with name, value, dataset, split, command), `training`, `license`, `source`. The
+                value of a metric is a number, or None if it was not measured.
 
         Raises:
             ValueError: If the directory holds anything that is no file of a preset, or an argument
-                of the network has no form that a preset can hold.
+                of the network has no form that a preset can hold, or the metadata holds a number
+                that is not finite, or metrics of another form.
             TypeError: If the metadata holds anything that JSON does not know.
             ImportError: If the library safetensors is asked for and missing.
             OSError: If a file cannot be written; it is named, and an earlier preset stays.
@@ -269,7 +266,8 @@ class PresetModel(Exportable):
         """
         names = hub.WEIGHTS_FORMATS[check_choice("format", format, hub.WEIGHTS_FORMATS)]
         given = metadata if description is None else {**metadata, "description": description}
-        uri = pathlib.Path(directory).resolve().name
+        given = hub.plain_metadata(given)
+        uri = hub.handle_nearby(directory, hub.builtin_folder(), hub.list_presets())
         half = check_boolean("half_precision", half_precision)
         hub.write_preset(
             directory, lambda folder: self._write_files(folder, names, given, uri, half)
@@ -317,13 +315,12 @@ class PresetModel(Exportable):
         if clip is not None:
             content.setdefault("clip", clip)
         hub.write_json(folder / hub.METADATA, content)
-        hub.check_metadata("metadata", hub.read_json(folder / hub.METADATA))
-        task, clip = (objects.get(name, (None, None))[1] for name in (hub.TASK, hub.CONVERTER))
-        network = hub.serialized(kind, objects[hub.CONFIG][1])
-        card = hub.model_card(content, network, task, clip, uri, self._example_shape(content))
-        write_whole(folder / hub.CARD, card.encode())
         stored = hub.read_preset(folder)  # what could not be loaded is refused while it is made
         check_preset_size(stored, load_weights=True, with_task=stored.task is not None)
+        about, example = stored.metadata, self._example_shape(stored.metadata)
+        network = hub.serialized(kind, stored.config)
+        card = hub.model_card(about, network, stored.task, stored.converter, uri, example)
+        write_whole(folder / hub.CARD, card.encode())
 
     def _example_shape(self, metadata: Mapping[str, Any]) -> tuple[int, ...]:
         """Return the shape of a small input that the network takes, the stated one if any."""

@@ -1,6 +1,8 @@
 """`convert`: checkpoints to presets, and what is refused before anything is read or written."""
 
 import json
+import re
+import shlex
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import safetensors.numpy
 from cli.checkpoints import state_dict
 from cli.conftest import SIZES
 
-from keras_mlp3d import conversion, hub
+from keras_mlp3d import conversion, hub, models
 from keras_mlp3d.cli import convert
 from keras_mlp3d.models import MLP3D, CycleMLP
 
@@ -117,6 +119,50 @@ def test_bad_input(run, presets, checkpoint, tmp_path, arguments, message):
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert message in err
     assert not (tmp_path / "new").exists()
+
+
+ARCHITECTURES = [name for name in hub.list_presets() if hub.read_builtin(name).weights == "none"]
+
+
+def advice(name):
+    """What the error for a preset without weights advises, as words of a command."""
+    files = hub.read_builtin(name)
+    with pytest.raises(ValueError, match="is an architecture without weights") as error:
+        getattr(models, files.class_name).from_preset(name)
+    command = re.search(r", or .*: keras-mlp3d (.*)\.$", str(error.value))
+    if command is None:
+        started = re.search(r", or load '(\w+)', which starts from ImageNet\.$", str(error.value))[
+            1
+        ]
+        assert hub.read_builtin(started).weights != "none"
+    return [] if command is None else shlex.split(command[1])
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_what_is_advised_for_an_architecture_takes_it(run, name, tmp_path):
+    """Every preset and option is accepted; only what stands for the user's files is missing."""
+    words = advice(name)
+    if not words:
+        return
+    given = {"CHECKPOINT": "absent.pth", "DIRECTORY": str(tmp_path / "absent")}
+    code, out, err = run(*(given.get(word, word) for word in words))
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert given["DIRECTORY" if words[0] == "train" else "CHECKPOINT"] in err
+    assert "exist" in err
+    if "--inflate" in words:
+        sizes = [convert._sizes(files) for files in convert._built_in("CycleMLP")]
+        assert convert._sizes(hub.read_builtin(name)) in sizes
+
+
+@pytest.mark.parametrize("name", ["cyclemlp_nano", "mlp3d_nano", "mlp3d_nano_lip_phrases"])
+def test_what_is_advised_for_an_architecture_makes_a_preset(run, name, tmp_path):
+    state = state_dict(*BUILT_IN["cyclemlp_nano"], classes=7)
+    safetensors.numpy.save_file(state, tmp_path / "mine.safetensors")
+    given = {"CHECKPOINT": tmp_path / "mine.safetensors", "DIRECTORY": tmp_path / "new"}
+    code, _, err = run(*(given.get(word, word) for word in advice(name)))
+    assert (code, err) == (0, "")
+    made = hub.read_preset(tmp_path / "new")
+    assert (made.class_name, made.weights) == (hub.read_builtin(name).class_name, "bundled")
 
 
 def test_a_head_that_declares_too_many_classes(run, presets, tmp_path):

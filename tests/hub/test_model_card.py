@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 import yaml
 from huggingface_hub import ModelCard
@@ -119,6 +120,17 @@ def test_the_hub_reads_the_metrics():
     ]
     assert card.data.model_name == "MLP3D"
     assert ModelCard(model_card(METADATA | {"metrics": []}, CONFIG)).data.eval_results is None
+
+
+@pytest.mark.parametrize(
+    "value", [np.float64(0.25), np.float32(0.25), np.array(0.25), np.float16(0.25)]
+)
+def test_numbers_of_numpy_are_plain_in_yaml(value):
+    metadata = METADATA | {"metrics": [METADATA["metrics"][0] | {"value": value}]}
+    card = model_card(metadata | {"parameter_count": np.int64(1234567)}, CONFIG, TASK)
+    assert ModelCard(card).data.eval_results[0].metric_value == 0.25
+    assert rows(section(card, "Results"))[0][1] == "0.25"
+    assert rows(section(card, "Size"))[0] == ["parameters", "1,234,567"]
 
 
 def test_another_address():

@@ -264,6 +264,24 @@ def test_an_interrupted_write_leaves_the_earlier_preset(preset, monkeypatch, fai
     assert [path.name for path in preset.parent.iterdir()] == ["preset"]
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="a folder that nobody can write to")
+def test_a_folder_that_cannot_be_written_to_is_named_as_it_was_given():
+    with pytest.raises(OSError) as caught:
+        write_preset("/proc/mine", fill)
+    assert caught.value.filename == "/proc/mine"
+
+
+def test_a_preset_that_cannot_be_moved_is_named_as_it_was_given(tmp_path, monkeypatch):
+    def failing(source, target):
+        raise PermissionError(13, "Permission denied", str(source), None, str(target))
+
+    monkeypatch.setattr(os, "rename", failing)
+    with pytest.raises(PermissionError) as caught:
+        write_preset(tmp_path / "preset", fill)
+    assert caught.value.filename == str(tmp_path / "preset")
+    assert not list(tmp_path.iterdir())
+
+
 def square(x):
     return x * x
 

@@ -76,6 +76,61 @@ def test_metadata_of_a_wrong_form(wrong, name, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    "value", [np.mean([0.2, 0.3]), np.float32(0.25), np.array(0.25), np.int64(1)]
+)
+def test_a_metric_that_is_a_number_of_numpy_is_in_the_card(value, tmp_path):
+    metric = STATED["metrics"][0] | {"value": value}
+    tiny.tiny_model().save_to_preset(tmp_path / "net", metrics=[metric])
+    [result] = header_of(tmp_path / "net")["model-index"][0]["results"]
+    assert result["metrics"][0]["value"] == metadata_of(tmp_path / "net")["metrics"][0]["value"]
+    card = (tmp_path / "net" / "README.md").read_text()
+    assert f"| top-1 accuracy | {float(value):g} | clips | test |" in card
+    assert "unmeasured" not in card
+
+
+@pytest.mark.parametrize("metrics", [{"top-1": 0.5}, [{"top-1": 0.5}], 0.5])
+def test_metrics_that_the_card_could_not_tell_are_refused(metrics, tmp_path):
+    with pytest.raises(ValueError, match=r"'metrics' must be a list of dicts.*such as \[\{"):
+        tiny.tiny_model().save_to_preset(tmp_path / "net", metrics=metrics)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_number_that_is_not_finite_is_named(tmp_path):
+    metric = STATED["metrics"][0] | {"value": float("nan")}
+    with pytest.raises(ValueError, match=r"metrics\[0\]\['value'\] must be a finite .* got nan"):
+        tiny.tiny_model().save_to_preset(tmp_path / "net", metrics=[metric])
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_others_state_in_another_form_is_no_obstacle(saved, tmp_path):
+    """Metadata that this package would not write are loaded, and kept as JSON can hold them."""
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    for path in saved.iterdir():
+        (foreign / path.name).write_bytes(path.read_bytes())
+    odd = {"metrics": {"top-1": float("nan")}, "scores": [float("-inf"), 0.5], "datasets": "clips"}
+    content = json.dumps(metadata_of(saved) | odd).replace("0.5]", "0.5, 1e999]")
+    (foreign / "metadata.json").write_text(content)
+    MLP3D.from_preset(foreign).save_to_preset(tmp_path / "again")
+    again = metadata_of(tmp_path / "again")
+    kept = {"metrics": {"top-1": None}, "scores": [None, 0.5, None], "datasets": "clips"}
+    assert {key: again[key] for key in kept} == kept
+    assert again["license"] == "mit"
+    assert "unmeasured" in (tmp_path / "again" / "README.md").read_text()
+
+
+def test_under_a_built_in_name_the_card_loads_the_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tiny.tiny_model().save_to_preset("mlp3d_nano_motion_shapes")
+    card = (tmp_path / "mlp3d_nano_motion_shapes" / "README.md").read_text()
+    [handle] = re.findall(r'from_preset\("([^"]*)"', card)
+    assert handle == "./mlp3d_nano_motion_shapes"
+    assert MLP3D.from_preset(handle).num_classes == 5
+    with pytest.raises(ValueError, match=r"ambiguous.*Write '\./mlp3d_nano_motion_shapes'"):
+        MLP3D.from_preset("mlp3d_nano_motion_shapes")
+
+
 @pytest.mark.parametrize("wrong", [{"num_frames": 8}, "converter", VideoConverter])
 def test_a_converter_of_another_type(wrong):
     with pytest.raises(ValueError, match=r"converter must be None or a data\.VideoConverter"):

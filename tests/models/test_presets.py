@@ -1,5 +1,6 @@
 """Every preset that the package ships: it builds, and its numbers are exact."""
 
+import dataclasses
 import json
 import re
 
@@ -9,8 +10,9 @@ import pytest
 
 from keras_mlp3d import MLP3D, CycleMLP, MLP3DBackbone, TwoPathMLP3D, list_presets
 from keras_mlp3d.cost import count
-from keras_mlp3d.hub import model_card, read_preset
+from keras_mlp3d.hub import model_card, read_builtin, read_preset
 from keras_mlp3d.layers import GlorotUniform
+from keras_mlp3d.models.other_weights import other_weights
 
 CLASSES = {"MLP3D": MLP3D, "CycleMLP": CycleMLP, "TwoPathMLP3D": TwoPathMLP3D}
 TABLE_1 = {
@@ -130,8 +132,44 @@ def test_architecture_without_weights_says_so():
         MLP3D.from_preset("mlp3d_xs")
     assert "load_weights=False" in str(error.value)
     assert "or load 'mlp3d_xs_imagenet', which starts from ImageNet." in str(error.value)
-    with pytest.raises(ValueError, match=r"keras-mlp3d convert CHECKPOINT .*--inflate mlp3d_nano"):
+    with pytest.raises(
+        ValueError, match=r"keras-mlp3d convert CHECKPOINT .*--inflate mlp3d_nano\.$"
+    ):
         MLP3D.from_preset("mlp3d_nano")
+    with pytest.raises(
+        ValueError, match=r"keras-mlp3d convert CHECKPOINT .*--from cyclemlp_nano\.$"
+    ):
+        CycleMLP.from_preset("cyclemlp_nano")
+    with pytest.raises(
+        ValueError, match=r"or train it: keras-mlp3d train .* --preset mlp3d_tiny\.$"
+    ):
+        MLP3D.from_preset("mlp3d_tiny")
+
+
+@pytest.mark.parametrize(
+    ("class_name", "name", "converter", "advice"),
+    [
+        ("CycleMLP", "cyclemlp_nano", None, " CHECKPOINT --to DIRECTORY --from 'my nets/a'"),
+        ("MLP3D", "mlp3d_nano", None, " CHECKPOINT --to DIRECTORY --inflate 'my nets/a'"),
+        ("MLP3D", "mlp3d_tiny", {}, ", or train it: keras-mlp3d train "),
+        ("MLP3DBackbone", "mlp3d_nano", {}, ", or train it: keras-mlp3d train "),
+        ("FrameCycleMLP", "cyclemlp_nano", {}, ", or train it: keras-mlp3d train "),
+        ("TwoPathMLP3D", "mlp3d_nano", {}, ", or train it: keras-mlp3d train "),
+        ("TwoPathMLP3D", "mlp3d_nano", None, ""),  # no command knows how to make its clips
+    ],
+)
+def test_advice_for_architectures_of_others(class_name, name, converter, advice):
+    """`convert` takes presets of CycleMLP and MLP3D alone, and `train` any that makes clips."""
+    files = dataclasses.replace(
+        read_builtin(name), handle="my nets/a", class_name=class_name, converter=converter
+    )
+    if class_name == "TwoPathMLP3D":
+        paths = ("appearance", "motion")
+        config = {path: {"backbone": files.config, "task": files.task} for path in paths}
+        files = dataclasses.replace(files, config=config)
+    end = other_weights(files)
+    assert advice in end
+    assert bool(end) is bool(advice)
 
 
 def test_each_card_loads_the_preset_by_its_own_name(pytestconfig):

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from keras_mlp3d._utils.checks import check_number
+from keras_mlp3d._utils.checks import check_boolean, check_number
 from keras_mlp3d._utils.types import Shape, Tensor
 from keras_mlp3d.layers import _torch
 from keras_mlp3d.layers.composite import CompositeLayer, call_sublayer, check_tokens
@@ -118,7 +118,7 @@ class MLP3DBlock(CompositeLayer):
         super().__init__(**kwargs)
         self.mlp_ratio = mlp_ratio
         self.drop_path_rate = drop_path_rate
-        self.remat = remat
+        self.remat = check_boolean("remat", remat)
         options = {"dtype": self.dtype_policy}
         norm = {"epsilon": LAYER_NORM_EPSILON, **options}
         self.token_norm = keras.layers.LayerNormalization(name="token_norm", **norm)

@@ -10,7 +10,7 @@ import keras
 from keras import ops
 
 from keras_mlp3d import hub
-from keras_mlp3d._utils.checks import check_integer
+from keras_mlp3d._utils.checks import check_boolean, check_integer
 from keras_mlp3d._utils.types import DType, Tensor
 from keras_mlp3d.layers import GroupedTimeMixing, PixelNormalization
 from keras_mlp3d.layers.pixels import check_statistics
@@ -117,7 +117,7 @@ class CycleMLP(PresetModel):
             )
 
         image = pixels = keras.Input(tuple(input_shape), dtype="float32", name="image")
-        if include_rescaling:
+        if check_boolean("include_rescaling", include_rescaling):
             normalization = PixelNormalization(pixel_mean, pixel_std, name="normalization")
             pixels = normalization(pixels)
         tokens, _ = build_stages(

@@ -9,6 +9,7 @@ from typing import Any, Self
 import keras
 
 from keras_mlp3d import hub
+from keras_mlp3d._utils.checks import check_boolean
 from keras_mlp3d._utils.types import DType, Tensor
 from keras_mlp3d.layers import (
     MLP3DBlock,
@@ -206,13 +207,13 @@ class MLP3DBackbone(PresetModel):
             "share_weights": share_weights,
             "max_group_size": max_group_size,
             "drop_path_rate": drop_path_rate,
-            "include_rescaling": include_rescaling,
-            "subtract_mean": subtract_mean,
+            "include_rescaling": check_boolean("include_rescaling", include_rescaling),
+            "subtract_mean": check_boolean("subtract_mean", subtract_mean),
             "pixel_mean": pixel_mean,
             "pixel_std": pixel_std,
             "candidates": candidates,
             "random_mixing": random_mixing,
-            "remat": remat,
+            "remat": check_boolean("remat", remat),
         }
 
         def time_mixing(mixing: Mixing) -> keras.layers.Layer:

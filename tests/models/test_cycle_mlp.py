@@ -115,6 +115,7 @@ def test_images_that_do_not_fit(cycle_mlp, shape, message):
         ({"input_shape": (8, None, 3)}, "height of at least 32 pixels, got 8"),
         ({"num_classes": 0}, "num_classes must be a positive integer, got 0"),
         ({"class_names": ["a"]}, "class_names must be 5 different names, got 1"),
+        ({"include_rescaling": 1}, "include_rescaling must be True or False, got 1"),
     ],
 )
 def test_wrong_arguments(arguments, message):

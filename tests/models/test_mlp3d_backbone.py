@@ -320,6 +320,11 @@ ARGUMENTS = {
         ({"schedule": ["full"]}, "one entry for each of the 4 blocks, got 1"),
         ({"drop_path_rate": 1.0}, r"must be a number of at least 0 and below 1, got 1.0"),
         ({"max_group_size": 1}, "group_size=2 is larger than max_group_size=1"),
+        *(
+            ({name: value}, f"{name} must be True or False, got {value!r}")
+            for name in ("share_weights", "include_rescaling", "subtract_mean", "remat")
+            for value in (1, float("nan"))
+        ),
     ],
 )
 def test_wrong_arguments(arguments, message):

@@ -69,10 +69,12 @@ def test_a_new_folder_stays_if_something_is_in_it(tmp_path):
 
 def test_a_system_without_locks(tmp_path, monkeypatch):
     fcntl = pytest.importorskip("fcntl")
+    asked = []
 
     def refused(file, how):
+        asked.append(how)
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", refused)
     with only_writer(tmp_path):
-        pass
+        assert asked == [fcntl.LOCK_EX | fcntl.LOCK_NB]

@@ -123,10 +123,11 @@ def extract(model: Any, schedule: Any = None) -> Any:
     ):
         if layers:
             raise ValueError(f"{model.name} has {what}: extract the network before, or merge them.")
-    if hasattr(model, "appearance"):
-        paths = [extract(path, schedule) for path in (model.appearance, model.motion)]
+    paths = paths_of(model)
+    if len(paths) > 1:
+        extracted = [extract(path, schedule) for path in paths]
         network = type(model)(
-            *paths, **model.own_config(), converter=model.converter, name=model.name
+            *extracted, **model.own_config(), converter=model.converter, name=model.name
         )
     else:
         network = _extracted(model, schedule)
@@ -151,13 +152,17 @@ def _extracted(model, schedule):
     return network
 
 
+def paths_of(model: Any) -> list[Any]:
+    """Return both paths of a two-path network; else the network alone."""
+    return [model.appearance, model.motion] if hasattr(model, "appearance") else [model]
+
+
 def without_training(model: Any) -> Any:
     """Return a network without what only its training needs: candidates, activations made twice.
 
     Args:
         model: Any network of this package; it is not changed.
     """
-    paths = [model.appearance, model.motion] if hasattr(model, "appearance") else [model]
-    backbones = [path.backbone for path in paths if hasattr(path, "backbone")]
+    backbones = [path.backbone for path in paths_of(model) if hasattr(path, "backbone")]
     needed = any(backbone.candidates or backbone.remat for backbone in backbones)
     return extract(model) if needed else model

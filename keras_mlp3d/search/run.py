@@ -268,10 +268,10 @@ def find_schedule(
     }
     if refine is not None:
         identity["refinement"] = refine.identity
-    if anew:
-        chosen = {"repeats": repeats, "alpha": alpha, "seed": seed, "tie": tie}
-        _set_result_aside(folder, {**identity, **chosen})
     with only_writer(folder):
+        if anew:
+            chosen = {"repeats": repeats, "alpha": alpha, "seed": seed, "tie": tie}
+            _set_result_aside(folder, {**identity, **chosen})
         result = greedy(
             scorer.right,
             space,

@@ -18,6 +18,7 @@ from keras_mlp3d._utils.checks import check_integer
 from keras_mlp3d._utils.one_writer import only_writer
 from keras_mlp3d._utils.types import StrPath
 from keras_mlp3d.distribution import current_distribution
+from keras_mlp3d.models.switchable import paths_of
 from keras_mlp3d.training.callbacks import RunRecorder, StopAfterEpoch, StopAtNan
 from keras_mlp3d.training.checkpoint import load_checkpoint, newest_checkpoint, restart_epoch
 from keras_mlp3d.training.epoch_data import EpochOfData, RestOfEpoch
@@ -273,7 +274,7 @@ _OF_THE_USER = ("dropout", "drop_path_rate")
 def _check_network(model, recipe):
     """Refuse a network that was built without what the recipe asks for, or say what differs."""
     differing = {}
-    for path in _paths(model):
+    for path in paths_of(model):
         parts = (getattr(path, name, None) for name in ("backbone", "cycle_mlp"))
         network = next((part for part in parts if part is not None), path)
         for field, default in _OF_THE_NETWORK.items():
@@ -300,11 +301,6 @@ def _check_network(model, recipe):
             "training.network_options(recipe, num_frames) has the recipe's arguments.",
             *(recipe.name, field, asked, built),
         )
-
-
-def _paths(model):
-    """Return both paths of a two-path network; else the network alone."""
-    return [model.appearance, model.motion] if hasattr(model, "appearance") else [model]
 
 
 def _check_clips(model, training):
